@@ -1,0 +1,3 @@
+module ovzpatch
+
+go 1.26

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package command runs the field's programs (rpmbuild, make, qemu, createrepo_c):
+// an argument vector in, never a shell string; a process group of its own, so that
+// cancelling the context ends the program and everything it started.
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// WaitDelay is how long a program may take to end after SIGTERM before its whole
+// process group gets SIGKILL.
+const WaitDelay = 10 * time.Second
+
+// tailBytes is how much of a program's output an Error keeps.
+const tailBytes = 4096
+
+// Cmd describes one run of a program. Args[0] is looked up in PATH.
+type Cmd struct {
+	Args []string
+	Dir  string   // working directory; "" is the caller's
+	Env  []string // added to the environment, KEY=value
+
+	Stdin io.Reader
+	// Stdout receives standard output alone. When nil, standard output goes where
+	// standard error goes.
+	Stdout io.Writer
+	// Log is a file that receives the full output; it is appended to.
+	Log string
+	// Line is called with every finished line of the logged output.
+	Line func(string)
+	// ExtraFiles become descriptors 3, 4, ... of the program.
+	ExtraFiles []*os.File
+}
+
+// Error tells that a program could not be started, was stopped, or exited non-zero.
+type Error struct {
+	Args     []string
+	ExitCode int    // -1 when the program was not started or was killed
+	LogPath  string // file with the full output, "" when there is none
+	Tail     string // the last lines it printed
+	Err      error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "run %s: %v", e.Args[0], e.Err)
+	if t := strings.TrimSpace(e.Tail); t != "" {
+		fmt.Fprintf(&b, "\n%s", t)
+	}
+	if e.LogPath != "" {
+		fmt.Fprintf(&b, "\nfull output: %s", e.LogPath)
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause: an *exec.ExitError, an *exec.Error, or the context's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Run runs c to its end. When ctx ends first the process group gets SIGTERM, after
+// WaitDelay SIGKILL, and the *Error unwraps to the context's cause.
+func Run(ctx context.Context, c Cmd) error {
+	fail := func(code int, tail string, err error) error {
+		return &Error{Args: c.Args, ExitCode: code, LogPath: c.Log, Tail: tail, Err: err}
+	}
+	out := &output{line: c.Line}
+	if c.Log != "" {
+		f, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fail(-1, "", err)
+		}
+		defer f.Close()
+		out.log = f
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(-1, "", context.Cause(ctx))
+	}
+	cmd := exec.Command(c.Args[0], c.Args[1:]...)
+	cmd.Dir = c.Dir
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Stdin = c.Stdin
+	cmd.Stderr = out
+	cmd.Stdout = out
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
+	cmd.ExtraFiles = c.ExtraFiles
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A grandchild that kept the output pipe must not hold Wait for ever.
+	cmd.WaitDelay = WaitDelay
+	if err := cmd.Start(); err != nil {
+		return fail(-1, "", err)
+	}
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		select {
+		case <-done:
+		case <-time.After(WaitDelay):
+		}
+		// Also after a clean end of the leader: nothing of the group may stay.
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}()
+	err := cmd.Wait()
+	close(done)
+	<-stopped
+	out.flush()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fail(-1, out.tail(), context.Cause(ctx))
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fail(exit.ExitCode(), out.tail(), err)
+	}
+	return fail(-1, out.tail(), err)
+}
+
+// Output runs c and gives its standard output; standard error is kept for the Error.
+func Output(ctx context.Context, c Cmd) ([]byte, error) {
+	var b bytes.Buffer
+	c.Stdout = &b
+	err := Run(ctx, c)
+	return b.Bytes(), err
+}
+
+// output is where a program's output goes: the log, the line callback, a short tail.
+type output struct {
+	log  io.Writer
+	line func(string)
+	part []byte // the unfinished last line
+	last []byte
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.log != nil {
+		if _, err := o.log.Write(p); err != nil {
+			return 0, err
+		}
+	}
+	o.last = append(o.last, p...)
+	if len(o.last) > 2*tailBytes {
+		o.last = append([]byte(nil), o.last[len(o.last)-tailBytes:]...)
+	}
+	if o.line == nil {
+		return len(p), nil
+	}
+	o.part = append(o.part, p...)
+	for {
+		i := bytes.IndexByte(o.part, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		o.line(strings.TrimSuffix(string(o.part[:i]), "\r"))
+		o.part = o.part[i+1:]
+	}
+}
+
+func (o *output) flush() {
+	if o.line != nil && len(o.part) > 0 {
+		o.line(string(o.part))
+		o.part = nil
+	}
+}
+
+// tail gives the last whole lines, at most tailBytes.
+func (o *output) tail() string {
+	t := o.last
+	if len(t) > tailBytes {
+		t = t[len(t)-tailBytes:]
+		if i := bytes.IndexByte(t, '\n'); i >= 0 {
+			t = t[i+1:]
+		}
+	}
+	return string(t)
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package command_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ovzpatch/internal/command"
+)
+
+func TestRunKeepsLogLinesAndTail(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	var lines []string
+	err := command.Run(t.Context(), command.Cmd{
+		Args: []string{"sh", "-c", "echo one; echo two >&2; printf three; exit 7"},
+		Log:  log,
+		Line: func(s string) { lines = append(lines, s) },
+	})
+	var ce *command.Error
+	if !errors.As(err, &ce) {
+		t.Fatalf("got %v, want a *command.Error", err)
+	}
+	if ce.ExitCode != 7 || ce.Tail != "one\ntwo\nthree" || ce.LogPath != log {
+		t.Errorf("got %+v", ce)
+	}
+	if want := []string{"one", "two", "three"}; !slices.Equal(lines, want) {
+		t.Errorf("lines %q, want %q", lines, want)
+	}
+	if b, _ := os.ReadFile(log); string(b) != "one\ntwo\nthree" {
+		t.Errorf("log %q", b)
+	}
+	for _, want := range []string{"run sh:", "three", log} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q lacks %q", err, want)
+		}
+	}
+}
+
+func TestOutputIsStdoutAlone(t *testing.T) {
+	b, err := command.Output(t.Context(), command.Cmd{Args: []string{"sh", "-c", "echo out; echo err >&2"}})
+	if err != nil || string(b) != "out\n" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestMissingProgram(t *testing.T) {
+	err := command.Run(t.Context(), command.Cmd{Args: []string{"no-such-program-here"}})
+	var ce *command.Error
+	if !errors.As(err, &ce) || ce.ExitCode != -1 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A cancelled run must take the program's own children with it.
+func TestCancelEndsTheWholeGroup(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	go func() {
+		for {
+			if b, _ := os.ReadFile(pidFile); strings.HasSuffix(string(b), "\n") {
+				cancel()
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	err := command.Run(ctx, command.Cmd{
+		Args: []string{"sh", "-c", "sleep 1000 & echo $! > " + pidFile + "; wait"},
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want context.Canceled", err)
+	}
+	b, _ := os.ReadFile(pidFile)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if state(pid) == "gone" {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("child %d outlived its cancelled parent", pid)
+}
+
+// state tells whether a process runs; a zombie nobody reaped yet counts as gone.
+func state(pid int) string {
+	if syscall.Kill(pid, 0) != nil {
+		return "gone"
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil || strings.Contains(string(b), ") Z ") {
+		return "gone"
+	}
+	return "running"
+}
