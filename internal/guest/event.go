@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package guest is what the guest tells the host: JSON lines on the second serial
+// port, numbered from 1, first a hello, last a done. The host believes nothing the
+// stream does not prove: a gap, a repeated number or a missing done is an error.
+package guest
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Limits on what a guest may send. A guest is untrusted: the kernel in it is on trial.
+const (
+	MaxLine   = 64 << 10 // bytes of one event
+	MaxEvents = 10_000
+)
+
+// Verdict says which kernel a case, or a whole run, behaved like.
+type Verdict string
+
+const (
+	// Protected: as a kernel with the patch must behave.
+	Protected Verdict = "protected"
+	// Vulnerable: as a kernel without the patch does.
+	Vulnerable Verdict = "vulnerable"
+	// Either: as both must behave; such a case is a control.
+	Either Verdict = "either"
+	// Faulty: as neither does; a wrong port looks like this.
+	Faulty Verdict = "faulty"
+	// Inconclusive: the case could not be tried, or its evidence is missing.
+	Inconclusive Verdict = "inconclusive"
+)
+
+// Event is one line. Exactly one of the pointers is set.
+type Event struct {
+	N     int     `json:"n"`
+	Hello *Hello  `json:"hello,omitempty"`
+	Note  *Note   `json:"note,omitempty"`
+	Case  *Result `json:"case,omitempty"`
+	Done  *Done   `json:"done,omitempty"`
+}
+
+// Hello is the first event: which kernel runs, and what it was told to do.
+type Hello struct {
+	Release  string   `json:"release"` // as uname -r says
+	Machine  string   `json:"machine"` // as uname -m says
+	Args     []string `json:"args"`    // the umounttest.* words of the kernel command line
+	Backends []string `json:"backends"`
+	Cases    int      `json:"cases"` // results that will follow
+}
+
+// Note is a line for people: progress, a warning of the test runner.
+type Note struct {
+	Text string `json:"text"`
+}
+
+// Result is one case tried on one container backend.
+type Result struct {
+	Name    string  `json:"name"`
+	Backend string  `json:"backend"` // "host" where no container is in play
+	Verdict Verdict `json:"verdict"`
+	// Why says in one sentence what was expected and what was seen instead; "" where
+	// the case went as one of the two kernels must.
+	Why string `json:"why,omitempty"`
+	Got Seen   `json:"got"`
+	// Log holds the kernel log lines (facility kernel) of this case that the judgement rests on.
+	Log []string `json:"log,omitempty"`
+	// Millis is how long the case took, in guest milliseconds.
+	Millis int64 `json:"ms"`
+}
+
+// Seen is what one case showed, in the terms it is judged by.
+type Seen struct {
+	Errno    string `json:"errno"`          // of the umount: "0", "EBUSY", ...
+	Forced   int    `json:"forced"`         // calls of umount_begin
+	Messages int    `json:"messages"`       // override messages in the host's log
+	ID       string `json:"id,omitempty"`   // container id in the message
+	Inactive int    `json:"inactive"`       // INACTIVE lines
+	Host     string `json:"host"`           // errno of a read on the host afterwards
+	Peer     string `json:"peer,omitempty"` // errno of a read in the other container
+	Held     string `json:"held,omitempty"` // errno of a read on the held descriptor
+	Mounted  bool   `json:"mounted"`        // the path is still a mount point inside
+}
+
+// Done is the last event: how many results were sent, and the verdict over all.
+type Done struct {
+	Cases   int     `json:"cases"`
+	Verdict Verdict `json:"verdict"`
+}
+
+// Encoder writes events with running numbers.
+type Encoder struct {
+	w io.Writer
+	n int
+}
+
+// NewEncoder gives an Encoder whose first event is number 1.
+func NewEncoder(w io.Writer) *Encoder { return &Encoder{w: w} }
+
+// Encode numbers e and writes it as one line in one write.
+func (enc *Encoder) Encode(e Event) error {
+	enc.n++
+	e.N = enc.n
+	b, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode event %d: %w", e.N, err)
+	}
+	if _, err := enc.w.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("write event %d: %w", e.N, err)
+	}
+	return nil
+}
+
+// ErrNoDone is what Decoder.Next gives where the stream ends without a done.
+var ErrNoDone = errors.New("the guest never said it was done")
+
+// Decoder reads and checks a stream of events.
+type Decoder struct {
+	s    *bufio.Scanner
+	n    int
+	seen int // results so far
+	done bool
+}
+
+// NewDecoder gives a Decoder that expects event number 1.
+func NewDecoder(r io.Reader) *Decoder {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 0, 4096), MaxLine)
+	return &Decoder{s: s}
+}
+
+// Next gives the next event, io.EOF after a done, or what is wrong with the stream.
+func (d *Decoder) Next() (Event, error) {
+	if !d.s.Scan() {
+		if err := d.s.Err(); err != nil {
+			return Event{}, fmt.Errorf("read event %d: %w", d.n+1, err)
+		}
+		if !d.done {
+			return Event{}, ErrNoDone
+		}
+		return Event{}, io.EOF
+	}
+	e, err := d.check(d.s.Bytes())
+	if err != nil {
+		return Event{}, fmt.Errorf("read event %d: %w", d.n+1, err)
+	}
+	d.n = e.N
+	return e, nil
+}
+
+func (d *Decoder) check(line []byte) (Event, error) {
+	var e Event
+	if d.done {
+		return e, errors.New("more after done")
+	}
+	if d.n == MaxEvents {
+		return e, fmt.Errorf("more than %d events", MaxEvents)
+	}
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, fmt.Errorf("not an event: %w", err)
+	}
+	kinds := 0
+	for _, set := range []bool{e.Hello != nil, e.Note != nil, e.Case != nil, e.Done != nil} {
+		if set {
+			kinds++
+		}
+	}
+	switch {
+	case kinds != 1:
+		return e, fmt.Errorf("an event is of one kind, this is of %d", kinds)
+	case e.N != d.n+1:
+		return e, fmt.Errorf("it says it is number %d: events were lost", e.N)
+	case (e.Hello != nil) != (e.N == 1):
+		return e, errors.New("hello is the first event and only that")
+	}
+	if e.Case != nil {
+		d.seen++
+	}
+	if e.Done != nil {
+		d.done = true
+		if e.Done.Cases != d.seen {
+			return e, fmt.Errorf("done counts %d cases, %d arrived", e.Done.Cases, d.seen)
+		}
+	}
+	return e, nil
+}
