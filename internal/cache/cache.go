@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package cache keeps what is expensive and unchanged, by content: finished results,
+// which appear whole or not at all, and work directories, which one process at a time
+// may go on with.
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cache is a directory that belongs to ovzpatch.
+type Cache struct{ Dir string }
+
+// Key is the name of a result: the digest of everything that it was made from.
+type Key struct{ h hash.Hash }
+
+// NewKey begins the key of one kind of result.
+func NewKey(kind string) *Key {
+	k := &Key{sha256.New()}
+	return k.Add("kind", kind)
+}
+
+// Add puts one named value into the key. Length prefixes keep values apart.
+func (k *Key) Add(name, value string) *Key {
+	fmt.Fprintf(k.h, "%d:%s%d:%s", len(name), name, len(value), value)
+	return k
+}
+
+// AddFile puts a file's bytes into the key.
+func (k *Key) AddFile(name, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("make cache key: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("make cache key: %w", err)
+	}
+	k.Add(name, hex.EncodeToString(h.Sum(nil)))
+	return nil
+}
+
+// String is the key as a file name.
+func (k *Key) String() string { return hex.EncodeToString(k.h.Sum(nil))[:40] }
+
+// Get gives the directory of a finished result, if there is one.
+func (c Cache) Get(kind, key string) (string, bool) {
+	dir := filepath.Join(c.Dir, kind, key)
+	st, err := os.Stat(dir)
+	return dir, err == nil && st.IsDir()
+}
+
+// Put makes a result: fill writes it into a fresh directory, which then gets its name
+// in one step. Where another process was faster its result stands.
+func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error) {
+	parent := filepath.Join(c.Dir, kind)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", fmt.Errorf("write cache: %w", err)
+	}
+	sweep(parent)
+	tmp, err := os.MkdirTemp(parent, unfinished)
+	if err != nil {
+		return "", fmt.Errorf("write cache: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := fill(tmp); err != nil {
+		return "", err
+	}
+	if err := syncTree(tmp); err != nil {
+		return "", fmt.Errorf("write cache: %w", err)
+	}
+	final := filepath.Join(parent, key)
+	if err := os.Rename(tmp, final); err != nil {
+		if _, ok := c.Get(kind, key); ok {
+			return final, nil
+		}
+		return "", fmt.Errorf("write cache: %w", err)
+	}
+	return final, syncFile(parent)
+}
+
+// unfinished begins the names of results that are being made.
+const unfinished = ".new-"
+
+// staleAfter is when an unfinished result is taken for one whose maker was killed. The
+// making of a result is moving files into place; builds happen elsewhere.
+const staleAfter = time.Hour
+
+// sweep clears away what killed processes left.
+func sweep(parent string) {
+	entries, _ := os.ReadDir(parent)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && strings.HasPrefix(e.Name(), unfinished) && time.Since(info.ModTime()) > staleAfter {
+			os.RemoveAll(filepath.Join(parent, e.Name()))
+		}
+	}
+}
+
+// Remove forgets a result.
+func (c Cache) Remove(kind, key string) error {
+	return os.RemoveAll(filepath.Join(c.Dir, kind, key))
+}
+
+// Work gives a directory that is kept from run to run, locked for this process until
+// release is called. Where another process has it, waiting is called once and the
+// lock waited for.
+func (c Cache) Work(ctx context.Context, kind, key string, waiting func()) (dir string, release func(), err error) {
+	dir = filepath.Join(c.Dir, kind, key)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", nil, fmt.Errorf("open work directory: %w", err)
+	}
+	// The lock file outlives the work: removing it would let two processes lock two
+	// different files of one name.
+	f, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return "", nil, fmt.Errorf("open work directory: %w", err)
+	}
+	for said := false; ; said = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return dir, func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			f.Close()
+			return "", nil, fmt.Errorf("lock work directory %s: %w", dir, err)
+		}
+		if !said {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return "", nil, fmt.Errorf("wait for work directory %s: %w", dir, context.Cause(ctx))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// syncTree makes a result durable before it gets its name.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() && !d.IsDir() {
+			return err
+		}
+		return syncFile(path)
+	})
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package compress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/command"
+)
+
+// programs are the decompressors of the machine, from standard input to standard output.
+// The limit on xz is there because a hostile stream can ask for 4 GiB of dictionary.
+var programs = map[Format][]string{
+	XZ:    {"xz", "-dc", "-q", "-T0", "--memlimit-decompress=1GiB", "--format=xz"},
+	LZMA:  {"xz", "-dc", "-q", "--memlimit-decompress=1GiB", "--format=lzma"},
+	Bzip2: {"bzip2", "-dc", "-q"},
+}
+
+// errClosed is the reason a child was stopped because nobody wants more of its output.
+var errClosed = errors.New("stream closed early")
+
+// program is a decompressor that runs as a child.
+type program struct {
+	out    *os.File
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	err    error // how the child ended; to be read after done
+}
+
+func startProgram(ctx context.Context, format Format, args []string, r io.Reader) (*program, error) {
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	// A larger pipe saves most of the switches between the two processes. Where the
+	// user's pipe quota forbids it, the default does.
+	unix.FcntlInt(pw.Fd(), unix.F_SETPIPE_SZ, 1<<20)
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &program{out: pr, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		err := command.Run(ctx, command.Cmd{Args: args, Stdin: r, Stdout: pw})
+		if err != nil {
+			p.err = fmt.Errorf("decompress %s stream: %w", format, err)
+		}
+		pw.Close()
+	}()
+	return p, nil
+}
+
+// Read gives the child's output; its failure comes in place of the end of file.
+func (p *program) Read(b []byte) (int, error) {
+	n, err := p.out.Read(b)
+	if err == io.EOF {
+		<-p.done
+		if p.err != nil {
+			err = p.err
+		}
+	}
+	return n, err
+}
+
+// Close ends the child, if it still runs, and waits until it is gone.
+func (p *program) Close() error {
+	p.cancel(errClosed)
+	<-p.done
+	return p.out.Close()
+}

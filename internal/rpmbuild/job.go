@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package rpmbuild drives rpmbuild: a Job in, packages and a log out, and in between
+// the progress that make's own output tells.
+package rpmbuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"ovzpatch/internal/command"
+)
+
+// Define is one --define of rpmbuild.
+type Define struct{ Name, Value string }
+
+// Job describes one rpmbuild -ba.
+type Job struct {
+	Spec string // path of the spec; its sources lie in Topdir/SOURCES
+	// Topdir is private to this job. Its layout is made where it is missing.
+	Topdir string
+	// BuildDir is _builddir. One that is kept from job to job makes the next build of
+	// nearly the same tree short; "" is Topdir/BUILD. Not to be shared at one time.
+	BuildDir string
+	Target   string // --target, "" for the machine's own
+	With     []string
+	Without  []string
+	Defines  []Define
+	NoDeps   bool // pass --nodeps: the host has no RPM database to ask
+	Jobs     int  // make -j; 0 lets rpmbuild choose
+	// Epoch is SOURCE_DATE_EPOCH, in seconds: the only time that gets into the packages.
+	Epoch int64
+	Log   string // file for the full output
+	// Expected is how many files this job will compile, 0 where nobody knows.
+	Expected int
+}
+
+// Result is a finished build.
+type Result struct {
+	Packages []string // paths of the binary RPMs, in the order rpmbuild wrote them
+	Source   string   // path of the source RPM
+	Compiled int      // files compiled
+	Warnings int      // compiler warnings
+	Duration time.Duration
+}
+
+// Args is the whole command line.
+func (j Job) Args() []string {
+	args := []string{
+		"rpmbuild", "-ba",
+		"--define", "_topdir " + j.Topdir,
+		"--define", "_tmppath " + filepath.Join(j.Topdir, "tmp"),
+		// What is in the packages must not tell when and where they were built.
+		"--define", "_buildhost ovzpatch",
+		"--define", "use_source_date_epoch_as_buildtime 1",
+		"--define", "clamp_mtime_to_source_date_epoch 1",
+	}
+	if j.BuildDir != "" {
+		args = append(args, "--define", "_builddir "+j.BuildDir)
+	}
+	if j.Jobs > 0 {
+		args = append(args, "--define", "_smp_mflags -j"+strconv.Itoa(j.Jobs))
+	}
+	for _, d := range j.Defines {
+		args = append(args, "--define", d.Name+" "+d.Value)
+	}
+	if j.Target != "" {
+		args = append(args, "--target", j.Target)
+	}
+	for _, w := range j.With {
+		args = append(args, "--with", w)
+	}
+	for _, w := range j.Without {
+		args = append(args, "--without", w)
+	}
+	if j.NoDeps {
+		args = append(args, "--nodeps")
+	}
+	return append(args, j.Spec)
+}
+
+// Dirs makes the topdir's layout, and the build directory.
+func (j Job) Dirs() error {
+	dirs := []string{"SPECS", "SOURCES", "BUILD", "BUILDROOT", "RPMS", "SRPMS", "tmp"}
+	for i, d := range dirs {
+		dirs[i] = filepath.Join(j.Topdir, d)
+	}
+	if j.BuildDir != "" {
+		dirs = append(dirs, j.BuildDir)
+	}
+	for _, d := range dirs {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return fmt.Errorf("make build directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// Error is a build that failed: in which of rpmbuild's phases, and the lines that say why.
+type Error struct {
+	Phase  string   // "%prep", "%build", ...
+	Lines  []string // the first real error and what follows it
+	Log    string   // the full output
+	Full   bool     // the disk was full
+	Target error    // the *command.Error
+}
+
+func (e *Error) Error() string {
+	s := "build packages: rpmbuild stopped in " + e.Phase
+	for _, l := range e.Lines {
+		s += "\n  " + l
+	}
+	if e.Full {
+		s += "\nthe disk is full: free some room, or name another place with --cache-dir and TMPDIR"
+	}
+	return s + "\nfull log: " + e.Log
+}
+
+// Unwrap gives what the run of rpmbuild itself said.
+func (e *Error) Unwrap() error { return e.Target }
+
+// Run builds. Progress is called for each line that moves it, from one goroutine.
+func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
+	if err := j.Dirs(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	w := newWatch(j.Expected, start)
+	err := command.Run(ctx, command.Cmd{
+		Args: j.Args(),
+		Dir:  j.Topdir,
+		Env:  []string{"LC_ALL=C", "SOURCE_DATE_EPOCH=" + strconv.FormatInt(j.Epoch, 10)},
+		Log:  j.Log,
+		Line: func(line string) {
+			if w.line(line) {
+				report(w.progress)
+			}
+		},
+	})
+	if err != nil {
+		var ce *command.Error
+		if ctx.Err() != nil || !errors.As(err, &ce) || ce.ExitCode < 0 {
+			return nil, fmt.Errorf("build packages: %w", err)
+		}
+		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Target: err}
+	}
+	if len(w.packages) == 0 {
+		return nil, fmt.Errorf("build packages: rpmbuild wrote none; see %s", j.Log)
+	}
+	return &Result{
+		Packages: w.packages,
+		Source:   w.source,
+		Compiled: w.progress.Compiled,
+		Warnings: w.progress.Warnings,
+		Duration: time.Since(start),
+	}, nil
+}

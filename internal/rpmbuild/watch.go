@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmbuild
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Progress is how far a build is.
+type Progress struct {
+	Phase    string // rpmbuild's phase: "%prep", "%build", "%install", "packages"
+	Doing    string // the file that make named last
+	Compiled int    // files compiled so far
+	Expected int    // files to compile, 0 where nobody knows
+	Warnings int
+	Elapsed  time.Duration
+}
+
+// Left estimates the time to the end of the compilation; 0 where there is no telling.
+func (p Progress) Left() time.Duration {
+	if p.Compiled < 20 || p.Expected <= p.Compiled {
+		return 0
+	}
+	return p.Elapsed / time.Duration(p.Compiled) * time.Duration(p.Expected-p.Compiled)
+}
+
+var (
+	phaseLine   = regexp.MustCompile(`^Executing\((%\w+)\)`)
+	compileLine = regexp.MustCompile(`^ {2}(?:CC|AS|HOSTCC|CC \[M\]|AS \[M\]) +(\S.*)$`)
+	linkLine    = regexp.MustCompile(`^ {2}(LD|MODPOST|KSYMS|OBJCOPY|BUILD|INSTALL|SORTTAB|KSYM|LD \[M\]) +(\S.*)$`)
+	wroteLine   = regexp.MustCompile(`^Wrote: (.*\.rpm)$`)
+	warningLine = regexp.MustCompile(`^\S+:\d+(:\d+)?: warning: `)
+	// The first line that matches says why a build failed, in the order of the words'
+	// weight: what comes after it is mostly make unwinding.
+	errorLine = regexp.MustCompile(`(?i)(\berror: |: error\b|fatal error|undefined reference|multiple definition|\*\*\* |Hunk #\d+ FAILED|can't find file to patch|Unexpected EOF|unexpected end of input|not in gzip format|No such file or directory|command not found|No space left on device|Bad source|^ERROR:)`)
+	diskFull  = "No space left on device"
+)
+
+// keepLines is how many lines from the first error on are kept to explain a failure.
+const keepLines = 12
+
+// watch reads rpmbuild's output line by line.
+type watch struct {
+	progress Progress
+	start    time.Time
+	began    time.Time // of compiling: unpacking tells nothing about its speed
+	packages []string
+	source   string
+	errors   []string
+	last     []string // the lines before the end, for a failure without an error line
+	full     bool
+}
+
+func newWatch(expected int, start time.Time) *watch {
+	return &watch{start: start, progress: Progress{Phase: "start", Expected: expected}}
+}
+
+// line takes one line of output and reports whether the progress moved.
+func (w *watch) line(s string) bool {
+	if strings.Contains(s, diskFull) {
+		w.full = true
+	}
+	// What the scripts themselves echo (set -x) is no error of theirs.
+	echo := strings.HasPrefix(s, "+")
+	if len(w.errors) > 0 && len(w.errors) < keepLines || len(w.errors) == 0 && !echo && errorLine.MatchString(s) {
+		w.errors = append(w.errors, s)
+	}
+	if w.last = append(w.last, s); len(w.last) > keepLines {
+		w.last = w.last[1:]
+	}
+	if m := phaseLine.FindStringSubmatch(s); m != nil {
+		w.progress.Phase, w.progress.Doing = m[1], ""
+		w.errors = nil // an earlier phase ended well, whatever it printed
+		return w.tick()
+	}
+	if m := compileLine.FindStringSubmatch(s); m != nil {
+		if w.progress.Compiled == 0 {
+			w.began = time.Now()
+		}
+		w.progress.Compiled++
+		w.progress.Doing = m[1]
+		return w.tick()
+	}
+	if m := linkLine.FindStringSubmatch(s); m != nil {
+		w.progress.Doing = m[2]
+		return w.tick()
+	}
+	if m := wroteLine.FindStringSubmatch(s); m != nil {
+		if strings.HasSuffix(m[1], ".src.rpm") || strings.HasSuffix(m[1], ".nosrc.rpm") {
+			w.source = m[1]
+		} else {
+			w.packages = append(w.packages, m[1])
+		}
+		w.progress.Phase, w.progress.Doing = "packages", m[1][strings.LastIndexByte(m[1], '/')+1:]
+		return w.tick()
+	}
+	if warningLine.MatchString(s) {
+		w.progress.Warnings++
+		return w.tick()
+	}
+	return false
+}
+
+func (w *watch) tick() bool {
+	since := w.start
+	if !w.began.IsZero() {
+		since = w.began
+	}
+	w.progress.Elapsed = time.Since(since)
+	return true
+}
+
+// reason gives the lines that explain a failure.
+func (w *watch) reason() []string {
+	if len(w.errors) > 0 {
+		return w.errors
+	}
+	return w.last
+}

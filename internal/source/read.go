@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package source
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"ovzpatch/internal/compress"
+)
+
+// maxFile bounds one file of a source that is read into memory.
+const maxFile = 16 << 20
+
+// ErrTruncated is for a tarball that ends before its end.
+var ErrTruncated = errors.New("the archive is cut short or damaged; fetch it again")
+
+// File is one file of a source.
+type File struct {
+	Data []byte
+	Mode fs.FileMode
+}
+
+// Files are some files of a source, by their path below its top directory.
+type Files struct {
+	Top   string // the one top directory of a tarball, "" for a tree
+	Files map[string]File
+}
+
+// ReadFiles reads the files of a tree or tarball named in want, which are paths below
+// the top directory. A file that is not there is not in the answer. A tarball is read
+// no further than the last of them.
+func (s *Source) ReadFiles(ctx context.Context, want []string) (*Files, error) {
+	if s.Kind == Tree {
+		return s.readTree(want)
+	}
+	f, err := os.Open(s.Path)
+	if err != nil {
+		return nil, fmt.Errorf("read source: %w", err)
+	}
+	defer f.Close()
+	files, err := readTarball(ctx, f, want)
+	if err != nil {
+		return nil, fmt.Errorf("read source %s: %w", s.Path, err)
+	}
+	return files, nil
+}
+
+func (s *Source) readTree(want []string) (*Files, error) {
+	root, err := os.OpenRoot(s.Path)
+	if err != nil {
+		return nil, fmt.Errorf("read source: %w", err)
+	}
+	defer root.Close()
+	got := &Files{Files: map[string]File{}}
+	for _, name := range want {
+		f, err := root.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read source: %w", err)
+		}
+		st, err := f.Stat()
+		if err == nil && !st.Mode().IsRegular() {
+			err = errors.New("not a regular file")
+		}
+		var data []byte
+		if err == nil {
+			data, err = readAll(f)
+		}
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("read source %s: %s: %w", s.Path, name, err)
+		}
+		got.Files[name] = File{Data: data, Mode: st.Mode().Perm()}
+	}
+	return got, nil
+}
+
+// readTarball reads the wanted files of a compressed tarball as it streams by.
+func readTarball(ctx context.Context, r io.Reader, want []string) (*Files, error) {
+	z, _, err := compress.NewReader(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	missing := map[string]bool{}
+	for _, name := range want {
+		missing[name] = true
+	}
+	got := &Files{Files: map[string]File{}}
+	t := tar.NewReader(reader{ctx, z})
+	for len(missing) > 0 {
+		h, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, damaged(ctx, err)
+		}
+		name := path.Clean(strings.TrimPrefix(h.Name, "./"))
+		top, below, _ := strings.Cut(name, "/")
+		if h.Typeflag == tar.TypeXGlobalHeader || top == "." {
+			continue
+		}
+		if got.Top == "" {
+			got.Top = top
+		}
+		if top != got.Top {
+			return nil, fmt.Errorf("two top directories, %s and %s: %w", got.Top, top, ErrUnknown)
+		}
+		if h.Typeflag != tar.TypeReg || !missing[below] {
+			continue
+		}
+		data, err := readAll(t)
+		if err != nil {
+			return nil, damaged(ctx, err)
+		}
+		got.Files[below] = File{Data: data, Mode: fs.FileMode(h.Mode).Perm()}
+		delete(missing, below)
+	}
+	if got.Top == "" {
+		return nil, fmt.Errorf("an empty archive: %w", ErrUnknown)
+	}
+	return got, nil
+}
+
+// damaged turns what a decompressor or tar says of a bad archive into ErrTruncated,
+// but lets a cancelled read be one.
+func damaged(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w (%v)", ErrTruncated, err)
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	return data, err
+}

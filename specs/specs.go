@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package specs embeds the project's own spec and the small kernel configurations for
+// guests, and fills the spec in for a source.
+package specs
+
+import (
+	"embed"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Name is the file name of the spec.
+const Name = "kernel-ovz.spec"
+
+//go:embed kernel-ovz.spec guest-*.config
+var files embed.FS
+
+// Values fill the first block of the spec; see there what each is.
+type Values struct {
+	Base     string   // kernel version, three numbers
+	Stable   string   // what continues it, with its dot, or ""
+	Release  string   // of the packages, without the mark of the patch
+	Archive  string   // file name of the tarball
+	Top      string   // its one top directory
+	Port     string   // file name of the patch
+	Config   string   // file name of the configuration
+	Compat   []string // file names of patches for today's compilers
+	MakeVars string   // more variables for make
+}
+
+// safe holds what may stand in a spec's value: no macro, no shell, no white space.
+var safe = regexp.MustCompile(`^[A-Za-z0-9._+~=/-]*$`)
+
+// Spec gives the spec filled in. A value that rpm or a shell could read as more than
+// a word is an error.
+func Spec(v Values) ([]byte, error) {
+	spec, _ := files.ReadFile(Name) // embedded
+	text := string(spec)
+	set := func(name string, words ...string) error {
+		for _, w := range words {
+			if !safe.MatchString(w) {
+				return fmt.Errorf("fill in spec: %s: %q is no plain word", name, w)
+			}
+		}
+		value := strings.Join(words, " ")
+		if value == "" {
+			value = "%{nil}"
+		}
+		line := regexp.MustCompile(`(?m)^(%global ` + name + `\s+).*$`)
+		if !line.MatchString(text) {
+			return fmt.Errorf("fill in spec: no line for %s", name)
+		}
+		text = line.ReplaceAllString(text, "${1}"+strings.ReplaceAll(value, "$", "$$"))
+		return nil
+	}
+	for _, s := range []struct {
+		name  string
+		words []string
+	}{
+		{"kbase", []string{v.Base}}, {"kstable", []string{v.Stable}}, {"krelease", []string{v.Release}},
+		{"karchive", []string{v.Archive}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
+		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat}, {"kmakevars", strings.Fields(v.MakeVars)},
+	} {
+		if err := set(s.name, s.words...); err != nil {
+			return nil, err
+		}
+	}
+	return []byte(text), nil
+}
+
+// GuestConfig gives the small configuration for a line and an architecture (x86_64 or
+// i386), and its file name.
+func GuestConfig(line, arch string) (name string, data []byte, err error) {
+	name = fmt.Sprintf("guest-%s-%s.config", line, arch)
+	data, err = files.ReadFile(name)
+	if err != nil {
+		return "", nil, fmt.Errorf("no small configuration for %s on %s: give one with --config", line, arch)
+	}
+	return name, data, nil
+}
