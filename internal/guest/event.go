@@ -78,12 +78,16 @@ type Seen struct {
 	Errno    string `json:"errno"`          // of the umount: "0", "EBUSY", ...
 	Forced   int    `json:"forced"`         // calls of umount_begin
 	Messages int    `json:"messages"`       // override messages in the host's log
-	ID       string `json:"id,omitempty"`   // container id in the message
+	ID       string `json:"id,omitempty"`   // container id in the messages; all of them, where they differ
+	Want     string `json:"want,omitempty"` // the id a message must carry: the acting process' container's
 	Inactive int    `json:"inactive"`       // INACTIVE lines
 	Host     string `json:"host"`           // errno of a read on the host afterwards
 	Peer     string `json:"peer,omitempty"` // errno of a read in the other container
 	Held     string `json:"held,omitempty"` // errno of a read on the held descriptor
 	Mounted  bool   `json:"mounted"`        // the path is still a mount point inside
+	// Trouble is the first line in which the kernel told of a warning, a bug, an oops, a
+	// locking mistake or a stall.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // Done is the last event: how many results were sent, and the verdict over all.

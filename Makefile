@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+#   make demo      the main job on Debian's linux-source-6.1: build with and without the patch, prove both
+#   make test      all tests, real rpmbuild and real guests included
+#   make short     the quick tests, seconds
+#   make bench     the figures, as ratios to a named other
+#   make install   the program, what its guests need, man pages and completions, below PREFIX
+#   make deps      what Debian packages all of that needs (done by demo and test)
+
+PREFIX ?= /usr/local
+GO     ?= go
+# The guest programs are static and small: they are a guest's whole user space.
+GUEST  := CGO_ENABLED=0 GOOS=linux
+ARCHES := amd64 386
+
+# What a shell in the guest has; umount is what people type.
+UROOT_COMMANDS := cat cp dmesg echo find grep gosh id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
+
+PACKAGES := bc binutils bison bzip2 cpio flex gcc kmod libc6-dev libelf-dev libssl-dev \
+	linux-source-6.1 make patch perl qemu-system-x86 rpm strace systemd tar xz-utils zstd
+
+.PHONY: all guest deps demo test short bench install clean
+all: bin/ovzpatch guest
+
+# go build knows itself what is up to date.
+.PHONY: bin/ovzpatch
+bin/ovzpatch:
+	$(GO) build -trimpath -o $@ ./cmd/ovzpatch
+
+guest: $(foreach a,$(ARCHES),bin/guest/$(a)/umounttest bin/guest/$(a)/uroot.cpio)
+
+.PHONY: bin/guest/%/umounttest
+bin/guest/%/umounttest:
+	$(GUEST) GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
+
+bin/guest/%/uroot.cpio: go.mod Makefile
+	mkdir -p $(@D)
+	$(GO) build -o bin/u-root github.com/u-root/u-root
+	$(GUEST) GOARCH=$* bin/u-root -build=bb -format=cpio -go-build-tags=goshsmall -initcmd= -uinitcmd= -defaultsh=gosh -o $@.tmp \
+		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$@.log 2>&1 || { cat $@.log; exit 1; }
+	mv $@.tmp $@ && rm $@.log
+
+deps:
+	@missing=$$(for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" != 0 ]; then echo "as root: apt-get install" $$missing >&2; exit 1; fi; \
+		echo "installing:" $$missing; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+demo: deps all
+	bin/ovzpatch run
+
+test: deps all
+	$(GO) vet ./...
+	OVZPATCH=$(CURDIR)/bin/ovzpatch $(GO) test -race -timeout 80m ./...
+
+short:
+	$(GO) test -short -race ./...
+
+install: all
+	install -D -m 0755 bin/ovzpatch $(DESTDIR)$(PREFIX)/bin/ovzpatch
+	for a in $(ARCHES); do for f in umounttest uroot.cpio; do \
+		install -D -m 0755 bin/guest/$$a/$$f $(DESTDIR)$(PREFIX)/lib/ovzpatch/guest/$$a/$$f || exit 1; done; done
+
+clean:
+	rm -rf bin

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/report"
+)
+
+// testFlags say what a guest is to try.
+type testFlags struct {
+	cases      string
+	containers []string
+	limit      time.Duration
+}
+
+func (f *testFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.cases, "cases", "", "try only the cases whose name matches this regular expression")
+	c.Flags().StringSliceVar(&f.containers, "container", nil, "try only these container backends (default: all that the kernel offers)")
+	c.Flags().DurationVar(&f.limit, "boot-timeout", 0, "time limit of one guest (default: by the measured speed of this machine)")
+}
+
+// args are the words of the kernel command line that umounttest reads.
+func (f testFlags) args() ([]string, error) {
+	var words []string
+	if f.cases != "" {
+		words = append(words, "umounttest.cases="+f.cases)
+	}
+	if len(f.containers) > 0 {
+		words = append(words, "umounttest.container="+strings.Join(f.containers, ","))
+	}
+	for _, w := range words {
+		if strings.ContainsAny(w, " \t\n\"") {
+			return nil, usage(fmt.Errorf("%q: a space or a quote cannot stand on a kernel command line; write \\s or a dot", w))
+		}
+	}
+	return words, nil
+}
+
+// accelerator finds out how guests run here, and says so.
+func (a *app) accelerator(ctx context.Context, u *ui) (qemu.Accel, error) {
+	accel, err := qemu.ChooseAccel(ctx, cache.Cache{Dir: a.cacheDir})
+	if err == nil {
+		u.Say("guests run under %s: %s", strings.ToUpper(accel.Name), accel.Reason)
+	}
+	return accel, err
+}
+
+// trial is one kernel to boot.
+type trial struct {
+	label  string
+	parts  *kernelParts
+	pkg    string // file name of the kernel package, "" for a bare kernel
+	expect guest.Verdict
+	accel  qemu.Accel
+	flags  testFlags
+	logDir string // where the console's log goes; "" is the cache
+}
+
+// try boots a kernel with its probe and gives what umounttest found.
+func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
+	words, err := t.flags.args()
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.machine(t.parts, t.accel)
+	if err != nil {
+		return nil, err
+	}
+	m.Append = words
+	if m.ConsoleLog, err = t.consoleLog(a.cacheDir); err != nil {
+		return nil, err
+	}
+	if t.flags.limit > 0 {
+		m.Limits = qemu.LimitsFor(t.accel.Slowdown)
+		m.Limits.Total = t.flags.limit
+	}
+	u.Say("booting %s", t.parts.Release)
+	cases, tried := 0, 0
+	m.Event = func(e guest.Event) {
+		switch {
+		case e.Hello != nil:
+			cases = e.Hello.Cases
+		case e.Case != nil:
+			tried++
+			u.Live("case %d of %d: %s in %s: %s", tried, cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
+		}
+	}
+	boot, err := m.Run(ctx)
+	u.Done()
+	if err != nil {
+		return nil, err
+	}
+	k := &report.Kernel{Label: t.label, Package: t.pkg, Expect: t.expect,
+		Console: m.ConsoleLog, Seconds: boot.Elapsed.Seconds()}
+	for _, e := range boot.Events {
+		switch {
+		case e.Hello != nil:
+			k.Release = e.Hello.Release
+		case e.Case != nil:
+			k.Results = append(k.Results, *e.Case)
+		case e.Done != nil:
+			k.Verdict = e.Done.Verdict
+		}
+	}
+	if k.Release != t.parts.Release {
+		return nil, fmt.Errorf("the guest runs %s, not the kernel on trial, %s: do image and modules belong together?", k.Release, t.parts.Release)
+	}
+	u.Say("%s: %s, by %d cases in %.0f s (console: %s)", k.Release, k.Verdict, len(k.Results), k.Seconds, k.Console)
+	return k, nil
+}
+
+// machine describes the guest that boots a kernel, with its initramfs.
+func (a *app) machine(parts *kernelParts, accel qemu.Accel) (qemu.Machine, error) {
+	progs, err := findGuestPrograms(parts.Arch)
+	if err != nil {
+		return qemu.Machine{}, err
+	}
+	im := initramfs.Image{Base: progs.base, Init: progs.umounttest, Modules: map[string]initramfs.Content{}}
+	if err := parts.addModules(&im); err != nil {
+		return qemu.Machine{}, err
+	}
+	extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
+	im.Modules[extra] = initramfs.Content{Path: parts.Probe}
+	im.Load = append(im.Load, extra)
+	archive, err := initramfs.Build(cache.Cache{Dir: a.cacheDir}, im)
+	if err != nil {
+		return qemu.Machine{}, err
+	}
+	return qemu.Machine{Arch: parts.Arch, Accel: accel, Kernel: parts.Image, Initrd: archive.Path}, nil
+}
+
+// ownModules are modules of the kernel under test that the guest loads where there are
+// such: that its own modules load at all is part of the trial.
+var ownModules = []string{"dummy"}
+
+// addModules puts some of the kernel's own modules into a guest.
+func (k *kernelParts) addModules(im *initramfs.Image) error {
+	tree := os.DirFS(k.ModuleTree)
+	files, err := initramfs.SelectModules(tree, ownModules)
+	if errors.Is(err, initramfs.ErrNoModule) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		name := path.Join("/lib/modules", k.Release, f)
+		im.Modules[name] = initramfs.Content{Path: filepath.Join(k.ModuleTree, f)}
+		im.Load = append(im.Load, name)
+	}
+	return nil
+}
+
+// consoleLog names the file for a guest's console.
+func (t trial) consoleLog(cacheDir string) (string, error) {
+	dir := t.logDir
+	if dir == "" {
+		dir = filepath.Join(cacheDir, "consoles")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("keep console: %w", err)
+	}
+	return filepath.Join(dir, "console-"+t.parts.Release+".log"), nil
+}
+
+// guestPrograms are what `make` built beforehand for the guest.
+type guestPrograms struct {
+	umounttest string // becomes /init
+	base       string // archive of u-root's commands
+}
+
+// findGuestPrograms looks beside this program: in guest/ of a build tree, in
+// ../lib/ovzpatch/guest/ where it is installed.
+func findGuestPrograms(arch string) (*guestPrograms, error) {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find guest programs: %w", err)
+	}
+	goarch := map[string]string{"x86_64": "amd64", "i386": "386"}[arch]
+	here := filepath.Dir(exe)
+	dirs := []string{
+		filepath.Join(here, "guest", goarch),
+		filepath.Join(here, "..", "lib", "ovzpatch", "guest", goarch),
+	}
+	for _, dir := range dirs {
+		p := &guestPrograms{filepath.Join(dir, "umounttest"), filepath.Join(dir, "uroot.cpio")}
+		missing := func(f string) bool { _, err := os.Stat(f); return err != nil }
+		if !slices.ContainsFunc([]string{p.umounttest, p.base}, missing) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("find guest programs: no umounttest and uroot.cpio in %s; run `make` or `make install`", strings.Join(dirs, " or "))
+}

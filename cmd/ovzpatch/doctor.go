@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// spaceNeeded is what one kernel with a small configuration takes below the cache while
+// it is built, measured, and some room.
+const spaceNeeded = 5 << 30
+
+func newDoctor(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine has and lacks: tools, accelerator, space",
+		Long: `doctor looks for every program that ovzpatch drives, boots a boot sector to find
+which accelerator works, and looks at the space for builds. It ends with 0 where all
+is there and with 1 where something is missing.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w, healthy := c.OutOrStdout(), true
+			say := func(ok bool, what, how string) {
+				mark := "ok      "
+				if !ok {
+					mark, healthy = "MISSING ", false
+				}
+				fmt.Fprintf(w, "%s%-22s %s\n", mark, what, how)
+			}
+			for _, set := range [][]tool{buildTools, guestTools} {
+				for _, t := range set {
+					path, err := findTool(t.name)
+					if err != nil {
+						path = fmt.Sprintf("apt-get install %s, or dnf install %s", t.apt, t.dnf)
+					}
+					say(err == nil, t.name, path)
+				}
+			}
+			for _, arch := range []string{"x86_64", "i386"} {
+				p, err := findGuestPrograms(arch)
+				how := "run `make`, or `make install`"
+				if err == nil {
+					how = filepath.Dir(p.umounttest)
+				}
+				say(err == nil, "guest for "+arch, how)
+			}
+			if err := needTools(guestTools); err == nil {
+				accel, err := a.accelerator(c.Context(), newUI(c.ErrOrStderr()))
+				if err != nil {
+					say(false, "accelerator", err.Error())
+				} else {
+					say(true, "accelerator", fmt.Sprintf("%s, %.1f times the reference's time", accel.Name, accel.Slowdown))
+				}
+			}
+			free, err := freeSpace(a.cacheDir)
+			if err != nil {
+				return err
+			}
+			say(free >= spaceNeeded, "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build wants %d", float64(free)/(1<<30), a.cacheDir, spaceNeeded>>30))
+			if _, err := os.Stat(defaultSource); err == nil {
+				say(true, "default source", defaultSource)
+			} else {
+				fmt.Fprintf(w, "note    %-22s apt-get install linux-source-6.1, or name a SOURCE of your own\n", "default source")
+			}
+			if !healthy {
+				return errors.New("this machine lacks something: see the lines that say MISSING")
+			}
+			return nil
+		},
+	}
+}
+
+// freeSpace is how many bytes are free where dir is, or will be made.
+func freeSpace(dir string) (uint64, error) {
+	for {
+		var st unix.Statfs_t
+		err := unix.Statfs(dir, &st)
+		if err == nil {
+			return st.Bavail * uint64(st.Bsize), nil
+		}
+		if parent := filepath.Dir(dir); errors.Is(err, unix.ENOENT) && parent != dir {
+			dir = parent
+			continue
+		}
+		return 0, fmt.Errorf("look for space in %s: %w", dir, err)
+	}
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/source"
+	"ovzpatch/patches"
+)
+
+// defaultSource is Debian's own kernel source, which `make demo` installs.
+const defaultSource = "/usr/src/linux-source-6.1.tar.xz"
+
+// portFlags choose the patch.
+type portFlags struct {
+	line string
+	file string
+}
+
+func (f *portFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.line, "line", "", "take the port for this line instead of the one found out")
+	c.Flags().StringVar(&f.file, "patch", "", "take this patch file instead of a port of ours")
+	c.MarkFlagsMutuallyExclusive("line", "patch")
+	c.RegisterFlagCompletionFunc("line", cobra.FixedCompletions(patches.Lines(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// input is a source whose kernel is known, and the patch for it.
+type input struct {
+	source *source.Source
+	kernel kernel.Kernel
+	line   string // the kernel's own, or --line; "" where --patch goes on an unknown kernel
+	files  *source.Files
+	port   []byte
+	name   string   // file name of the patch
+	tried  []string // what the port's header says it was tried on
+	plan   *patch.Plan
+}
+
+// openInput opens a source, finds its kernel, chooses the patch and places it.
+func openInput(ctx context.Context, path string, f portFlags) (*input, error) {
+	src, err := source.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	in := &input{source: src, name: patches.Name}
+	// One pass over a compressed tarball is what takes time, so what every port
+	// touches is read along.
+	if in.files, err = src.ReadFiles(ctx, []string{"Makefile", "fs/namespace.c"}); err != nil {
+		return nil, err
+	}
+	if in.kernel, err = kernel.Identify(in.files.Files["Makefile"].Data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := in.choosePort(f); err != nil {
+		return nil, err
+	}
+	return in, in.place(ctx)
+}
+
+func (in *input) choosePort(f portFlags) error {
+	line, lineErr := in.kernel.Line()
+	in.line = string(line)
+	if f.line != "" {
+		in.line = f.line
+	}
+	if f.file != "" {
+		data, err := os.ReadFile(f.file)
+		if err != nil {
+			return fmt.Errorf("read patch: %w", err)
+		}
+		in.port, in.name = data, filepath.Base(f.file)
+		return nil
+	}
+	if in.line == "" {
+		return fmt.Errorf("choose port: %w; give --line (one of %s) or --patch FILE", lineErr, strings.Join(patches.Lines(), ", "))
+	}
+	p, err := patches.ForLine(in.line)
+	if err != nil {
+		if f.line != "" {
+			return usage(err)
+		}
+		return &coded{exitMisfit, fmt.Errorf("choose port: %w", err)}
+	}
+	in.port, in.tried = p.Data, p.Tried
+	return nil
+}
+
+// place finds where the hunks of the patch go.
+func (in *input) place(ctx context.Context) error {
+	p, err := patch.Parse(in.name, in.port)
+	if err != nil {
+		return err
+	}
+	if err := in.read(ctx, p); err != nil {
+		return err
+	}
+	in.plan, err = patch.NewPlan(p, func(name string) (patch.Content, error) {
+		f, ok := in.files.Files[name]
+		if !ok {
+			return patch.Content{}, fs.ErrNotExist
+		}
+		return patch.Content{Data: f.Data, Mode: f.Mode}, nil
+	}, patch.Options{Strip: -1})
+	return err
+}
+
+// read gets the files that the patch names, with any number of leading directories
+// taken off their names, as far as they are not read already.
+func (in *input) read(ctx context.Context, p *patch.Patch) error {
+	var want []string
+	for _, f := range p.Files {
+		for _, name := range []string{f.OldName, f.NewName} {
+			if in.knows(name) {
+				continue
+			}
+			for more := true; more; _, name, more = strings.Cut(name, "/") {
+				want = append(want, name)
+			}
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	slices.Sort(want)
+	files, err := in.source.ReadFiles(ctx, slices.Compact(want))
+	if err != nil {
+		return err
+	}
+	maps.Copy(in.files.Files, files.Files)
+	return nil
+}
+
+// knows tells whether a file that a patch names is read already.
+func (in *input) knows(name string) bool {
+	for more := true; more; _, name, more = strings.Cut(name, "/") {
+		if _, ok := in.files.Files[name]; ok {
+			return true
+		}
+	}
+	return name == "/dev/null"
+}
+
+// touched are the files of the tree that the patch changes.
+func (in *input) touched() []string {
+	var names []string
+	for _, c := range in.plan.Changes {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// placementLine says where one hunk went.
+func placementLine(p patch.Placement) string {
+	s := fmt.Sprintf("%s:%d hunk %d, offset %d, fuzz %d", p.File, p.Line, p.Hunk, p.Offset, p.Fuzz)
+	if len(p.Functions) > 0 {
+		s += ", in " + strings.Join(p.Functions, "(), ") + "()"
+	}
+	return s
+}
+
+// archive gives the tarball to build from: the source itself, or a tree packed up. done
+// removes the packed one.
+func (in *input) archive(ctx context.Context, u *ui) (path string, done func(), err error) {
+	if in.source.Kind != source.Tree {
+		return in.source.Path, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "ovzpatch-source-")
+	if err != nil {
+		return "", nil, fmt.Errorf("pack tree: %w", err)
+	}
+	done = func() { os.RemoveAll(dir) }
+	u.Say("packing the tree up")
+	in.files.Top = "linux-" + in.kernel.Base() + in.kernel.Stable()
+	path = filepath.Join(dir, in.files.Top+".tar.zst")
+	if err := in.source.Pack(ctx, path, in.files.Top); err != nil {
+		done()
+		return "", nil, err
+	}
+	return path, done, nil
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmfile"
+	"ovzpatch/kmod"
+)
+
+// probeLimit is the time limit of compiling the probe.
+const probeLimit = 5 * time.Minute
+
+// probeFromPackage compiles the probe module against a -devel package and gives its path.
+func (a *app) probeFromPackage(ctx context.Context, devel string) (string, error) {
+	key := cache.NewKey("probe")
+	if err := key.AddFile("devel", devel); err != nil {
+		return "", err
+	}
+	if err := fs.WalkDir(kmod.Lustreprobe(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(kmod.Lustreprobe(), name)
+		key.Add(name, string(data))
+		return err
+	}); err != nil {
+		return "", err
+	}
+	store := cache.Cache{Dir: a.cacheDir}
+	dir, ok := store.Get("probes", key.String())
+	if !ok {
+		var err error
+		dir, err = store.Put("probes", key.String(), func(dir string) error { return unpackAndCompile(ctx, devel, dir) })
+		if err != nil {
+			return "", fmt.Errorf("build probe module against %s: %w", filepath.Base(devel), err)
+		}
+	}
+	return filepath.Join(dir, probeFile), nil
+}
+
+// probeFile is the compiled module.
+const probeFile = "lustreprobe.ko"
+
+// unpackAndCompile unpacks the -devel package aside, and leaves the module in dir.
+func unpackAndCompile(ctx context.Context, devel, dir string) error {
+	tmp, err := os.MkdirTemp("", "ovzpatch-devel-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	pkg, err := rpmfile.Open(ctx, devel)
+	if err != nil {
+		return err
+	}
+	defer pkg.Close()
+	if err := pkg.Extract(ctx, tmp, nil); err != nil {
+		return err
+	}
+	trees, err := filepath.Glob(filepath.Join(tmp, "usr/src/kernels/*/Makefile"))
+	if err != nil {
+		return err
+	}
+	if len(trees) != 1 {
+		return errors.New("it holds no kernel build tree under /usr/src/kernels; give the kernel's own -devel package")
+	}
+	return compileProbe(ctx, filepath.Dir(trees[0]), dir)
+}
+
+// compileProbe compiles the module in a kernel's build tree, which is not written to,
+// and leaves it in dir.
+func compileProbe(ctx context.Context, tree, dir string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeLimit, fmt.Errorf("time limit of %v reached", probeLimit))
+	defer cancel()
+	src, err := os.MkdirTemp("", "ovzpatch-probe-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(src)
+	if err := os.CopyFS(src, kmod.Lustreprobe()); err != nil {
+		return err
+	}
+	err = command.Run(ctx, command.Cmd{Args: []string{"make", "-C", tree, "M=" + src, "modules"}})
+	if err != nil {
+		return err
+	}
+	return copyFile(filepath.Join(src, probeFile), filepath.Join(dir, probeFile))
+}
+
+// kernelParts are what a guest is booted from.
+type kernelParts struct {
+	Release    string // as uname -r will say
+	Arch       string // x86_64 or i386
+	Image      string // path of the bzImage
+	ModuleTree string // path of its /lib/modules/RELEASE
+	Probe      string // path of the probe module that was built for it
+}
+
+// fromPackages takes the image and the modules out of a kernel package into dir, and
+// builds the probe against its -devel package.
+func (a *app) fromPackages(ctx context.Context, kernel, devel, dir string) (*kernelParts, error) {
+	parts, err := unpackKernel(ctx, kernel, dir)
+	if err != nil {
+		return nil, err
+	}
+	parts.Probe, err = a.probeFromPackage(ctx, devel)
+	return parts, err
+}
+
+// fromTree takes a bare kernel: an image, and the module tree that make modules_install
+// left, whose build link leads to where the kernel was compiled. The probe goes to dir.
+func fromTree(ctx context.Context, image, modules, dir string) (*kernelParts, error) {
+	build := filepath.Join(modules, "build")
+	config, err := os.ReadFile(filepath.Join(build, ".config"))
+	if err != nil {
+		return nil, usage(fmt.Errorf("the probe is built in %s, where the kernel was compiled: %w", build, err))
+	}
+	parts := &kernelParts{Arch: "i386", Image: image, ModuleTree: modules, Release: filepath.Base(modules)}
+	if strings.Contains(string(config), "\nCONFIG_X86_64=y\n") {
+		parts.Arch = "x86_64"
+	}
+	if err := compileProbe(ctx, build, dir); err != nil {
+		return nil, fmt.Errorf("build probe module in %s: %w", build, err)
+	}
+	parts.Probe = filepath.Join(dir, probeFile)
+	return parts, nil
+}
+
+// unpackKernel takes the image and the modules out of a kernel package into dir.
+func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error) {
+	pkg, err := rpmfile.Open(ctx, pkgPath)
+	if err != nil {
+		return nil, err
+	}
+	defer pkg.Close()
+	if pkg.Source {
+		return nil, usage(fmt.Errorf("%s is a source package: build it first with ovzpatch build", pkgPath))
+	}
+	parts := &kernelParts{Arch: "x86_64"}
+	if pkg.Arch() != "x86_64" {
+		parts.Arch = "i386"
+	}
+	want := func(name string) bool {
+		return strings.HasPrefix(name, "/boot/vmlinuz-") || strings.HasPrefix(name, "/lib/modules/")
+	}
+	if err := pkg.Extract(ctx, dir, want); err != nil {
+		return nil, err
+	}
+	trees, err := filepath.Glob(filepath.Join(dir, "lib/modules/*"))
+	if err != nil {
+		return nil, err
+	}
+	if len(trees) != 1 {
+		return nil, usage(fmt.Errorf("%s holds %d kernels below /lib/modules, not one: is it the kernel package?", pkgPath, len(trees)))
+	}
+	parts.ModuleTree = trees[0]
+	parts.Release = filepath.Base(trees[0])
+	// Newer distributions ship the image beside the modules and copy it to /boot.
+	for _, image := range []string{filepath.Join(dir, "boot", "vmlinuz-"+parts.Release), filepath.Join(trees[0], "vmlinuz")} {
+		if _, err := os.Stat(image); err == nil {
+			parts.Image = image
+			return parts, nil
+		}
+	}
+	return nil, usage(fmt.Errorf("%s holds no kernel image: is it the kernel package?", pkgPath))
+}

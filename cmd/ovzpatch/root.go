@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/source"
+)
+
+// Exit codes, as the design page promises them.
+const (
+	exitFailed   = 1 // a tool, the build or the guest's machinery failed
+	exitUsage    = 2
+	exitMisfit   = 3 // the patch does not fit or is misplaced
+	exitBehaved  = 4 // the kernel did not behave as expected
+	exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
+guest's machinery failed; 2 usage; 3 the patch does not fit or is misplaced;
+4 the kernel did not behave as expected.`
+)
+
+// coded is an error that knows its exit code.
+type coded struct {
+	code int
+	err  error
+}
+
+func (e *coded) Error() string { return e.err.Error() }
+func (e *coded) Unwrap() error { return e.err }
+
+func usage(err error) error { return &coded{exitUsage, err} }
+
+// exitCode is the one place where an error becomes a number.
+func exitCode(err error) int {
+	var c *coded
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &c):
+		return c.code
+	case errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown):
+		return exitUsage
+	case errors.Is(err, kernel.ErrNoLine):
+		return exitMisfit
+	}
+	return exitFailed
+}
+
+// newRoot makes the whole command tree; tests call it in-process.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ovzpatch",
+		Short: "Patch, build and prove kernels that keep containers from forcing the umount of Lustre",
+		Long: `ovzpatch takes a kernel source (a source RPM, a tarball or an unpacked tree), puts in
+the patch that drops MNT_FORCE when a container unmounts Lustre, builds RPMs with
+rpmbuild, and boots the built kernel in QEMU to prove that the patch does what it
+promises and that the same kernel without it does not.
+
+Results go to standard output, progress to standard error.
+` + exitLongText,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	app := &app{}
+	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
+		"where expensive results are kept by content")
+	root.AddCommand(
+		newBuild(app),
+		newTest(app),
+		newRun(app),
+		newShell(app),
+		newDoctor(app),
+	)
+	for _, c := range root.Commands() {
+		wrapArgs(c)
+	}
+	return root
+}
+
+// wrapArgs makes a wrong number of arguments a usage error, in every subcommand.
+func wrapArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usage(errors.New(err.Error() + "; see " + c.CommandPath() + " --help"))
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
+}
+
+// app is what all subcommands share.
+type app struct {
+	cacheDir string
+}
+
+// defaultCache is $XDG_CACHE_HOME/ovzpatch or its usual place.
+func defaultCache() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "ovzpatch-cache")
+	}
+	return filepath.Join(dir, "ovzpatch")
+}

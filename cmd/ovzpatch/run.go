@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/report"
+)
+
+func newRun(a *app) *cobra.Command {
+	var (
+		port   portFlags
+		build  buildFlags
+		test   testFlags
+		out    string
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "run [SOURCE]",
+		Short: "Do everything: build with and without the patch, boot both, one verdict",
+		Long: `run checks that the patch fits SOURCE (a tarball or an unpacked tree), builds kernel
+packages with and without it, boots both kernels in QEMU, tries in containers what
+the patch is about, and prints a table and a verdict: with the patch the kernel must
+be protected, without it vulnerable.
+
+Without SOURCE it takes Debian's linux-source-6.1 (` + defaultSource + `).
+What is expensive and unchanged is kept in the cache; --no-cache does without.
+` + exitLongText,
+		Example: `  ovzpatch run
+  ovzpatch run linux-6.1.tar.xz -o rpms
+  ovzpatch run ~/src/linux --config my.config --patch my.patch`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			path := defaultSource
+			if len(args) == 1 {
+				path = args[0]
+			} else if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				return usage(fmt.Errorf("%s is not there: install it with `apt-get install linux-source-6.1`, or name a SOURCE", path))
+			}
+			if err := needTools(buildTools, guestTools); err != nil {
+				return err
+			}
+			r, err := a.proveSource(ctx, u, path, port, build, test, out)
+			if err != nil {
+				return err
+			}
+			return finish(c, r, asJSON)
+		},
+	}
+	port.register(c)
+	build.register(c)
+	test.register(c)
+	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
+	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	return c
+}
+
+// finish prints the report and turns a verdict nobody expected into its exit code.
+func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
+	write := r.Text
+	if asJSON {
+		write = r.JSON
+	}
+	if err := write(c.OutOrStdout()); err != nil {
+		return err
+	}
+	if !r.AsExpected() {
+		return &coded{exitBehaved, errors.New("a kernel did not behave as expected: see the report")}
+	}
+	return nil
+}
+
+// proveSource is the whole way from a source to the verdicts.
+func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags, tf testFlags, out string) (*report.Report, error) {
+	in, r, done, err := a.prepare(ctx, u, path, pf, bf)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	accel, err := a.accelerator(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	rep := &report.Report{Source: path, Line: in.line, Patch: in.name, Accel: accel.Name}
+	for _, side := range []struct {
+		patched bool
+		label   string
+		expect  guest.Verdict
+	}{
+		{true, "with the patch", guest.Protected},
+		{false, "without the patch", guest.Vulnerable},
+	} {
+		b, err := a.buildKernel(ctx, u, r, bf, side.patched)
+		if err != nil {
+			return nil, err
+		}
+		if out != "" {
+			if err := b.copyOut(out); err != nil {
+				return nil, err
+			}
+		}
+		k, err := a.tryBuild(ctx, u, b, trial{label: side.label, expect: side.expect, accel: accel, flags: tf, logDir: out})
+		if err != nil {
+			return nil, err
+		}
+		rep.Kernels = append(rep.Kernels, *k)
+	}
+	if out != "" {
+		if err := writeReport(rep, filepath.Join(out, "report.json")); err != nil {
+			return nil, err
+		}
+		u.Say("packages, consoles and report.json are in %s", out)
+	}
+	return rep, nil
+}
+
+// tryBuild boots the kernel of a finished build.
+func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, t trial) (*report.Kernel, error) {
+	kernel, err := b.file("kernel-ovz")
+	if err != nil {
+		return nil, err
+	}
+	devel, err := b.file("kernel-ovz-devel")
+	if err != nil {
+		return nil, err
+	}
+	return a.tryPackages(ctx, u, kernel, devel, t)
+}
+
+// prepare opens a source and puts together what its packages are built from. done
+// removes what only had to live as long.
+func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags) (in *input, r *recipe, done func(), err error) {
+	u.Say("reading %s", path)
+	if in, err = openInput(ctx, path, pf); err != nil {
+		return nil, nil, nil, err
+	}
+	u.Say("%s: kernel %s, line %s; the patch fits:", in.source.Kind, in.kernel, in.line)
+	for _, p := range in.plan.Placements {
+		u.Say("  %s", placementLine(p))
+	}
+	archive, done, err := in.archive(ctx, u)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if r, err = in.recipe(bf, archive); err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	if bf.noCache {
+		if err := a.forget(ctx, u, r); err != nil {
+			done()
+			return nil, nil, nil, err
+		}
+	}
+	return in, r, done, nil
+}
+
+// writeReport keeps the report as JSON in a file.
+func writeReport(r *report.Report, path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := r.JSON(f); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/report"
+	"ovzpatch/internal/rpmfile"
+)
+
+// kernelFlags say which kernel a guest boots.
+type kernelFlags struct {
+	devel   string
+	image   string
+	modules string
+}
+
+func (f *kernelFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.devel, "devel", "", "the kernel's -devel package, which the probe is built against (default: the one beside RPM)")
+	c.Flags().StringVar(&f.image, "kernel", "", "boot this bare kernel image instead of a package; takes --modules")
+	c.Flags().StringVar(&f.modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to where it was compiled")
+	c.MarkFlagsRequiredTogether("kernel", "modules")
+	c.MarkFlagsMutuallyExclusive("kernel", "devel")
+}
+
+// check tells whether the arguments and flags name exactly one kernel.
+func (f *kernelFlags) check(c *cobra.Command, args []string) error {
+	if (len(args) == 1) == (f.image != "") {
+		return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
+	}
+	return nil
+}
+
+// parts gives the kernel that args and flags name, unpacked below dir.
+func (f *kernelFlags) parts(ctx context.Context, a *app, args []string, dir string) (*kernelParts, error) {
+	if f.image != "" {
+		modules, err := filepath.EvalSymlinks(f.modules)
+		if err != nil {
+			return nil, usage(err)
+		}
+		return fromTree(ctx, f.image, modules, dir)
+	}
+	devel := f.devel
+	if devel == "" {
+		var err error
+		if devel, err = findDevel(ctx, args[0]); err != nil {
+			return nil, err
+		}
+	}
+	return a.fromPackages(ctx, args[0], devel, dir)
+}
+
+// findDevel looks for the -devel package of a kernel package in the same directory:
+// kernel-PAE-2.6.18-1 has kernel-PAE-devel-2.6.18-1, kernel-core has kernel-devel.
+func findDevel(ctx context.Context, kernel string) (string, error) {
+	pkg, err := rpmfile.Open(ctx, kernel)
+	if err != nil {
+		return "", err
+	}
+	defer pkg.Close()
+	var tried []string
+	for _, name := range []string{pkg.Name(), strings.TrimSuffix(pkg.Name(), "-core")} {
+		file := fmt.Sprintf("%s-devel-%s-%s.%s.rpm", name, pkg.Version(), pkg.Release(), pkg.Arch())
+		path := filepath.Join(filepath.Dir(kernel), file)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+		tried = append(tried, path)
+	}
+	return "", usage(fmt.Errorf("no -devel package beside the kernel (looked for %s): give it with --devel", tried[0]))
+}
+
+func newTest(a *app) *cobra.Command {
+	var (
+		kernel kernelFlags
+		test   testFlags
+		expect string
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "test RPM",
+		Short: "Boot a kernel package in QEMU and find out whether it is protected",
+		Long: `test boots the kernel of RPM exactly as it would ship, loads a probe module built
+against its -devel package that stands in for Lustre, and tries in containers and
+outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faulty
+(as neither a patched nor an unpatched kernel does) or inconclusive.
+` + exitLongText,
+		Example: `  ovzpatch test kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --expect=protected
+  ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
+  ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			if err := kernel.check(c, args); err != nil {
+				return err
+			}
+			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
+				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
+			}
+			if err := needTools(guestTools, buildTools); err != nil {
+				return err
+			}
+			accel, err := a.accelerator(ctx, u)
+			if err != nil {
+				return err
+			}
+			dir, err := os.MkdirTemp("", "ovzpatch-kernel-")
+			if err != nil {
+				return fmt.Errorf("unpack kernel: %w", err)
+			}
+			defer os.RemoveAll(dir)
+			t := trial{label: "this kernel", expect: guest.Verdict(expect), accel: accel, flags: test}
+			if len(args) == 1 {
+				t.pkg = filepath.Base(args[0])
+			}
+			if t.parts, err = kernel.parts(ctx, a, args, dir); err != nil {
+				return err
+			}
+			k, err := a.try(ctx, u, t)
+			if err != nil {
+				return err
+			}
+			return finish(c, &report.Report{Accel: accel.Name, Kernels: []report.Kernel{*k}}, asJSON)
+		},
+	}
+	kernel.register(c)
+	test.register(c)
+	c.Flags().StringVar(&expect, "expect", "", "the verdict that is right: protected or vulnerable; another one ends with exit code 4")
+	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	c.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"protected", "vulnerable"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// tryPackages boots the kernel of a package with the probe built against another.
+func (a *app) tryPackages(ctx context.Context, u *ui, kernel, devel string, t trial) (*report.Kernel, error) {
+	dir, err := os.MkdirTemp("", "ovzpatch-kernel-")
+	if err != nil {
+		return nil, fmt.Errorf("unpack kernel: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	t.pkg = filepath.Base(kernel)
+	if t.parts, err = a.fromPackages(ctx, kernel, devel, dir); err != nil {
+		return nil, err
+	}
+	return a.try(ctx, u, t)
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// tool is a program of the field that ovzpatch drives, and the packages that bring it.
+type tool struct{ name, apt, dnf string }
+
+// What each kind of work needs.
+var (
+	buildTools = []tool{
+		{"rpmbuild", "rpm", "rpm-build"},
+		{"make", "make", "make"},
+		{"gcc", "gcc", "gcc"},
+		{"ld", "binutils", "binutils"},
+		{"bison", "bison", "bison"},
+		{"flex", "flex", "flex"},
+		{"bc", "bc", "bc"},
+		{"perl", "perl", "perl"},
+		{"patch", "patch", "patch"},
+		{"tar", "tar", "tar"},
+		{"xz", "xz-utils", "xz"},
+		{"zstd", "zstd", "zstd"},
+		{"cpio", "cpio", "cpio"},
+		{"depmod", "kmod", "kmod"},
+	}
+	guestTools = []tool{
+		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"},
+	}
+)
+
+// needTools tells all tools that are missing at once, with what to install.
+func needTools(sets ...[]tool) error {
+	var names, apt, dnf []string
+	for _, set := range sets {
+		for _, t := range set {
+			if _, err := findTool(t.name); err != nil {
+				names, apt, dnf = append(names, t.name), append(apt, t.apt), append(dnf, t.dnf)
+			}
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return fmt.Errorf("missing on this machine: %s\n  Debian, Ubuntu:  apt-get install %s\n  Fedora, RHEL:    dnf install %s",
+		strings.Join(names, ", "), strings.Join(apt, " "), strings.Join(dnf, " "))
+}
+
+// findTool looks a program up in PATH, and where administrators' programs are, which is
+// not in every user's PATH.
+func findTool(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin/", "/sbin/"} {
+		if path, err := exec.LookPath(dir + name); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
+}

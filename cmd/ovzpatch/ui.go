@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// quietTime is how often a line about the same step is written off a terminal.
+const quietTime = 15 * time.Second
+
+// ui is what goes to standard error: on a terminal one live line that is drawn over,
+// elsewhere a line now and then.
+type ui struct {
+	w     io.Writer
+	width int // columns of the terminal, 0 off a terminal
+
+	mu    sync.Mutex
+	live  bool // a live line stands on the terminal
+	last  time.Time
+	start time.Time
+}
+
+func newUI(w io.Writer) *ui {
+	u := &ui{w: w, start: time.Now()}
+	if f, ok := w.(*os.File); ok {
+		if ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && ws.Col > 20 {
+			u.width = int(ws.Col)
+		}
+	}
+	return u
+}
+
+// Say writes a line that stays.
+func (u *ui) Say(format string, args ...any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+	fmt.Fprintf(u.w, "%s %s\n", u.stamp(), fmt.Sprintf(format, args...))
+	u.last = time.Now()
+}
+
+// Live tells how a long step is going.
+func (u *ui) Live(format string, args ...any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	line := u.stamp() + "   " + fmt.Sprintf(format, args...)
+	if u.width == 0 {
+		if time.Since(u.last) >= quietTime {
+			fmt.Fprintln(u.w, line)
+			u.last = time.Now()
+		}
+		return
+	}
+	if time.Since(u.last) < 100*time.Millisecond && u.live {
+		return
+	}
+	if r := []rune(line); len(r) >= u.width {
+		line = string(r[:u.width-1])
+	}
+	u.clear()
+	fmt.Fprint(u.w, line)
+	u.live, u.last = true, time.Now()
+}
+
+// Done takes the live line away.
+func (u *ui) Done() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+}
+
+func (u *ui) clear() {
+	if u.live {
+		fmt.Fprint(u.w, "\r\x1b[K")
+		u.live = false
+	}
+}
+
+// stamp is the time since the start, so that a log tells where the minutes went.
+func (u *ui) stamp() string {
+	s := int(time.Since(u.start).Seconds())
+	return fmt.Sprintf("[%2d:%02d]", s/60, s%60)
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/guest"
+)
+
+// words are what the kernel command line says to umounttest.
+type words struct {
+	ours     bool     // there is one
+	all      []string // as they stand
+	mode     string   // "run", "shell", "empty"
+	cases    string
+	backends []string
+}
+
+// parseWords reads the umounttest.KEY=VALUE words of a kernel command line.
+func parseWords(cmdline string) words {
+	w := words{mode: "run"}
+	for _, word := range strings.Fields(cmdline) {
+		key, value, _ := strings.Cut(word, "=")
+		if !strings.HasPrefix(key, "umounttest.") {
+			continue
+		}
+		w.ours = true
+		w.all = append(w.all, word)
+		switch key {
+		case "umounttest.mode":
+			w.mode = value
+		case "umounttest.cases":
+			w.cases = value
+		case "umounttest.container":
+			w.backends = splitNames(value)
+		}
+	}
+	return w
+}
+
+// bootGuest is /init. It never returns: whatever happens, the machine goes off, for the
+// host waits for that, and a missing done tells it that something was wrong.
+func bootGuest() {
+	defer func() {
+		err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+		// The end of process 1 is a kernel panic, which with panic=1 is a reboot too.
+		panic(fmt.Sprintf("reboot: %v", err))
+	}()
+	problems := mountSystem()
+	b, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		problems = append(problems, fmt.Errorf("read kernel command line: %w", err))
+	}
+	w := parseWords(string(b))
+	switch w.mode {
+	case "empty":
+		return
+	case "run", "shell":
+	default:
+		problems = append(problems, fmt.Errorf("umounttest.mode=%s is not known, taken as run", w.mode))
+	}
+	problems = append(problems, loadModules("/etc/umounttest/modules")...)
+	if w.mode == "shell" {
+		if err := errors.Join(append(problems, shell())...); err != nil {
+			fmt.Fprintln(os.Stderr, "umounttest:", err)
+		}
+		return
+	}
+	if err := runGuest(w, problems); err != nil {
+		fmt.Fprintln(os.Stderr, "umounttest:", err)
+	}
+}
+
+// runGuest tries the cases and tells them on both serial ports.
+func runGuest(w words, problems []error) error {
+	port, err := openSerial("/dev/ttyS1")
+	if err != nil {
+		return err
+	}
+	defer port.drain()
+	enc, console := guest.NewEncoder(port), &ktap{w: os.Stdout}
+	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest"}
+	for _, p := range problems {
+		s.notes = append(s.notes, p.Error())
+	}
+	s.emit = func(e guest.Event) error {
+		// A console that fails is no reason to lose results.
+		console.emit(e)
+		return enc.Encode(e)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.emit(guest.Event{Note: &guest.Note{Text: fmt.Sprintf("umounttest panics: %v\n%s", p, debug.Stack())}})
+		}
+	}()
+	return s.run(context.Background())
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/guest"
+)
+
+// runHere is `umounttest run`: on a machine that somebody else started.
+func runHere(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	asJSON := flags.Bool("json", false, "")
+	cases := flags.String("cases", "", "")
+	backends := flags.String("container", "", "")
+	hostname := flags.String("this-host-is-a-guest", "", "")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		return errors.Join(err, errUsage)
+	}
+	if err := mayRun(*hostname); err != nil {
+		return err
+	}
+	dir, err := privateDir()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
+	}()
+	s := session{args: args, cases: *cases, backends: splitNames(*backends), dir: dir}
+	s.emit = (&ktap{w: os.Stdout}).emit
+	if *asJSON {
+		s.emit = guest.NewEncoder(os.Stdout).Encode
+	}
+	return s.run(ctx)
+}
+
+// mayRun refuses where a forced umount could hurt somebody.
+func mayRun(hostname string) error {
+	if b, err := os.ReadFile("/proc/cmdline"); err == nil && parseWords(string(b)).ours {
+		return nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("ask for the host's name: %w", err)
+	}
+	if hostname == name {
+		return nil
+	}
+	return fmt.Errorf("run cases: this machine is no guest of ovzpatch, and forced umounts take lustre away from everybody on it; where that hurts nobody, say --this-host-is-a-guest=%s", name)
+}
+
+// privateDir gives an empty directory whose mounts nobody else gets to see.
+func privateDir() (string, error) {
+	dir, err := os.MkdirTemp("", "umounttest")
+	if err != nil {
+		return "", fmt.Errorf("make directory for the mounts: %w", err)
+	}
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		return "", errors.Join(fmt.Errorf("bind %s: %w (be root)", dir, err), os.Remove(dir))
+	}
+	if err := unix.Mount("", dir, "", unix.MS_PRIVATE, ""); err != nil {
+		return "", errors.Join(fmt.Errorf("make %s private: %w", dir, err), unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
+	}
+	return dir, nil
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Command umounttest tries umount2(2) on lustre inside and outside of containers and
+// tells what the running kernel did. In a guest it is /init; see docs/events.md for
+// what it reads and writes there.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"ovzpatch/internal/umount"
+)
+
+func init() {
+	// Threads that changed their namespaces are thrown away after use. The main thread
+	// cannot be, and /proc/self shows its namespaces: nothing else may run on it.
+	runtime.LockOSThread()
+}
+
+func main() {
+	if os.Getpid() == 1 && len(os.Args) == 1 {
+		bootGuest()
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := dispatch(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "umounttest:", err)
+		stop()
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+}
+
+const usage = `usage: umounttest list
+       umounttest run [--json] [--cases=REGEXP] [--container=NAME,...] [--this-host-is-a-guest=HOSTNAME]
+list shows the cases, run tries them: it mounts, makes containers, and forces umounts`
+
+var errUsage = errors.New(usage)
+
+func dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	switch args[0] {
+	case "list":
+		return list(os.Stdout)
+	case "run":
+		return runHere(ctx, args[1:])
+	case umount.AgentWord:
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return umount.Agent(self, os.NewFile(3, "requests"), os.NewFile(4, "replies"))
+	case umount.UmountWord:
+		return umount.Once(args[1:], os.Stdout)
+	}
+	return errUsage
+}

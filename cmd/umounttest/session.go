@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/container"
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/kmsg"
+	"ovzpatch/internal/umount"
+)
+
+// caseLimit is for one case, in the guest's time. It is far more than a case takes on
+// an emulated processor.
+const caseLimit = 60 * time.Second
+
+// session is one run over cases and backends.
+type session struct {
+	args     []string // what was asked for, for the hello
+	cases    string   // regular expression over names; "" is all
+	backends []string // names; none means all that the kernel offers
+	dir      string   // an empty directory for the mounts
+	notes    []string // told after the hello
+	emit     func(guest.Event) error
+}
+
+// run tries what was asked for. Its events always end in a done, unless emit fails or
+// ctx ends; what keeps cases from being tried is a note, and the verdict inconclusive.
+func (s session) run(ctx context.Context) error {
+	cases, err := choose(s.cases)
+	backends, names, missing := s.offer()
+	if err != nil {
+		missing = append(missing, err.Error())
+	}
+	trials := umount.Plan(cases, backends)
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return fmt.Errorf("ask for the kernel's release: %w", err)
+	}
+	err = s.emit(guest.Event{Hello: &guest.Hello{
+		Release:  unix.ByteSliceToString(u.Release[:]),
+		Machine:  unix.ByteSliceToString(u.Machine[:]),
+		Args:     s.args,
+		Backends: names,
+		Cases:    len(trials),
+	}})
+	if err != nil {
+		return err
+	}
+	for _, text := range s.notes {
+		if err := s.emit(guest.Event{Note: &guest.Note{Text: text}}); err != nil {
+			return err
+		}
+	}
+	results, err := s.try(ctx, trials)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		missing = append(missing, err.Error())
+	}
+	gates := map[string]umount.Gate{}
+	for _, t := range trials {
+		gates[t.Backend.Name] = t.Backend.Gate
+	}
+	verdict := umount.Overall(results, gates)
+	for _, text := range missing {
+		if err := s.emit(guest.Event{Note: &guest.Note{Text: text}}); err != nil {
+			return err
+		}
+		// What was asked for and not tried cannot have been fine.
+		if verdict != guest.Faulty {
+			verdict = guest.Inconclusive
+		}
+	}
+	return s.emit(guest.Event{Done: &guest.Done{Cases: len(results), Verdict: verdict}})
+}
+
+func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	log, err := kmsg.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit}
+	return r.Run(ctx, trials, func(res guest.Result) error {
+		return s.emit(guest.Event{Case: &res})
+	})
+}
+
+// choose gives the cases whose name matches.
+func choose(pattern string) ([]umount.Case, error) {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("choose cases: %w", err)
+	}
+	cases := slices.DeleteFunc(umount.Cases(), func(c umount.Case) bool { return !re.MatchString(c.Name) })
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("choose cases: none matches %q; `umounttest list` shows them", pattern)
+	}
+	return cases, nil
+}
+
+// gates says what stands before a forced umount in each backend's containers.
+var gates = map[string]umount.Gate{"namespaces": umount.Open, "userns": umount.Closed}
+
+// offer gives the backends to use, and what was asked for and is not to be had.
+func (s session) offer() (backends []umount.Backend, names, missing []string) {
+	asked := slices.Clone(s.backends)
+	for _, b := range container.Backends() {
+		if len(s.backends) > 0 && !slices.Contains(asked, b.Name()) {
+			continue
+		}
+		asked = slices.DeleteFunc(asked, func(name string) bool { return name == b.Name() })
+		if err := b.Available(); err != nil {
+			missing = append(missing, err.Error())
+			continue
+		}
+		names = append(names, b.Name())
+		backends = append(backends, umount.Backend{Name: b.Name(), Gate: gates[b.Name()], Start: starter(b)})
+	}
+	for _, name := range asked {
+		missing = append(missing, fmt.Sprintf("make %s container: no such backend", name))
+	}
+	return backends, names, missing
+}
+
+func starter(b container.Backend) func(context.Context, []string, []*os.File) (umount.Container, error) {
+	return func(ctx context.Context, args []string, files []*os.File) (umount.Container, error) {
+		c, err := b.Start(ctx, container.Spec{Args: args, Files: files, Stderr: os.Stderr})
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+func list(w io.Writer) error {
+	for _, c := range umount.Cases() {
+		if _, err := fmt.Fprintf(w, "%-28s %s\n", c.Name, c.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// splitNames reads NAME,NAME; "" is none.
+func splitNames(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
+}

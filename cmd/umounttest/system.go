@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountSystem gives the guest /proc, /sys and /dev. What fails is told, and the guest
+// goes on: what lacks it says so later.
+func mountSystem() []error {
+	var problems []error
+	for _, m := range []struct{ fstype, path string }{{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}} {
+		err := os.MkdirAll(m.path, 0o755)
+		if err == nil {
+			err = unix.Mount("none", m.path, m.fstype, 0, "")
+		}
+		if m.fstype == "devtmpfs" && errors.Is(err, unix.ENODEV) {
+			err = makeNodes()
+		}
+		if err != nil && !errors.Is(err, unix.EBUSY) {
+			problems = append(problems, fmt.Errorf("mount %s: %w", m.path, err))
+		}
+	}
+	return problems
+}
+
+// makeNodes is for kernels before devtmpfs (2.6.32).
+func makeNodes() error {
+	for name, device := range map[string]uint64{
+		"null": unix.Mkdev(1, 3), "kmsg": unix.Mkdev(1, 11), "urandom": unix.Mkdev(1, 9),
+		"ttyS0": unix.Mkdev(4, 64), "ttyS1": unix.Mkdev(4, 65), "vzctl": unix.Mkdev(126, 0),
+	} {
+		if err := unix.Mknod("/dev/"+name, unix.S_IFCHR|0o600, int(device)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("make /dev/%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// loadModules loads what a list names, one module a line: path, then its parameters.
+func loadModules(list string) []error {
+	f, err := os.Open(list)
+	if err != nil {
+		return []error{fmt.Errorf("read list of modules: %w", err)}
+	}
+	defer f.Close()
+	var problems []error
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		path, params, _ := strings.Cut(strings.TrimSpace(s.Text()), " ")
+		if path == "" {
+			continue
+		}
+		if err := loadModule(path, params); err != nil {
+			problems = append(problems, fmt.Errorf("load module %s: %w", path, err))
+		}
+	}
+	if err := s.Err(); err != nil {
+		problems = append(problems, fmt.Errorf("read list of modules: %w", err))
+	}
+	return problems
+}
+
+// loadModule uses the call that kernels before 3.8 have, too.
+func loadModule(path, params string) error {
+	image, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := unix.InitModule(image, params); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package container makes containers, runs a first process in them, lets host
+// processes enter them, and takes them down whole. Each backend makes them another way.
+package container
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// Spec is the first process of a container. It must end when its descriptors do, so
+// that nothing outlives a caller that was killed.
+type Spec struct {
+	Args  []string   // Args[0] is an absolute path as seen inside
+	Files []*os.File // descriptors 3, 4, ... inside
+	// Stderr receives what the process complains about; nil discards it.
+	Stderr *os.File
+}
+
+// Container is a running container.
+type Container interface {
+	// ID is what the kernel's message names the container by.
+	ID() string
+	// PID is the first process as the host numbers it.
+	PID() int
+	// Enter runs a program to its end as a task of the container, with the host's
+	// credentials, and gives its standard output.
+	Enter(ctx context.Context, args []string) ([]byte, error)
+	// EnterMounts runs it as a task of the host that sees the container's mounts.
+	EnterMounts(ctx context.Context, args []string) ([]byte, error)
+	// Kill ends every process of the container and returns when they are gone, or with
+	// ErrStuck after KillLimit. It may be called more than once.
+	Kill() error
+}
+
+// Backend makes containers in one of the ways a kernel may offer.
+type Backend interface {
+	Name() string
+	// Available gives nil, or why the running kernel has no such containers.
+	Available() error
+	Start(ctx context.Context, s Spec) (Container, error)
+}
+
+// KillLimit is how long a killed container may take to be gone.
+const KillLimit = 10 * time.Second
+
+// ErrStuck is what Kill gives when a process of the container does not end.
+var ErrStuck = errors.New("a killed container did not end; a process of it hangs in the kernel")
+
+// Backends gives every backend there is, available or not.
+func Backends() []Backend {
+	return []Backend{Namespaces{}, Namespaces{User: true}}
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package kmsg reads the kernel's log and tells what the kernel wrote into it from
+// what user space did: /dev/kmsg takes lines from anyone with the right to open it,
+// and only their facility number gives them away.
+package kmsg
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Record is one message of the kernel's log.
+type Record struct {
+	Facility int // 0 is the kernel; user space cannot write with 0
+	Level    int // 0 (emergency) to 7 (debug)
+	// Seq is the record's running number; 0 where the kernel gives none (before 3.5).
+	Seq uint64
+	// Time is the time since boot; negative where the kernel gives none.
+	Time time.Duration
+	Text string
+}
+
+// Kernel says whether the kernel itself wrote the record. Kernels before 3.5 keep no
+// facility: there every line passes for the kernel's.
+func (r Record) Kernel() bool { return r.Facility == 0 }
+
+// troubles are what a kernel prints when it finds something wrong with itself.
+var troubles = []string{
+	"WARNING: CPU:", "WARNING: at ", "BUG:", "kernel BUG at", "Oops", "general protection fault",
+	"Kernel panic", "circular locking dependency", "recursive locking", "inconsistent lock state",
+	"suspicious RCU usage", "bad unlock balance", "held lock freed", "blocked for more than",
+	"detected stall", "self-detected stall", "KASAN:", "UBSAN:", "refcount_t:",
+}
+
+// Trouble says whether the kernel tells in this record of a warning, a bug, an oops,
+// a locking mistake or a stall of its own.
+func (r Record) Trouble() bool {
+	if !r.Kernel() {
+		return false
+	}
+	for _, t := range troubles {
+		if strings.Contains(r.Text, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseRecord reads one record as read(2) on /dev/kmsg gives it:
+//
+//	PRIORITY,SEQUENCE,MICROSECONDS,FLAGS[,...];TEXT\n KEY=VALUE\n...
+func ParseRecord(b []byte) (Record, error) {
+	head, rest, ok := bytes.Cut(b, []byte(";"))
+	if !ok {
+		return Record{}, errors.New("parse kernel log record: no ';' after the prefix")
+	}
+	fields := strings.Split(string(head), ",")
+	if len(fields) < 3 {
+		return Record{}, fmt.Errorf("parse kernel log record: the prefix has %d fields, want 3 or more", len(fields))
+	}
+	priority, err := strconv.ParseUint(fields[0], 10, 32)
+	if err != nil {
+		return Record{}, fmt.Errorf("parse kernel log record: priority: %w", err)
+	}
+	seq, err := strconv.ParseUint(fields[1], 10, 64)
+	if err != nil {
+		return Record{}, fmt.Errorf("parse kernel log record: sequence: %w", err)
+	}
+	// One bit less than a Duration has in nanoseconds, which no machine lives to see.
+	usec, err := strconv.ParseUint(fields[2], 10, 53)
+	if err != nil {
+		return Record{}, fmt.Errorf("parse kernel log record: time: %w", err)
+	}
+	text, _, _ := bytes.Cut(rest, []byte("\n"))
+	return Record{
+		Facility: int(priority >> 3),
+		Level:    int(priority & 7),
+		Seq:      seq,
+		Time:     time.Duration(usec) * time.Microsecond,
+		Text:     unescape(string(text)),
+	}, nil
+}
+
+// unescape turns the \xNN of /dev/kmsg back into bytes.
+func unescape(s string) string {
+	if !strings.Contains(s, `\x`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if i+4 <= len(s) && s[i:i+2] == `\x` {
+			if n, err := strconv.ParseUint(s[i+2:i+4], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// ParseSyslog reads lines as syslog(2) gives them: <PRIORITY>[SECONDS] TEXT, the time
+// being an option of the kernel. A line without a priority goes on the one before it,
+// or, where a full ring lost that one, is dropped.
+func ParseSyslog(b []byte) []Record {
+	var out []Record
+	for line := range strings.SplitSeq(string(b), "\n") {
+		if line == "" {
+			continue
+		}
+		r, ok := parseSyslogLine(line)
+		switch {
+		case ok:
+			out = append(out, r)
+		case len(out) > 0:
+			out[len(out)-1].Text += "\n" + line
+		}
+	}
+	return out
+}
+
+func parseSyslogLine(line string) (Record, bool) {
+	if !strings.HasPrefix(line, "<") {
+		return Record{}, false
+	}
+	number, text, ok := strings.Cut(line[1:], ">")
+	if !ok {
+		return Record{}, false
+	}
+	priority, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return Record{}, false
+	}
+	r := Record{Facility: int(priority >> 3), Level: int(priority & 7), Time: -1, Text: text}
+	if stamp, rest, ok := strings.Cut(text, "] "); ok && strings.HasPrefix(stamp, "[") {
+		if t, ok := parseStamp(strings.TrimLeft(stamp[1:], " ")); ok {
+			r.Time, r.Text = t, rest
+		}
+	}
+	return r, true
+}
+
+// parseStamp reads SECONDS.MICROSECONDS without going through floating point.
+func parseStamp(s string) (time.Duration, bool) {
+	sec, usec, ok := strings.Cut(s, ".")
+	if !ok || len(usec) != 6 {
+		return 0, false
+	}
+	a, err := strconv.ParseUint(sec, 10, 32)
+	if err != nil {
+		return 0, false
+	}
+	b, err := strconv.ParseUint(usec, 10, 32)
+	if err != nil {
+		return 0, false
+	}
+	return time.Duration(a)*time.Second + time.Duration(b)*time.Microsecond, true
+}

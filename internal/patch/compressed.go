@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"ovzpatch/internal/compress"
+)
+
+// maxPatch is the largest patch that is read, in bytes after decompression: several
+// times the largest kernel release patch, and small enough to be held in memory.
+const maxPatch = 1 << 30
+
+// decompressed gives the text of data, which its first bytes may say is compressed.
+func decompressed(data []byte) ([]byte, error) {
+	if compress.Detect(data) == compress.None {
+		return data, nil
+	}
+	// A patch takes less than a second: there is nothing that is worth cancelling.
+	r, format, err := compress.NewReader(context.Background(), bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, maxPatch+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxPatch {
+		return nil, fmt.Errorf("decompress %s: more than %d MiB come out; this is no patch", format, maxPatch>>20)
+	}
+	return text, nil
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"path"
+	"strings"
+)
+
+// isC reports whether functions can be told apart in the file by C's layout.
+func isC(name string) bool {
+	switch path.Ext(name) {
+	case ".c", ".h":
+		return true
+	}
+	return false
+}
+
+// enclosingFunction names the C function in whose body line n lies, "" at file level.
+//
+// It goes by the kernel's coding style: a body ends with a brace in the first column,
+// and a signature starts there. Counting braces would be no better: the branches of an
+// #ifdef open one twice and close it once.
+func enclosingFunction(t *text, n int) string {
+	open := false
+	for at := min(n-1, t.count()); at >= 1; at-- {
+		line := t.line(at)
+		switch c := line[0]; {
+		case c == '}' && !open:
+			return ""
+		case c == '{':
+			open = true
+		case isNameStart(c):
+			s := strings.TrimRight(string(line), " \t\r\n")
+			if !open && !strings.HasSuffix(s, "{") {
+				// A label, or a signature whose body is still to come. Behind an open
+				// signature line n is not in a body yet; behind a label it is.
+				continue
+			}
+			if name := functionName(strings.TrimRight(strings.TrimSuffix(s, "{"), " ")); name != "" {
+				return name
+			}
+			if strings.HasSuffix(s, "{") {
+				return ""
+			}
+		case c == '}' && open:
+			return ""
+		}
+	}
+	return ""
+}
+
+// functionName takes the name of the C function out of the first line of its signature
+// or out of what a hunk's header quotes of it. It is "" when that is no function: a
+// label, a variable, a macro call. System calls have the name their symbol has.
+func functionName(line string) string {
+	line = strings.TrimSpace(line)
+	before, after, found := strings.Cut(line, "(")
+	if !found || line == "" || !isNameStart(line[0]) || strings.HasSuffix(line, ";") || strings.ContainsAny(before, "=#:\"") {
+		return ""
+	}
+	before = strings.TrimRight(before, " \t")
+	start := len(before)
+	for start > 0 && isNameByte(before[start-1]) {
+		start--
+	}
+	name := before[start:]
+	if call, prefix := syscallMacro(name); call {
+		arg, _, _ := strings.Cut(after, ",")
+		arg = strings.Trim(arg, " \t)")
+		if arg == "" {
+			return ""
+		}
+		return prefix + arg
+	}
+	switch {
+	case name == "", !isNameStart(name[0]):
+		return ""
+	case strings.HasPrefix(name, "__") && start == 0:
+		// __releases(lock) and the like, on a line of its own below the signature.
+		return ""
+	case name == strings.ToUpper(name):
+		return ""
+	}
+	switch name {
+	case "if", "for", "while", "switch", "return", "sizeof", "typeof", "defined", "__attribute__", "typedef":
+		return ""
+	}
+	return name
+}
+
+// syscallMacro knows the macros that define a system call, and what they put before its name.
+func syscallMacro(name string) (ok bool, prefix string) {
+	rest, ok := strings.CutPrefix(name, "SYSCALL_DEFINE")
+	prefix = "sys_"
+	if !ok {
+		rest, ok = strings.CutPrefix(name, "COMPAT_SYSCALL_DEFINE")
+		prefix = "compat_sys_"
+	}
+	return ok && len(rest) == 1 && rest[0] >= '0' && rest[0] <= '6', prefix
+}
+
+func isNameStart(c byte) bool {
+	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+func isNameByte(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' }

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+)
+
+// The journal lies in the tree's own root, so that it is on the file system of the files
+// (rename must not copy), is found by the next run whoever starts it, and goes away with
+// the tree. It holds
+//
+//	new/N    the new file of change N, complete and synced
+//	old/N    a hard link to the file that change N replaces or removes
+//	journal  what is to be done; there from before the first change of the tree
+//	done     the same, renamed once every change is made
+//
+// A run that finds "journal" undoes: a rename of old/N puts back the very inode, with
+// its mode, owner, times and other hard links. One that finds "done" cleans up. One that
+// finds neither knows that the tree was not touched, or is restored already.
+const (
+	journalDir  = ".ovzpatch"
+	journalFile = journalDir + "/journal"
+	doneFile    = journalDir + "/done"
+)
+
+func newFile(n int) string { return journalDir + "/new/" + strconv.Itoa(n) }
+func oldFile(n int) string { return journalDir + "/old/" + strconv.Itoa(n) }
+
+// journal lists the changes in the order in which they are made.
+type journal struct {
+	Steps []step
+	Dirs  []string // directories to make, parents first
+	Empty []string // directories that may be empty afterwards, children first
+}
+
+// step is the change of one name; its number is its place in the list.
+type step struct {
+	Name string
+	Old  bool // there was a file
+	New  bool // there will be one
+}
+
+// write puts the journal in place, whole and synced, or not at all.
+func (j *journal) write(root *os.Root) error {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	const temp = journalFile + ".new"
+	f, err := root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := root.Rename(temp, journalFile); err != nil {
+		return err
+	}
+	return syncDir(root, journalDir)
+}
+
+// recoverTree brings a tree with a journal directory into the state before or, if the
+// run had come to its end, after it.
+func recoverTree(root *os.Root) error {
+	data, err := root.ReadFile(journalFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return finish(root)
+	}
+	if err != nil {
+		return err
+	}
+	var j journal
+	if err := json.Unmarshal(data, &j); err != nil {
+		return fmt.Errorf("read %s: %w", journalFile, err)
+	}
+	return j.undo(root)
+}
+
+// undo takes back what was done of the steps, in whatever state they are. It can be
+// killed and run again.
+func (j *journal) undo(root *os.Root) error {
+	// In the opposite order: a directory may stand where a file was.
+	restore := func(written bool) error {
+		for n, s := range j.Steps {
+			if s.New != written {
+				continue
+			}
+			if err := s.undo(root, n); err != nil {
+				return fmt.Errorf("restore %s: %w", s.Name, err)
+			}
+		}
+		return nil
+	}
+	if err := restore(true); err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(j.Dirs) {
+		// One that holds something by now is somebody's; let it be.
+		root.Remove(dir)
+	}
+	if err := restore(false); err != nil {
+		return err
+	}
+	for _, dir := range parents(j.Steps) {
+		if err := syncDir(root, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	// Without its name the journal says: restored. Only now may old and new go.
+	if err := root.Remove(journalFile); err != nil {
+		return err
+	}
+	if err := syncDir(root, journalDir); err != nil {
+		return err
+	}
+	return root.RemoveAll(journalDir)
+}
+
+func (s step) undo(root *os.Root, n int) error {
+	if s.Old {
+		err := root.Rename(oldFile(n), s.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	// A new file that still lies in the journal was not put in place.
+	if _, err := root.Lstat(newFile(n)); err == nil {
+		return nil
+	}
+	if err := root.Remove(s.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// finish cleans up behind a run that made all its changes or none.
+func finish(root *os.Root) error {
+	data, err := root.ReadFile(doneFile)
+	switch {
+	case err == nil:
+		var j journal
+		if err := json.Unmarshal(data, &j); err != nil {
+			return fmt.Errorf("read %s: %w", doneFile, err)
+		}
+		for _, dir := range j.Empty {
+			// Fails, as it should, when something is left in it.
+			root.Remove(dir)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return root.RemoveAll(journalDir)
+}
+
+func syncDir(root *os.Root, name string) error {
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

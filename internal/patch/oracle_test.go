@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// difference is a way in which this package may differ from GNU patch. docs/patch.md
+// lists them all; a test fails on any other.
+type difference string
+
+const (
+	none        difference = "none"
+	ambiguous   difference = "refused as ambiguous"
+	inFunction  difference = "refused for the function"
+	applied     difference = "told as already applied"
+	beyondEnd   difference = "refused as beyond the end of the file"
+	misordered  difference = "placed where GNU patch gives up on misordered hunks"
+	unexplained difference = "unexplained"
+)
+
+// trial is a tree and a patch for it, which GNU patch and this package are given both.
+type trial struct {
+	files   map[string]string
+	patch   string
+	fuzz    int
+	reverse bool
+}
+
+// gnu runs GNU patch over a copy of the trial's tree and gives the tree afterwards; ok
+// is whether every hunk went in.
+func gnu(t *testing.T, tr trial) (files map[string]string, ok bool, says string) {
+	t.Helper()
+	dir := t.TempDir()
+	writeTree(t, dir, tr.files)
+	args := []string{"-p1", "-f", "-s", "--no-backup-if-mismatch", "-r", "-", "-F", strconv.Itoa(tr.fuzz), "-d", dir}
+	if tr.reverse {
+		args = append(args, "-R")
+	}
+	cmd := exec.Command("patch", args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.Stdin = strings.NewReader(tr.patch)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("run GNU patch, the oracle of this test: %v", err)
+	}
+	return readTree(t, dir), err == nil, string(out)
+}
+
+func writeTree(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, data := range files {
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(data), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readTree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(dir, func(full string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(full)
+		name, _ := filepath.Rel(dir, full)
+		files[filepath.ToSlash(name)] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// inMemory is a Files over a map.
+func inMemory(files map[string]string) Files {
+	return func(name string) (Content, error) {
+		data, ok := files[name]
+		if !ok {
+			return Content{}, fs.ErrNotExist
+		}
+		return Content{Data: []byte(data), Mode: 0o644}, nil
+	}
+}
+
+// ours does the same with this package.
+func ours(tr trial) (files map[string]string, plan *Plan, err error) {
+	p, err := Parse("trial.patch", []byte(tr.patch))
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err = NewPlan(p, inMemory(tr.files), Options{Strip: 1, Fuzz: tr.fuzz, Reverse: tr.reverse})
+	if err != nil {
+		return nil, nil, err
+	}
+	files = maps.Clone(tr.files)
+	for _, c := range plan.Changes {
+		if c.After == nil {
+			delete(files, c.Name)
+		} else {
+			files[c.Name] = string(c.After.Data)
+		}
+	}
+	return files, plan, nil
+}
+
+// compareWithGNU runs both and says in which documented way they differ.
+func compareWithGNU(t *testing.T, tr trial) (difference, string) {
+	t.Helper()
+	theirs, theyDid, says := gnu(t, tr)
+	mine, plan, err := ours(tr)
+	var no *NotApplicable
+	switch {
+	case err == nil && plan.Applied:
+		return applied, ""
+	case err == nil && strings.Contains(says, "misordered hunks"):
+		return misordered, ""
+	case err == nil && theyDid && maps.Equal(theirs, mine):
+		return none, ""
+	case err != nil && !theyDid:
+		return none, ""
+	case errors.As(err, &no):
+		for _, p := range no.Problems {
+			switch p.Reason {
+			case Ambiguous:
+				return ambiguous, ""
+			case OtherFunction:
+				return inFunction, ""
+			case NoMatch:
+				if strings.Contains(p.Detail, "beyond the end") {
+					return beyondEnd, ""
+				}
+			}
+		}
+	}
+	return unexplained, fmt.Sprintf("GNU patch: %v %s\n%q\nours: %v\n%q", theyDid, says, theirs, err, mine)
+}
+
+// TestGNUPatchIsTheOracle gives thousands of made-up patches to both.
+func TestGNUPatchIsTheOracle(t *testing.T) {
+	trials := 8000
+	if testing.Short() {
+		trials = 300
+	}
+	counts := make(map[difference]int)
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for n := range trials {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			tr := newTrial(rand.New(rand.NewPCG(uint64(n), 1)))
+			how, detail := compareWithGNU(t, tr)
+			mu.Lock()
+			defer mu.Unlock()
+			if counts[how]++; how == unexplained && counts[how] <= 5 {
+				t.Errorf("trial %d (fuzz %d, reverse %v) differs\n%s\nfiles: %q\npatch:\n%s", n, tr.fuzz, tr.reverse, detail, tr.files, tr.patch)
+			}
+		})
+	}
+	wait.Wait()
+	for _, how := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%6d %s", counts[how], how)
+	}
+	if n := counts[unexplained]; n > 0 {
+		t.Errorf("%d of %d trials differ from GNU patch in a way that is not documented", n, trials)
+	}
+	if counts[none] < trials/2 {
+		t.Errorf("only %d of %d trials are alike: the trials are not what they should be", counts[none], trials)
+	}
+}
+
+// edit is a line of an edit script.
+type edit struct {
+	op   byte // ' ', '-', '+'
+	line string
+}
+
+// newTrial makes up a file, a change of it, a patch of that, and a file like the first
+// in which the patch must find its way.
+func newTrial(r *rand.Rand) trial {
+	words := []int{3, 8, 1 << 30}[r.IntN(3)]
+	line := func() string { return fmt.Sprintf("\tx%d = y;\n", r.IntN(words)) }
+	base := make([]string, r.IntN(50))
+	for i := range base {
+		base[i] = line()
+		if r.IntN(8) == 0 {
+			base[i] = []string{"\n", "}\n", "{\n", "out:\n", fmt.Sprintf("int f%d(int a)\n", r.IntN(5))}[r.IntN(5)]
+		}
+	}
+	if n := len(base); n > 0 && base[n-1] != "\n" && r.IntN(6) == 0 {
+		base[n-1] = strings.TrimSuffix(base[n-1], "\n")
+	}
+	script := change(r, base, line)
+	tr := trial{files: map[string]string{}, fuzz: []int{0, 0, 0, 1, 2, 3}[r.IntN(6)], reverse: r.IntN(5) == 0}
+	context := []int{3, 3, 3, 3, 0, 1, 2, 5}[r.IntN(8)]
+	tr.patch = header(r, script) + unified(r, script, context)
+	from := side(script, '+')
+	if tr.reverse {
+		from = side(script, '-')
+	}
+	if len(from) > 0 || r.IntN(2) == 0 {
+		tr.files["d/f.c"] = strings.Join(disturbed(r, from, line), "")
+	}
+	if len(from) == 0 && r.IntN(2) == 0 {
+		delete(tr.files, "d/f.c")
+	}
+	tr.files["d/keep"] = "so that the directory stays\n"
+	return tr
+}
+
+// side is the script without the lines of one operation.
+func side(script []edit, without byte) []string {
+	var lines []string
+	for _, e := range script {
+		if e.op != without {
+			lines = append(lines, e.line)
+		}
+	}
+	return lines
+}
+
+// change makes a random edit script over base.
+func change(r *rand.Rand, base []string, line func() string) []edit {
+	var script []edit
+	noEOL := len(base) > 0 && !strings.HasSuffix(base[len(base)-1], "\n")
+	rate := 4 + r.IntN(20)
+	for i := 0; i < len(base); {
+		if r.IntN(rate) != 0 {
+			script = append(script, edit{' ', base[i]})
+			i++
+			continue
+		}
+		kind := r.IntN(3)
+		if kind != 0 {
+			for n := 1 + r.IntN(3); n > 0 && i < len(base); n-- {
+				script = append(script, edit{'-', base[i]})
+				i++
+			}
+		}
+		if kind != 1 {
+			for n := 1 + r.IntN(3); n > 0; n-- {
+				script = append(script, edit{'+', line()})
+			}
+		}
+	}
+	if len(base) == 0 || !noEOL && r.IntN(4) == 0 || !slices.ContainsFunc(script, func(e edit) bool { return e.op != ' ' }) {
+		if noEOL {
+			last := base[len(base)-1]
+			script[len(script)-1] = edit{'-', last}
+			script = append(script, edit{'+', last + "\n"})
+		}
+		for n := 1 + r.IntN(3); n > 0; n-- {
+			script = append(script, edit{'+', line()})
+		}
+	}
+	// Only a last line can be without a newline, on either side.
+	for i := range script {
+		lastOld, lastNew := true, true
+		for _, e := range script[i+1:] {
+			lastOld = lastOld && e.op == '+'
+			lastNew = lastNew && e.op == '-'
+		}
+		cut := strings.TrimSuffix(script[i].line, "\n")
+		switch op := script[i].op; {
+		case op == '+' && lastNew && cut != "" && r.IntN(8) == 0:
+			script[i].line = cut
+		case op == ' ' && cut == script[i].line && !lastNew:
+			// Something follows in the new file: the newline comes with it.
+			script[i].line = cut + "\n"
+		}
+	}
+	return script
+}
+
+// header is one of the forms in which a file header comes.
+func header(r *rand.Rand, script []edit) string {
+	old, new := "a/d/f.c", "b/d/f.c"
+	git := fmt.Sprintf("diff --git %s %s\n", old, new)
+	if len(side(script, '+')) == 0 {
+		old = "/dev/null"
+		git += "new file mode 100644\n"
+	} else if len(side(script, '-')) == 0 {
+		new = "/dev/null"
+		git += "deleted file mode 100644\n"
+	}
+	names := fmt.Sprintf("--- %s\n+++ %s\n", old, new)
+	switch r.IntN(4) {
+	case 0:
+		return git + "index 0123456..789abcd\n" + names
+	case 1:
+		return "A word before.\n\n" + names
+	case 2:
+		return "Index: d/f.c\n===================================================================\n" + names
+	}
+	return names
+}
+
+// unified writes a script as unified hunks. Now and then a hunk is cut where its context
+// overlaps the next one's, has a wrong line number, or the hunks change places.
+func unified(r *rand.Rand, script []edit, context int) string {
+	separate := r.IntN(4) == 0
+	// A new or deleted file has no line numbers to get wrong.
+	wrong := r.IntN(6) == 0 && len(side(script, '+')) > 0 && len(side(script, '-')) > 0
+	named := r.IntN(4) == 0
+	var hunks []string
+	oldLine, newLine := 1, 1
+	for i := 0; i < len(script); {
+		if script[i].op == ' ' {
+			i, oldLine, newLine = i+1, oldLine+1, newLine+1
+			continue
+		}
+		start := i
+		for start > 0 && i-start < context && script[start-1].op == ' ' {
+			start--
+		}
+		first := i
+		end := i
+		for end < len(script) {
+			if script[end].op != ' ' {
+				end++
+				continue
+			}
+			gap := end
+			for gap < len(script) && script[gap].op == ' ' {
+				gap++
+			}
+			if gap == len(script) || separate || gap-end > 2*context {
+				break
+			}
+			end = gap
+		}
+		stop := min(end+context, len(script))
+		for n := end; n < stop; n++ {
+			if script[n].op != ' ' {
+				stop = n
+			}
+		}
+		body, olds, news := "", 0, 0
+		for _, e := range script[start:stop] {
+			body += string(e.op) + e.line
+			if !strings.HasSuffix(e.line, "\n") {
+				body += "\n\\ No newline at end of file\n"
+			}
+			if e.op != '+' {
+				olds++
+			}
+			if e.op != '-' {
+				news++
+			}
+		}
+		oldAt, newAt := oldLine-(first-start), newLine-(first-start)
+		if olds == 0 {
+			oldAt--
+		}
+		if news == 0 {
+			newAt--
+		}
+		if wrong {
+			oldAt, newAt = max(oldAt+r.IntN(7)-3, 1), max(newAt+r.IntN(7)-3, 1)
+		}
+		function := ""
+		if named {
+			function = fmt.Sprintf(" int f%d(int a)", r.IntN(5))
+		}
+		hunks = append(hunks, fmt.Sprintf("@@ -%s +%s @@%s\n", span(oldAt, olds), span(newAt, news), function)+body)
+		for ; i < end; i++ {
+			if script[i].op != '+' {
+				oldLine++
+			}
+			if script[i].op != '-' {
+				newLine++
+			}
+		}
+	}
+	if r.IntN(20) == 0 {
+		r.Shuffle(len(hunks), func(i, j int) { hunks[i], hunks[j] = hunks[j], hunks[i] })
+	}
+	return strings.Join(hunks, "")
+}
+
+func span(at, n int) string {
+	if n == 1 {
+		return strconv.Itoa(at)
+	}
+	return fmt.Sprintf("%d,%d", at, n)
+}
+
+// disturbed is the file as it is elsewhere: lines came and went, some changed, a block is
+// there twice.
+func disturbed(r *rand.Rand, lines []string, line func() string) []string {
+	lines = slices.Clone(lines)
+	for range r.IntN(4) {
+		at := r.IntN(len(lines) + 1)
+		switch r.IntN(5) {
+		case 0:
+			for n := 1 + r.IntN(9); n > 0; n-- {
+				lines = slices.Insert(lines, at, line())
+			}
+		case 1:
+			lines = slices.Delete(lines, at, min(at+1+r.IntN(3), len(lines)))
+		case 2:
+			if at < len(lines) {
+				lines[at] = line()
+			}
+		case 3:
+			block := slices.Clone(lines[at:min(at+12, len(lines))])
+			lines = slices.Insert(lines, r.IntN(len(lines)+1), block...)
+		case 4:
+			lines = slices.Insert(lines, 0, line(), line())
+		}
+	}
+	// A line without a newline is only at the end.
+	for i := range max(len(lines)-1, 0) {
+		if !strings.HasSuffix(lines[i], "\n") {
+			lines[i] += "\n"
+		}
+	}
+	return lines
+}

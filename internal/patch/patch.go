@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package patch puts unified diffs into kernel sources, or says exactly why not.
+//
+// Parse reads what people have, NewPlan decides on bytes alone where every hunk goes
+// (so that a tarball or source RPM need not be unpacked), Tree.Apply writes a plan into
+// a directory, all or nothing, and CheckGate tells whether the umount hook would fire
+// where it landed. Hunks are located as GNU patch does it; where this package is
+// stricter, docs/patch.md says so and why.
+package patch
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+)
+
+// devNull is the name that stands for no file in a diff header.
+const devNull = "/dev/null"
+
+// Patch is a parsed patch: the changes to one or more files, in the order of the text.
+type Patch struct {
+	Name   string // where it was read from, for messages
+	Header string // the text before the first file: mail header, description
+	Files  []*File
+}
+
+// File is the change to one file.
+type File struct {
+	OldName string // as written, nothing stripped; "/dev/null" when the file is new
+	NewName string // as written, nothing stripped; "/dev/null" when the file is deleted
+	Line    int    // first line of the change in the patch, from 1
+
+	diff  *gitdiff.File
+	git   bool  // has a "diff --git" header: one leading path component is a prefix
+	crlf  bool  // the patch's own lines ended with CR LF, which were taken off
+	lines []int // line in the patch of each hunk's header
+}
+
+// Hunks is how many hunks the change has; 0 for a rename, a mode change, or a binary change.
+func (f *File) Hunks() int { return len(f.diff.TextFragments) }
+
+// Content is a file: its bytes, or a symbolic link's target, and its mode. Of the mode
+// only the type and the permissions count.
+type Content struct {
+	Data []byte
+	Mode fs.FileMode
+}
+
+// Files gives a file of the sources by its slash-separated name from their root. An
+// error that is fs.ErrNotExist says that there is no such file.
+type Files func(name string) (Content, error)
+
+// Wants reports whether the patch may touch the file name when strip leading components
+// are taken off its names, or any number of them when strip is negative. A reader of
+// archives keeps those files and no others.
+func (p *Patch) Wants(name string, strip int) bool {
+	for _, f := range p.Files {
+		for _, raw := range f.names() {
+			if strip >= 0 {
+				if stripped(raw, strip) == name {
+					return true
+				}
+			} else if raw == name || strings.HasSuffix(raw, "/"+name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// names are the one or two names in the header, without /dev/null.
+func (f *File) names() []string {
+	names := []string{f.OldName, f.NewName}
+	names = slices.DeleteFunc(names, func(n string) bool { return n == devNull })
+	return slices.Compact(names)
+}
+
+// stripped takes n leading components off a name as patch -p does: a run of slashes
+// counts as one. It is "" when the name has no more than n components.
+func stripped(name string, n int) string {
+	for ; n > 0; n-- {
+		_, rest, found := strings.Cut(name, "/")
+		if !found {
+			return ""
+		}
+		name = strings.TrimLeft(rest, "/")
+	}
+	return name
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reason is why a hunk, or a whole file's change, cannot be put in.
+type Reason string
+
+// The reasons. Their text completes the sentence "hunk 3 ...".
+const (
+	NoMatch       Reason = "does not match"
+	Ambiguous     Reason = "fits in more than one place"
+	OtherFunction Reason = "fits only in another function than its header names"
+	Applied       Reason = "is already applied, but the rest of the patch is not"
+	Missing       Reason = "is for a file that is not there"
+	Exists        Reason = "creates a file that is already there"
+	Leftover      Reason = "deletes a file that would not be empty"
+	UnsafeName    Reason = "names a file outside the tree"
+	Unsupported   Reason = "is of a kind that is not done"
+)
+
+// Problem is one thing that keeps a patch from being put in.
+type Problem struct {
+	File      string // name in the tree
+	Hunk      int    // from 1; 0 when it is about the whole file
+	Line      int    // in the file, where the hunk was expected; 0 when unknown
+	PatchLine int    // in the patch, of the hunk or the file's change
+	Reason    Reason
+	Detail    string   // what else is known: the other places, the functions
+	Closest   *Closest // for NoMatch: the place that resembles it most; nil when nothing does
+
+	reject string // the hunk as text, for the reject file
+}
+
+func (p *Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	if p.Hunk > 0 {
+		fmt.Fprintf(&b, ": hunk %d (patch line %d) %s", p.Hunk, p.PatchLine, p.Reason)
+	} else {
+		fmt.Fprintf(&b, ": the change (patch line %d) %s", p.PatchLine, p.Reason)
+	}
+	if p.Detail != "" {
+		fmt.Fprintf(&b, ": %s", p.Detail)
+	}
+	if p.Closest != nil {
+		fmt.Fprintf(&b, "; closest is line %d, where %d of %d lines are the same", p.Closest.Line, p.Closest.Same, p.Closest.Of)
+	}
+	return b.String()
+}
+
+// NotApplicable is the error of a patch that does not go in. Nothing was changed.
+type NotApplicable struct {
+	Patch    string // its name
+	Problems []*Problem
+}
+
+func (e *NotApplicable) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "place patch %s:", e.Patch)
+	for _, p := range e.Problems {
+		fmt.Fprintf(&b, "\n\t%v", p)
+	}
+	return b.String()
+}
+
+// Unwrap gives every *Problem.
+func (e *NotApplicable) Unwrap() []error {
+	all := make([]error, len(e.Problems))
+	for i, p := range e.Problems {
+		all[i] = p
+	}
+	return all
+}

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// section is the text of one file's change, cut out of a patch.
+//
+// go-gitdiff wants exactly what git writes. People have more: names that git's rules
+// would strip wrongly, timestamps of the epoch on files that are not new, CR LF, tabs
+// whose leading blank a mailer ate. So the scanner reads the names itself and hands on
+// a header that says only what go-gitdiff must know, and a body it accepts.
+type section struct {
+	oldName, newName string
+	line             int
+	hunkLines        []int
+	git, crlf        bool
+	isNew, isDelete  bool
+	head, body       string
+}
+
+// scanner walks over the lines of a patch. Counting each hunk's lines is what keeps a
+// removed line "-- x" or a quoted diff inside a hunk from looking like a header.
+type scanner struct {
+	text string
+	pos  int // start of the current line
+	line int // its number, from 1
+}
+
+// scanError is where and why a patch cannot be read.
+type scanError struct {
+	line   int
+	reason string
+}
+
+func (e *scanError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.reason) }
+
+func (s *scanner) errorf(format string, args ...any) error {
+	return &scanError{s.line, fmt.Sprintf(format, args...)}
+}
+
+// peek is the n-th line from the current one, with its newline; "" behind the end.
+func (s *scanner) peek(n int) string {
+	pos := s.pos
+	for ; ; n-- {
+		rest := s.text[pos:]
+		end := strings.IndexByte(rest, '\n') + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		if n == 0 {
+			return rest[:end]
+		}
+		pos += end
+	}
+}
+
+func (s *scanner) skip(line string) {
+	s.pos += len(line)
+	s.line++
+}
+
+// sections cuts a whole patch apart. The text before the first section is its header.
+func (s *scanner) sections() (header string, all []section, err error) {
+	first := -1
+	for s.pos < len(s.text) {
+		start, line := s.pos, s.peek(0)
+		var sec section
+		switch {
+		case strings.HasPrefix(line, "diff --git "):
+			sec, err = s.gitSection()
+		case strings.HasPrefix(line, "--- ") && strings.HasPrefix(s.peek(1), "+++ ") &&
+			strings.HasPrefix(s.peek(2), "@@ -"):
+			sec, err = s.plainSection()
+		case strings.HasPrefix(line, "*** ") && strings.HasPrefix(s.peek(1), "--- ") &&
+			strings.HasPrefix(s.peek(2), "***************"):
+			err = s.errorf("this is a context diff, which is not read; make a unified one with diff -u")
+		case strings.HasPrefix(line, "@@ -") && isHunk(line):
+			err = s.errorf("a hunk stands here without a file header (--- and +++) before it")
+		default:
+			s.skip(line)
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if first < 0 {
+			first = start
+		}
+		all = append(all, sec)
+	}
+	if first < 0 {
+		return "", nil, s.nothing()
+	}
+	return s.text[:first], all, nil
+}
+
+// nothing says why a text without any unified diff is no patch.
+func (s *scanner) nothing() error {
+	ed, normal := 0, 0
+	s.pos, s.line = 0, 1
+	for s.pos < len(s.text) {
+		line := s.peek(0)
+		switch command := strings.TrimRight(line, "\r\n"); {
+		case isEdCommand(command):
+			ed++
+		case isNormalCommand(command):
+			normal++
+		}
+		if ed+normal == 1 {
+			break
+		}
+		s.skip(line)
+	}
+	switch {
+	case ed > 0:
+		return s.errorf("this is an ed script, which is not read: it says nothing about the text it changes; make a unified diff with diff -u")
+	case normal > 0:
+		return s.errorf("this is a diff without context, which is not read; make a unified one with diff -u")
+	}
+	s.line = 1
+	return s.errorf("there is no unified diff in this text")
+}
+
+// isEdCommand knows the commands that diff -e writes: 12a, 3,4c, 7d.
+func isEdCommand(s string) bool {
+	n := strings.Trim(s, "0123456789,")
+	return len(s) > 1 && len(n) == 1 && strings.HasSuffix(s, n) && strings.Contains("acd", n) && s[0] != ','
+}
+
+// isNormalCommand knows the commands of a plain diff: 12a13, 3,4c5, 7,8d6.
+func isNormalCommand(s string) bool {
+	if s == "" || s[0] < '0' || s[0] > '9' || s[len(s)-1] < '0' || s[len(s)-1] > '9' {
+		return false
+	}
+	i := strings.IndexAny(s, "acd")
+	return i > 0 && strings.Trim(s[:i], "0123456789,") == "" && strings.Trim(s[i+1:], "0123456789,") == ""
+}
+
+// plainSection reads a header of --- and +++ and the hunks below.
+func (s *scanner) plainSection() (section, error) {
+	oldLine, newLine := s.peek(0), s.peek(1)
+	sec := section{line: s.line, crlf: strings.HasSuffix(oldLine, "\r\n")}
+	s.skip(oldLine)
+	s.skip(newLine)
+	oldName, oldEpoch, err := headerName(oldLine[len("--- "):])
+	if err != nil {
+		return sec, s.errorf("read name: %v", err)
+	}
+	newName, newEpoch, err := headerName(newLine[len("+++ "):])
+	if err != nil {
+		return sec, s.errorf("read name: %v", err)
+	}
+	sec.oldName, sec.newName = oldName, newName
+	old, new, err := s.hunks(&sec)
+	if err != nil {
+		return sec, err
+	}
+	// A tree out of a reproducible archive has the epoch on every file: the time alone
+	// does not say that a file is missing.
+	sec.isNew = oldName == devNull || oldEpoch && old == 0
+	sec.isDelete = newName == devNull || newEpoch && new == 0
+	if sec.oldName == devNull && sec.newName == devNull {
+		return sec, &scanError{sec.line, "both names are /dev/null"}
+	}
+	if sec.isNew && old > 0 {
+		return sec, &scanError{sec.line, "the file is new, yet a hunk wants old lines"}
+	}
+	if sec.isDelete && new > 0 {
+		return sec, &scanError{sec.line, "the file is deleted, yet a hunk leaves lines"}
+	}
+	sec.head = "--- a/x\n+++ b/x\n"
+	return sec, nil
+}
+
+// gitHeaderLines are the extended header lines of git that go-gitdiff reads for us.
+var gitHeaderLines = []string{
+	"old mode ", "new mode ", "deleted file mode ", "new file mode ",
+	"copy from ", "copy to ", "rename from ", "rename to ", "rename old ", "rename new ",
+	"similarity index ", "dissimilarity index ", "index ",
+}
+
+// gitSection reads a header that starts with "diff --git" and what follows it.
+func (s *scanner) gitSection() (section, error) {
+	first := s.peek(0)
+	sec := section{line: s.line, git: true, crlf: strings.HasSuffix(first, "\r\n")}
+	s.skip(first)
+	var head strings.Builder
+	head.WriteString("diff --git a/x b/x\n")
+	var from, to string
+header:
+	for {
+		line := s.peek(0)
+		value := strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.HasPrefix(line, "--- ") && strings.HasPrefix(s.peek(1), "+++ "):
+			var err error
+			if sec.oldName, _, err = headerName(line[len("--- "):]); err != nil {
+				return sec, s.errorf("read name: %v", err)
+			}
+			next := s.peek(1)
+			if sec.newName, _, err = headerName(next[len("+++ "):]); err != nil {
+				return sec, s.errorf("read name: %v", err)
+			}
+			s.skip(line)
+			s.skip(next)
+			break header
+		case hasAnyPrefix(line, gitHeaderLines):
+			head.WriteString(value + "\n")
+			sec.isNew = sec.isNew || strings.HasPrefix(line, "new file mode ")
+			sec.isDelete = sec.isDelete || strings.HasPrefix(line, "deleted file mode ")
+			for _, p := range []string{"rename from ", "rename old ", "copy from "} {
+				if v, ok := strings.CutPrefix(value, p); ok {
+					from = v
+				}
+			}
+			for _, p := range []string{"rename to ", "rename new ", "copy to "} {
+				if v, ok := strings.CutPrefix(value, p); ok {
+					to = v
+				}
+			}
+			s.skip(line)
+		default:
+			break header
+		}
+	}
+	sec.head = head.String()
+	if err := sec.nameFromGit(first, from, to); err != nil {
+		return sec, &scanError{sec.line, err.Error()}
+	}
+	if strings.HasPrefix(s.peek(0), "GIT binary patch") {
+		s.binary(&sec)
+		return sec, nil
+	}
+	if strings.HasPrefix(s.peek(0), "Binary files ") {
+		return sec, s.errorf("a binary file differs, but the patch does not hold its bytes; make it with git diff --binary")
+	}
+	old, new, err := s.hunks(&sec)
+	if err != nil {
+		return sec, err
+	}
+	if sec.isNew && old > 0 {
+		return sec, &scanError{sec.line, "the file is new, yet a hunk wants old lines"}
+	}
+	if sec.isDelete && new > 0 {
+		return sec, &scanError{sec.line, "the file is deleted, yet a hunk leaves lines"}
+	}
+	return sec, nil
+}
+
+// binary takes the base85 lines up to the empty line behind the last block.
+func (s *scanner) binary(sec *section) {
+	start := s.pos
+	for s.pos < len(s.text) {
+		line := s.peek(0)
+		if hasAnyPrefix(line, []string{"diff --git ", "-- \n", "-- \r\n", "From "}) {
+			break
+		}
+		s.skip(line)
+	}
+	sec.body = s.text[start:s.pos]
+	if sec.crlf {
+		sec.body = strings.ReplaceAll(sec.body, "\r\n", "\n")
+	}
+}
+
+// hunks takes all hunks that follow, and returns how many old and new lines they hold.
+func (s *scanner) hunks(sec *section) (old, new int, err error) {
+	start := s.pos
+	// fixed gets the text as it should be once a line is not; it is empty before that.
+	var fixed strings.Builder
+	fix := func(line string) {
+		if fixed.Len() == 0 {
+			fixed.WriteString(s.text[start:s.pos])
+		}
+		fixed.WriteString(line)
+	}
+	for strings.HasPrefix(s.peek(0), "@@ -") {
+		header := s.peek(0)
+		oldLeft, newLeft, ok := hunkCounts(header)
+		if !ok {
+			return 0, 0, s.errorf("the hunk's header is not of the form @@ -line,count +line,count @@")
+		}
+		old, new = old+oldLeft, new+newLeft
+		sec.hunkLines = append(sec.hunkLines, s.line)
+		if fixed.Len() > 0 {
+			fixed.WriteString(header)
+		}
+		s.skip(header)
+		for oldLeft > 0 || newLeft > 0 {
+			line := s.peek(0)
+			if line == "" {
+				// A mailer or editor took empty lines off the end of the text.
+				if oldLeft != newLeft || oldLeft > 3 {
+					return 0, 0, s.errorf("the patch ends inside a hunk: %d old and %d new lines are missing", oldLeft, newLeft)
+				}
+				for ; oldLeft > 0; oldLeft-- {
+					fix(" \n")
+				}
+				newLeft = 0
+				break
+			}
+			add := line
+			switch line[0] {
+			case '-':
+				oldLeft--
+			case '+':
+				newLeft--
+			case '\\':
+				if s.afterEmpty() {
+					return 0, 0, s.errorf("an empty line cannot be without its newline")
+				}
+			case '\t':
+				fix(" " + line)
+				add = ""
+				fallthrough
+			case ' ', '\n', '\r':
+				oldLeft--
+				newLeft--
+			default:
+				return 0, 0, s.errorf("the hunk that starts at line %d is cut off: %d old and %d new lines are missing; a long line may have been wrapped",
+					sec.hunkLines[len(sec.hunkLines)-1], max(oldLeft, 0), max(newLeft, 0))
+			}
+			if oldLeft < 0 || newLeft < 0 {
+				return 0, 0, s.errorf("the hunk that starts at line %d counts its lines wrongly", sec.hunkLines[len(sec.hunkLines)-1])
+			}
+			if fixed.Len() > 0 {
+				fixed.WriteString(add)
+			}
+			s.skip(line)
+		}
+		if line := s.peek(0); strings.HasPrefix(line, "\\ ") {
+			if s.afterEmpty() {
+				return 0, 0, s.errorf("an empty line cannot be without its newline")
+			}
+			if fixed.Len() > 0 {
+				fixed.WriteString(line)
+			}
+			s.skip(line)
+		}
+		if line := s.peek(0); isStray(line) {
+			return 0, 0, s.errorf("the hunk that starts at line %d counts its lines wrongly: one more follows", sec.hunkLines[len(sec.hunkLines)-1])
+		}
+	}
+	sec.body = s.text[start:s.pos]
+	if fixed.Len() > 0 {
+		sec.body = fixed.String()
+	}
+	if sec.crlf {
+		sec.body = strings.ReplaceAll(sec.body, "\r\n", "\n")
+	}
+	return old, new, nil
+}
+
+// afterEmpty reports whether the hunk's line before this one has nothing behind its sign.
+func (s *scanner) afterEmpty() bool { return s.text[s.pos-3] == '\n' }
+
+// isStray reports a line that belongs to a hunk but stands behind its end. Dropping it,
+// as other tools do, would apply half of what a hand-edited patch says.
+func isStray(line string) bool {
+	if line == "" || !strings.Contains("+- ", line[:1]) || strings.TrimSpace(line) == "" {
+		return false
+	}
+	return !hasAnyPrefix(line, []string{"--- ", "-- ", "--\n", "--\r\n", "---\n", "+++ "})
+}
+
+func isHunk(line string) bool {
+	_, _, ok := hunkCounts(line)
+	return ok
+}
+
+// hunkCounts reads the two counts of a hunk's header.
+func hunkCounts(line string) (old, new int, ok bool) {
+	ranges, _, ok := strings.Cut(strings.TrimPrefix(line, "@@ -"), " @@")
+	if !ok {
+		return 0, 0, false
+	}
+	oldRange, newRange, ok := strings.Cut(ranges, " +")
+	if !ok {
+		return 0, 0, false
+	}
+	old, oldOK := rangeCount(oldRange)
+	new, newOK := rangeCount(newRange)
+	return old, new, oldOK && newOK
+}
+
+// rangeCount reads "line,count" or "line", whose count is 1.
+func rangeCount(s string) (int, bool) {
+	start, count, found := strings.Cut(s, ",")
+	// 31 bits: sums of line numbers must not overflow.
+	if _, err := strconv.ParseUint(start, 10, 31); err != nil {
+		return 0, false
+	}
+	if !found {
+		return 1, true
+	}
+	n, err := strconv.ParseUint(count, 10, 31)
+	return int(n), err == nil
+}
+
+func hasAnyPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ErrBusy says that another program is working on the tree.
+var ErrBusy = errors.New("another ovzpatch works on this tree; wait until it is done")
+
+// Tree is an unpacked source tree. Nothing outside its directory is read or written,
+// whatever names and symbolic links say.
+type Tree struct {
+	root *os.Root
+	// lock holds a flock(2) of the directory itself: it leaves no file behind, and the
+	// kernel drops it with the process.
+	lock      *os.File
+	recovered bool
+}
+
+// OpenTree opens the tree at dir. When an earlier Apply was killed in the middle, it
+// first puts every file back as it was. It fails with ErrBusy while another program
+// applies a patch there; any number may look at it.
+func OpenTree(dir string) (*Tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open tree: %w", err)
+	}
+	lock, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, fmt.Errorf("open tree %s: %w", dir, err)
+	}
+	t := &Tree{root: root, lock: lock}
+	if err := t.open(); err != nil {
+		t.Close()
+		return nil, fmt.Errorf("open tree %s: %w", dir, err)
+	}
+	return t, nil
+}
+
+func (t *Tree) open() error {
+	if err := t.flock(syscall.LOCK_SH); err != nil {
+		return err
+	}
+	if _, err := t.root.Lstat(journalDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := t.flock(syscall.LOCK_EX); err != nil {
+		return err
+	}
+	if err := recoverTree(t.root); err != nil {
+		return fmt.Errorf("undo an interrupted run: %w", err)
+	}
+	t.recovered = true
+	return t.flock(syscall.LOCK_SH)
+}
+
+// flock takes the lock or turns it into the other kind, without waiting.
+func (t *Tree) flock(how int) error {
+	for {
+		switch err := syscall.Flock(int(t.lock.Fd()), how|syscall.LOCK_NB); err {
+		case nil:
+			return nil
+		case syscall.EINTR:
+		case syscall.EWOULDBLOCK:
+			return ErrBusy
+		default:
+			return fmt.Errorf("lock: %w", err)
+		}
+	}
+}
+
+// Recovered reports whether OpenTree had to undo an interrupted run.
+func (t *Tree) Recovered() bool { return t.recovered }
+
+// Close lets the tree go.
+func (t *Tree) Close() error { return errors.Join(t.lock.Close(), t.root.Close()) }
+
+// File gives a file of the tree; it is a Files. Of a symbolic link it gives the target
+// as the content.
+func (t *Tree) File(name string) (Content, error) {
+	info, err := t.root.Lstat(name)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return Content{}, fs.ErrNotExist
+	}
+	if err != nil {
+		return Content{}, err
+	}
+	c := Content{Mode: info.Mode() & (fs.ModeType | fs.ModePerm)}
+	switch {
+	case c.Mode.IsRegular():
+		c.Data, err = t.root.ReadFile(name)
+	case c.Mode&fs.ModeSymlink != 0:
+		var target string
+		target, err = t.root.Readlink(name)
+		c.Data = []byte(target)
+	}
+	return c, err
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package qemu
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/command"
+)
+
+// Accel is how guests run on this machine.
+type Accel struct {
+	Name   string `json:"name"`   // "kvm" or "tcg", as QEMU calls it
+	Reason string `json:"reason"` // why this one, for people
+	// Slowdown is how many times slower than the reference a guest counts; below 1 is faster.
+	Slowdown float64 `json:"slowdown"`
+}
+
+const (
+	// loopRounds is what the boot sector counts; it bounds a probe to some seconds.
+	loopRounds = 400_000_000
+	// referenceLoop is how long the reference takes for that: TCG on one free core of a
+	// server processor of 2020.
+	referenceLoop = time.Second
+
+	// kvmPatience is long enough for a host under load: working KVM answers in 0.5 s.
+	kvmPatience = 5 * time.Second
+	tcgPatience = 60 * time.Second
+)
+
+// ChooseAccel boots something tiny to find out which accelerator works here, and how
+// fast it is. /dev/kvm is not believed: it may exist, open, and hang every guest. The
+// answer is remembered in c for this boot of the host; a c without Dir asks again.
+func ChooseAccel(ctx context.Context, c cache.Cache) (Accel, error) {
+	version, err := command.Output(ctx, command.Cmd{Args: []string{Program, "--version"}})
+	if err != nil {
+		return Accel{}, fmt.Errorf("choose accelerator: %w", err)
+	}
+	bootID, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return Accel{}, fmt.Errorf("choose accelerator: %w", err)
+	}
+	kvmErr := openKVM("/dev/kvm")
+	// What may change within one boot of the host is part of the key too.
+	key := cache.NewKey("accel").Add("boot", string(bootID)).Add("qemu", string(version)).
+		Add("kvm", fmt.Sprint(kvmErr)).Add("loop", fmt.Sprint(loopRounds)).String()
+	return remember(c, key, func() (Accel, error) { return choose(ctx, kvmErr, probe) })
+}
+
+// openKVM tells why KVM cannot even be tried, in words.
+func openKVM(path string) error {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("%s cannot be opened: %w", path, err)
+	}
+	return unix.Close(fd)
+}
+
+// choose takes KVM where a boot under it answers, else TCG. try boots under the named
+// accelerator and gives how long the loop took.
+func choose(ctx context.Context, kvmErr error, try func(ctx context.Context, name string, patience time.Duration) (time.Duration, error)) (Accel, error) {
+	if kvmErr == nil {
+		var loop time.Duration
+		if loop, kvmErr = try(ctx, "kvm", kvmPatience); kvmErr == nil {
+			return accel("kvm", "a boot under KVM works here", loop), nil
+		}
+		if ctx.Err() != nil {
+			return Accel{}, fmt.Errorf("choose accelerator: %w", context.Cause(ctx))
+		}
+		kvmErr = fmt.Errorf("a boot under KVM fails: %w", kvmErr)
+	}
+	loop, err := try(ctx, "tcg", tcgPatience)
+	if err != nil {
+		return Accel{}, fmt.Errorf("choose accelerator: no guest runs here, not even under TCG; is %s complete? %w", Program, err)
+	}
+	return accel("tcg", strings.Join(strings.Split(kvmErr.Error(), "\n"), "; "), loop), nil
+}
+
+func accel(name, reason string, loop time.Duration) Accel {
+	return Accel{Name: name, Reason: reason, Slowdown: float64(loop) / float64(referenceLoop)}
+}
+
+// errNoAnswer is what becomes of a probe that hangs.
+var errNoAnswer = errors.New("no answer")
+
+// probe boots the boot sector and times its loop.
+func probe(ctx context.Context, name string, patience time.Duration) (time.Duration, error) {
+	disk, err := memoryFile(bootSector(loopRounds))
+	if err != nil {
+		return 0, fmt.Errorf("make boot sector: %w", err)
+	}
+	defer disk.Close()
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w in %v", errNoAnswer, patience))
+	defer cancel()
+	var begins, ends time.Time
+	err = command.Run(ctx, command.Cmd{
+		Args:       probeArgs(name),
+		ExtraFiles: []*os.File{disk},
+		Line: func(line string) {
+			switch line + "\n" {
+			case loopBegins:
+				begins = time.Now()
+			case loopEnds:
+				ends = time.Now()
+			}
+		},
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return 0, cause
+	}
+	var ce *command.Error
+	if !errors.As(err, &ce) || ce.ExitCode != 2*exitValue+1 {
+		if err == nil {
+			err = errors.New("the boot sector did not run to its end")
+		}
+		return 0, err
+	}
+	if begins.IsZero() || ends.IsZero() {
+		return 0, fmt.Errorf("the boot sector ran but its words got lost: %s", strings.TrimSpace(ce.Tail))
+	}
+	return ends.Sub(begins), nil
+}
+
+func probeArgs(accel string) []string {
+	return append(board(accel),
+		"-m", "16",
+		"-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", exitPort),
+		"-drive", "if=ide,format=raw,file=/dev/fd/3",
+		"-chardev", "file,id=console,path=/dev/fd/1", "-serial", "chardev:console",
+	)
+}
+
+// memoryFile gives a file that has no name, so that nothing can be left behind.
+func memoryFile(b []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("boot sector", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "boot sector")
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// remember gives what is kept under key, or makes and keeps it.
+func remember(c cache.Cache, key string, make func() (Accel, error)) (Accel, error) {
+	const kind, file = "accel", "accel.json"
+	if c.Dir == "" {
+		return make()
+	}
+	if dir, ok := c.Get(kind, key); ok {
+		if b, err := os.ReadFile(filepath.Join(dir, file)); err == nil {
+			var a Accel
+			if json.Unmarshal(b, &a) == nil && a.Name != "" {
+				return a, nil
+			}
+		}
+		// What cannot be read is worth nothing: ask again.
+		if err := c.Remove(kind, key); err != nil {
+			return Accel{}, fmt.Errorf("forget accelerator: %w", err)
+		}
+	}
+	a, err := make()
+	if err != nil {
+		return Accel{}, err
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		return Accel{}, fmt.Errorf("remember accelerator: %w", err)
+	}
+	_, err = c.Put(kind, key, func(dir string) error {
+		return os.WriteFile(filepath.Join(dir, file), b, 0o644)
+	})
+	if err != nil {
+		return Accel{}, fmt.Errorf("remember accelerator: %w", err)
+	}
+	return a, nil
+}

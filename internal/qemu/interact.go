@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/command"
+)
+
+// LeaveKeys end an interactive guest, whatever it is doing.
+const LeaveKeys = "Ctrl-A X"
+
+// Interact boots m with its console on in and out until the guest powers off or somebody
+// types LeaveKeys. Where in is a terminal it is raw meanwhile, so that Ctrl-C goes to the
+// guest, and is put back afterwards. No limit applies, and ConsoleLog is not written.
+func (m Machine) Interact(ctx context.Context, in *os.File, out io.Writer) error {
+	args, err := m.args(consoleStdio, resultsNone)
+	if err != nil {
+		return err
+	}
+	restore, err := makeRaw(in)
+	if err != nil {
+		return fmt.Errorf("prepare terminal: %w", err)
+	}
+	// QEMU gets pipes, never the terminal: in its own process group it may not touch one,
+	// and it would leave the caller's descriptors non-blocking.
+	keys, feed, err := os.Pipe()
+	if err != nil {
+		return errors.Join(fmt.Errorf("connect console: %w", err), restore())
+	}
+	stopped, stop, err := os.Pipe()
+	if err != nil {
+		keys.Close()
+		feed.Close()
+		return errors.Join(fmt.Errorf("connect console: %w", err), restore())
+	}
+	fed := make(chan error, 1)
+	go func() {
+		defer feed.Close()
+		fed <- forward(feed, in, stopped)
+	}()
+	runErr := command.Run(ctx, command.Cmd{Args: args, Stdin: keys, Stdout: struct{ io.Writer }{out}})
+	stop.Close()
+	keys.Close()
+	feedErr := <-fed
+	stopped.Close()
+	if err := restore(); err != nil {
+		return fmt.Errorf("restore terminal: %w", err)
+	}
+	if runErr != nil {
+		return fmt.Errorf("boot %s: %w", m.Kernel, runErr)
+	}
+	if feedErr != nil {
+		return fmt.Errorf("read keys: %w", feedErr)
+	}
+	return nil
+}
+
+// forward copies from in to w until in ends or stopped's other end is closed. A plain
+// read would sit on the terminal and eat the first key meant for whoever comes next.
+func forward(w io.Writer, in, stopped *os.File) error {
+	fds := []unix.PollFd{
+		{Fd: int32(in.Fd()), Events: unix.POLLIN},
+		{Fd: int32(stopped.Fd()), Events: unix.POLLIN},
+	}
+	b := make([]byte, 4096)
+	for {
+		if _, err := unix.Poll(fds, -1); err != nil {
+			if err == unix.EINTR {
+				continue
+			}
+			return err
+		}
+		if fds[1].Revents != 0 {
+			return nil
+		}
+		if fds[0].Revents == 0 {
+			continue
+		}
+		n, err := in.Read(b)
+		if n > 0 {
+			if _, err := w.Write(b[:n]); err != nil {
+				return nil // QEMU is gone; Run tells why
+			}
+		}
+		if err != nil || n == 0 {
+			if err == io.EOF || errors.Is(err, unix.EIO) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// makeRaw makes a terminal pass every key on, and gives what puts it back. Anything but a
+// terminal stays as it is.
+func makeRaw(f *os.File) (restore func() error, err error) {
+	fd := int(f.Fd())
+	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return func() error { return nil }, nil
+	}
+	raw := *old
+	raw.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	raw.Oflag &^= unix.OPOST
+	raw.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	raw.Cflag = raw.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
+		return nil, err
+	}
+	return func() error { return unix.IoctlSetTermios(fd, unix.TCSETS, old) }, nil
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package qemu
+
+import "time"
+
+// Limits end a boot that goes nowhere.
+type Limits struct {
+	Silent   time.Duration // until the first byte of the console
+	Progress time.Duration // from one event of the guest to the next
+	Total    time.Duration // from the start until the guest says it is done
+	// Settle is how long QEMU may live on once the outcome is known: a panic's trace is
+	// still being printed, a guest that is done powers off.
+	Settle time.Duration
+}
+
+// Bounds of what a measured slowdown may do to the limits. A fast machine gains nothing
+// by short ones, and a figure taken while the host stood still must not make a hang last a day.
+const (
+	minSlowdown = 1
+	maxSlowdown = 20
+)
+
+// LimitsFor gives the limits for a machine that is slowdown times slower than the
+// reference: there, a first byte takes 1 s, a whole boot to the first event 5 s, and the
+// slowest case 15 s.
+func LimitsFor(slowdown float64) Limits {
+	f := min(max(slowdown, minSlowdown), maxSlowdown)
+	scale := func(d time.Duration) time.Duration { return time.Duration(f * float64(d)) }
+	return Limits{
+		Silent:   scale(20 * time.Second),
+		Progress: scale(90 * time.Second),
+		Total:    scale(15 * time.Minute),
+		Settle:   scale(5 * time.Second),
+	}
+}

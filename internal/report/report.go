@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package report turns what the guests said into what people and programs read: a
+// table with the evidence, and JSON.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/guest"
+)
+
+// Report is the outcome of one or more kernels on trial.
+type Report struct {
+	Source  string   `json:"source,omitempty"` // what the kernels were built from
+	Line    string   `json:"line,omitempty"`
+	Patch   string   `json:"patch,omitempty"` // file name of the patch
+	Accel   string   `json:"accelerator"`
+	Kernels []Kernel `json:"kernels"`
+}
+
+// Kernel is one kernel that was booted.
+type Kernel struct {
+	Label   string         `json:"label"`   // the head of its column: "with the patch"
+	Release string         `json:"release"` // as the guest's uname -r said
+	Package string         `json:"package,omitempty"`
+	Expect  guest.Verdict  `json:"expect,omitempty"` // "" where nothing was expected
+	Verdict guest.Verdict  `json:"verdict"`
+	Results []guest.Result `json:"results"`
+	Console string         `json:"console,omitempty"` // file with the whole console
+	Seconds float64        `json:"seconds"`           // from the start of QEMU to its end
+}
+
+// AsExpected tells whether every kernel did what was expected of it.
+func (r *Report) AsExpected() bool {
+	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool {
+		return k.Expect != "" && k.Verdict != k.Expect || k.Verdict == guest.Inconclusive
+	})
+}
+
+// JSON writes the whole report.
+func (r *Report) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// Text writes the verdicts, the table of cases, and the log lines that prove them.
+func (r *Report) Text(w io.Writer) error {
+	var b strings.Builder
+	rows := [][]string{{"CASE", "IN"}}
+	for _, k := range r.Kernels {
+		rows[0] = append(rows[0], strings.ToUpper(k.Label))
+	}
+	for _, id := range r.cases() {
+		row := []string{id.name, id.backend}
+		for _, k := range r.Kernels {
+			row = append(row, k.cell(id))
+		}
+		rows = append(rows, row)
+	}
+	table(&b, rows)
+	b.WriteString("\n")
+	for _, k := range r.Kernels {
+		k.odd(&b)
+	}
+	b.WriteString("In the host's log:\n")
+	for _, k := range r.Kernels {
+		fmt.Fprintf(&b, "  %s: %s\n", k.Label, k.proof())
+	}
+	b.WriteString("\n")
+	rows = [][]string{{"KERNEL", "", "CASES", "VERDICT", "EXPECTED"}}
+	for _, k := range r.Kernels {
+		expect := string(k.Expect)
+		if k.Expect != "" && k.Expect != k.Verdict {
+			expect += "  <-- NOT AS EXPECTED"
+		}
+		rows = append(rows, []string{k.Release, k.Label, fmt.Sprint(len(k.Results)), string(k.Verdict), expect})
+	}
+	table(&b, rows)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// caseID names a row of the table.
+type caseID struct{ name, backend string }
+
+// cases are all rows, in the order they were tried.
+func (r *Report) cases() []caseID {
+	var ids []caseID
+	seen := map[caseID]bool{}
+	for _, k := range r.Kernels {
+		for _, res := range k.Results {
+			id := caseID{res.Name, res.Backend}
+			if !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// cell says in a few words what a case showed on this kernel.
+func (k Kernel) cell(id caseID) string {
+	for _, r := range k.Results {
+		if r.Name == id.name && r.Backend == id.backend {
+			s := Seen(r.Got)
+			if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
+				s += " (" + strings.ToUpper(string(r.Verdict)) + ")"
+			}
+			return s
+		}
+	}
+	return "not tried"
+}
+
+// Seen is what a case showed, in a few words.
+func Seen(g guest.Seen) string {
+	words := []string{g.Errno}
+	if g.Errno == "0" {
+		words[0] = "ok"
+	}
+	switch {
+	case g.Forced == 1:
+		words = append(words, "umount_begin")
+	case g.Forced > 1:
+		words = append(words, fmt.Sprintf("%d umount_begin", g.Forced))
+	}
+	switch {
+	case g.Messages == 1:
+		words = append(words, "message")
+	case g.Messages > 1:
+		words = append(words, fmt.Sprintf("%d messages", g.Messages))
+	}
+	for _, reader := range []struct{ who, errno string }{{"host", g.Host}, {"peer", g.Peer}, {"held file", g.Held}} {
+		if reader.errno != "" && reader.errno != "0" {
+			words = append(words, reader.who+" "+reader.errno)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// odd explains the cases that behaved as neither kernel should.
+func (k Kernel) odd(b *strings.Builder) {
+	for _, r := range k.Results {
+		if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
+			fmt.Fprintf(b, "%s, %s (%s): %s: %s\n", k.Label, r.Name, r.Backend, r.Verdict, r.Why)
+		}
+	}
+}
+
+// proof is the log line that shows what the verdict says: the first one of a case that
+// only this kind of kernel passes.
+func (k Kernel) proof() string {
+	for _, r := range k.Results {
+		if r.Verdict == k.Verdict && len(r.Log) > 0 {
+			return r.Log[0]
+		}
+	}
+	return "(no line that tells)"
+}
+
+// table lays out rows in columns; the first row is the head.
+func table(b *strings.Builder, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			fmt.Fprintf(&line, "%s%s  ", cell, strings.Repeat(" ", widths[i]-len([]rune(cell))))
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}

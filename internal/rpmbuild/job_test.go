@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmbuild_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ovzpatch/internal/rpmbuild"
+)
+
+func TestArgs(t *testing.T) {
+	got := rpmbuild.Job{
+		Spec: "/t/SPECS/k.spec", Topdir: "/t", BuildDir: "/b", Target: "i686",
+		With: []string{"pae"}, Without: []string{"ovzpatch"},
+		Defines: []rpmbuild.Define{{Name: "dist", Value: ".el5"}}, NoDeps: true, Jobs: 3,
+	}.Args()
+	want := []string{
+		"rpmbuild", "-ba",
+		"--define", "_topdir /t",
+		"--define", "_tmppath /t/tmp",
+		"--define", "_buildhost ovzpatch",
+		"--define", "use_source_date_epoch_as_buildtime 1",
+		"--define", "clamp_mtime_to_source_date_epoch 1",
+		"--define", "_builddir /b",
+		"--define", "_smp_mflags -j3",
+		"--define", "dist .el5",
+		"--target", "i686", "--with", "pae", "--without", "ovzpatch", "--nodeps",
+		"/t/SPECS/k.spec",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// spec builds a small package; its %build does what a test wants.
+const spec = `Name: tiny
+Version: 1
+Release: 1
+Summary: tiny
+License: GPL-2.0-only
+BuildArch: noarch
+%description
+tiny
+%prep
+%build
+BUILD
+%install
+mkdir -p %{buildroot}/usr/share
+echo hi > %{buildroot}/usr/share/tiny
+%files
+/usr/share/tiny
+`
+
+// run builds a tiny package with the real rpmbuild.
+func run(t *testing.T, ctx context.Context, build string) (*rpmbuild.Result, []rpmbuild.Progress, error) {
+	t.Helper()
+	top := t.TempDir()
+	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, NoDeps: true,
+		Epoch: 1_700_000_000, Log: filepath.Join(top, "log"), Expected: 2}
+	if err := job.Dirs(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(job.Spec, []byte(strings.Replace(spec, "BUILD", build, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var seen []rpmbuild.Progress
+	res, err := rpmbuild.Run(ctx, job, func(p rpmbuild.Progress) { seen = append(seen, p) })
+	return res, seen, err
+}
+
+func TestRunTellsPackagesAndProgress(t *testing.T) {
+	res, seen, err := run(t, t.Context(), `echo '  CC      fs/namespace.o'
+echo 'fs/namespace.c:10:2: warning: unused variable'
+echo '  CC [M]  fs/ext4/inode.o'
+echo '  LD      vmlinux'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Packages) != 1 || filepath.Base(res.Packages[0]) != "tiny-1-1.noarch.rpm" || filepath.Base(res.Source) != "tiny-1-1.src.rpm" {
+		t.Errorf("packages %q, source %q", res.Packages, res.Source)
+	}
+	if res.Compiled != 2 || res.Warnings != 1 {
+		t.Errorf("compiled %d, warnings %d", res.Compiled, res.Warnings)
+	}
+	var phases []string
+	for _, p := range seen {
+		if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
+			phases = append(phases, p.Phase)
+		}
+	}
+	if got := strings.Join(phases, " "); !strings.HasPrefix(got, "%prep %build %install packages") {
+		t.Errorf("phases %s", got)
+	}
+}
+
+func TestRunShowsTheFirstError(t *testing.T) {
+	_, _, err := run(t, t.Context(), `echo '  CC      fs/namespace.o'
+echo 'fs/namespace.c:1820:9: error: expected ; before return'
+echo ' 1820 |  return ret'
+echo 'make[3]: *** [scripts/Makefile.build:250: fs/namespace.o] Error 1'
+exit 2`)
+	var be *rpmbuild.Error
+	if !errors.As(err, &be) {
+		t.Fatalf("got %v", err)
+	}
+	if be.Phase != "%build" || be.Full || len(be.Lines) < 2 || !strings.Contains(be.Lines[0], "namespace.c:1820:9: error") {
+		t.Errorf("got %+v", be)
+	}
+	if !strings.Contains(err.Error(), be.Log) {
+		t.Errorf("the error names no log: %v", err)
+	}
+}
+
+func TestRunTellsAFullDisk(t *testing.T) {
+	_, _, err := run(t, t.Context(), `cat /dev/zero > /dev/full`)
+	var be *rpmbuild.Error
+	if !errors.As(err, &be) || !be.Full || !strings.Contains(err.Error(), "free some room") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRunCancelled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	start := time.Now()
+	_, _, err := run(t, ctx, `sleep 600`)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("took %v to stop", took)
+	}
+}

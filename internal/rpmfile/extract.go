@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// Extract unpacks the files for which want says yes, or all when want is nil, below dir,
+// which is made when it is missing. want gets names as Entry has them.
+//
+// It is all or nothing: files are unpacked into a directory of their own within dir,
+// and move to their places when every digest was found right. A file that is there
+// already is not replaced but an error; directories are shared. Nothing is ever written
+// through a symbolic link, and links are made as they are in the package, wherever they
+// point: who follows one afterwards must take care. Owners are not set, modes are
+// without set-id bits and always let the owner in, devices cannot be unpacked.
+func (f *File) Extract(ctx context.Context, dir string, want func(name string) bool) (err error) {
+	all := want == nil
+	if all {
+		want = func(string) bool { return true }
+	}
+	made := !exists(dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("unpack %s: %w", f.path, err)
+	}
+	defer func() {
+		if err != nil {
+			if made {
+				os.Remove(dir)
+			}
+			err = fmt.Errorf("unpack %s: %w", f.path, err)
+		}
+	}()
+	stage, err := os.MkdirTemp(dir, ".unpack-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(stage)
+	x := &extraction{f: f, wanted: make([]bool, len(f.Files)), links: f.hardLinks()}
+	for i, e := range f.Files {
+		x.wanted[i] = want(e.Name)
+	}
+	if err := x.run(ctx, stage); err != nil {
+		return err
+	}
+	if err := merge(stage, dir); err != nil {
+		return err
+	}
+	f.whole = f.whole || all
+	return nil
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// extraction is one run of Extract.
+type extraction struct {
+	f      *File
+	wanted []bool
+	links  map[fileID][]int
+	root   *os.Root
+	// parent is the directory the last file went to, open: files of one directory come
+	// one after the other, and opening all directories above each costs more than writing.
+	parent     *os.Root
+	parentPath string
+}
+
+func (x *extraction) run(ctx context.Context, stage string) (err error) {
+	if x.root, err = os.OpenRoot(stage); err != nil {
+		return err
+	}
+	defer x.root.Close()
+	x.parent, x.parentPath = x.root, "."
+	defer func() {
+		if x.parent != x.root {
+			x.parent.Close()
+		}
+	}()
+	for i := range x.f.Files {
+		if x.wanted[i] {
+			if err := x.check(&x.f.Files[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := x.f.walk(ctx, x.visit); err != nil {
+		return err
+	}
+	return x.finish()
+}
+
+func (x *extraction) check(e *Entry) error {
+	switch e.Mode.Type() {
+	case 0, fs.ModeDir, fs.ModeSymlink:
+		return nil
+	}
+	return fmt.Errorf("file %q is a %s, which cannot be unpacked without root: leave it out", e.Name, kindOf(e.Mode))
+}
+
+// visit writes one plain file. Directories and links come last: as long as there are no
+// links, no path can lead through one.
+func (x *extraction) visit(i int, content io.Reader) error {
+	e := &x.f.Files[i]
+	if content == nil || !e.Mode.IsRegular() {
+		return nil
+	}
+	set := x.links[fileID{e.device, e.inode}]
+	if len(set) == 0 {
+		set = []int{i}
+	}
+	first := -1
+	for _, n := range set {
+		if !x.wanted[n] {
+			continue
+		}
+		if first < 0 {
+			first = n
+			// The content's own digest is that of the member that carries it.
+			if err := x.write(&x.f.Files[n], e, content); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := x.link(&x.f.Files[first], &x.f.Files[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// in gives the open directory that path is in, and its name there.
+func (x *extraction) in(name string) (*os.Root, string, error) {
+	dir, base := path.Split(name)
+	dir = path.Clean("./" + dir)
+	if dir == x.parentPath {
+		return x.parent, base, nil
+	}
+	if err := x.root.MkdirAll(dir, 0o755); err != nil {
+		return nil, "", err
+	}
+	parent, err := x.root.OpenRoot(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	if x.parent != x.root {
+		x.parent.Close()
+	}
+	x.parent, x.parentPath = parent, dir
+	return parent, base, nil
+}
+
+func (x *extraction) write(e, source *Entry, content io.Reader) error {
+	parent, base, err := x.in(e.path)
+	if err != nil {
+		return err
+	}
+	w, err := parent.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, e.Mode.Perm()|0o400)
+	if err != nil {
+		return err
+	}
+	err = x.f.copyContent(w, source, content)
+	if err == nil {
+		// The umask had its say when the file was made.
+		err = w.Chmod(e.Mode.Perm() | 0o400)
+	}
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return parent.Chtimes(base, e.MTime, e.MTime)
+}
+
+func (x *extraction) link(from, to *Entry) error {
+	if _, _, err := x.in(to.path); err != nil {
+		return err
+	}
+	return x.root.Link(from.path, to.path)
+}
+
+// finish makes directories and symbolic links, and sets what files in them would change.
+func (x *extraction) finish() error {
+	for i := range x.f.Files {
+		if e := &x.f.Files[i]; x.wanted[i] && e.Mode.IsDir() {
+			if err := x.root.MkdirAll(e.path, 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range x.f.Files {
+		e := &x.f.Files[i]
+		if !x.wanted[i] || e.Flags&FileGhost != 0 || e.Mode.Type() != fs.ModeSymlink {
+			continue
+		}
+		parent, base, err := x.in(e.path)
+		if err != nil {
+			return err
+		}
+		if err := parent.Symlink(e.Link, base); err != nil {
+			return err
+		}
+	}
+	// From the last to the first: a directory comes before what is in it.
+	for i := len(x.f.Files) - 1; i >= 0; i-- {
+		e := &x.f.Files[i]
+		if !x.wanted[i] || !e.Mode.IsDir() || e.path == "." {
+			continue
+		}
+		if err := x.root.Chmod(e.path, e.Mode.Perm()|0o700); err != nil {
+			return err
+		}
+		if err := x.root.Chtimes(e.path, e.MTime, e.MTime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// merge moves what is in stage to dir, sharing directories. It looks first and moves
+// then, so that a file in the way leaves everything as it was.
+func merge(stage, dir string) error {
+	var moves [][2]string
+	var plan func(from, to string) error
+	plan = func(from, to string) error {
+		list, err := os.ReadDir(from)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+			there, err := os.Lstat(dst)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				moves = append(moves, [2]string{src, dst})
+			case err != nil:
+				return err
+			case there.IsDir() && e.IsDir():
+				if err := plan(src, dst); err != nil {
+					return err
+				}
+			default:
+				return fmt.Errorf("%s is there already: unpack into an empty directory", dst)
+			}
+		}
+		return nil
+	}
+	if err := plan(stage, dir); err != nil {
+		return err
+	}
+	for _, m := range moves {
+		if err := os.Rename(m[0], m[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxInMemory is how many bytes ReadFiles gives in all.
+const maxInMemory = 1 << 30
+
+// ReadFiles gives the content of the named plain files, by name. Only as much of the
+// payload is unpacked as is needed; its digests are verified all the same. Names may be
+// given with or without the leading slash.
+func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byte, error) {
+	contents := make(map[string][]byte, len(names))
+	links := f.hardLinks()
+	wanted := make(map[int][]string) // by number of the file, the names it was asked for by
+	var total int64
+	for _, name := range names {
+		p, err := safePath(name, f.Source)
+		i, ok := f.index[p]
+		if err != nil || !ok {
+			return nil, fmt.Errorf("read %s from %s: %w", name, f.path, fs.ErrNotExist)
+		}
+		e := &f.Files[i]
+		if !e.Mode.IsRegular() || e.Flags&FileGhost != 0 {
+			return nil, fmt.Errorf("read %s from %s: it is a %s without content", name, f.path, kindOf(e.Mode))
+		}
+		if total += e.Size; total > maxInMemory {
+			return nil, fmt.Errorf("read %s from %s: more than %d bytes for memory; unpack them", name, f.path, maxInMemory)
+		}
+		// Content comes with the last of a file's links.
+		if set := links[fileID{e.device, e.inode}]; len(set) > 0 {
+			i = set[len(set)-1]
+		}
+		wanted[i] = append(wanted[i], name)
+	}
+	err := f.walk(ctx, func(i int, content io.Reader) error {
+		list, ok := wanted[i]
+		if !ok || content == nil {
+			return nil
+		}
+		var b buffer
+		if err := f.copyContent(&b, &f.Files[i], content); err != nil {
+			return err
+		}
+		for _, name := range list {
+			contents[name] = b
+		}
+		delete(wanted, i)
+		if len(wanted) == 0 {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read from %s: %w", f.path, err)
+	}
+	return contents, nil
+}
+
+type buffer []byte
+
+func (b *buffer) Write(p []byte) (int, error) {
+	*b = append(*b, p...)
+	return len(p), nil
+}

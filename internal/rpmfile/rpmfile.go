@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package rpmfile reads RPM files, source and binary, of formats 3, 4 and 6: without
+// rpm, without its database, and without root.
+//
+// An RPM file is foreign: everything in it is checked before it is believed, and every
+// digest it carries is verified before anything it holds is handed on. What could not
+// be verified is said: see Report.
+package rpmfile
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// ErrNotRPM tells that a file does not start as an RPM file does.
+var ErrNotRPM = errors.New("not an RPM file")
+
+// Limits are what a package may ask of this machine.
+type Limits struct {
+	Header   int64 // bytes of each of the two headers
+	Files    int   // files in the package
+	Unpacked int64 // bytes of all files together
+	// Ratio is how many bytes the payload may unpack to for each of its own, when it
+	// unpacks to more than a gigabyte. Kernels with debug information reach 20.
+	Ratio int64
+}
+
+// DefaultLimits fit every kernel package there is, with room to grow.
+var DefaultLimits = Limits{Header: 64 << 20, Files: 500_000, Unpacked: 64 << 30, Ratio: 1000}
+
+// ratioFloor is the size in bytes below which a ratio harms nobody.
+const ratioFloor = 1 << 30
+
+// File is an open RPM file whose headers are verified against their digests. Its
+// payload is verified whenever it is read.
+type File struct {
+	Header *Header
+	// Source tells a source package from a binary one.
+	Source bool
+	// Files are the package's files, in the header's order.
+	Files []Entry
+	// DigestAlgorithm is that of the files' digests.
+	DigestAlgorithm crypto.Hash
+
+	path         string
+	file         *os.File
+	size         int64 // bytes of the RPM file
+	headerStart  int64
+	payloadStart int64
+	lead         lead
+	signature    *Header
+	limits       Limits
+	index        map[string]int // from Entry.path to the number of the file
+	verified     []string       // what Open verified, as sentences
+	whole        bool           // every digest was found right since
+}
+
+// Open reads the headers of the RPM file at path within DefaultLimits, and verifies
+// them. An error that is ErrNotRPM says that it is something else. The file stays open
+// until Close.
+func Open(ctx context.Context, path string) (*File, error) {
+	return OpenWithin(ctx, path, DefaultLimits)
+}
+
+// OpenWithin is Open with other limits.
+func OpenWithin(ctx context.Context, path string, limits Limits) (*File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open RPM file: %w", err)
+	}
+	f := &File{path: path, file: file, limits: limits}
+	if err := f.read(ctx); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("read RPM file %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
+
+func (f *File) read(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	st, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	if !st.Mode().IsRegular() {
+		return fmt.Errorf("%w: it is a %s", ErrNotRPM, kindOf(st.Mode()))
+	}
+	f.size = st.Size()
+	r := io.NewSectionReader(f.file, 0, f.size)
+	if f.lead, err = readLead(r); err != nil {
+		return err
+	}
+	limit := min(f.limits.Header, f.size)
+	if f.signature, err = readHeader(r, tagHeaderSignatures, limit); err != nil {
+		return fmt.Errorf("signature header: %w", err)
+	}
+	padding := make([]byte, -len(f.signature.raw)&7)
+	if _, err := io.ReadFull(r, padding); err != nil {
+		return fmt.Errorf("signature header: read its padding: %w", noEOF(err))
+	}
+	if !allZero(padding) {
+		return errors.New("signature header: its padding is not zero")
+	}
+	f.headerStart = int64(leadLength + len(f.signature.raw) + len(padding))
+	if f.Header, err = readHeader(r, tagHeaderImmutable, limit); err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	f.payloadStart = f.headerStart + int64(len(f.Header.raw))
+	if err := f.verifyHeader(); err != nil {
+		return err
+	}
+	f.Source = f.Header.Has(TagSourcePackage) || !f.Header.Has(TagSourceRPM)
+	if err := f.lead.check(f); err != nil {
+		return fmt.Errorf("lead: %w", err)
+	}
+	if f.Files, f.DigestAlgorithm, err = parseFiles(f.Header, f.Source, f.limits); err != nil {
+		return err
+	}
+	f.index = make(map[string]int, len(f.Files))
+	for i, e := range f.Files {
+		f.index[e.path] = i
+	}
+	return f.checkFeatures()
+}
+
+// checkFeatures refuses a payload that is laid out in a way this package does not know.
+func (f *File) checkFeatures() error {
+	if format := f.Header.String(TagPayloadFormat); format != "" && format != "cpio" {
+		return fmt.Errorf("payload has format %q; only cpio can be read", format)
+	}
+	for _, d := range f.Requires() {
+		if d.Name == "rpmlib(PayloadAlignment)" {
+			return errors.New("payload is aligned to file system blocks, which cannot be read: build the package with rpm before 6.2, or without that option")
+		}
+	}
+	return nil
+}
+
+// Name, Version, Release and Arch are the package's; Arch of a source package is that
+// of the machine it was made on.
+func (f *File) Name() string    { return f.Header.String(TagName) }
+func (f *File) Version() string { return f.Header.String(TagVersion) }
+func (f *File) Release() string { return f.Header.String(TagRelease) }
+func (f *File) Arch() string    { return f.Header.String(TagArch) }
+
+// SourceRPM is the file name of the source package a binary package was built from.
+func (f *File) SourceRPM() string { return f.Header.String(TagSourceRPM) }
+
+// NEVRA is name-[epoch:]version-release.arch, with arch src for a source package.
+func (f *File) NEVRA() string {
+	arch, epoch := f.Arch(), ""
+	if f.Source {
+		arch = "src"
+	}
+	if e, ok := f.Header.Int(TagEpoch); ok {
+		epoch = fmt.Sprintf("%d:", e)
+	}
+	return fmt.Sprintf("%s-%s%s-%s.%s", f.Name(), epoch, f.Version(), f.Release(), arch)
+}
+
+// Find gives the entry with this name.
+func (f *File) Find(name string) (Entry, bool) {
+	path, err := safePath(name, f.Source)
+	if err != nil {
+		return Entry{}, false
+	}
+	i, ok := f.index[path]
+	if !ok {
+		return Entry{}, false
+	}
+	return f.Files[i], true
+}
+
+const leadLength = 96
+
+// lead is the first 96 bytes. rpm reads only its magic; the rest says again what the
+// header says, and is used to notice damage, as no digest covers it.
+type lead struct {
+	major, minor byte
+	kind         uint16 // 0 binary, 1 source
+	arch         uint16
+	name         string
+	os           uint16
+	reserved     []byte
+}
+
+func readLead(r io.Reader) (lead, error) {
+	b := make([]byte, leadLength)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return lead{}, fmt.Errorf("%w: shorter than %d bytes", ErrNotRPM, leadLength)
+	}
+	if !bytes.Equal(b[:4], []byte{0xed, 0xab, 0xee, 0xdb}) {
+		return lead{}, ErrNotRPM
+	}
+	name, rest, ok := bytes.Cut(b[10:76], []byte{0})
+	if !ok || !allZero(rest) {
+		return lead{}, errors.New("lead: its name does not end")
+	}
+	l := lead{
+		major: b[4], minor: b[5], kind: binary.BigEndian.Uint16(b[6:]),
+		arch: binary.BigEndian.Uint16(b[8:]), name: string(name),
+		os: binary.BigEndian.Uint16(b[76:]), reserved: b[80:],
+	}
+	if signature := binary.BigEndian.Uint16(b[78:]); signature != 5 {
+		return lead{}, fmt.Errorf("lead: signature type %d in place of 5", signature)
+	}
+	if l.major != 3 && l.major != 4 {
+		return lead{}, fmt.Errorf("lead: format %d.%d; 3 and 4 can be read", l.major, l.minor)
+	}
+	return l, nil
+}
+
+// check compares the lead with the header. What rpm itself leaves open is left open: an
+// architecture's number outside the x86 family, and reserved bytes before rpm 4.
+func (l lead) check(f *File) error {
+	if l.minor != 0 || l.kind > 1 || (l.kind == 1) != f.Source {
+		return fmt.Errorf("format %d.%d, type %d, which does not agree with the header", l.major, l.minor, l.kind)
+	}
+	nvr := fmt.Sprintf("%s-%s-%s", f.Name(), f.Version(), f.Release())
+	if nvr = nvr[:min(len(nvr), 65)]; l.name != nvr && l.name != "" {
+		return fmt.Errorf("name %q, but the header says %q", l.name, nvr)
+	}
+	modern := f.Header.Has(TagRPMFormat)
+	x86 := slices.Contains([]string{"i386", "i486", "i586", "i686", "athlon", "geode", "x86_64"}, f.Arch())
+	if x86 && l.arch != 1 && !(modern && l.arch == 0) {
+		return fmt.Errorf("architecture number %d for %s", l.arch, f.Arch())
+	}
+	if strings.EqualFold(f.Header.String(TagOS), "linux") && l.os != 1 && !(modern && l.os == 0) {
+		return fmt.Errorf("system number %d for linux", l.os)
+	}
+	if f.Header.region && !allZero(l.reserved) {
+		return errors.New("its reserved bytes are not zero")
+	}
+	return nil
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}

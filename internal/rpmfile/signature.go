@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmfile
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ovzpatch/internal/command"
+)
+
+// signature is one OpenPGP signature of a package.
+type signature struct {
+	what    string // what it covers
+	payload bool   // it covers the payload, too
+	data    []byte
+}
+
+func (f *File) signatures() ([]signature, error) {
+	var list []signature
+	for _, s := range []struct {
+		tag     Tag
+		payload bool
+	}{{sigRSA, false}, {sigDSA, false}, {sigPGP, true}, {sigGPG, true}, {sigPGP5, true}} {
+		if !f.signature.Has(s.tag) {
+			continue
+		}
+		what := "the header"
+		if s.payload {
+			what = "header and payload"
+		}
+		list = append(list, signature{what, s.payload, f.signature.Bytes(s.tag)})
+	}
+	for _, text := range f.signature.Strings(sigOpenPGP) {
+		data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+		if err != nil {
+			return nil, fmt.Errorf("read signature: %w", err)
+		}
+		list = append(list, signature{"the header", false, data})
+	}
+	for _, s := range list {
+		if !isSignaturePacket(s.data) {
+			return nil, fmt.Errorf("signature over %s is no OpenPGP signature", s.what)
+		}
+	}
+	return list, nil
+}
+
+// isSignaturePacket tells whether the data starts as an OpenPGP packet with tag 2.
+func isSignaturePacket(b []byte) bool {
+	return len(b) > 8 && (b[0]&0xfc == 0x88 || b[0] == 0xc2)
+}
+
+// verifySignatures has gpgv verify every signature. Unlike Go's libraries it also reads
+// the version 3 signatures of the packages of 2009.
+func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) error {
+	list, err := f.signatures()
+	if err != nil {
+		return err
+	}
+	if keyring == "" {
+		for _, s := range list {
+			r.Unverified = append(r.Unverified, fmt.Sprintf("the signature over %s was not verified: no keyring was given", s.what))
+		}
+		if len(list) == 0 {
+			r.Unverified = append(r.Unverified, "the package is not signed: its digests tell damage, not who made it")
+		}
+		return nil
+	}
+	if len(list) == 0 {
+		return errors.New("the package is not signed, but a keyring was given")
+	}
+	dir, err := os.MkdirTemp("", "rpm-signature-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	keys, err := os.ReadFile(keyring)
+	if err != nil {
+		return fmt.Errorf("read keyring: %w", err)
+	}
+	if keys, err = dearmour(keys); err != nil {
+		return fmt.Errorf("read keyring %s: %w", keyring, err)
+	}
+	ring := filepath.Join(dir, "keyring.gpg")
+	if err := os.WriteFile(ring, keys, 0o600); err != nil {
+		return err
+	}
+	for _, s := range list {
+		key, err := f.gpgv(ctx, dir, ring, s)
+		if err != nil {
+			return fmt.Errorf("verify signature over %s: %w", s.what, err)
+		}
+		r.Verified = append(r.Verified, fmt.Sprintf("the signature over %s is right, by key %s", s.what, key))
+	}
+	return nil
+}
+
+// gpgv verifies one signature and names the key and its owner.
+func (f *File) gpgv(ctx context.Context, dir, ring string, s signature) (string, error) {
+	file := filepath.Join(dir, "signature")
+	if err := os.WriteFile(file, s.data, 0o600); err != nil {
+		return "", err
+	}
+	signed := io.Reader(bytes.NewReader(f.Header.raw))
+	if s.payload {
+		signed = io.NewSectionReader(f.file, f.headerStart, f.size-f.headerStart)
+	}
+	out, err := command.Output(ctx, command.Cmd{
+		Args:  []string{"gpgv", "--homedir", dir, "--keyring", ring, "--status-fd", "1", file, "-"},
+		Stdin: signed,
+	})
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(out)) {
+		if words := strings.SplitN(strings.TrimSpace(line), " ", 3); len(words) == 3 {
+			switch words[1] {
+			case "GOODSIG":
+				return words[2], nil
+			case "EXPKEYSIG":
+				return words[2] + " (expired since)", nil
+			}
+		}
+	}
+	return "", errors.New("gpgv does not say that it is good")
+}
+
+// dearmour gives the binary form of OpenPGP keys, however many blocks they come in.
+func dearmour(keys []byte) ([]byte, error) {
+	const begin, end = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
+	if !bytes.Contains(keys, []byte(begin)) {
+		return keys, nil
+	}
+	var binary []byte
+	rest := strings.ReplaceAll(string(keys), "\r", "")
+	for {
+		_, block, ok := strings.Cut(rest, begin)
+		if !ok {
+			return binary, nil
+		}
+		if block, rest, ok = strings.Cut(block, end); !ok {
+			return nil, errors.New("a key block does not end")
+		}
+		// Armour headers end with an empty line; the checksum line starts with "=".
+		_, text, ok := strings.Cut(strings.TrimPrefix(block, "\n"), "\n\n")
+		if !ok {
+			text = block
+		}
+		text, _, _ = strings.Cut(text, "\n=")
+		data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+		if err != nil {
+			return nil, fmt.Errorf("a key block is damaged: %w", err)
+		}
+		binary = append(binary, data...)
+	}
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package umount is what a guest tries with umount2(2), how it is tried, and how what
+// was seen is judged: the cases are data, the judgement is a pure function of them.
+package umount
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+)
+
+// Gate says whether the kernel lets the acting process force an umount at all.
+type Gate int
+
+const (
+	// Open: root in a container, which an unpatched kernel lets force.
+	Open Gate = iota
+	// Closed: root in a container with a user namespace, which it answers EPERM.
+	Closed
+	// Host: no container is in play.
+	Host
+)
+
+// Want is what one kind of kernel must show in a case. Host, Held and Peer are errnos
+// of reads afterwards; "" where there is nobody to read.
+type Want struct {
+	Errno    string // several, by "|", where kernels may differ in good faith
+	Forced   int    // calls of umount_begin
+	Inactive int    // INACTIVE lines
+	Messages int    // override messages, at least
+	Limit    int    // override messages, at most; 0 means as many as Messages
+	Host     string
+	Held     string
+	Peer     string
+	Mounted  bool
+}
+
+// Wants is what the two kinds of kernel must show; they are equal in a control.
+type Wants struct{ Patched, Unpatched Want }
+
+// Case is one thing that is tried.
+type Case struct {
+	Name string
+	Text string // what is done, in one sentence
+	Type string // filesystem type
+	Hold bool   // a file is held open on the mount under test
+	Peer bool   // a second container has the same superblock mounted
+	// Wants has one entry for every Gate the case makes sense behind.
+	Wants map[Gate]Wants
+
+	act func(context.Context, *scene) (errno string, err error)
+}
+
+// both is the expectation of a control.
+func both(w Want) Wants { return Wants{Patched: w, Unpatched: w} }
+
+// inside gives the expectations of a case that only containers can try.
+func inside(patched, open, closed Want) map[Gate]Wants {
+	return map[Gate]Wants{
+		Open:   {Patched: patched, Unpatched: open},
+		Closed: {Patched: patched, Unpatched: closed},
+	}
+}
+
+// everywhere gives one expectation behind whatever gate a container has.
+func everywhere(w Want) map[Gate]Wants {
+	return map[Gate]Wants{Open: both(w), Closed: both(w)}
+}
+
+const down = "ESHUTDOWN"
+
+// floods is how often the flood forces, floodLimit how many messages of it the host's
+// log may get: two full windows of the kernel's default rate limit.
+const (
+	floods     = 1000
+	floodLimit = 2 * burst
+)
+
+// Cases gives all cases in the order they are listed in.
+func Cases() []Case {
+	return []Case{
+		{
+			Name: "force-idle", Type: "lustre",
+			Text: "umount2(MNT_FORCE) on an idle mount",
+			act:  umount(unix.MNT_FORCE),
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0"},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down},
+				Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-two-containers", Type: "lustre", Hold: true, Peer: true,
+			Text: "umount2(MNT_FORCE) on a busy mount whose superblock a second container uses",
+			act:  umount(unix.MNT_FORCE),
+			Wants: inside(
+				Want{Errno: "EBUSY", Messages: 1, Host: "0", Held: "0", Peer: "0", Mounted: true},
+				Want{Errno: "EBUSY", Forced: 1, Inactive: 1, Host: down, Held: down, Peer: down, Mounted: true},
+				Want{Errno: "EPERM", Host: "0", Held: "0", Peer: "0", Mounted: true}),
+		},
+		{
+			Name: "force-detach-busy", Type: "lustre", Hold: true,
+			Text: "umount2(MNT_FORCE|MNT_DETACH) on a busy mount; the held descriptor goes on working",
+			act:  umount(unix.MNT_FORCE | unix.MNT_DETACH),
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0", Held: "0"},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down, Held: down},
+				Want{Errno: "EPERM", Host: "0", Held: "0", Mounted: true}),
+		},
+		{
+			Name: "force-nofollow", Type: "lustre",
+			Text: "umount2(MNT_FORCE|UMOUNT_NOFOLLOW) on an idle mount",
+			act:  umount(unix.MNT_FORCE | unix.UMOUNT_NOFOLLOW),
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0"},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down},
+				Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-nested", Type: "lustre",
+			Text: "umount2(MNT_FORCE) from a container within the container",
+			act:  umountNested(unix.MNT_FORCE),
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0", Mounted: true},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down, Mounted: true},
+				Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-unshare", Type: "lustre",
+			Text: "unshare(CLONE_NEWNS), then umount2(MNT_FORCE)",
+			act:  umountUnshared(unix.MNT_FORCE),
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0", Mounted: true},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down, Mounted: true},
+				Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-entered", Type: "lustre",
+			Text: "umount2(MNT_FORCE) by a process of the host that entered the container with setns",
+			act:  umountEntered(unix.MNT_FORCE),
+			// With the host's credentials no gate is closed to it.
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0"},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down}),
+		},
+		{
+			Name: "command-umount-f", Type: "lustre",
+			Text: "the command `umount -f` on an idle mount",
+			act:  commandUmount,
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0"},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down},
+				Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "shutdown", Type: "lustre", Hold: true,
+			Text: "`umount -a -f -r` over the mount table, then the container's init exits with a file held",
+			act:  shutdown,
+			Wants: inside(
+				Want{Errno: "EBUSY", Messages: 1, Host: "0"},
+				Want{Errno: "EBUSY", Forced: 1, Inactive: 1, Host: down},
+				Want{Errno: "EPERM", Host: "0"}),
+		},
+		{
+			Name: "force-flood", Type: "lustre", Hold: true,
+			Text: "a thousand umount2(MNT_FORCE) in a row on a busy mount",
+			act:  umountTimes(floods, unix.MNT_FORCE),
+			// A superblock is set inactive once, however often that is asked for.
+			Wants: inside(
+				Want{Errno: "EBUSY", Messages: 1, Limit: floodLimit, Host: "0", Held: "0", Mounted: true},
+				Want{Errno: "EBUSY", Forced: floods, Inactive: 1, Host: down, Held: down, Mounted: true},
+				Want{Errno: "EPERM", Host: "0", Held: "0", Mounted: true}),
+		},
+		{
+			Name: "expire-force", Type: "lustre",
+			Text: "umount2(MNT_EXPIRE|MNT_FORCE), which contradicts itself",
+			act:  umount(unix.MNT_EXPIRE | unix.MNT_FORCE),
+			Wants: map[Gate]Wants{
+				Open: both(Want{Errno: "EINVAL", Host: "0", Mounted: true}),
+				// The gate stands before the check of the flags, and may stay there.
+				Closed: {
+					Patched:   Want{Errno: "EPERM|EINVAL", Host: "0", Mounted: true},
+					Unpatched: Want{Errno: "EPERM", Host: "0", Mounted: true},
+				},
+			},
+		},
+		{
+			Name: "plain", Type: "lustre",
+			Text:  "umount2 without flags on an idle mount",
+			act:   umount(0),
+			Wants: everywhere(Want{Errno: "0", Host: "0"}),
+		},
+		{
+			Name: "detach-busy", Type: "lustre", Hold: true,
+			Text:  "umount2(MNT_DETACH) on a busy mount",
+			act:   umount(unix.MNT_DETACH),
+			Wants: everywhere(Want{Errno: "0", Host: "0", Held: "0"}),
+		},
+		{
+			Name: "force-uid-1000", Type: "lustre",
+			Text:  "umount2(MNT_FORCE) by an ordinary user, who may not umount",
+			act:   umountAs(1000, unix.MNT_FORCE),
+			Wants: everywhere(Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-not-a-mount", Type: "lustre",
+			Text:  "umount2(MNT_FORCE) on a directory of the filesystem that is no mount point",
+			act:   umountBelow("dir", unix.MNT_FORCE),
+			Wants: everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-nofollow-symlink", Type: "lustre",
+			Text:  "umount2(MNT_FORCE|UMOUNT_NOFOLLOW) on a symbolic link to the mount",
+			act:   umountSymlink(unix.MNT_FORCE | unix.UMOUNT_NOFOLLOW),
+			Wants: everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-other-type", Type: "notlustre",
+			Text: "umount2(MNT_FORCE) on a filesystem that is not lustre",
+			act:  umount(unix.MNT_FORCE),
+			Wants: map[Gate]Wants{
+				Open:   both(Want{Errno: "0", Forced: 1, Host: down}),
+				Closed: both(Want{Errno: "EPERM", Host: "0", Mounted: true}),
+			},
+		},
+		{
+			Name: "killed", Type: "lustre", Hold: true,
+			Text:  "the container is killed with the mount and a file on it held",
+			act:   kill,
+			Wants: everywhere(Want{Errno: "0", Host: "0"}),
+		},
+		{
+			Name: "host-force-container-mounts", Type: "lustre",
+			Text:  "umount2(MNT_FORCE) by the host in the container's mount namespace",
+			act:   umountContainerMounts(unix.MNT_FORCE),
+			Wants: everywhere(Want{Errno: "0", Forced: 1, Inactive: 1, Host: down}),
+		},
+		{
+			Name: "host-force-proc-root", Type: "lustre",
+			Text:  "umount2(MNT_FORCE) by the host on /proc/PID/root, which is no mount of its own",
+			act:   umountProcRoot(unix.MNT_FORCE),
+			Wants: everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "host-force", Type: "lustre",
+			Text:  "umount2(MNT_FORCE) by the host on a bind mount of its own",
+			act:   umountHost(unix.MNT_FORCE),
+			Wants: map[Gate]Wants{Host: both(Want{Errno: "0", Forced: 1, Inactive: 1, Host: down})},
+		},
+		{
+			Name: "host-force-busy", Type: "lustre", Hold: true,
+			Text:  "umount2(MNT_FORCE) by the host on a busy bind mount of its own",
+			act:   umountHost(unix.MNT_FORCE),
+			Wants: map[Gate]Wants{Host: both(Want{Errno: "EBUSY", Forced: 1, Inactive: 1, Host: down, Held: down, Mounted: true})},
+		},
+	}
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/kmsg"
+)
+
+// override is the patch's message; the id is whatever the kernel calls a container.
+var override = regexp.MustCompile(`^Forced umount of lustre fs is not allowed inside container \(([^()]*)\)\. Overriding MNT_FORCE flag\.$`)
+
+const inactive = "Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request"
+
+// logLines is how many lines of the kernel's log a result carries.
+const logLines = 8
+
+// evidence fills in what the kernel's log shows and gives the lines that show it. A
+// line that user space wrote shows nothing.
+func evidence(records []kmsg.Record, seen *guest.Seen) []string {
+	var ids, lines []string
+	for _, r := range records {
+		if !r.Kernel() {
+			continue
+		}
+		text := strings.TrimRight(r.Text, "\n")
+		m := override.FindStringSubmatch(text)
+		switch {
+		case m != nil:
+			seen.Messages++
+			if !slices.Contains(ids, m[1]) {
+				ids = append(ids, m[1])
+			}
+		case text == inactive:
+			seen.Inactive++
+		case r.Trouble():
+			if seen.Trouble == "" {
+				seen.Trouble = text
+			}
+		// Nearly the message is not the message, but worth showing.
+		case !strings.Contains(text, "Forced umount"):
+			continue
+		}
+		if len(lines) < logLines {
+			lines = append(lines, text)
+		}
+	}
+	seen.ID = strings.Join(ids, ",")
+	return lines
+}

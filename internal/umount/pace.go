@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"time"
+)
+
+// burst and interval are the kernel's default rate limit (DEFAULT_RATELIMIT_BURST and
+// DEFAULT_RATELIMIT_INTERVAL). A message it swallows looks like one that a wrong port
+// never wrote, so a case that may write one waits until there is room for it.
+const (
+	burst    = 10
+	interval = 5 * time.Second
+	// margin covers the kernel's coarser clock.
+	margin = 20 * time.Millisecond
+)
+
+// pace knows when messages were written. The kernel counts them in windows that begin
+// with a message; whatever window is the current one, it lies within the last interval.
+type pace struct{ seen []time.Time }
+
+// note keeps that n messages were written until now.
+func (p *pace) note(n int, now time.Time) {
+	for range n {
+		p.seen = append(p.seen, now)
+	}
+	if len(p.seen) > burst {
+		p.seen = p.seen[len(p.seen)-burst:]
+	}
+}
+
+// delay is how long from now on the next message might be swallowed.
+func (p *pace) delay(now time.Time) time.Duration {
+	if len(p.seen) < burst {
+		return 0
+	}
+	return max(0, p.seen[0].Add(interval+margin).Sub(now))
+}
+
+// wait waits until there is room for a message, or for ctx's end.
+func (p *pace) wait(ctx context.Context) error {
+	d := p.delay(time.Now())
+	if d == 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

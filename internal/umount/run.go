@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/kmsg"
+)
+
+// Log is the kernel's log; *kmsg.Reader is one.
+type Log interface {
+	Mark() error
+	Since() ([]kmsg.Record, error)
+}
+
+// Runner tries cases. Its program must answer to AgentWord and UmountWord.
+type Runner struct {
+	Self  string        // path of this program
+	Dir   string        // an empty directory of the host, on no shared mount
+	Log   Log           // read by nobody else
+	Limit time.Duration // for one case
+}
+
+// Run tries the trials one after the other and reports each as it ends. A case that
+// cannot be tried is reported inconclusive; Run itself fails only with report or ctx.
+func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Result) error) ([]guest.Result, error) {
+	var results []guest.Result
+	var p pace
+	for i, t := range trials {
+		if t.Case.Wants[t.Backend.Gate].Patched.Messages > 0 {
+			if err := p.wait(ctx); err != nil {
+				return results, err
+			}
+		}
+		start := time.Now()
+		res := r.try(ctx, t, filepath.Join(r.Dir, strconv.Itoa(i)))
+		res.Millis = time.Since(start).Milliseconds()
+		p.note(res.Got.Messages, time.Now())
+		results = append(results, res)
+		if err := report(res); err != nil {
+			return results, err
+		}
+		if err := ctx.Err(); err != nil {
+			return results, context.Cause(ctx)
+		}
+	}
+	return results, nil
+}
+
+func (r *Runner) try(ctx context.Context, t Trial, dir string) guest.Result {
+	res := guest.Result{Name: t.Case.Name, Backend: t.Backend.Name}
+	var err error
+	if res.Log, err = r.observe(ctx, t, dir, &res.Got); err != nil {
+		res.Verdict, res.Why = guest.Inconclusive, err.Error()
+		// A case that its kernel broke off is not without a verdict.
+		if res.Got.Trouble != "" {
+			res.Verdict, res.Why = guest.Faulty, "the kernel complained: "+res.Got.Trouble+" ("+err.Error()+")"
+		}
+		return res
+	}
+	res.Verdict, res.Why = Judge(t.Case, t.Backend.Gate, res.Got)
+	return res
+}
+
+// observe tries a case. The log and the count are read after everything was taken down,
+// for that is part of the case: it too must leave the filesystem alone.
+func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.Seen) ([]string, error) {
+	before, err := forced(t.Case.Type)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Log.Mark(); err != nil {
+		return nil, err
+	}
+	acted := r.perform(ctx, t, dir, seen)
+	records, logged := r.Log.Since()
+	lines := evidence(records, seen)
+	after, counted := forced(t.Case.Type)
+	seen.Forced = after - before
+	return lines, errors.Join(acted, logged, counted)
+}
+
+func (r *Runner) perform(ctx context.Context, t Trial, dir string, seen *guest.Seen) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Limit, fmt.Errorf("not done within %v", r.Limit))
+	defer cancel()
+	s, err := stage(ctx, t.Case, t.Backend, r.Self, dir)
+	defer func() { err = errors.Join(err, s.strike()) }()
+	if err != nil {
+		return err
+	}
+	if seen.Errno, err = t.Case.act(ctx, s); err != nil {
+		return err
+	}
+	return s.look(ctx, t.Case, seen)
+}
+
+// forced gives how often the probe's umount_begin was called for a type.
+func forced(fstype string) (int, error) {
+	path := "/sys/module/lustreprobe/parameters/" + fstype + "_umount_begin"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read the probe's count: %w (load lustreprobe.ko)", err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0, fmt.Errorf("read the probe's count in %s: %w", path, err)
+	}
+	return n, nil
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/guest"
+)
+
+// scene is what one case is tried on: a superblock of its own, which the host has
+// mounted at host and the container, or in a case without one the host, at path.
+type scene struct {
+	self string // this program
+	dir  string
+	host string
+	path string
+
+	container *conn // nil without a container, and once it is gone
+	peer      *conn
+	held      *os.File // on the host, without a container
+	id        string   // container of the process that acted
+}
+
+// stage sets the scene for c; the caller must strike it also after an error.
+func stage(ctx context.Context, c Case, b Backend, self, dir string) (*scene, error) {
+	s := &scene{self: self, dir: dir, host: dir + "/host", path: dir + "/mount"}
+	for _, d := range []string{s.host, s.path} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return s, fmt.Errorf("make mount point: %w", err)
+		}
+	}
+	if err := unix.Mount("none", s.host, c.Type, 0, ""); err != nil {
+		return s, fmt.Errorf("mount %s at %s: %w", c.Type, s.host, err)
+	}
+	if b.Gate == Host {
+		return s, s.stageHost(c)
+	}
+	var err error
+	if s.container, err = s.join(ctx, b); err != nil {
+		return s, err
+	}
+	s.id = s.container.ID()
+	if c.Peer {
+		if s.peer, err = s.join(ctx, b); err != nil {
+			return s, err
+		}
+	}
+	if c.Hold {
+		_, err = s.container.call(ctx, request{Op: "hold", Path: s.path + "/" + dataFile})
+	}
+	return s, err
+}
+
+func (s *scene) stageHost(c Case) error {
+	if err := unix.Mount(s.host, s.path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", s.host, s.path, err)
+	}
+	if !c.Hold {
+		return nil
+	}
+	var err error
+	s.held, err = os.Open(s.path + "/" + dataFile)
+	return err
+}
+
+// join starts a container that has the superblock mounted by a bind of its own.
+func (s *scene) join(ctx context.Context, b Backend) (*conn, error) {
+	c, err := connect(ctx, b, s.self)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.call(ctx, request{Op: "bind", Source: s.host, Path: s.path}); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// look fills in what everybody sees of the filesystem after the act.
+func (s *scene) look(ctx context.Context, c Case, seen *guest.Seen) error {
+	seen.Want = s.id
+	seen.Host = errnoName(use(s.host))
+	if s.peer != nil {
+		r, err := s.peer.call(ctx, request{Op: "read", Path: s.path})
+		if err != nil {
+			return err
+		}
+		seen.Peer = r.Errno
+	}
+	if s.held != nil {
+		_, err := s.held.ReadAt(make([]byte, 1), 0)
+		seen.Held = errnoName(err)
+	}
+	if s.container == nil {
+		paths, err := mountPaths()
+		for _, p := range paths {
+			seen.Mounted = seen.Mounted || p == s.path
+		}
+		return err
+	}
+	if c.Hold {
+		r, err := s.container.call(ctx, request{Op: "held"})
+		if err != nil {
+			return err
+		}
+		seen.Held = r.Errno
+	}
+	r, err := s.container.call(ctx, request{Op: "mounted", Path: s.path})
+	seen.Mounted = r.Mounted
+	return err
+}
+
+// strike takes everything down again. What is not there is no error.
+func (s *scene) strike() error {
+	var errs []error
+	for _, c := range []*conn{s.container, s.peer} {
+		if c != nil {
+			errs = append(errs, c.close())
+		}
+	}
+	if s.held != nil {
+		errs = append(errs, s.held.Close())
+	}
+	for _, p := range []string{s.path, s.host} {
+		if err := unix.Unmount(p, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("detach %s: %w", p, err))
+		}
+	}
+	// Not RemoveAll: it would walk into a mount that stayed.
+	for _, p := range []string{s.path, s.host, filepath.Join(s.dir, linkName), s.dir} {
+		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

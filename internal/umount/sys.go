@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// errnoName is "0" for nil, the errno's name, or the error's text where it is none.
+func errnoName(err error) string {
+	var e syscall.Errno
+	switch {
+	case err == nil:
+		return "0"
+	case errors.As(err, &e):
+		if name := unix.ErrnoName(e); name != "" {
+			return name
+		}
+	}
+	return err.Error()
+}
+
+// use does with a mounted filesystem what its users do: statfs and stat of the root,
+// open and read of a file. It gives the first error.
+func use(path string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	_, err := os.ReadFile(path + "/" + dataFile)
+	return err
+}
+
+// dataFile is a file that the probe's filesystems hold.
+const dataFile = "data"
+
+// mountPaths gives where something is mounted, in the order of mounting.
+func mountPaths() ([]string, error) {
+	b, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return nil, fmt.Errorf("read mount table: %w", err)
+	}
+	return parseMounts(string(b)), nil
+}
+
+// parseMounts gives the second field of every line. The kernel writes blanks in it as
+// octal numbers.
+func parseMounts(table string) []string {
+	unquote := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	var out []string
+	for line := range strings.Lines(table) {
+		if fields := strings.Fields(line); len(fields) >= 2 {
+			out = append(out, unquote.Replace(fields[1]))
+		}
+	}
+	return out
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import "golang.org/x/sys/unix"
+
+const (
+	sysSetresuid = unix.SYS_SETRESUID
+	sysSetresgid = unix.SYS_SETRESGID
+)
