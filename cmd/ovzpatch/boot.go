@@ -127,7 +127,7 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 
 // machine describes the guest that boots a kernel, with its initramfs.
 func (a *app) machine(parts *kernelParts, accel qemu.Accel) (qemu.Machine, error) {
-	progs, err := findGuestPrograms(parts.Arch)
+	progs, err := findGuestPrograms(a.home, parts.Arch)
 	if err != nil {
 		return qemu.Machine{}, err
 	}
@@ -185,21 +185,13 @@ type guestPrograms struct {
 	base       string // archive of u-root's commands
 }
 
-// findGuestPrograms looks beside this program: in guest/ of a build tree, in
-// ../lib/ovzpatch/guest/ where it is installed.
-func findGuestPrograms(arch string) (*guestPrograms, error) {
-	exe, err := os.Executable()
-	if err == nil {
-		exe, err = filepath.EvalSymlinks(exe)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find guest programs: %w", err)
-	}
+// findGuestPrograms looks beside this program, which lies in home: in guest/ of a build
+// tree, in ../lib/ovzpatch/guest/ where it is installed.
+func findGuestPrograms(home, arch string) (*guestPrograms, error) {
 	goarch := map[string]string{"x86_64": "amd64", "i386": "386"}[arch]
-	here := filepath.Dir(exe)
 	dirs := []string{
-		filepath.Join(here, "guest", goarch),
-		filepath.Join(here, "..", "lib", "ovzpatch", "guest", goarch),
+		filepath.Join(home, "guest", goarch),
+		filepath.Join(home, "..", "lib", "ovzpatch", "guest", goarch),
 	}
 	for _, dir := range dirs {
 		p := &guestPrograms{filepath.Join(dir, "umounttest"), filepath.Join(dir, "uroot.cpio")}

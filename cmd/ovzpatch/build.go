@@ -138,7 +138,6 @@ type kernelBuild struct {
 	Compiled int      `json:"compiled"`
 	Warnings int      `json:"warnings"`
 	Seconds  float64  `json:"seconds"`
-	Cached   bool     `json:"-"`
 }
 
 // file finds the package whose name starts so.
@@ -170,16 +169,20 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags, p
 		return nil, err
 	}
 	store := cache.Cache{Dir: a.cacheDir}
-	if dir, ok := store.Get("packages", packages); ok {
+	cached := func() (*kernelBuild, bool) {
+		dir, ok := store.Get("packages", packages)
+		if !ok {
+			return nil, false
+		}
 		b, err := readBuild(dir)
-		if err == nil {
-			b.Cached = true
-			u.Say("kernel %s the patch: from the cache (%s)", label, dir)
-			return b, nil
+		if err != nil {
+			return nil, false
 		}
-		if err := store.Remove("packages", packages); err != nil {
-			return nil, err
-		}
+		u.Say("kernel %s the patch: from the cache (%s)", label, dir)
+		return b, true
+	}
+	if b, ok := cached(); ok {
+		return b, nil
 	}
 	work, release, err := store.Work(ctx, "objects", objects, func() {
 		u.Say("another ovzpatch compiles the same kernel; waiting for it")
@@ -188,6 +191,14 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags, p
 		return nil, err
 	}
 	defer release()
+	// The one waited for may have built just this.
+	if b, ok := cached(); ok {
+		return b, nil
+	}
+	if err := store.Remove("packages", packages); err != nil {
+		return nil, err
+	}
+	u.Say("building the kernel %s the patch", label)
 	b, err := r.build(ctx, u, work, f, patched)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ is there and with 1 where something is missing.`,
 				}
 			}
 			for _, arch := range []string{"x86_64", "i386"} {
-				p, err := findGuestPrograms(arch)
+				p, err := findGuestPrograms(a.home, arch)
 				how := "run `make`, or `make install`"
 				if err == nil {
 					how = filepath.Dir(p.umounttest)

@@ -67,7 +67,7 @@ Results go to standard output, progress to standard error.
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	app := &app{}
+	app := &app{home: home()}
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
 	root.AddCommand(
@@ -101,6 +101,19 @@ func wrapArgs(c *cobra.Command) {
 // app is what all subcommands share.
 type app struct {
 	cacheDir string
+	home     string // where this program lies
+}
+
+// home is the directory of this program, links resolved; "" where that can't be told.
+func home() string {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(exe)
 }
 
 // defaultCache is $XDG_CACHE_HOME/ovzpatch or its usual place.

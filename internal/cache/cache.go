@@ -61,7 +61,13 @@ func (k *Key) String() string { return hex.EncodeToString(k.h.Sum(nil))[:40] }
 func (c Cache) Get(kind, key string) (string, bool) {
 	dir := filepath.Join(c.Dir, kind, key)
 	st, err := os.Stat(dir)
-	return dir, err == nil && st.IsDir()
+	if err != nil || !st.IsDir() {
+		return dir, false
+	}
+	// Its time says when it was last of use; one that cannot be touched is still good.
+	now := time.Now()
+	os.Chtimes(dir, now, now)
+	return dir, true
 }
 
 // Put makes a result: fill writes it into a fresh directory, which then gets its name
@@ -100,12 +106,22 @@ const unfinished = ".new-"
 // making of a result is moving files into place; builds happen elsewhere.
 const staleAfter = time.Hour
 
-// sweep clears away what killed processes left.
+// unusedFor is how long a result is kept that nobody asks for.
+const unusedFor = 30 * 24 * time.Hour
+
+// sweep clears away what killed processes left, and what was not of use for long.
 func sweep(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
 		info, err := e.Info()
-		if err == nil && strings.HasPrefix(e.Name(), unfinished) && time.Since(info.ModTime()) > staleAfter {
+		if err != nil || !e.IsDir() {
+			continue
+		}
+		limit := unusedFor
+		if strings.HasPrefix(e.Name(), unfinished) {
+			limit = staleAfter
+		}
+		if time.Since(info.ModTime()) > limit {
 			os.RemoveAll(filepath.Join(parent, e.Name()))
 		}
 	}

@@ -73,26 +73,49 @@ func TestWorkIsExclusive(t *testing.T) {
 	release()
 }
 
-func TestPutSweepsWhatKilledMakersLeft(t *testing.T) {
+func TestPutSweeps(t *testing.T) {
 	c := cache.Cache{Dir: t.TempDir()}
-	old := filepath.Join(c.Dir, "rpms", ".new-old")
-	young := filepath.Join(c.Dir, "rpms", ".new-young")
-	for _, dir := range []string{old, young} {
+	for name, tt := range map[string]struct {
+		age  time.Duration
+		gone bool
+	}{
+		".new-left-by-a-kill": {2 * time.Hour, true},
+		".new-being-made":     {time.Minute, false},
+		"in-use":              {24 * time.Hour, false},
+		"long-unused":         {60 * 24 * time.Hour, true},
+	} {
+		dir := filepath.Join(c.Dir, "rpms", name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
+		then := time.Now().Add(-tt.age)
+		if err := os.Chtimes(dir, then, then); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Put("rpms", "k", func(string) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) != tt.gone {
+			t.Errorf("%s: stat says %v", name, err)
+		}
 	}
-	long := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(old, long, long); err != nil {
+}
+
+func TestGetKeepsAResultAlive(t *testing.T) {
+	c := cache.Cache{Dir: t.TempDir()}
+	dir, err := c.Put("rpms", "k", func(string) error { return nil })
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Put("rpms", "k", func(string) error { return nil }); err != nil {
+	then := time.Now().Add(-60 * 24 * time.Hour)
+	if err := os.Chtimes(dir, then, then); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the old one is still there: %v", err)
+	c.Get("rpms", "k")
+	if _, err := c.Put("rpms", "other", func(string) error { return nil }); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(young); err != nil {
-		t.Errorf("the young one is gone: %v", err)
+	if _, ok := c.Get("rpms", "k"); !ok {
+		t.Error("a result in use was swept away")
 	}
 }

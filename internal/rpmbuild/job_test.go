@@ -118,6 +118,16 @@ exit 2`)
 	}
 }
 
+// A failure without a word that means error is explained by the last lines.
+func TestRunShowsTheLastLines(t *testing.T) {
+	_, _, err := run(t, t.Context(), `echo 'ln: there already'
+false`)
+	var be *rpmbuild.Error
+	if !errors.As(err, &be) || len(be.Lines) == 0 || be.Lines[len(be.Lines)-1] != "ln: there already" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRunTellsAFullDisk(t *testing.T) {
 	_, _, err := run(t, t.Context(), `cat /dev/zero > /dev/full`)
 	var be *rpmbuild.Error

@@ -35,7 +35,9 @@ var (
 	// The first line that matches says why a build failed, in the order of the words'
 	// weight: what comes after it is mostly make unwinding.
 	errorLine = regexp.MustCompile(`(?i)(\berror: |: error\b|fatal error|undefined reference|multiple definition|\*\*\* |Hunk #\d+ FAILED|can't find file to patch|Unexpected EOF|unexpected end of input|not in gzip format|No such file or directory|command not found|No space left on device|Bad source|^ERROR:)`)
-	diskFull  = "No space left on device"
+	// badExit is where rpmbuild begins to tell what make or the shell told before.
+	badExit  = regexp.MustCompile(`^error: Bad exit status from `)
+	diskFull = "No space left on device"
 )
 
 // keepLines is how many lines from the first error on are kept to explain a failure.
@@ -50,6 +52,7 @@ type watch struct {
 	source   string
 	errors   []string
 	last     []string // the lines before the end, for a failure without an error line
+	ended    bool     // rpmbuild has given up
 	full     bool
 }
 
@@ -64,11 +67,16 @@ func (w *watch) line(s string) bool {
 	}
 	// What the scripts themselves echo (set -x) is no error of theirs.
 	echo := strings.HasPrefix(s, "+")
-	if len(w.errors) > 0 && len(w.errors) < keepLines || len(w.errors) == 0 && !echo && errorLine.MatchString(s) {
+	if badExit.MatchString(s) {
+		w.ended = true
+	}
+	if !w.ended && len(w.errors) > 0 && len(w.errors) < keepLines || len(w.errors) == 0 && !echo && !w.ended && errorLine.MatchString(s) {
 		w.errors = append(w.errors, s)
 	}
-	if w.last = append(w.last, s); len(w.last) > keepLines {
-		w.last = w.last[1:]
+	if !w.ended && !echo {
+		if w.last = append(w.last, s); len(w.last) > keepLines {
+			w.last = w.last[1:]
+		}
 	}
 	if m := phaseLine.FindStringSubmatch(s); m != nil {
 		w.progress.Phase, w.progress.Doing = m[1], ""

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ovzpatch/internal/qemu"
+	"ovzpatch/patches"
+	"ovzpatch/specs"
+)
+
+// timed runs a command and gives its wall time.
+func timed(b *testing.B, args ...string) time.Duration {
+	b.Helper()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(b.Context(), args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		b.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out.String())
+	}
+	return time.Since(start)
+}
+
+// BenchmarkRun compares, in one run on one machine: a cold build of the first kernel with
+// plain `make bzImage modules` of the same tree and configuration, and a run in which
+// only the port's text changed with a cold one.
+func BenchmarkRun(b *testing.B) {
+	program, cache := "../../bin/ovzpatch", b.TempDir()
+	jobs := "-j" + strconv.Itoa(runtime.NumCPU()+1)
+	for b.Loop() {
+		tree := b.TempDir()
+		timed(b, "tar", "-xf", defaultSource, "-C", tree, "--strip-components=1")
+		name, config, err := specs.GuestConfig("mainline-6.1", "x86_64")
+		if err != nil {
+			b.Fatal(err)
+		}
+		config0 := filepath.Join(tree, "..", name)
+		if err := os.WriteFile(config0, config, 0o644); err != nil {
+			b.Fatal(err)
+		}
+		timed(b, "make", "-C", tree, "KCONFIG_ALLCONFIG="+config0, "allnoconfig")
+		raw := timed(b, "make", "-C", tree, jobs, "bzImage", "modules")
+		os.RemoveAll(tree)
+
+		build := timed(b, program, "build", defaultSource, "--cache-dir", cache)
+		rest := timed(b, program, "run", defaultSource, "--cache-dir", cache)
+
+		port, err := patches.ForLine("mainline-6.1")
+		if err != nil {
+			b.Fatal(err)
+		}
+		changed := filepath.Join(b.TempDir(), patches.Name)
+		text := bytes.Replace(port.Data, []byte("/* With MNT_EXPIRE"), []byte("/* Together with MNT_EXPIRE"), 1)
+		if err := os.WriteFile(changed, text, 0o644); err != nil {
+			b.Fatal(err)
+		}
+		warm := timed(b, program, "run", defaultSource, "--cache-dir", cache, "--patch", changed)
+		b.ReportMetric(build.Seconds()/raw.Seconds(), "cold/make")
+		b.ReportMetric(warm.Seconds()/(build+rest).Seconds(), "warm/cold")
+		b.ReportMetric(raw.Seconds(), "make-s")
+		b.ReportMetric((build + rest).Seconds(), "cold-s")
+		b.ReportMetric(warm.Seconds(), "warm-s")
+	}
+}
+
+// BenchmarkGuest compares all cases of one boot with booting the same kernel to an empty
+// init that powers off, under the same QEMU.
+func BenchmarkGuest(b *testing.B) {
+	home, err := filepath.Abs("../../bin")
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := &app{cacheDir: defaultCache(), home: home}
+	u, dir, packages := newUI(io.Discard), b.TempDir(), b.TempDir()
+	timed(b, "../../bin/ovzpatch", "build", defaultSource, "-o", packages)
+	kernels, err := filepath.Glob(filepath.Join(packages, "kernel-ovz-6*.x86_64.rpm"))
+	if err != nil || len(kernels) != 1 {
+		b.Fatal(kernels, err)
+	}
+	devel, err := findDevel(b.Context(), kernels[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	parts, err := a.fromPackages(b.Context(), kernels[0], devel, dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	accel, err := a.accelerator(b.Context(), u)
+	if err != nil {
+		b.Fatal(err)
+	}
+	boot := func(words ...string) time.Duration {
+		m, err := a.machine(parts, accel)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Append = words
+		done, err := m.Run(b.Context())
+		var be *qemu.BootError
+		// An empty init says nothing, which for a trial would be a failure.
+		if err != nil && !(len(words) > 0 && errors.As(err, &be) && be.Outcome == qemu.EndedEarly) {
+			b.Fatal(err)
+		}
+		return done.Elapsed
+	}
+	var all, empty time.Duration
+	for b.Loop() {
+		empty += boot("umounttest.mode=empty")
+		all += boot()
+	}
+	b.ReportMetric(all.Seconds()/empty.Seconds(), "cases/empty")
+	b.ReportMetric(empty.Seconds()/float64(b.N), "empty-s")
+	b.ReportMetric(all.Seconds()/float64(b.N), "cases-s")
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/report"
+)
+
+// ovzpatch runs the program as `make` built it, guest programs beside it, and gives its
+// output and exit code.
+func ovzpatch(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	program, err := filepath.Abs("../../bin/ovzpatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("%v: run the tests with `make test`, which builds it", err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// long marks a test that builds and boots kernels.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and boots kernels; not with -short")
+	}
+}
+
+func parseReport(t *testing.T, text string) report.Report {
+	t.Helper()
+	var r report.Report
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatalf("the report is no JSON: %v\n%s", err, text)
+	}
+	return r
+}
+
+// The main job: the same kernel is protected with the patch and vulnerable without it.
+func TestRun(t *testing.T) {
+	long(t)
+	out := t.TempDir()
+	stdout, stderr, code := ovzpatch(t, "run", "--json", "-o", out)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	r := parseReport(t, stdout)
+	if len(r.Kernels) != 2 || r.Kernels[0].Verdict != guest.Protected || r.Kernels[1].Verdict != guest.Vulnerable {
+		t.Fatalf("verdicts: %s", stdout)
+	}
+	for i, want := range []string{
+		"Forced umount of lustre fs is not allowed inside container (",
+		"Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request",
+	} {
+		k := r.Kernels[i]
+		if len(k.Results) < 40 {
+			t.Errorf("%s: %d cases only", k.Label, len(k.Results))
+		}
+		console, err := os.ReadFile(k.Console)
+		if err != nil || !bytes.Contains(console, []byte(want)) {
+			t.Errorf("%s: the console lacks %q (%v)", k.Label, want, err)
+		}
+	}
+	for _, pattern := range []string{"kernel-ovz-6*.lustre1.x86_64.rpm", "kernel-ovz-devel-6*.lustre1.x86_64.rpm", "*.lustre1.src.rpm", "report.json"} {
+		if found, _ := filepath.Glob(filepath.Join(out, pattern)); len(found) != 1 {
+			t.Errorf("%s: %v", pattern, found)
+		}
+	}
+}
+
+// Every wrong port must be caught on a really booted kernel, by the case that is there
+// for it.
+func TestWrongPortsAreCaught(t *testing.T) {
+	long(t)
+	caughtBy := map[string]struct{ name, backend string }{
+		"after-gate":    {"force-idle", "userns"},
+		"drops-detach":  {"force-detach-busy", "namespaces"},
+		"every-type":    {"force-other-type", "namespaces"},
+		"expire-passes": {"expire-force", "namespaces"},
+		"host-too":      {"host-force", "host"},
+		"logs-early":    {"force-uid-1000", "namespaces"},
+		"logs-only":     {"force-idle", "namespaces"},
+		"silent":        {"force-idle", "namespaces"},
+		"wrong-id":      {"force-idle", "namespaces"},
+	}
+	ports, err := filepath.Glob("testdata/wrong/*.patch")
+	if err != nil || len(ports) != len(caughtBy) {
+		t.Fatalf("%d wrong ports, %d expected (%v)", len(ports), len(caughtBy), err)
+	}
+	for _, port := range ports {
+		name := strings.TrimSuffix(filepath.Base(port), ".patch")
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if _, stderr, code := ovzpatch(t, "build", defaultSource, "--patch", port, "-o", dir); code != 0 {
+				t.Fatalf("build: exit code %d\n%s", code, stderr)
+			}
+			kernel, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))
+			if err != nil || len(kernel) != 1 {
+				t.Fatalf("kernel packages %v (%v)", kernel, err)
+			}
+			stdout, stderr, code := ovzpatch(t, "test", kernel[0], "--expect=protected", "--json")
+			if code != exitBehaved {
+				t.Errorf("exit code %d, want %d\n%s", code, exitBehaved, stderr)
+			}
+			k := parseReport(t, stdout).Kernels[0]
+			if k.Verdict == guest.Protected {
+				t.Error("the verdict is protected")
+			}
+			want, caught := caughtBy[name], false
+			for _, res := range k.Results {
+				if res.Name == want.name && res.Backend == want.backend {
+					caught = res.Verdict != guest.Protected && res.Verdict != guest.Either
+				}
+				if res.Verdict == guest.Faulty || res.Verdict == guest.Vulnerable {
+					t.Logf("caught by %s in %s: %s %s", res.Name, res.Backend, res.Verdict, res.Why)
+				}
+			}
+			if !caught {
+				t.Errorf("%s in %s did not catch it", want.name, want.backend)
+			}
+		})
+	}
+}
