@@ -36,7 +36,7 @@ bin/guest/%/umounttest:
 bin/guest/%/uroot.cpio: go.mod Makefile
 	mkdir -p $(@D)
 	$(GO) build -o bin/u-root github.com/u-root/u-root
-	$(GUEST) GOARCH=$* bin/u-root -build=bb -format=cpio -go-build-tags=goshsmall -initcmd= -uinitcmd= -defaultsh=gosh -o $@.tmp \
+	$(GUEST) GOARCH=$* bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $@.tmp \
 		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$@.log 2>&1 || { cat $@.log; exit 1; }
 	mv $@.tmp $@ && rm $@.log
 

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -95,7 +96,11 @@ func Run(ctx context.Context, c Cmd) error {
 		cmd.Stdout = c.Stdout
 	}
 	cmd.ExtraFiles = c.ExtraFiles
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Should this process be killed, the program goes with it. The kernel ties that to
+	// the thread that started it, so the thread stays ours to the end.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// A grandchild that kept the output pipe must not hold Wait for ever.
 	cmd.WaitDelay = WaitDelay
 	if err := cmd.Start(); err != nil {
@@ -122,11 +127,12 @@ func Run(ctx context.Context, c Cmd) error {
 	close(done)
 	<-stopped
 	out.flush()
-	if err == nil {
-		return nil
-	}
+	// Some programs end with 0 on SIGTERM; that is no success.
 	if ctx.Err() != nil {
 		return fail(-1, out.tail(), context.Cause(ctx))
+	}
+	if err == nil {
+		return nil
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

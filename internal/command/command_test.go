@@ -93,6 +93,17 @@ func TestCancelEndsTheWholeGroup(t *testing.T) {
 	t.Errorf("child %d outlived its cancelled parent", pid)
 }
 
+func TestCancelIsNoSuccessEvenWithExitCode0(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := command.Run(ctx, command.Cmd{
+		Args: []string{"sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done"},
+		Line: func(string) { cancel() },
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
 // state tells whether a process runs; a zombie nobody reaped yet counts as gone.
 func state(pid int) string {
 	if syscall.Kill(pid, 0) != nil {

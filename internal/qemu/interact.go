@@ -54,6 +54,10 @@ func (m Machine) Interact(ctx context.Context, in *os.File, out io.Writer) error
 	if err := restore(); err != nil {
 		return fmt.Errorf("restore terminal: %w", err)
 	}
+	// QEMU takes the signal of a cancelled ctx for a good end.
+	if ctx.Err() != nil {
+		return fmt.Errorf("boot %s: %w", m.Kernel, context.Cause(ctx))
+	}
 	if runErr != nil {
 		return fmt.Errorf("boot %s: %w", m.Kernel, runErr)
 	}

@@ -79,7 +79,7 @@ func (m Machine) bootError(o Outcome, w *watch, boot Boot) *BootError {
 	case NotStarted, Died:
 		e.Err = w.exitErr
 	case LostResults, EndedEarly:
-		e.Err = w.decodeEr
+		e.Err = w.decodeErr
 	}
 	return e
 }

@@ -12,18 +12,18 @@ import (
 // watch is what is known of a boot under way. It sees no clock, process or pipe of its
 // own, only what it is told.
 type watch struct {
-	limits   Limits
-	started  time.Time
-	console  consoleText
-	lastByte time.Time // of the console
-	lastNews time.Time // the start, or the last event
-	settled  time.Time // when the outcome became known; zero before
-	events   []guest.Event
-	done     bool
-	decodeEr error   // of the event stream
-	expired  Outcome // the limit that ran out
-	exited   time.Time
-	exitErr  error // of QEMU
+	limits    Limits
+	started   time.Time
+	console   consoleText
+	lastByte  time.Time // of the console
+	lastNews  time.Time // the start, or the last event
+	settled   time.Time // when the outcome became known; zero before
+	events    []guest.Event
+	done      bool
+	decodeErr error   // of the event stream
+	expired   Outcome // the limit that ran out
+	exited    time.Time
+	exitErr   error // of QEMU
 }
 
 func newWatch(l Limits, now time.Time) *watch {
@@ -50,7 +50,7 @@ func (w *watch) event(e guest.Event, now time.Time) {
 // streamEnded takes the decoder's last error. A stream that merely stops says nothing
 // yet: QEMU is ending, and why is for the console to tell.
 func (w *watch) streamEnded(err error, now time.Time) {
-	w.decodeEr = err
+	w.decodeErr = err
 	if err != nil && !errors.Is(err, guest.ErrNoDone) {
 		w.settle(now)
 	}
@@ -81,10 +81,11 @@ func (w *watch) deadline() time.Time {
 	return t
 }
 
-// expire notes which limit ran out at the deadline; it settles nothing that is known.
+// expire notes which limit ran out at the deadline. What is known already stands: QEMU's
+// last words while it is being ended must not change it.
 func (w *watch) expire(now time.Time) {
 	switch {
-	case !w.settled.IsZero():
+	case !w.settled.IsZero() || w.expired != "":
 	case w.console.size == 0:
 		w.expired = Silent
 	case !now.Before(w.started.Add(w.limits.Total)):
@@ -100,7 +101,7 @@ func (w *watch) expire(now time.Time) {
 // after the done, or in the middle of an event's line, is still a crash.
 func (w *watch) outcome() Outcome {
 	w.console.end()
-	lost := w.decodeEr != nil && !errors.Is(w.decodeEr, guest.ErrNoDone)
+	lost := w.decodeErr != nil && !errors.Is(w.decodeErr, guest.ErrNoDone)
 	switch {
 	case w.console.fatal():
 		return w.console.finding.Outcome
@@ -110,10 +111,10 @@ func (w *watch) outcome() Outcome {
 		return w.expired
 	case w.exitErr != nil && w.console.size == 0:
 		return NotStarted
-	case lost && (w.exitErr == nil || !w.settled.IsZero()):
-		return LostResults
 	case w.exitErr != nil:
 		return Died
+	case lost:
+		return LostResults
 	case w.console.size == 0:
 		return Silent
 	}

@@ -34,12 +34,16 @@ type Files struct {
 	Files map[string]File
 }
 
-// ReadFiles reads the files of a tree or tarball named in want, which are paths below
-// the top directory. A file that is not there is not in the answer. A tarball is read
-// no further than the last of them.
+// ReadFiles reads the files named in want, which are paths below the top directory. A
+// file that is not there is not in the answer. A tarball is read no further than the
+// last of them. Of a source RPM it is the tarball's files, without the package's own
+// patches, since which of those apply only the running of its spec tells.
 func (s *Source) ReadFiles(ctx context.Context, want []string) (*Files, error) {
-	if s.Kind == Tree {
+	switch s.Kind {
+	case Tree:
 		return s.readTree(want)
+	case RPM:
+		return s.readRPM(ctx, want)
 	}
 	f, err := os.Open(s.Path)
 	if err != nil {

@@ -8,8 +8,6 @@ package source
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -82,20 +80,6 @@ func sniff(head []byte) (Kind, bool) {
 		return Tarball, true
 	}
 	return "", false
-}
-
-// Digest gives the sha256 of a tarball's or source RPM's bytes, in hexadecimal.
-func (s *Source) Digest(ctx context.Context) (string, error) {
-	f, err := os.Open(s.Path)
-	if err != nil {
-		return "", fmt.Errorf("digest source: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, reader{ctx, f}); err != nil {
-		return "", fmt.Errorf("digest source %s: %w", s.Path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // reader ends a long read when its context does.

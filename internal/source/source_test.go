@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package source_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"ovzpatch/internal/source"
+)
+
+// entry is one member of a tarball.
+type entry struct {
+	name string
+	data string
+	kind byte
+}
+
+func tarball(t *testing.T, entries ...entry) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for _, e := range entries {
+		kind := e.kind
+		if kind == 0 {
+			kind = tar.TypeReg
+		}
+		if err := w.WriteHeader(&tar.Header{Name: e.name, Mode: 0o644, Size: int64(len(e.data)), Typeflag: kind}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(e.data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func open(t *testing.T, data []byte) *source.Source {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := source.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestReadFilesOfATarball(t *testing.T) {
+	s := open(t, tarball(t, entry{"linux-6.1/", "", tar.TypeDir}, entry{"linux-6.1/Makefile", "VERSION = 6\n", 0}, entry{"linux-6.1/fs/namespace.c", "int x;\n", 0}))
+	if s.Kind != source.Tarball {
+		t.Fatalf("kind %s", s.Kind)
+	}
+	f, err := s.ReadFiles(t.Context(), []string{"Makefile", "fs/namespace.c", "not/there"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Top != "linux-6.1" || len(f.Files) != 2 || string(f.Files["fs/namespace.c"].Data) != "int x;\n" {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestReadFilesOfATreeStaysInIt(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "Makefile")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := source.Open(dir)
+	if err != nil || s.Kind != source.Tree {
+		t.Fatal(s, err)
+	}
+	if f, err := s.ReadFiles(t.Context(), []string{"Makefile"}); err == nil {
+		t.Errorf("a link out of the tree was followed: %+v", f)
+	}
+}
+
+func TestBadSources(t *testing.T) {
+	good := tarball(t, entry{"l/Makefile", string(make([]byte, 1<<16)), 0}, entry{"l/z", "z", 0})
+	for name, tt := range map[string]struct {
+		data []byte
+		err  error
+	}{
+		"cut short":     {good[:len(good)/2], source.ErrTruncated},
+		"two tops":      {tarball(t, entry{"a/Makefile", "", 0}, entry{"b/x", "", 0}), source.ErrUnknown},
+		"empty archive": {tarball(t), source.ErrUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := open(t, tt.data).ReadFiles(t.Context(), []string{"z", "x"}); !errors.Is(err, tt.err) {
+				t.Errorf("got %v, want %v", err, tt.err)
+			}
+		})
+	}
+	for name, data := range map[string][]byte{"text": []byte("hello\n"), "empty": nil} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := source.Open(path); !errors.Is(err, source.ErrUnknown) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestReadFilesCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := open(t, tarball(t, entry{"l/Makefile", "", 0})).ReadFiles(ctx, []string{"x"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPackGivesTheTreeBack(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string]string{"Makefile": "VERSION = 6\n", "fs/namespace.c": "int x;\n", ".git/config": "no\n"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := source.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed [2][]byte
+	for i := range packed {
+		path := filepath.Join(t.TempDir(), "packed.tar.zst")
+		if err := s.Pack(t.Context(), path, "linux-6"); err != nil {
+			t.Fatal(err)
+		}
+		if packed[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(packed[0], packed[1]) {
+		t.Error("the same tree gives two different tarballs")
+	}
+	f, err := open(t, packed[0]).ReadFiles(t.Context(), []string{"Makefile", "fs/namespace.c", ".git/config"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for n := range f.Files {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if f.Top != "linux-6" || !slices.Equal(names, []string{"Makefile", "fs/namespace.c"}) {
+		t.Errorf("top %s, files %v", f.Top, names)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "include/config"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Pack(t.Context(), filepath.Join(t.TempDir(), "x"), "linux-6"); !errors.Is(err, source.ErrBuiltIn) {
+		t.Errorf("a tree that was built in: %v", err)
+	}
+}
