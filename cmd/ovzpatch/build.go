@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,30 +20,63 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/cache"
-	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/patches"
-	"ovzpatch/specs"
+	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/srpm"
 )
 
 // buildFlags say how a kernel is built.
 type buildFlags struct {
+	spec    string
 	config  string
 	target  string
+	tag     string
+	defines []string
 	compat  bool
+	nodeps  bool
 	noCache bool
 	jobs    int
 	limit   time.Duration
 }
 
+// What --spec takes.
+const (
+	specInject  = "inject"
+	specReplace = "replace"
+)
+
 func (f *buildFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
-	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
-	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
+	f.registerRecipe(c)
+	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (said and done by itself where the host has no RPM database)")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU()+1, "compile jobs at one time")
 	c.Flags().DurationVar(&f.limit, "build-timeout", 3*time.Hour, "time limit of one build")
+}
+
+// registerRecipe is for what goes into a source RPM, too.
+func (f *buildFlags) registerRecipe(c *cobra.Command) {
+	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, or replace that by ours")
+	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
+	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
+	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what a foreign spec's Release is marked with")
+	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
+	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
 	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check refuses values that no build can take.
+func (f *buildFlags) check() error {
+	if f.spec != specInject && f.spec != specReplace {
+		return usage(fmt.Errorf("--spec=%s: it is %s or %s", f.spec, specInject, specReplace))
+	}
+	for _, d := range f.defines {
+		if name, _, ok := strings.Cut(d, " "); !ok || name == "" {
+			return usage(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
+		}
+	}
+	_, err := karch(f.target)
+	return err
 }
 
 // karch is the kernel's name for a target.
@@ -56,79 +90,6 @@ func karch(target string) (string, error) {
 	return "", usage(fmt.Errorf("no kernel for --target=%s: x86_64 and i686 there are", target))
 }
 
-// recipe is everything that one kernel's packages are made from: what a source RPM holds.
-type recipe struct {
-	spec    []byte
-	sources map[string]any // file name to []byte, or string: a path
-	port    string         // file name of the patch among them
-	touched []string       // files of the tree that the patch touches
-	target  string
-	defines []rpmbuild.Define
-}
-
-// recipe puts together our own spec and its sources for a tarball.
-func (in *input) recipe(f buildFlags, archive string) (*recipe, error) {
-	arch, err := karch(f.target)
-	if err != nil {
-		return nil, err
-	}
-	configName, config, err := in.config(f, arch)
-	if err != nil {
-		return nil, err
-	}
-	r := &recipe{
-		port:    in.name,
-		touched: in.touched(),
-		target:  f.target,
-		sources: map[string]any{
-			filepath.Base(archive): archive,
-			configName:             config,
-			in.name:                in.port,
-		},
-	}
-	v := specs.Values{
-		Base: in.kernel.Base(), Stable: in.kernel.Stable(), Release: "1",
-		Archive: filepath.Base(archive), Top: in.files.Top, Port: in.name, Config: configName,
-	}
-	if own := in.kernel.Release(); own != "" {
-		v.Release = own + ".1"
-	}
-	if f.compat {
-		for _, p := range patches.Compat(in.line) {
-			r.sources[p.Name] = p.Data
-			v.Compat = append(v.Compat, p.Name)
-		}
-	}
-	if r.spec, err = specs.Spec(v); err != nil {
-		return nil, err
-	}
-	r.defines = payload(in)
-	return r, nil
-}
-
-// config is the configuration the user gave, or the small one for the line.
-func (in *input) config(f buildFlags, arch string) (string, []byte, error) {
-	if f.config == "" {
-		return specs.GuestConfig(in.line, arch)
-	}
-	data, err := os.ReadFile(f.config)
-	if err != nil {
-		return "", nil, fmt.Errorf("read configuration: %w", err)
-	}
-	return "kernel-" + arch + ".config", data, nil
-}
-
-// payload chooses what the packages are compressed with: what the rpm of the line's
-// own distributions can read.
-func payload(in *input) []rpmbuild.Define {
-	how := "w3.zstdio"
-	if !in.kernel.AtLeast(4, 18, 0) {
-		how = "w6.gzdio"
-	}
-	// The source package holds a compressed tarball; compressing it again costs time only.
-	return []rpmbuild.Define{{Name: "_binary_payload", Value: how}, {Name: "_source_payload", Value: "w.ufdio"}}
-}
-
 // kernelBuild is one finished build. It is kept beside the packages as build.json.
 type kernelBuild struct {
 	Dir      string   `json:"-"`
@@ -140,14 +101,28 @@ type kernelBuild struct {
 	Seconds  float64  `json:"seconds"`
 }
 
-// file finds the package whose name starts so.
-func (b *kernelBuild) file(prefix string) (string, error) {
-	for _, p := range b.Packages {
-		if rest, ok := strings.CutPrefix(p, prefix+"-"); ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
-			return filepath.Join(b.Dir, p), nil
+// kernel finds the package with the kernel image, and its -devel package.
+func (b *kernelBuild) kernel(ctx context.Context) (kernel, devel string, err error) {
+	for _, name := range b.Packages {
+		path := filepath.Join(b.Dir, name)
+		pkg, err := rpmfile.Open(ctx, path)
+		if err != nil {
+			return "", "", err
 		}
+		pkg.Close()
+		if strings.Contains(pkg.Name(), "debug") || !slices.ContainsFunc(pkg.Files, isImage) {
+			continue
+		}
+		devel, err := findDevel(ctx, path)
+		return path, devel, err
 	}
-	return "", fmt.Errorf("no package %s among %s", prefix, strings.Join(b.Packages, ", "))
+	return "", "", fmt.Errorf("no package holds a kernel image: %s", strings.Join(b.Packages, ", "))
+}
+
+// isImage tells the kernel image among a package's files.
+func isImage(e rpmfile.Entry) bool {
+	return strings.HasPrefix(e.Name, "/boot/vmlinuz-") ||
+		strings.HasPrefix(e.Name, "/lib/modules/") && strings.HasSuffix(e.Name, "/vmlinuz")
 }
 
 // log is where the build's full output is.
@@ -155,16 +130,16 @@ func (b *kernelBuild) log() string { return filepath.Join(b.Dir, "build.log") }
 
 const buildManifest = "build.json"
 
-// buildKernel gives the packages of a recipe with or without its patch, from the cache
-// or from rpmbuild. Both share one directory of compiled objects.
-func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags, patched bool) (*kernelBuild, error) {
+// buildKernel gives the packages of a recipe, from the cache or from rpmbuild. Recipes
+// that differ in nothing but the text of the patch share one directory of compiled objects.
+func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (*kernelBuild, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.limit, fmt.Errorf("time limit of %v reached; see --build-timeout", f.limit))
 	defer cancel()
 	label := "with"
-	if !patched {
+	if !r.patched {
 		label = "without"
 	}
-	objects, packages, err := r.keys(ctx, patched)
+	objects, packages, err := r.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +174,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags, p
 		return nil, err
 	}
 	u.Say("building the kernel %s the patch", label)
-	b, err := r.build(ctx, u, work, f, patched)
+	b, err := a.build(ctx, u, r, work, f)
 	if err != nil {
 		return nil, err
 	}
@@ -212,11 +187,11 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags, p
 	return b, os.RemoveAll(filepath.Join(work, "top"))
 }
 
-// forget removes what the cache has of a recipe, so that it is built anew.
-func (a *app) forget(ctx context.Context, u *ui, r *recipe) error {
+// forget removes what the cache has of both kernels, so that they are built anew.
+func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 	store := cache.Cache{Dir: a.cacheDir}
-	for _, patched := range []bool{true, false} {
-		objects, packages, err := r.keys(ctx, patched)
+	for _, r := range []*recipe{s.with, s.without} {
+		objects, packages, err := r.keys(ctx)
 		if err != nil {
 			return err
 		}
@@ -235,64 +210,43 @@ func (a *app) forget(ctx context.Context, u *ui, r *recipe) error {
 	return nil
 }
 
-// keys are the digests of what the compiled objects depend on, and of what the
-// packages do. The first leaves out the text of the patch, but not which files it
-// touches: an object of a file that only another patch touched would be stale.
-func (r *recipe) keys(ctx context.Context, patched bool) (objects, packages string, err error) {
-	compiler, err := command.Output(ctx, command.Cmd{Args: []string{"gcc", "--version"}})
-	if err != nil {
-		return "", "", err
-	}
-	k := cache.NewKey("kernel").Add("compiler", string(compiler)).Add("target", r.target).
-		Add("touched", strings.Join(r.touched, "\x00"))
-	var names []string
-	for name := range r.sources {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if name == r.port {
-			continue
-		}
-		switch s := r.sources[name].(type) {
-		case []byte:
-			k.Add(name, string(s))
-		case string:
-			if err := k.AddFile(name, s); err != nil {
-				return "", "", err
-			}
-		}
-	}
-	objects = k.String()
-	k.Add("spec", string(r.spec)).Add("patched", strconv.FormatBool(patched))
-	for _, d := range r.defines {
-		k.Add("define "+d.Name, d.Value)
-	}
-	if patched {
-		k.Add("port", string(r.sources[r.port].([]byte)))
-	}
-	return objects, k.String(), nil
-}
-
 // build runs rpmbuild in a topdir below the work directory.
-func (r *recipe) build(ctx context.Context, u *ui, work string, f buildFlags, patched bool) (*kernelBuild, error) {
+func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildFlags) (*kernelBuild, error) {
 	top := filepath.Join(work, "top")
-	// What a killed build left is of no use; its compiled objects are.
+	if _, err := os.Stat(top); err == nil {
+		u.Say("an earlier build was interrupted; going on from its compiled files")
+	}
 	if err := os.RemoveAll(top); err != nil {
 		return nil, err
 	}
 	job := rpmbuild.Job{
-		Spec: filepath.Join(top, "SPECS", specs.Name), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
-		Target: r.target, Defines: r.defines, NoDeps: true, Jobs: f.jobs,
-		Epoch: epoch, Log: filepath.Join(top, "build.log"), Expected: readCount(work),
+		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
+		Target: r.Target, Without: r.without, NoDeps: f.nodeps, Jobs: f.jobs,
+		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"),
 	}
-	if !patched {
-		job.Without = []string{"ovzpatch"}
+	for _, d := range r.Defines {
+		name, value, _ := strings.Cut(d, " ")
+		job.Defines = append(job.Defines, rpmbuild.Define{Name: name, Value: value})
+	}
+	if r.FileDigest != 0 {
+		n := strconv.Itoa(r.FileDigest)
+		job.Defines = append(job.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})
+	}
+	if !job.NoDeps && noDatabase(ctx) {
+		u.Say("this host has no RPM database, so BuildRequires are not checked (--nodeps)")
+		job.NoDeps = true
+	}
+	// A whole build compiles as many files as the last whole one of this configuration.
+	counts := filepath.Join(a.cacheDir, "compiled-"+r.configKey())
+	_, err := os.Stat(job.BuildDir)
+	whole := errors.Is(err, fs.ErrNotExist)
+	if whole {
+		job.Expected = readCount(counts)
 	}
 	if err := job.Dirs(); err != nil {
 		return nil, err
 	}
-	if err := r.write(top); err != nil {
+	if err := r.layOut(top); err != nil {
 		return nil, err
 	}
 	res, err := rpmbuild.Run(ctx, job, func(p rpmbuild.Progress) { u.Live("%s", buildLine(p)) })
@@ -307,36 +261,12 @@ func (r *recipe) build(ctx context.Context, u *ui, work string, f buildFlags, pa
 		}
 		return nil, errors.Join(err, os.RemoveAll(top))
 	}
-	if res.Compiled > readCount(work) {
-		os.WriteFile(filepath.Join(work, "compiled"), []byte(strconv.Itoa(res.Compiled)), 0o644)
+	if whole {
+		// Only an estimate hangs on it.
+		os.WriteFile(counts, []byte(strconv.Itoa(res.Compiled)), 0o644)
 	}
-	b := &kernelBuild{Dir: top, Patched: patched, Source: res.Source, Packages: res.Packages,
-		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds()}
-	return b, nil
-}
-
-// epoch is the one time in our packages: reproducible, and no claim about when.
-const epoch = 1_700_000_000
-
-// write lays the spec and its sources out as rpmbuild wants them.
-func (r *recipe) write(top string) error {
-	if err := os.WriteFile(filepath.Join(top, "SPECS", specs.Name), r.spec, 0o644); err != nil {
-		return fmt.Errorf("write spec: %w", err)
-	}
-	for name, s := range r.sources {
-		to := filepath.Join(top, "SOURCES", name)
-		var err error
-		switch s := s.(type) {
-		case []byte:
-			err = os.WriteFile(to, s, 0o644)
-		case string:
-			err = os.Symlink(s, to)
-		}
-		if err != nil {
-			return fmt.Errorf("write source %s: %w", name, err)
-		}
-	}
-	return nil
+	return &kernelBuild{Dir: top, Patched: r.patched, Source: res.Source, Packages: res.Packages,
+		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds()}, nil
 }
 
 // moveTo takes the packages and the log out of the topdir and notes what they are.
@@ -373,10 +303,9 @@ func readBuild(dir string) (*kernelBuild, error) {
 	return b, json.Unmarshal(data, b)
 }
 
-// readCount is how many files a whole build in this work directory compiles, as far as
-// one was seen.
-func readCount(work string) int {
-	data, _ := os.ReadFile(filepath.Join(work, "compiled"))
+// readCount is how many files a whole build compiled, 0 where none was seen.
+func readCount(path string) int {
+	data, _ := os.ReadFile(path)
 	n, _ := strconv.Atoi(string(data))
 	return n
 }
@@ -451,24 +380,30 @@ func newBuild(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build SOURCE",
 		Short: "Build ready-to-install kernel RPMs with the patch",
-		Long: `build checks that the patch fits SOURCE (a tarball or an unpacked tree), and drives
-rpmbuild -ba in a private directory. The packages are listed on standard output; with
--o they are copied there, else they stay in the cache.
+		Long: `build checks that the patch fits SOURCE, and drives rpmbuild -ba in a private
+directory. A tarball or an unpacked tree gets our own spec; a source RPM keeps its own,
+into which the patch is put (--spec=inject), or gets ours (--spec=replace). The
+packages are listed on standard output; with -o they are copied there, else they stay
+in the cache.
 ` + exitLongText,
 		Example: `  ovzpatch build linux-6.1.tar.xz --config my.config -o rpms
-  ovzpatch build ~/src/linux --target=i686 -o rpms`,
+  ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 -o rpms`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			if err := needTools(buildTools); err != nil {
 				return err
 			}
-			_, r, done, err := a.prepare(ctx, u, args[0], port, build)
+			_, s, done, err := a.prepare(ctx, u, args[0], port, build)
 			if err != nil {
 				return err
 			}
 			defer done()
-			b, err := a.buildKernel(ctx, u, r, build, !plain)
+			r := s.with
+			if plain {
+				r = s.without
+			}
+			b, err := a.buildKernel(ctx, u, r, build)
 			if err != nil {
 				return err
 			}

@@ -169,24 +169,3 @@ func placementLine(p patch.Placement) string {
 	}
 	return s
 }
-
-// archive gives the tarball to build from: the source itself, or a tree packed up. done
-// removes the packed one.
-func (in *input) archive(ctx context.Context, u *ui) (path string, done func(), err error) {
-	if in.source.Kind != source.Tree {
-		return in.source.Path, func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "ovzpatch-source-")
-	if err != nil {
-		return "", nil, fmt.Errorf("pack tree: %w", err)
-	}
-	done = func() { os.RemoveAll(dir) }
-	u.Say("packing the tree up")
-	in.files.Top = "linux-" + in.kernel.Base() + in.kernel.Stable()
-	path = filepath.Join(dir, in.files.Top+".tar.zst")
-	if err := in.source.Pack(ctx, path, in.files.Top); err != nil {
-		done()
-		return "", nil, err
-	}
-	return path, done, nil
-}

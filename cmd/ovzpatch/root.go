@@ -71,6 +71,9 @@ Results go to standard output, progress to standard error.
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
 	root.AddCommand(
+		newCheck(app),
+		newApply(app),
+		newSRPM(app),
 		newBuild(app),
 		newTest(app),
 		newRun(app),

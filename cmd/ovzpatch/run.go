@@ -27,7 +27,7 @@ func newRun(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [SOURCE]",
 		Short: "Do everything: build with and without the patch, boot both, one verdict",
-		Long: `run checks that the patch fits SOURCE (a tarball or an unpacked tree), builds kernel
+		Long: `run checks that the patch fits SOURCE (a source RPM, a tarball or a tree), builds kernel
 packages with and without it, boots both kernels in QEMU, tries in containers what
 the patch is about, and prints a table and a verdict: with the patch the kernel must
 be protected, without it vulnerable.
@@ -82,7 +82,7 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 
 // proveSource is the whole way from a source to the verdicts.
 func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags, tf testFlags, out string) (*report.Report, error) {
-	in, r, done, err := a.prepare(ctx, u, path, pf, bf)
+	in, recipes, done, err := a.prepare(ctx, u, path, pf, bf)
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +93,14 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 	}
 	rep := &report.Report{Source: path, Line: in.line, Patch: in.name, Accel: accel.Name}
 	for _, side := range []struct {
-		patched bool
-		label   string
-		expect  guest.Verdict
+		recipe *recipe
+		label  string
+		expect guest.Verdict
 	}{
-		{true, "with the patch", guest.Protected},
-		{false, "without the patch", guest.Vulnerable},
+		{recipes.with, "with the patch", guest.Protected},
+		{recipes.without, "without the patch", guest.Vulnerable},
 	} {
-		b, err := a.buildKernel(ctx, u, r, bf, side.patched)
+		b, err := a.buildKernel(ctx, u, side.recipe, bf)
 		if err != nil {
 			return nil, err
 		}
@@ -126,20 +126,19 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 
 // tryBuild boots the kernel of a finished build.
 func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, t trial) (*report.Kernel, error) {
-	kernel, err := b.file("kernel-ovz")
-	if err != nil {
-		return nil, err
-	}
-	devel, err := b.file("kernel-ovz-devel")
+	kernel, devel, err := b.kernel(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return a.tryPackages(ctx, u, kernel, devel, t)
 }
 
-// prepare opens a source and puts together what its packages are built from. done
-// removes what only had to live as long.
-func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags) (in *input, r *recipe, done func(), err error) {
+// prepare opens a source and puts together what both kernels are made from. done removes
+// what only had to live as long.
+func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags) (in *input, s *sides, done func(), err error) {
+	if err := bf.check(); err != nil {
+		return nil, nil, nil, err
+	}
 	u.Say("reading %s", path)
 	if in, err = openInput(ctx, path, pf); err != nil {
 		return nil, nil, nil, err
@@ -148,21 +147,20 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 	for _, p := range in.plan.Placements {
 		u.Say("  %s", placementLine(p))
 	}
-	archive, done, err := in.archive(ctx, u)
+	dir, err := os.MkdirTemp("", "ovzpatch-recipe-")
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, fmt.Errorf("unpack source: %w", err)
 	}
-	if r, err = in.recipe(bf, archive); err != nil {
+	done = func() { os.RemoveAll(dir) }
+	s, err = in.recipes(ctx, u, bf, dir)
+	if err == nil && bf.noCache {
+		err = a.forget(ctx, u, s)
+	}
+	if err != nil {
 		done()
 		return nil, nil, nil, err
 	}
-	if bf.noCache {
-		if err := a.forget(ctx, u, r); err != nil {
-			done()
-			return nil, nil, nil, err
-		}
-	}
-	return in, r, done, nil
+	return in, s, done, nil
 }
 
 // writeReport keeps the report as JSON in a file.

@@ -13,6 +13,12 @@ type tool struct{ name, apt, dnf string }
 
 // What each kind of work needs.
 var (
+	sourceTools = []tool{
+		{"rpmbuild", "rpm", "rpm-build"},
+		{"tar", "tar", "tar"},
+		{"xz", "xz-utils", "xz"},
+		{"zstd", "zstd", "zstd"},
+	}
 	buildTools = []tool{
 		{"rpmbuild", "rpm", "rpm-build"},
 		{"make", "make", "make"},

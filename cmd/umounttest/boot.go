@@ -50,6 +50,9 @@ func parseWords(cmdline string) words {
 // host waits for that, and a missing done tells it that something was wrong.
 func bootGuest() {
 	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "umounttest panics: %v\n%s", p, debug.Stack())
+		}
 		err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
 		// The end of process 1 is a kernel panic, which with panic=1 is a reboot too.
 		panic(fmt.Sprintf("reboot: %v", err))
@@ -96,10 +99,16 @@ func runGuest(w words, problems []error) error {
 		console.emit(e)
 		return enc.Encode(e)
 	}
+	return guarded(s.emit, func() error { return s.run(context.Background()) })
+}
+
+// guarded makes a note of a panic in run, where the host reads it.
+func guarded(emit func(guest.Event) error, run func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.emit(guest.Event{Note: &guest.Note{Text: fmt.Sprintf("umounttest panics: %v\n%s", p, debug.Stack())}})
+			text := fmt.Sprintf("umounttest panics: %v\n%s", p, debug.Stack())
+			err = errors.Join(errors.New(text), emit(guest.Event{Note: &guest.Note{Text: text}}))
 		}
 	}()
-	return s.run(context.Background())
+	return run()
 }

@@ -2,7 +2,10 @@
 
 package patch
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Closest is the place in a file that resembles a hunk most.
 type Closest struct {
@@ -80,8 +83,7 @@ func closest(t *text, h *hunk, expected int) *Closest {
 	return c
 }
 
-// compare is the shortest edit from old to lines [from,to) of the file, without the
-// lines of the file before and behind it.
+// compare is the shortest edit from old to lines [from,to) of the file.
 func compare(old []string, t *text, from, to int) []Line {
 	n, m := len(old), to-from
 	// length[i][j] is the longest common subsequence of old[i:] and the lines from j on.
@@ -113,13 +115,24 @@ func compare(old []string, t *text, from, to int) []Line {
 			j++
 		}
 	}
-	for len(diff) > 0 && diff[0].Op == '+' {
-		diff = diff[1:]
+	return trimmed(diff)
+}
+
+// trimmed takes the file's lines off both ends of a comparison, but for as many as lines
+// of the patch are missing there: those stand in their place.
+func trimmed(diff []Line) []Line {
+	run := func(from, step int, op byte) (n int) {
+		for i := from; i >= 0 && i < len(diff) && diff[i].Op == op; i += step {
+			n++
+		}
+		return n
 	}
-	for len(diff) > 0 && diff[len(diff)-1].Op == '+' {
-		diff = diff[:len(diff)-1]
-	}
-	return diff
+	missing := run(0, 1, '-')
+	extra := run(missing, 1, '+')
+	diff = slices.Delete(diff, missing, missing+max(extra-missing, 0))
+	extra = run(len(diff)-1, -1, '+')
+	missing = run(len(diff)-1-extra, -1, '-')
+	return diff[:len(diff)-max(extra-missing, 0)]
 }
 
 // trimEOL takes the newline off and shows a CR, which may be the very difference.

@@ -26,12 +26,9 @@ func decompressed(data []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, maxPatch+1))
+	text, err := io.ReadAll(compress.Limit(r, maxPatch))
 	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxPatch {
-		return nil, fmt.Errorf("decompress %s: more than %d MiB come out; this is no patch", format, maxPatch>>20)
+		return nil, fmt.Errorf("decompress %s: %w", format, err)
 	}
 	return text, nil
 }

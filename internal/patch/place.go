@@ -58,7 +58,14 @@ func (p *placer) nameFunctions(after []byte) {
 		at := &p.placements[i]
 		var names []string
 		for _, r := range at.Added {
-			names = append(names, enclosingFunction(text, r.First), enclosingFunction(text, r.Last))
+			names = append(names, enclosingFunction(text, r.First))
+			for n := r.First; n <= r.Last; n++ {
+				// A new function among the added lines.
+				if text.line(n)[0] == '{' {
+					names = append(names, enclosingFunction(text, n+1))
+				}
+			}
+			names = append(names, enclosingFunction(text, r.Last))
 		}
 		if len(at.Added) == 0 {
 			names = append(names, enclosingFunction(p.text, p.starts[i]))
@@ -87,6 +94,9 @@ func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 			miss.Detail = fmt.Sprintf("it only adds, behind line %d, which is beyond the end of the file or before an earlier hunk", expected-1)
 		}
 		miss.Closest = closest(p.text, h, expected)
+		if c := miss.Closest; c != nil && c.Same == len(h.old) && len(c.Diff) == c.Same {
+			miss.Detail = fmt.Sprintf("its lines are at line %d, but it has %d lines of context before its changes and %d behind, which ties it to an end of the file, or it overlaps the hunk before", c.Line, h.lead, h.trail)
+		}
 		return 0, 0, miss
 	}
 	wanted, in := h.function, ""

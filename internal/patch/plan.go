@@ -80,8 +80,10 @@ func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 			return nil, fmt.Errorf("place patch %s: %w", p.Name, err)
 		}
 		if !ok {
-			return nil, fmt.Errorf("place patch %s: find out how many leading directories its names have too many: none of its files is there, the first is %s; is this the right tree? else give --strip",
-				p.Name, p.Files[0].names()[0])
+			return nil, &NotApplicable{Patch: p.Name, Problems: []*Problem{{
+				File: p.Files[0].names()[0], PatchLine: p.Files[0].Line, Reason: Missing,
+				Detail: "nor is any other of its files, whatever leading directories are taken off; is this the right tree? else give --strip",
+			}}}
 		}
 		opt.Strip = level
 	}

@@ -130,6 +130,9 @@ func (f *File) read(ctx context.Context) error {
 	if f.Files, f.DigestAlgorithm, err = parseFiles(f.Header, f.Source, f.limits); err != nil {
 		return err
 	}
+	if f.Source && len(f.hardLinks()) > 0 {
+		return errors.New("files are hard links of each other; a source package holds nothing but plain files")
+	}
 	f.index = make(map[string]int, len(f.Files))
 	for i, e := range f.Files {
 		f.index[e.path] = i
@@ -162,14 +165,18 @@ func (f *File) SourceRPM() string { return f.Header.String(TagSourceRPM) }
 
 // NEVRA is name-[epoch:]version-release.arch, with arch src for a source package.
 func (f *File) NEVRA() string {
-	arch, epoch := f.Arch(), ""
-	if f.Source {
-		arch = "src"
-	}
+	epoch := ""
 	if e, ok := f.Header.Int(TagEpoch); ok {
 		epoch = fmt.Sprintf("%d:", e)
 	}
-	return fmt.Sprintf("%s-%s%s-%s.%s", f.Name(), epoch, f.Version(), f.Release(), arch)
+	return fmt.Sprintf("%s-%s%s-%s.%s", f.Name(), epoch, f.Version(), f.Release(), f.arch())
+}
+
+func (f *File) arch() string {
+	if f.Source {
+		return "src"
+	}
+	return f.Arch()
 }
 
 // Find gives the entry with this name.
@@ -230,9 +237,10 @@ func (l lead) check(f *File) error {
 	if l.minor != 0 || l.kind > 1 || (l.kind == 1) != f.Source {
 		return fmt.Errorf("format %d.%d, type %d, which does not agree with the header", l.major, l.minor, l.kind)
 	}
+	nevr := strings.TrimSuffix(f.NEVRA(), "."+f.arch())
 	nvr := fmt.Sprintf("%s-%s-%s", f.Name(), f.Version(), f.Release())
-	if nvr = nvr[:min(len(nvr), 65)]; l.name != nvr && l.name != "" {
-		return fmt.Errorf("name %q, but the header says %q", l.name, nvr)
+	if l.name != "" && l.name != nevr[:min(len(nevr), 65)] && l.name != nvr[:min(len(nvr), 65)] {
+		return fmt.Errorf("name %q, but the header says %q", l.name, nevr)
 	}
 	modern := f.Header.Has(TagRPMFormat)
 	x86 := slices.Contains([]string{"i386", "i486", "i586", "i686", "athlon", "geode", "x86_64"}, f.Arch())

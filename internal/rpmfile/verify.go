@@ -4,6 +4,7 @@ package rpmfile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -74,10 +77,14 @@ func (f *File) verifyHeader() error {
 }
 
 // checkSignatureHeader checks the header that no digest covers: its entries must be
-// known, of the right shape, and there must be nothing but zeros between them.
+// known, of the right shape, and lie side by side with no more than alignment between.
 func checkSignatureHeader(h *Header) error {
-	covered := make([]bool, len(h.data))
-	for tag, e := range h.entries {
+	tags := slices.SortedFunc(maps.Keys(h.entries), func(a, b Tag) int {
+		return cmp.Compare(h.entries[a].offset, h.entries[b].offset)
+	})
+	end := 0
+	for _, tag := range tags {
+		e := h.entries[tag]
 		want, known := signatureTags[tag]
 		if !known {
 			return fmt.Errorf("unknown tag %d: damaged, or made by a newer rpm than this program knows", tag)
@@ -85,14 +92,13 @@ func checkSignatureHeader(h *Header) error {
 		if e.kind != want.kind || want.count != 0 && e.count != want.count {
 			return fmt.Errorf("tag %d has type %d and count %d", tag, e.kind, e.count)
 		}
-		for i := e.offset; i < e.offset+e.length; i++ {
-			covered[i] = true
+		if gap := e.offset - end; gap < 0 || gap >= max(1, typeSize[e.kind]) || !allZero(h.data[end:e.offset]) {
+			return fmt.Errorf("tag %d does not follow the entry before it", tag)
 		}
+		end = e.offset + e.length
 	}
-	for i, c := range covered {
-		if !c && h.data[i] != 0 {
-			return errors.New("data that belongs to no entry")
-		}
+	if end != len(h.data) {
+		return errors.New("data that belongs to no entry")
 	}
 	for _, tag := range []Tag{sigReserved, sigReservedSpace} {
 		if !allZero(h.Bytes(tag)) {

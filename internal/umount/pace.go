@@ -8,8 +8,8 @@ import (
 )
 
 // burst and interval are the kernel's default rate limit (DEFAULT_RATELIMIT_BURST and
-// DEFAULT_RATELIMIT_INTERVAL). A message it swallows looks like one that a wrong port
-// never wrote, so a case that may write one waits until there is room for it.
+// DEFAULT_RATELIMIT_INTERVAL). A message it swallows looks like one that was never
+// written, which is right in some cases and wrong in others: each waits for room.
 const (
 	burst    = 10
 	interval = 5 * time.Second

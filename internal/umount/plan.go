@@ -14,11 +14,12 @@ type Trial struct {
 var hostBackend = Backend{Name: "host", Gate: Host}
 
 // Plan gives every case on every backend it makes sense on, in an order in which the
-// kernel's rate limit costs the least waiting: what may write messages comes backend
-// by backend, at its end what writes many; the silent ones fill the first wait.
+// kernel's rate limit costs the least waiting: what writes messages comes backend by
+// backend, at its end what writes many. The silent ones fill the first wait, but come
+// before the first flood: that they write nothing shows only where there is room.
 func Plan(cases []Case, backends []Backend) []Trial {
 	var loud [][]Trial
-	var silent []Trial
+	var silent, flood []Trial
 	for _, b := range append(slices.Clone(backends), hostBackend) {
 		var some, many []Trial
 		for _, c := range cases {
@@ -33,12 +34,16 @@ func Plan(cases []Case, backends []Backend) []Trial {
 				silent = append(silent, Trial{c, b})
 			}
 		}
-		if group := append(some, many...); len(group) > 0 {
-			loud = append(loud, group)
+		switch {
+		case len(some)+len(many) == 0:
+		case len(loud) == 0:
+			loud, flood = append(loud, some), many
+		default:
+			loud = append(loud, some, many)
 		}
 	}
 	if len(loud) == 0 {
 		return silent
 	}
-	return slices.Concat(loud[0], silent, slices.Concat(loud[1:]...))
+	return slices.Concat(loud[0], silent, flood, slices.Concat(loud[1:]...))
 }

@@ -36,10 +36,8 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 	var results []guest.Result
 	var p pace
 	for i, t := range trials {
-		if t.Case.Wants[t.Backend.Gate].Patched.Messages > 0 {
-			if err := p.wait(ctx); err != nil {
-				return results, err
-			}
+		if err := p.wait(ctx); err != nil {
+			return results, err
 		}
 		start := time.Now()
 		res := r.try(ctx, t, filepath.Join(r.Dir, strconv.Itoa(i)))

@@ -18,7 +18,6 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/pagemap.h>
 #include <linux/spinlock.h>
 #include <linux/stat.h>
 #include <linux/string.h>

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/patch"
+	"ovzpatch/patches"
+)
+
+func newApply(_ *app) *cobra.Command {
+	var (
+		port      portFlags
+		place     placeFlags
+		reverse   bool
+		dryRun    bool
+		rejectDir string
+	)
+	c := &cobra.Command{
+		Use:   "apply TREE",
+		Short: "Put the patch into an unpacked tree, or take it out, all or nothing",
+		Long: `apply puts the patch into TREE: every hunk of every file, or nothing at all. When it
+is stopped in the middle, even by SIGKILL, the next apply or check puts the tree back
+as it was. A patch that is in already is told as such and leaves the tree alone.
+` + exitLongText,
+		Example: `  ovzpatch apply ~/src/linux
+  ovzpatch apply ~/src/linux --reverse
+  ovzpatch apply ~/src/linux --patch series.patch --reject-dir rejects`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			opt, err := place.options()
+			if err != nil {
+				return err
+			}
+			opt.Reverse = reverse
+			tree, err := patch.OpenTree(args[0])
+			if err != nil {
+				return err
+			}
+			defer tree.Close()
+			if tree.Recovered() {
+				newUI(c.ErrOrStderr()).Say("an earlier run was stopped in the middle; the tree is as it was before it")
+			}
+			plan, err := planFor(tree, args[0], port, opt)
+			if err != nil {
+				return errors.Join(misfit(err), keepRejects(c.Context(), rejectDir, err))
+			}
+			if !dryRun && !plan.Applied {
+				if err := tree.Apply(c.Context(), plan); err != nil {
+					return err
+				}
+			}
+			return sayApplied(c.OutOrStdout(), plan, reverse, dryRun)
+		},
+	}
+	port.register(c)
+	place.register(c)
+	c.Flags().BoolVarP(&reverse, "reverse", "R", false, "take the patch out")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	c.Flags().StringVar(&rejectDir, "reject-dir", "", "write the hunks that do not fit, and what resembles them most, below this directory")
+	return c
+}
+
+// planFor chooses the patch for a tree and places it.
+func planFor(tree *patch.Tree, path string, port portFlags, opt patch.Options) (*patch.Plan, error) {
+	in := &input{name: patches.Name}
+	makefile, err := tree.File("Makefile")
+	if err != nil && port.file == "" {
+		return nil, usage(fmt.Errorf("%s: find out which kernel this is: %w; give --patch FILE for another tree", path, err))
+	}
+	if err := in.identify(path, makefile.Data, port); err != nil {
+		return nil, err
+	}
+	p, err := patch.Parse(in.name, in.port)
+	if err != nil {
+		return nil, err
+	}
+	return patch.NewPlan(p, tree.File, opt)
+}
+
+// keepRejects writes the rejects of a patch that does not fit.
+func keepRejects(ctx context.Context, dir string, err error) error {
+	var no *patch.NotApplicable
+	if dir == "" || !errors.As(err, &no) {
+		return nil
+	}
+	return patch.WriteRejects(ctx, dir, no.Rejects())
+}
+
+// sayApplied says what was done.
+func sayApplied(w io.Writer, plan *patch.Plan, reverse, dryRun bool) error {
+	switch {
+	case plan.Applied && reverse:
+		_, err := fmt.Fprintln(w, "the patch is not in; nothing to do")
+		return err
+	case plan.Applied:
+		_, err := fmt.Fprintln(w, "the patch is already applied; nothing to do")
+		return err
+	}
+	verb := "patched"
+	if dryRun {
+		verb = "would patch"
+	}
+	for _, p := range plan.Placements {
+		if _, err := fmt.Fprintln(w, placementLine(p)); err != nil {
+			return err
+		}
+	}
+	for _, c := range plan.Changes {
+		if _, err := fmt.Fprintln(w, verb, c.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

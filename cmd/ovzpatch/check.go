@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/source"
+	"ovzpatch/patches"
+)
+
+// placeFlags say how a patch is placed.
+type placeFlags struct {
+	strip int
+	fuzz  int
+}
+
+func (f *placeFlags) register(c *cobra.Command) {
+	c.Flags().IntVarP(&f.strip, "strip", "p", -1, "leading directories to take off the patch's names (default: found out)")
+	c.Flags().IntVarP(&f.fuzz, "fuzz", "F", 0, "context lines at either end of a hunk that may differ; 0 is what rpmbuild allows, so that what fits here fits there")
+	c.Flags().Lookup("strip").DefValue = ""
+}
+
+func (f *placeFlags) options() (patch.Options, error) {
+	if f.fuzz < 0 {
+		return patch.Options{}, usage(fmt.Errorf("--fuzz is %d; it counts lines", f.fuzz))
+	}
+	return patch.Options{Strip: f.strip, Fuzz: f.fuzz}, nil
+}
+
+// misfit gives the errors of placing a patch their exit codes.
+func misfit(err error) error {
+	var no *patch.NotApplicable
+	var misplaced *patch.Misplaced
+	var unreadable *patch.ParseError
+	switch {
+	case errors.As(err, &no), errors.As(err, &misplaced):
+		return &coded{exitMisfit, err}
+	case errors.As(err, &unreadable):
+		return usage(err)
+	}
+	return err
+}
+
+func newCheck(a *app) *cobra.Command {
+	var (
+		port    portFlags
+		place   placeFlags
+		compile compileFlags
+		asJSON  bool
+	)
+	c := &cobra.Command{
+		Use:   "check SOURCE",
+		Short: "Say whether the patch fits a source, hunk by hunk, and would really fire there",
+		Long: `check places the patch in SOURCE (a source RPM, a tarball or an unpacked tree)
+without changing it, says where every hunk goes, and reads the patched
+fs/namespace.c: in which order the permission check, the MNT_FORCE gate, the
+MNT_EXPIRE test, the hook, its message and the file system's umount_begin come. A hook
+that would never run, or would do harm, is an error with the lines that show it.
+Where there is perl, the tree's own checkpatch.pl looks at the patch.
+` + exitLongText,
+		Example: `  ovzpatch check linux-6.1.tar.xz
+  ovzpatch check kernel-2.6.32-042stab141.3.src.rpm --json
+  ovzpatch check ~/src/linux --patch my.patch --compile`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			opt, err := place.options()
+			if err != nil {
+				return err
+			}
+			in, findings, err := checkSource(ctx, args[0], port, opt)
+			if in == nil {
+				return misfit(err)
+			}
+			if err == nil {
+				findings.Checkpatch, err = in.checkpatch(ctx)
+			}
+			if err == nil && compile.wanted {
+				findings.Compiled, err = in.compile(ctx, u, a.cacheDir, compile)
+			}
+			findings.Fits = err == nil
+			write := findings.text
+			if asJSON {
+				write = findings.json
+			}
+			return errors.Join(misfit(err), write(c.OutOrStdout()))
+		},
+	}
+	port.register(c)
+	place.register(c)
+	compile.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "write what was found as JSON")
+	return c
+}
+
+// findings are what check says on standard output.
+type findings struct {
+	Source     string            `json:"source"`
+	Kind       source.Kind       `json:"kind"`
+	Kernel     string            `json:"kernel"`
+	Line       string            `json:"line"`
+	Patch      string            `json:"patch"`
+	Tried      []string          `json:"tried"` // what the port was tried on, and how far
+	Strip      int               `json:"strip"`
+	Applied    bool              `json:"applied"` // the patch is in already
+	Placements []patch.Placement `json:"placements"`
+	Problems   []string          `json:"problems"`
+	Gate       *patch.Gate       `json:"gate"` // null where the patch leaves fs/namespace.c alone
+	Checkpatch []string          `json:"checkpatch"`
+	Compiled   string            `json:"compiled"` // "" where not asked for
+	Fits       bool              `json:"fits"`
+
+	rejects []patch.Reject
+}
+
+// checkSource places the patch in a source. Once the source is known the findings are
+// there, also with an error that says why the patch does not fit.
+func checkSource(ctx context.Context, path string, port portFlags, opt patch.Options) (*input, *findings, error) {
+	src, err := source.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if src.Kind == source.Tree {
+		// Held so that nobody patches the tree meanwhile; what was interrupted is undone.
+		tree, err := patch.OpenTree(src.Path)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer tree.Close()
+	}
+	in := &input{source: src, name: patches.Name}
+	// All in one pass: a compressed tarball is read from its start every time.
+	want := append([]string{"Makefile", patch.GateFile}, checkpatchFiles...)
+	if in.files, err = src.ReadFiles(ctx, want); err != nil {
+		return nil, nil, err
+	}
+	if err := in.identify(path, in.files.Files["Makefile"].Data, port); err != nil {
+		return nil, nil, err
+	}
+	p, err := patch.Parse(in.name, in.port)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := in.read(ctx, p); err != nil {
+		return nil, nil, err
+	}
+	f := &findings{Source: path, Kind: src.Kind, Line: in.line, Patch: in.name, Tried: in.tried}
+	if in.kernel != (kernel.Kernel{}) {
+		f.Kernel = in.kernel.String()
+	}
+	return in, f, f.place(in, p, opt)
+}
+
+// identify finds the kernel and its patch. Sources that are no kernel's take the patch
+// the user names.
+func (in *input) identify(path string, makefile []byte, port portFlags) error {
+	var err error
+	if in.kernel, err = kernel.Identify(makefile); err != nil && port.file == "" {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return in.choosePort(port)
+}
+
+// place fills in where the hunks go and what the gate check says.
+func (f *findings) place(in *input, p *patch.Patch, opt patch.Options) error {
+	var err error
+	in.plan, err = patch.NewPlan(p, in.file, opt)
+	var no *patch.NotApplicable
+	if errors.As(err, &no) {
+		for _, problem := range no.Problems {
+			f.Problems = append(f.Problems, problem.Error())
+		}
+		f.rejects = no.Rejects()
+	}
+	if err != nil {
+		return err
+	}
+	f.Strip, f.Applied, f.Placements = in.plan.Strip, in.plan.Applied, in.plan.Placements
+	after, changed := in.plan.After(patch.GateFile)
+	if !changed && f.Applied {
+		content, err := in.file(patch.GateFile)
+		if err == nil {
+			after, changed = &content, true
+		}
+	}
+	if !changed || after == nil {
+		return nil
+	}
+	f.Gate, err = patch.CheckGate(after.Data, hasUserNamespaces(in.line))
+	return err
+}
+
+// file gives a file of the source to the planner.
+func (in *input) file(name string) (patch.Content, error) {
+	file, ok := in.files.Files[name]
+	if !ok {
+		return patch.Content{}, fs.ErrNotExist
+	}
+	return patch.Content{Data: file.Data, Mode: file.Mode}, nil
+}
+
+// hasUserNamespaces reports whether a line's containers have a user namespace, which is
+// what the capability gate for MNT_FORCE refuses.
+func hasUserNamespaces(line string) bool {
+	return line != string(kernel.RHEL5) && line != string(kernel.RHEL6)
+}
+
+func (f *findings) json(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(f)
+}
+
+func (f *findings) text(w io.Writer) error {
+	var b strings.Builder
+	row := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-11s%s\n", what, fmt.Sprintf(format, args...))
+	}
+	row("source", "%s %s: %s", f.Kind, f.Source, describeKernel(f.Kernel, f.Line))
+	if len(f.Problems) == 0 {
+		row("patch", "%s, -p%d", f.Patch, f.Strip)
+	} else {
+		row("patch", "%s", f.Patch)
+	}
+	for _, t := range f.Tried {
+		row("tried on", "%s", t)
+	}
+	if len(f.Tried) == 0 {
+		row("tried on", "nothing: nobody has said so in its header")
+	}
+	for _, p := range f.Placements {
+		row("place", "%s", placementLine(p))
+	}
+	for _, p := range f.Problems {
+		row("problem", "%s", p)
+	}
+	for _, r := range f.rejects {
+		for l := range strings.Lines(string(r.Data)) {
+			if text, ok := strings.CutPrefix(l, "#   "); ok {
+				row("", "%s", strings.TrimSuffix(text, "\n"))
+			}
+		}
+	}
+	if f.Applied {
+		row("applied", "it is in already; there is nothing to do")
+	}
+	if f.Gate != nil {
+		for _, s := range f.Gate.Steps {
+			row("gate", "%s:%d %s(): %s: %s", patch.GateFile, s.Line, s.Function, s.Kind, s.Text)
+		}
+		if f.Gate.Message != "" {
+			row("message", "%q", f.Gate.Message)
+		}
+		for _, fault := range f.Gate.Faults {
+			row("MISPLACED", "%s", fault)
+		}
+	}
+	for _, l := range f.Checkpatch {
+		row("checkpatch", "%s", l)
+	}
+	if f.Compiled != "" {
+		row("compiled", "%s", f.Compiled)
+	}
+	switch {
+	case f.Gate != nil && len(f.Gate.Faults) > 0:
+		row("verdict", "FITS, BUT IS MISPLACED")
+	case !f.Fits:
+		row("verdict", "DOES NOT FIT")
+	case f.Gate == nil:
+		row("verdict", "fits; the patch leaves %s alone, so that nothing is said of the gate", patch.GateFile)
+	default:
+		row("verdict", "fits, and the hook would fire")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func describeKernel(name, line string) string {
+	switch {
+	case name == "":
+		return "no kernel"
+	case line == "":
+		return "kernel " + name + ", of no line"
+	}
+	return "kernel " + name + ", line " + line
+}

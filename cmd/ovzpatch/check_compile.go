@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/source"
+	"ovzpatch/patches"
+)
+
+// checkpatchFiles are what the kernel's own style checker consists of. Kernels before
+// 2.6.24 have none.
+var checkpatchFiles = []string{"scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch"}
+
+// checkpatch has the tree's own scripts/checkpatch.pl look at the patch and gives what it
+// says, a line each. It is advice: nothing in it keeps a patch from fitting.
+func (in *input) checkpatch(ctx context.Context) ([]string, error) {
+	script, ok := in.files.Files[checkpatchFiles[0]]
+	if !ok {
+		return []string{"not run: the source has no scripts/checkpatch.pl"}, nil
+	}
+	if _, err := exec.LookPath("perl"); err != nil {
+		return []string{"not run: perl is not installed"}, nil
+	}
+	dir, err := os.MkdirTemp("", "ovzpatch-checkpatch-")
+	if err != nil {
+		return nil, fmt.Errorf("run checkpatch: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	files := map[string][]byte{"checkpatch.pl": script.Data, in.name: in.port}
+	for _, name := range checkpatchFiles[1:] {
+		if f, ok := in.files.Files[name]; ok {
+			files[filepath.Base(name)] = f.Data
+		}
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return nil, fmt.Errorf("run checkpatch: %w", err)
+		}
+	}
+	var out bytes.Buffer
+	err = command.Run(ctx, command.Cmd{
+		Args: []string{"perl", "checkpatch.pl", "--no-tree", "--no-signoff", "--terse", in.name},
+		Dir:  dir, Stdout: &out,
+	})
+	// It ends with 1 when it has something to say.
+	var bad *command.Error
+	if err != nil && (!errors.As(err, &bad) || bad.ExitCode != 1) {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSpace(out.String()), "\n"), nil
+}
+
+// compileFlags ask for a trial compilation of what the patch touches.
+type compileFlags struct {
+	wanted bool
+	build  buildFlags
+}
+
+func (f *compileFlags) register(c *cobra.Command) {
+	c.Flags().BoolVar(&f.wanted, "compile", false, "also compile the C files that the patch touches, in a copy of the source")
+	c.Flags().StringVar(&f.build.config, "config", "", "with --compile: kernel configuration (default: a small one for guests)")
+	c.Flags().StringVar(&f.build.target, "target", "x86_64", "with --compile: what to compile for, x86_64 or i686")
+	c.Flags().BoolVar(&f.build.compat, "compat", false, "with --compile: also apply what the line's old sources need for this machine's compiler")
+}
+
+// compile compiles the C files that the patch touches and says so.
+func (in *input) compile(ctx context.Context, u *ui, cacheDir string, f compileFlags) (string, error) {
+	var objects []string
+	for _, name := range in.touched() {
+		if base, ok := strings.CutSuffix(name, ".c"); ok {
+			objects = append(objects, base+".o")
+		}
+	}
+	if len(objects) == 0 {
+		return "", errors.New("compile: the patch touches no C file")
+	}
+	arch, err := karch(f.build.target)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(cacheDir, 0o777); err != nil {
+		return "", fmt.Errorf("compile: %w", err)
+	}
+	dir, err := os.MkdirTemp(cacheDir, "check-")
+	if err != nil {
+		return "", fmt.Errorf("compile: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	u.Say("copying the source")
+	if err := in.copyTo(ctx, dir); err != nil {
+		return "", err
+	}
+	if err := in.patchCopy(ctx, dir, f.build.compat); err != nil {
+		return "", err
+	}
+	_, config, err := in.config(f.build, arch)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".config"), config, 0o666); err != nil {
+		return "", fmt.Errorf("compile: %w", err)
+	}
+	u.Say("compiling %s", strings.Join(objects, ", "))
+	for _, target := range [][]string{{"oldconfig"}, objects} {
+		err := command.Run(ctx, command.Cmd{
+			Args: append([]string{"make", "-C", dir, "ARCH=" + arch}, target...),
+			// oldconfig asks what the configuration does not say; an empty line is the default.
+			Stdin: enters{},
+			Line:  func(l string) { u.Live("%s", l) },
+		})
+		u.Done()
+		if err != nil {
+			return "", fmt.Errorf("compile: %w", err)
+		}
+	}
+	return strings.Join(objects, ", ") + " for " + arch, nil
+}
+
+// copyTo unpacks or copies the source into dir.
+func (in *input) copyTo(ctx context.Context, dir string) error {
+	args := []string{"tar", "-xf", in.source.Path, "-C", dir, "--strip-components=1"}
+	switch in.source.Kind {
+	case source.Tree:
+		args = []string{"cp", "-a", "--reflink=auto", in.source.Path + "/.", dir}
+	case source.RPM:
+		return usage(errors.New("compile: a source RPM holds more than one archive; name its kernel tarball or an unpacked tree"))
+	}
+	if err := command.Run(ctx, command.Cmd{Args: args}); err != nil {
+		return fmt.Errorf("compile: copy source: %w", err)
+	}
+	return nil
+}
+
+// patchCopy applies the plan, and what the compiler needs, to a copy of the source.
+func (in *input) patchCopy(ctx context.Context, dir string, compat bool) error {
+	tree, err := patch.OpenTree(dir)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	if err := tree.Apply(ctx, in.plan); err != nil {
+		return err
+	}
+	if !compat {
+		return nil
+	}
+	for _, c := range patches.Compat(in.line) {
+		p, err := patch.Parse(c.Name, c.Data)
+		if err != nil {
+			return err
+		}
+		plan, err := patch.NewPlan(p, tree.File, patch.Options{Strip: -1})
+		if err != nil {
+			return misfit(err)
+		}
+		if err := tree.Apply(ctx, plan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enters is an endless row of empty lines.
+type enters struct{}
+
+func (enters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '\n'
+	}
+	return len(p), nil
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/srpm"
+)
+
+func newSRPM(a *app) *cobra.Command {
+	var (
+		port  portFlags
+		build buildFlags
+		out   string
+	)
+	c := &cobra.Command{
+		Use:   "srpm SOURCE -o DIR",
+		Short: "Make a patched source RPM, for Koji, Copr, OBS or mock",
+		Long: `srpm makes a source RPM that carries the patch. A source RPM keeps its own spec, into
+which the patch is put (--spec=inject; the change of the spec is shown on standard
+error), or gets ours (--spec=replace); a tarball or an unpacked tree gets ours. The
+path of the new source RPM is the one line on standard output.
+
+rpmbuild -bs reads the spec for that, which runs the spec's macros on this machine.
+` + exitLongText,
+		Example: `  ovzpatch srpm ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm -o out
+  ovzpatch srpm linux-6.1.tar.xz --config my.config -o out`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			if err := needTools(sourceTools); err != nil {
+				return err
+			}
+			if err := os.MkdirAll(out, 0o755); err != nil {
+				return fmt.Errorf("make output directory: %w", err)
+			}
+			_, s, done, err := a.prepare(ctx, u, args[0], port, build)
+			if err != nil {
+				return err
+			}
+			defer done()
+			path := filepath.Join(out, filepath.Base(s.with.made))
+			if s.with.made != "" {
+				err = copyFile(s.with.made, path)
+			} else {
+				path, err = srpm.Build(ctx, s.with.Inputs, out)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), path)
+			return nil
+		},
+	}
+	port.register(c)
+	build.registerRecipe(c)
+	c.Flags().StringVarP(&out, "output", "o", "", "directory for the source RPM")
+	c.MarkFlagRequired("output")
+	return c
+}

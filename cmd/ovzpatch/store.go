@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/runlock"
+)
+
+// lockPlace is where locks are; the tests have a place of their own.
+var lockPlace = func() (runlock.Place, error) {
+	return runlock.DefaultPlace(os.Geteuid(), os.Getenv("XDG_RUNTIME_DIR"))
+}
+
+// openStore opens the datastore in dir, or in $OVZPATCH_STORE when dir is "".
+func openStore(dir string) (*datastore.Store, error) {
+	if dir == "" {
+		dir = os.Getenv("OVZPATCH_STORE")
+	}
+	if dir == "" {
+		return nil, usage(errors.New("which datastore? Name its directory with --store or in $OVZPATCH_STORE"))
+	}
+	place, err := lockPlace()
+	if err != nil {
+		return nil, err
+	}
+	return datastore.Open(dir, place)
+}
+
+// storeFlags are what all store commands share.
+type storeFlags struct {
+	dir  string
+	json bool
+}
+
+func (f *storeFlags) open() (*datastore.Store, error) { return openStore(f.dir) }
+
+// print writes v as JSON, or what text writes.
+func (f *storeFlags) print(w io.Writer, v any, text func() error) error {
+	if !f.json {
+		return text()
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func newStore(*app) *cobra.Command {
+	f := &storeFlags{}
+	c := &cobra.Command{
+		Use:   "store",
+		Short: "Keep finished builds: list, verify, protect, prune",
+		Long: `store works on a datastore: snapshots of finished builds, each with its packages, its
+log and a manifest that says what it was made from and how it was tested. Many jobs may
+use one datastore at the same time.
+
+A snapshot is called [NAMESPACE/]TYPE/ID/TIME, for example
+rhel6/testing/kernel/ovzkernel-PAE.i686/2022-05-02T08:11:33Z; without the time it is a
+group, the namespace may have up to 8 levels.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.PersistentFlags().StringVar(&f.dir, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
+	c.PersistentFlags().BoolVar(&f.json, "json", false, "write the result as JSON")
+	c.AddCommand(
+		newStoreInit(f),
+		newStoreList(f),
+		newStoreShow(f),
+		newStoreVerify(f),
+		newStoreProtect(f),
+		newStoreNotes(f),
+		newStorePrune(f),
+		newStoreRemove(f),
+		newStoreCopy(f),
+		newStoreLocks(f),
+		newStoreLock(f),
+	)
+	return c
+}
+
+func newStoreInit(f *storeFlags) *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Make a datastore in an empty or a new directory",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir := f.dir
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			if dir == "" {
+				dir = os.Getenv("OVZPATCH_STORE")
+			}
+			if dir == "" {
+				return usage(errors.New("where? Name the directory, or put it in $OVZPATCH_STORE"))
+			}
+			place, err := lockPlace()
+			if err != nil {
+				return err
+			}
+			s, err := datastore.Init(dir, name, place)
+			if err != nil {
+				return err
+			}
+			made := struct {
+				Dir  string `json:"dir"`
+				Name string `json:"name"`
+			}{s.Dir(), s.Name()}
+			return f.print(c.OutOrStdout(), made, func() error {
+				_, err := fmt.Fprintf(c.OutOrStdout(), "made datastore %s in %s\n", made.Name, made.Dir)
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "name", "", "what its locks are filed under (default: the directory's name)")
+	return c
+}
+
+func newStoreLocks(f *storeFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "locks",
+		Short: "Tell who holds which locks",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := f.open()
+			if err != nil {
+				return err
+			}
+			locks, err := s.Locks()
+			if err != nil {
+				return err
+			}
+			if locks == nil {
+				locks = []runlock.Lock{}
+			}
+			return f.print(c.OutOrStdout(), locks, func() error {
+				t := newTable(c.OutOrStdout())
+				for _, l := range locks {
+					for _, h := range l.Holders {
+						how := "exclusive"
+						if h.Shared {
+							how = "shared"
+						}
+						t.row(l.Locked, how, h)
+					}
+				}
+				return t.Flush()
+			})
+		},
+	}
+}
+
+func newStoreLock(f *storeFlags) *cobra.Command {
+	var shared bool
+	c := &cobra.Command{
+		Use:   "lock SNAPSHOT [--shared] -- COMMAND [ARG...]",
+		Short: "Run a command that holds a snapshot's lock",
+		Long: `lock takes the snapshot's lock and becomes the command: the lock is held until the
+command, and whatever it left running, has ended, and its exit code is the command's.
+With --shared the snapshot stays as it is while others read it too; without, nobody
+else uses it. A snapshot that is in use is an error at once (exit code 1).`,
+		Example: `  ovzpatch store lock kernel/ovzkernel.x86_64/2022-05-02T08:11:33Z --shared -- rsync -a . mirror:`,
+		Args: func(c *cobra.Command, args []string) error {
+			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
+				return errors.New("want one SNAPSHOT, then --, then a command")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			ref, err := parseRef(args[0])
+			if err != nil {
+				return err
+			}
+			program, err := exec.LookPath(args[1])
+			if err != nil {
+				return usage(err)
+			}
+			s, err := f.open()
+			if err != nil {
+				return err
+			}
+			var lock interface{ KeepOnExec() error }
+			if shared {
+				lock, err = s.LockShared(c.Context(), ref)
+			} else {
+				lock, err = s.LockExclusive(c.Context(), ref)
+			}
+			if err == nil {
+				err = lock.KeepOnExec()
+			}
+			if err != nil {
+				return err
+			}
+			if err := syscall.Exec(program, args[1:], os.Environ()); err != nil {
+				return fmt.Errorf("run %s: %w", args[1], err)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&shared, "shared", false, "a reader's lock: others may read too, nobody may remove")
+	return c
+}
+
+func parseRef(s string) (datastore.Ref, error) {
+	r, err := datastore.ParseRef(s)
+	if err != nil {
+		return r, usage(err)
+	}
+	return r, nil
+}
+
+// parseGroup reads a group's name, which a snapshot's cannot be taken for.
+func parseGroup(s string) (datastore.Group, error) {
+	g, err := datastore.ParseGroup(s)
+	if err != nil {
+		return g, usage(err)
+	}
+	return g, nil
+}
+
+// isSnapshot tells a snapshot's name from a group's: only times have colons.
+func isSnapshot(s string) bool { return strings.Contains(s, ":") }
+
+// selectRefs gives the snapshots that the arguments name, themselves or by their group;
+// all when there is none.
+func selectRefs(s *datastore.Store, args []string) ([]datastore.Ref, error) {
+	if len(args) == 0 {
+		return s.All()
+	}
+	var refs []datastore.Ref
+	for _, a := range args {
+		if isSnapshot(a) {
+			r, err := parseRef(a)
+			if err != nil {
+				return nil, err
+			}
+			refs = append(refs, r)
+			continue
+		}
+		g, err := parseGroup(a)
+		if err != nil {
+			return nil, err
+		}
+		in, err := s.Snapshots(g)
+		if err != nil {
+			return nil, err
+		}
+		if len(in) == 0 {
+			return nil, fmt.Errorf("group %s: it has no snapshot", g)
+		}
+		refs = append(refs, in...)
+	}
+	return refs, nil
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/datastore"
+)
+
+// done is what a command that changed snapshots says as JSON.
+type done struct {
+	Snapshots []string `json:"snapshots"`
+	Done      string   `json:"done"`
+}
+
+func (f *storeFlags) printDone(w io.Writer, what string, names ...string) error {
+	return f.print(w, done{names, what}, func() error {
+		for _, n := range names {
+			if _, err := fmt.Fprintf(w, "%s %s\n", what, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func newStoreProtect(f *storeFlags) *cobra.Command {
+	var off bool
+	c := &cobra.Command{
+		Use:   "protect SNAPSHOT...",
+		Short: "Protect snapshots from being removed",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := f.open()
+			if err != nil {
+				return err
+			}
+			what := "protected"
+			if off {
+				what = "unprotected"
+			}
+			for _, a := range args {
+				ref, err := parseRef(a)
+				if err != nil {
+					return err
+				}
+				if err := s.Protect(c.Context(), ref, !off); err != nil {
+					return err
+				}
+			}
+			return f.printDone(c.OutOrStdout(), what, args...)
+		},
+	}
+	c.Flags().BoolVar(&off, "off", false, "take the protection away")
+	return c
+}
+
+func newStoreNotes(f *storeFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "notes SNAPSHOT [TEXT]",
+		Short: "Show or replace a snapshot's notes",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			ref, err := parseRef(args[0])
+			if err != nil {
+				return err
+			}
+			s, err := f.open()
+			if err != nil {
+				return err
+			}
+			if len(args) == 2 {
+				if err := s.SetNotes(c.Context(), ref, args[1]); err != nil {
+					return err
+				}
+				return f.printDone(c.OutOrStdout(), "noted", args[0])
+			}
+			r, err := s.OpenSnapshot(c.Context(), ref)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			return f.print(c.OutOrStdout(), r.Manifest.Notes, func() error {
+				_, err := fmt.Fprintln(c.OutOrStdout(), r.Manifest.Notes)
+				return err
+			})
+		},
+	}
+}
+
+func newStorePrune(f *storeFlags) *cobra.Command {
+	var (
+		keep   datastore.Keep
+		dryRun bool
+	)
+	c := &cobra.Command{
+		Use:   "prune [GROUP]...",
+		Short: "Remove the snapshots that no rule keeps",
+		Long: `prune decides in each group, in every one when none is named, which snapshots to keep:
+the last ones, and the newest of each of the last days, weeks, months and years that have
+one (UTC). A period that an earlier rule kept one of does not count again. Protected ones,
+the last one verified good, and those in use stay. It also clears away what killed
+programs left.`,
+		Example: `  ovzpatch store prune --keep-last 3 --keep-weekly 8 --dry-run`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if (keep == datastore.Keep{NoLastGood: keep.NoLastGood}) {
+				return usage(errors.New("no rule: say what to keep, for example --keep-last 3"))
+			}
+			for _, n := range []int{keep.Last, keep.Daily, keep.Weekly, keep.Monthly, keep.Yearly} {
+				if n < 0 {
+					return usage(fmt.Errorf("keep %d? Say 0 or more", n))
+				}
+			}
+			s, err := f.open()
+			if err != nil {
+				return err
+			}
+			var groups []datastore.Group
+			if len(args) == 0 {
+				if groups, err = s.Groups(); err != nil {
+					return err
+				}
+			}
+			for _, a := range args {
+				g, err := parseGroup(a)
+				if err != nil {
+					return err
+				}
+				groups = append(groups, g)
+			}
+			plan, err := s.Prune(c.Context(), groups, keep, dryRun)
+			if plan == nil {
+				plan = []datastore.Decision{}
+			}
+			return errors.Join(err, f.print(c.OutOrStdout(), plan, func() error {
+				t := newTable(c.OutOrStdout())
+				for _, d := range plan {
+					t.row(pruneWord(d.Keep, dryRun), d.Snapshot, d.Reason)
+				}
+				return t.Flush()
+			}))
+		},
+	}
+	flags := c.Flags()
+	flags.IntVar(&keep.Last, "keep-last", 0, "keep the newest `N`")
+	flags.IntVar(&keep.Daily, "keep-daily", 0, "keep the newest of each of the last `N` days that have one")
+	flags.IntVar(&keep.Weekly, "keep-weekly", 0, "the same for weeks")
+	flags.IntVar(&keep.Monthly, "keep-monthly", 0, "the same for months")
+	flags.IntVar(&keep.Yearly, "keep-yearly", 0, "the same for years")
+	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also let the last one that was verified good go")
+	flags.BoolVar(&dryRun, "dry-run", false, "only tell what would be done")
+	return c
+}
+
+func pruneWord(keep, dryRun bool) string {
+	switch {
+	case keep:
+		return "keep"
+	case dryRun:
+		return "would remove"
+	}
+	return "removed"
+}
+
+func newStoreRemove(f *storeFlags) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "remove SNAPSHOT|GROUP...",
+		Short: "Remove snapshots, or groups with all theirs",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := f.open()
+			if err != nil {
+				return err
+			}
+			refs, err := selectRefs(s, args)
+			if err != nil {
+				return err
+			}
+			if !yes {
+				ok, err := confirm(c, fmt.Sprintf("Remove %s, %d in all, for good?", strings.Join(args, ", "), len(refs)))
+				if err != nil {
+					return err
+				}
+				if !ok {
+					return errors.New("remove: not confirmed, nothing was removed")
+				}
+			}
+			for _, a := range args {
+				if isSnapshot(a) {
+					ref, e := parseRef(a)
+					if err = e; err == nil {
+						err = s.Remove(c.Context(), ref)
+					}
+				} else {
+					g, e := parseGroup(a)
+					if err = e; err == nil {
+						err = s.RemoveGroup(c.Context(), g)
+					}
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return f.printDone(c.OutOrStdout(), "removed", args...)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+// confirm asks on a terminal; elsewhere there is nobody to ask.
+func confirm(c *cobra.Command, question string) (bool, error) {
+	in, ok := c.InOrStdin().(*os.File)
+	if ok {
+		_, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS)
+		ok = err == nil
+	}
+	if !ok {
+		return false, usage(errors.New("nobody can be asked, for standard input is no terminal: say --yes"))
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%s [y/N] ", question)
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}
+
+func newStoreCopy(f *storeFlags) *cobra.Command {
+	var dir, namespace string
+	c := &cobra.Command{
+		Use:   "copy SNAPSHOT",
+		Short: "Copy a snapshot to another datastore or namespace",
+		Long: `copy makes a copy of the snapshot, under the same group and time, in the datastore of
+--to, in the namespace of --namespace, or both. Every byte is compared with its digest.`,
+		Example: `  ovzpatch store copy testing/kernel/ovzkernel.x86_64/2022-05-02T08:11:33Z --namespace release`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ref, err := parseRef(args[0])
+			if err != nil {
+				return err
+			}
+			if dir == "" && !c.Flags().Changed("namespace") {
+				return usage(errors.New("copy where to? Say --to DIR, --namespace NS, or both"))
+			}
+			ns := ref.Namespace
+			if c.Flags().Changed("namespace") {
+				if ns, err = datastore.ParseNamespace(namespace); err != nil {
+					return usage(err)
+				}
+			}
+			from, err := f.open()
+			if err != nil {
+				return err
+			}
+			to := from
+			if dir != "" {
+				if to, err = openStore(dir); err != nil {
+					return err
+				}
+			}
+			made, err := from.Copy(c.Context(), ref, to, ns)
+			if err != nil {
+				return err
+			}
+			return f.printDone(c.OutOrStdout(), "made", made.String())
+		},
+	}
+	c.Flags().StringVar(&dir, "to", "", "directory of the other datastore (default: the same one)")
+	c.Flags().StringVar(&namespace, "namespace", "", `namespace of the copy, "" for the outermost (default: the same one)`)
+	return c
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/runlock"
+)
+
+func TestMain(m *testing.M) {
+	// Scripts must not meet locks of the machine they run on.
+	if dir := os.Getenv("TEST_LOCKS"); dir != "" {
+		lockPlace = func() (runlock.Place, error) {
+			return runlock.Place{Root: filepath.Join(dir, "locks"), OldMarker: filepath.Join(dir, "old-locking")}, nil
+		}
+	}
+	testscript.Main(m, map[string]func(){
+		"ovzpatch": func() { os.Exit(run()) },
+		"snapshot": func() { must(makeSnapshot(os.Args[1], os.Args[2:])) },
+		"flipbit":  func() { must(flipBit(os.Args[1])) },
+	})
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// makeSnapshot is `snapshot REF name=content...`: a finished build without the building.
+func makeSnapshot(name string, files []string) error {
+	ref, err := datastore.ParseRef(name)
+	if err != nil {
+		return err
+	}
+	s, err := openStore("")
+	if err != nil {
+		return err
+	}
+	w, err := s.Create(context.Background(), ref.Group, ref.Time)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	for _, f := range files {
+		name, content, _ := strings.Cut(f, "=")
+		if _, err := w.AddFile(context.Background(), name, strings.NewReader(content)); err != nil {
+			return err
+		}
+	}
+	w.Manifest.Owner = "ci"
+	w.Manifest.Source = datastore.Input{Name: "ovzkernel.src.rpm", SHA256: strings.Repeat("ab", 32)}
+	return w.Commit(context.Background())
+}
+
+// flipBit spoils one bit in the middle of a file, past its permissions.
+func flipBit(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	b[len(b)/2] ^= 4
+	return os.WriteFile(path, b, 0)
+}
+
+func TestStoreScripts(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/script/store*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files: scripts,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TEST_LOCKS", filepath.Join(e.WorkDir, ".run"))
+			e.Setenv("OVZPATCH_STORE", filepath.Join(e.WorkDir, "store"))
+			return nil
+		},
+	})
+}

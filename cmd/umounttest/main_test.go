@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/umount"
+)
+
+func TestParseWords(t *testing.T) {
+	for cmdline, want := range map[string]words{
+		"console=ttyS0 panic=1\n": {mode: "run"},
+		"umounttest.mode=shell":   {ours: true, all: []string{"umounttest.mode=shell"}, mode: "shell"},
+		"quiet umounttest.cases=^force=a$ umounttest.container=a,,b x": {
+			ours: true, all: []string{"umounttest.cases=^force=a$", "umounttest.container=a,,b"},
+			mode: "run", cases: "^force=a$", backends: []string{"a", "b"},
+		},
+		"umounttest.container=": {ours: true, all: []string{"umounttest.container="}, mode: "run", backends: []string{}},
+	} {
+		if got := parseWords(cmdline); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %+v, want %+v", cmdline, got, want)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	cases, err := choose("^plain$")
+	if err != nil || len(cases) != 1 || cases[0].Name != "plain" {
+		t.Errorf("got %d cases, %v", len(cases), err)
+	}
+	if cases, err = choose(""); err != nil || len(cases) != len(umount.Cases()) {
+		t.Errorf("got %d cases, %v", len(cases), err)
+	}
+	for pattern, want := range map[string]string{"(": "missing closing", "nothing-like-it": "none matches"} {
+		if cases, err := choose(pattern); err == nil || !strings.Contains(err.Error(), want) || len(cases) != 0 {
+			t.Errorf("%q: got %d cases, %v", pattern, len(cases), err)
+		}
+	}
+}
+
+func TestOfferTellsWhatIsMissing(t *testing.T) {
+	_, names, missing := session{backends: []string{"namespaces", "zone"}}.offer()
+	if !reflect.DeepEqual(names, []string{"namespaces"}) {
+		t.Errorf("offers %v", names)
+	}
+	if len(missing) != 1 || !strings.Contains(missing[0], "zone") {
+		t.Errorf("missing %q", missing)
+	}
+	for _, b := range []string{"namespaces", "userns"} {
+		if _, ok := gates[b]; !ok {
+			t.Errorf("no gate for %s", b)
+		}
+	}
+}
+
+func TestKTAP(t *testing.T) {
+	var b bytes.Buffer
+	k := &ktap{w: &b}
+	for _, e := range []guest.Event{
+		{Hello: &guest.Hello{Release: "6.1.192", Machine: "x86_64", Cases: 3}},
+		{Note: &guest.Note{Text: "one\ntwo"}},
+		{Case: &guest.Result{Name: "force-idle", Backend: "userns", Verdict: guest.Protected}},
+		{Case: &guest.Result{Name: "plain", Backend: "userns", Verdict: guest.Inconclusive, Why: "a\nb"}},
+		{Case: &guest.Result{Name: "host-force", Backend: "host", Verdict: guest.Faulty, Why: "on any kernel: x"}},
+		{Done: &guest.Done{Cases: 3, Verdict: guest.Faulty}},
+	} {
+		if err := k.emit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `KTAP version 1
+# kernel 6.1.192 x86_64
+1..3
+# one
+# two
+ok 1 userns/force-idle # protected
+not ok 2 userns/plain # inconclusive: a b
+not ok 3 host/host-force # faulty: on any kernel: x
+# verdict: faulty
+`
+	if b.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
+	}
+}
+
+func TestPanicBecomesANote(t *testing.T) {
+	var notes []string
+	err := guarded(func(e guest.Event) error {
+		notes = append(notes, e.Note.Text)
+		return nil
+	}, func() error {
+		var none *words
+		return errors.New(none.mode)
+	})
+	if err == nil || len(notes) != 1 || !strings.Contains(notes[0], "umounttest panics: runtime error") || !strings.Contains(notes[0], "main_test.go") {
+		t.Errorf("notes %q, error %v", notes, err)
+	}
+	cause := errors.New("cause")
+	if err := guarded(nil, func() error { return cause }); err != cause {
+		t.Errorf("without a panic: %v", err)
+	}
+}
+
+func TestListShowsEveryCase(t *testing.T) {
+	var b bytes.Buffer
+	if err := list(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range umount.Cases() {
+		if !strings.Contains(b.String(), c.Name+" ") || !strings.Contains(b.String(), c.Text+"\n") {
+			t.Errorf("%s is not listed", c.Name)
+		}
+	}
+}
+
+// A build machine is no guest: the program must not touch its mounts.
+func TestRunRefusesHere(t *testing.T) {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"run"}, {"run", "--this-host-is-a-guest="}, {"run", "--this-host-is-a-guest=" + name + "x"},
+	} {
+		err := dispatch(t.Context(), args)
+		if err == nil || !strings.Contains(err.Error(), "--this-host-is-a-guest="+name) || errors.Is(err, errUsage) {
+			t.Errorf("%v: got %v", args, err)
+		}
+	}
+	if err := mayRun(name); err != nil {
+		t.Errorf("named exactly: %v", err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{nil, {"dance"}, {"run", "--no-such-flag"}, {"run", "more"}} {
+		if err := dispatch(t.Context(), args); !errors.Is(err, errUsage) {
+			t.Errorf("%v: got %v", args, err)
+		}
+	}
+}
+
+// The guest gets one small program: nothing but these packages may be in it.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	allowed := map[string]bool{
+		"golang.org/x/sys/unix": true, "ovzpatch/cmd/umounttest": true, "ovzpatch/internal/container": true,
+		"ovzpatch/internal/guest": true, "ovzpatch/internal/kmsg": true, "ovzpatch/internal/umount": true,
+	}
+	for _, path := range strings.Fields(string(out)) {
+		if !allowed[path] {
+			t.Errorf("umounttest depends on %s", path)
+		}
+	}
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package datastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the operations under test work on. The bystander is nobody's target, and shares
+// a file with the target.
+var (
+	bystander = kernel.At(day)
+	target    = kernel.At(day.Add(time.Hour))
+	pruned    = kernel.At(day.Add(-time.Hour))
+	elsewhere = Group{"other", "kernel", "b"}.At(day)
+)
+
+// An operation as another process does it, and what the store must have after it was
+// done to its end.
+type operation struct {
+	prepare []Ref // made beforehand, with the bystander
+	run     func(context.Context, *Store) error
+	after   []Ref
+}
+
+var operations = map[string]operation{
+	"create": {
+		nil,
+		func(ctx context.Context, s *Store) error { return fill(ctx, s, target) },
+		[]Ref{bystander, target},
+	},
+	"create in a new namespace": {
+		nil,
+		func(ctx context.Context, s *Store) error { return fill(ctx, s, elsewhere) },
+		[]Ref{elsewhere, bystander},
+	},
+	"abort": {
+		nil,
+		func(ctx context.Context, s *Store) error {
+			w, err := s.Create(ctx, elsewhere.Group, elsewhere.Time)
+			if err != nil {
+				return err
+			}
+			if _, err := w.AddFile(ctx, "a", strings.NewReader("a")); err != nil {
+				return errors.Join(err, w.Abort())
+			}
+			return w.Abort()
+		},
+		[]Ref{bystander},
+	},
+	"verify": {
+		[]Ref{target},
+		func(ctx context.Context, s *Store) error {
+			got, err := s.Verify(ctx, []Ref{target}, nil)
+			if err == nil {
+				err = got[0].Err
+			}
+			if err == nil && !got[0].Verification.OK {
+				err = fmt.Errorf("verify: %v", got[0].Verification.Problems)
+			}
+			return err
+		},
+		[]Ref{bystander, target},
+	},
+	"notes": {
+		[]Ref{target},
+		func(ctx context.Context, s *Store) error { return s.SetNotes(ctx, target, "new") },
+		[]Ref{bystander, target},
+	},
+	"remove": {
+		[]Ref{target},
+		func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, target)) },
+		[]Ref{bystander},
+	},
+	"remove the last of a group": {
+		[]Ref{elsewhere},
+		func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, elsewhere)) },
+		[]Ref{bystander},
+	},
+	"remove group": {
+		[]Ref{elsewhere},
+		func(ctx context.Context, s *Store) error { return unlessGone(s.RemoveGroup(ctx, elsewhere.Group)) },
+		[]Ref{bystander},
+	},
+	"prune": {
+		[]Ref{pruned, target},
+		func(ctx context.Context, s *Store) error {
+			_, err := s.Prune(ctx, []Group{kernel}, Keep{Last: 2}, false)
+			return err
+		},
+		[]Ref{bystander, target},
+	},
+	"copy": {
+		nil,
+		func(ctx context.Context, s *Store) error {
+			_, err := s.Copy(ctx, bystander, s, "copy")
+			return unlessThere(err)
+		},
+		[]Ref{copied, bystander},
+	},
+	"clean up": {
+		nil,
+		func(ctx context.Context, s *Store) error { return s.Cleanup(ctx) },
+		[]Ref{bystander},
+	},
+}
+
+var copied = Group{"copy", kernel.Type, kernel.ID}.At(day)
+
+func unlessGone(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func unlessThere(err error) error {
+	if errors.Is(err, ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// fill makes a snapshot, one of whose files every other snapshot has as well.
+func fill(ctx context.Context, s *Store, ref Ref) error {
+	w, err := s.Create(ctx, ref.Group, ref.Time)
+	if err != nil {
+		return unlessThere(err)
+	}
+	for name, content := range map[string]string{"shared.rpm": "in all of them", "own.rpm": ref.String()} {
+		if _, err := w.AddFile(ctx, name, strings.NewReader(content)); err != nil {
+			return errors.Join(err, w.Abort())
+		}
+	}
+	return w.Commit(ctx)
+}
+
+func init() { children["operation"] = runOperation }
+
+// runOperation is the other process.
+func runOperation(args []string) {
+	dir, name := args[0], args[1]
+	s, err := Open(filepath.Join(dir, "store"), place(dir))
+	if err == nil {
+		unix.RawSyscall(unix.SYS_GETSID, 0, 0, 0)
+		err = operations[name].run(context.Background(), s)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+// make makes a store in dir/store as the operation finds it.
+func (o operation) make(t *testing.T, dir string, old bool) *Store {
+	t.Helper()
+	if old {
+		marker := place(dir).OldMarker
+		if err := os.MkdirAll(filepath.Dir(marker), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(marker, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Init(filepath.Join(dir, "store"), "", place(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range append([]Ref{bystander}, o.prepare...) {
+		if err := fill(t.Context(), s, ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// check looks at a store after an operation was disturbed, and does it again.
+func (o operation) check(t *testing.T, s *Store, how string) {
+	t.Helper()
+	fresh, err := Open(s.dir, place(filepath.Dir(s.dir)))
+	if err != nil {
+		t.Fatalf("%s: %v", how, err)
+	}
+	found := checkWhole(t, fresh, how)
+	before := append([]Ref{bystander}, o.prepare...)
+	for _, ref := range before {
+		if slices.Contains(o.after, ref) && !slices.Contains(found, ref) {
+			t.Fatalf("%s: %s is lost", how, ref)
+		}
+	}
+	for _, ref := range found {
+		if !slices.Contains(o.after, ref) && !slices.Contains(before, ref) {
+			t.Fatalf("%s: where does %s come from?", how, ref)
+		}
+	}
+	if err := o.run(t.Context(), fresh); err != nil {
+		t.Fatalf("%s: once more: %v", how, err)
+	}
+	if err := fresh.Cleanup(t.Context()); err != nil {
+		t.Fatalf("%s: %v", how, err)
+	}
+	if found = checkWhole(t, fresh, how); !slices.Equal(found, o.after) {
+		t.Fatalf("%s: in the end there is %v, want %v", how, found, o.after)
+	}
+	checkTidy(t, fresh, how)
+}
+
+// Each operation is killed before each of its system calls in turn. Whatever is left,
+// the store opens, has only whole snapshots, and the next one at work clears it away.
+func TestKilledAtEverySystemCall(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 23
+	}
+	for _, old := range []bool{false, true} {
+		for name, o := range operations {
+			t.Run(fmt.Sprintf("%s old=%v", name, old), func(t *testing.T) {
+				base := memoryDir(t)
+				for n := 1; ; n += step {
+					dir := filepath.Join(base, fmt.Sprint(n))
+					s := o.make(t, dir, old)
+					res := runFaulty(t, fault{n: n, counts: everyCall}, "operation", dir, name)
+					how := fmt.Sprintf("killed at system call %d (number %d)", n, res.what)
+					if !res.hit {
+						if res.ws.ExitStatus() != 0 {
+							t.Fatalf("undisturbed: %v", res)
+						}
+						how = "undisturbed"
+					}
+					o.check(t, s, how)
+					os.RemoveAll(dir)
+					if !res.hit {
+						t.Logf("%d system calls", n-1)
+						if n < 20 {
+							t.Errorf("only %d system calls were counted", n)
+						}
+						return
+					}
+				}
+			})
+		}
+	}
+}
+
+// A disk that is full, read-only or broken at any moment: the error says so, nothing
+// finished is lost, and afterwards the operation can be done again.
+func TestFaultyDisk(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EROFS, unix.EIO} {
+		for name, o := range operations {
+			t.Run(errno.Error()+" "+name, func(t *testing.T) {
+				base := memoryDir(t)
+				for n := 1; ; n += step {
+					dir := filepath.Join(base, fmt.Sprint(n))
+					s := o.make(t, dir, false)
+					res := runFaulty(t, fault{n: n, errno: errno, counts: takesSpace}, "operation", dir, name)
+					if !res.hit {
+						if res.ws.ExitStatus() != 0 {
+							t.Fatalf("undisturbed: %v", res)
+						}
+						return
+					}
+					if res.ws.ExitStatus() != 1 || !strings.Contains(res.out, errno.Error()) {
+						t.Errorf("call %d: %v", n, res)
+					}
+					o.check(t, s, fmt.Sprintf("%s at call %d (number %d)", errno, n, res.what))
+					os.RemoveAll(dir)
+				}
+			})
+		}
+	}
+}

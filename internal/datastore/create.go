@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package datastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ovzpatch/internal/runlock"
+)
+
+// sharedTemp is the temporary name of a link; no file of a snapshot starts with a dot.
+const sharedTemp = ".shared"
+
+// Writer makes one snapshot. Nobody sees it before Commit, which is also when its group
+// is given free for others. It is for one goroutine.
+type Writer struct {
+	// Manifest is the caller's to fill in before Commit, but for Snapshot, Finished and Files.
+	Manifest Manifest
+
+	store    *Store
+	ref      Ref
+	group    *runlock.Exclusive
+	snapshot *runlock.Exclusive
+	files    []File
+	done     bool
+}
+
+// Create begins a snapshot of the group, at a time that is cut to the second. Until
+// Commit or Abort the group is locked: a second writer gets ErrLocked at once.
+func (s *Store) Create(ctx context.Context, g Group, at time.Time) (*Writer, error) {
+	ref := g.At(at)
+	w, err := s.create(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("create snapshot %s: %w", ref, err)
+	}
+	return w, nil
+}
+
+func (s *Store) create(ctx context.Context, ref Ref) (*Writer, error) {
+	if err := ref.check(); err != nil {
+		return nil, err
+	}
+	if err := s.clearLeftovers(ctx); err != nil {
+		return nil, err
+	}
+	group, err := s.newGroup(ctx, ref.Group)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{store: s, ref: ref, group: group}
+	if exists(s.path(ref.dir())) {
+		err = ErrExists
+	} else {
+		err = w.begin(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.release())
+	}
+	return w, nil
+}
+
+// newGroup locks a group that may not be there yet. Where directories are locked there
+// must be one, and it may be tidied away before it is locked.
+func (s *Store) newGroup(ctx context.Context, g Group) (*runlock.Exclusive, error) {
+	for {
+		if s.locks.Old() {
+			if err := s.makeDirs(g.dir()); err != nil {
+				return nil, err
+			}
+		}
+		lock, err := s.locks.Group(ctx, s.lockGroup(g))
+		if !errors.Is(err, fs.ErrNotExist) || !s.locks.Old() {
+			return lock, err
+		}
+	}
+}
+
+// begin locks the snapshot and makes its directory, empty.
+func (w *Writer) begin(ctx context.Context) error {
+	dir := w.dir()
+	for {
+		// Where directories are locked it must be there first, and may be cleared away as
+		// a leftover before it is locked.
+		if w.store.locks.Old() {
+			if err := w.store.makeDirs(dir); err != nil {
+				return err
+			}
+		}
+		lock, err := w.store.locks.Snapshot(ctx, w.store.lockName(w.ref, w.store.path(dir)))
+		if err == nil {
+			w.snapshot = lock
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) || !w.store.locks.Old() {
+			return err
+		}
+	}
+	if err := w.store.makeDirs(dir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(w.store.path(dir))
+	for _, e := range entries {
+		err = errors.Join(err, os.Remove(w.store.path(dir, e.Name())))
+	}
+	return err
+}
+
+// dir is where the snapshot is written, relative to the store.
+func (w *Writer) dir() string { return filepath.Join(newDir, w.ref.dir()) }
+
+// Ref is the snapshot that is being made.
+func (w *Writer) Ref() Ref { return w.ref }
+
+// AddFile stores what r has to its end under that name, and gives its size and digest.
+func (w *Writer) AddFile(ctx context.Context, name string, r io.Reader) (File, error) {
+	f, err := w.add(ctx, name, r)
+	if err != nil {
+		return f, fmt.Errorf("add %s to snapshot %s: %w", name, w.ref, err)
+	}
+	return f, nil
+}
+
+// AddPath stores the file at path under its own name.
+func (w *Writer) AddPath(ctx context.Context, path string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, fmt.Errorf("add to snapshot %s: %w", w.ref, err)
+	}
+	defer f.Close()
+	return w.AddFile(ctx, filepath.Base(path), f)
+}
+
+func (w *Writer) add(ctx context.Context, name string, r io.Reader) (File, error) {
+	if err := checkFileName(name); err != nil {
+		return File{}, err
+	}
+	path := w.store.path(w.dir(), name)
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return File{}, err
+	}
+	file := File{Name: name}
+	file.SHA256, file.Size, err = copyDigest(ctx, out, r, nil)
+	if err == nil {
+		// Finished files are linked to each other, so a write into one would spoil many.
+		err = out.Chmod(fileMode)
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if e := out.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = w.store.share(ctx, path, w.store.path(w.dir(), sharedTemp), file)
+	}
+	if err != nil {
+		return File{}, errors.Join(err, removeIfThere(path))
+	}
+	w.files = append(w.files, file)
+	return file, nil
+}
+
+// Commit makes the snapshot visible, whole and for good. On an error nothing of it
+// stays.
+func (w *Writer) Commit(ctx context.Context) error {
+	if w.done {
+		return fmt.Errorf("commit snapshot %s: it was committed or aborted before", w.ref)
+	}
+	if err := w.commit(ctx); err != nil {
+		return fmt.Errorf("commit snapshot %s: %w", w.ref, errors.Join(err, w.Abort()))
+	}
+	w.done = true
+	if err := w.release(); err != nil {
+		return fmt.Errorf("commit snapshot %s: %w", w.ref, err)
+	}
+	return nil
+}
+
+func (w *Writer) commit(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	w.Manifest.Snapshot = w.ref
+	w.Manifest.Finished = time.Now().UTC().Truncate(time.Second)
+	w.Manifest.Files = w.files
+	b, err := w.Manifest.encode()
+	if err != nil {
+		return err
+	}
+	dir := w.store.path(w.dir())
+	if err := replaceFile(filepath.Join(dir, manifestFile+".new"), filepath.Join(dir, manifestFile), b); err != nil {
+		return err
+	}
+	if err := w.store.move(w.dir(), w.ref.dir()); err != nil {
+		return err
+	}
+	w.store.tidy(filepath.Dir(w.dir()))
+	return nil
+}
+
+// Abort takes everything back. After a Commit it does nothing, so that it can be
+// deferred.
+func (w *Writer) Abort() error {
+	if w.done {
+		return nil
+	}
+	w.done = true
+	err := removeDir(w.store.path(w.dir()))
+	for _, f := range w.files {
+		err = errors.Join(err, w.store.dropObject(f.SHA256))
+	}
+	w.store.tidy(filepath.Dir(w.dir()))
+	if err = errors.Join(err, w.release()); err != nil {
+		return fmt.Errorf("abort snapshot %s: %w", w.ref, err)
+	}
+	return nil
+}
+
+// release gives the locks back, and takes away those of what is not there.
+func (w *Writer) release() error {
+	var err error
+	if w.snapshot != nil {
+		err = w.store.releaseSnapshot(w.snapshot, w.ref)
+	}
+	return errors.Join(err, w.store.releaseGroup(w.group, w.ref.Group))
+}

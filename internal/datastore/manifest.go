@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package datastore
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// maxManifest is how many bytes an index.json may have.
+const maxManifest = 64 << 20
+
+// Manifest is what a snapshot's index.json holds.
+type Manifest struct {
+	Snapshot  Ref       `json:"snapshot"`
+	Finished  time.Time `json:"finished"` // when the snapshot became visible
+	Owner     string    `json:"owner,omitempty"`
+	Protected bool      `json:"protected,omitempty"`
+	Notes     string    `json:"notes,omitempty"`
+
+	Source    Input             `json:"source,omitzero"` // the source RPM, tree or tarball
+	Port      Input             `json:"port,omitzero"`   // the patch that was put in
+	Spec      Input             `json:"spec,omitzero"`
+	Toolchain map[string]string `json:"toolchain,omitempty"` // program to version, as it says itself
+	Options   []string          `json:"options,omitempty"`   // of the build, as on the command line
+	Log       string            `json:"log,omitempty"`       // the file with the build's full output
+
+	Files []File `json:"files"`
+
+	Verdicts     []Verdict     `json:"verdicts,omitempty"`
+	Verification *Verification `json:"verification,omitempty"` // the last one; nil before the first
+}
+
+// Input is something the build was made from.
+type Input struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256,omitempty"` // lower-case hex
+}
+
+// File is one file of a snapshot.
+type File struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"` // lower-case hex
+}
+
+// Verdict is the outcome of one test of the snapshot's kernel.
+type Verdict struct {
+	Time     time.Time       `json:"time"`
+	File     string          `json:"file,omitempty"` // the RPM that was tested
+	Verdict  string          `json:"verdict"`
+	Expected string          `json:"expected,omitempty"`
+	Evidence json.RawMessage `json:"evidence,omitempty"` // what the verdict rests on, as the test reported it
+}
+
+// Verification is the outcome of reading every byte.
+type Verification struct {
+	Time     time.Time `json:"time"`
+	OK       bool      `json:"ok"`
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is what is wrong with one file.
+type Problem struct {
+	File    string `json:"file"`
+	Problem string `json:"problem"`
+}
+
+// size is the sum of the files' sizes in bytes.
+func (m *Manifest) size() int64 {
+	var n int64
+	for _, f := range m.Files {
+		n += f.Size
+	}
+	return n
+}
+
+// encode gives the content of index.json, checked by the rules of reading it.
+func (m *Manifest) encode() ([]byte, error) {
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, '\n')
+	if len(b) > maxManifest {
+		return nil, fmt.Errorf("manifest of %d bytes, at most %d are possible; put evidence into files", len(b), maxManifest)
+	}
+	_, err = parseManifest(b, m.Snapshot)
+	return b, err
+}
+
+// parseManifest reads an index.json and trusts nothing in it.
+func parseManifest(b []byte, ref Ref) (*Manifest, error) {
+	var m Manifest
+	if err := decodeStrict(b, &m); err != nil {
+		return nil, err
+	}
+	if err := m.Snapshot.check(); err != nil {
+		return nil, err
+	}
+	if m.Snapshot != ref {
+		return nil, fmt.Errorf("it is the manifest of %s", m.Snapshot)
+	}
+	seen := map[string]bool{}
+	for _, f := range m.Files {
+		if err := checkFileName(f.Name); err != nil {
+			return nil, err
+		}
+		if seen[f.Name] {
+			return nil, fmt.Errorf("file %q: it is there twice", f.Name)
+		}
+		seen[f.Name] = true
+		if sum, err := hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 || f.Size < 0 {
+			return nil, fmt.Errorf("file %q: size %d or sha256 %q cannot be", f.Name, f.Size, f.SHA256)
+		}
+	}
+	if m.Log != "" && !seen[m.Log] {
+		return nil, fmt.Errorf("log %q: no such file in the snapshot", m.Log)
+	}
+	return &m, nil
+}
+
+func checkFileName(name string) error {
+	if name == manifestFile {
+		return fmt.Errorf("file name %q: that is the manifest's, take another", name)
+	}
+	return checkName("file name", name, maxName)
+}
+
+// readManifest reads the manifest in a directory.
+func readManifest(path string, ref Ref) (*Manifest, error) {
+	b, err := readBounded(path)
+	if err == nil {
+		var m *Manifest
+		if m, err = parseManifest(b, ref); err == nil {
+			return m, nil
+		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return nil, fmt.Errorf("read manifest %s: %w", path, err)
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	if err == nil && len(b) > maxManifest {
+		err = fmt.Errorf("more than %d bytes", maxManifest)
+	}
+	return b, err
+}

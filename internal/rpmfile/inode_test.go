@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmfile
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+func inode(st fs.FileInfo) uint64 { return st.Sys().(*syscall.Stat_t).Ino }

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package runlock
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked is what errors.Is finds in the error of a lock that others hold.
+var ErrLocked = errors.New("locked by others")
+
+// maxCommand is how many bytes of a holder's command line are shown.
+const maxCommand = 120
+
+// Holder is a process that holds a lock.
+type Holder struct {
+	PID     int    `json:"pid"`     // 0 when the process is in a container that can't be seen into
+	Command string `json:"command"` // program and arguments; "" when hidden or gone
+	Shared  bool   `json:"shared"`
+}
+
+func (h Holder) String() string {
+	switch {
+	case h.PID == os.Getpid():
+		return "this process itself"
+	case h.PID <= 0:
+		return "a process in another pid namespace"
+	case h.Command == "":
+		return fmt.Sprintf("pid %d", h.PID)
+	}
+	return fmt.Sprintf("pid %d (%s)", h.PID, h.Command)
+}
+
+// HeldError tells who holds a lock that could not be had.
+type HeldError struct {
+	Waited  time.Duration
+	Holders []Holder // empty when they gave it back meanwhile
+}
+
+func (e *HeldError) Error() string {
+	var b strings.Builder
+	b.WriteString("held by ")
+	for i, h := range e.Holders {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(h.String())
+	}
+	if len(e.Holders) == 0 {
+		b.WriteString("a process that has ended by now; try again")
+	}
+	if e.Waited > 0 {
+		fmt.Fprintf(&b, ", waited %v", e.Waited)
+	}
+	return b.String()
+}
+
+// Is makes a HeldError an ErrLocked.
+func (e *HeldError) Is(target error) bool { return target == ErrLocked }
+
+// inode is a file as the kernel's lock table names it.
+type inode struct {
+	major, minor uint32
+	ino          uint64
+}
+
+func inodeOf(st *unix.Stat_t) inode {
+	return inode{unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino}
+}
+
+// HoldersOf tells who has locked the file that fd is, nil when that cannot be known. Nothing is written into lock files for it:
+// the kernel knows, also of programs that are not ours, and never remembers a dead one.
+func HoldersOf(fd int) []Holder {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return nil
+	}
+	table, err := lockTable()
+	if err != nil {
+		return nil
+	}
+	return table[inodeOf(&st)]
+}
+
+// lockTable reads the flock entries of /proc/locks.
+func lockTable() (map[inode][]Holder, error) {
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return nil, fmt.Errorf("read lock holders: %w", err)
+	}
+	defer f.Close()
+	table := map[inode][]Holder{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if id, h, ok := parseLock(lines.Text()); ok {
+			h.Command = commandOf(h.PID)
+			table[id] = append(table[id], h)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read lock holders: %w", err)
+	}
+	return table, nil
+}
+
+// parseLock reads a line such as "1: FLOCK  ADVISORY  WRITE 4711 00:17:1234 0 EOF".
+// Waiting ones have "->" after the number and hold nothing.
+func parseLock(line string) (id inode, h Holder, ok bool) {
+	f := strings.Fields(line)
+	if len(f) < 6 || f[1] != "FLOCK" {
+		return id, h, false
+	}
+	n, err := fmt.Sscanf(f[5], "%x:%x:%d", &id.major, &id.minor, &id.ino)
+	if err != nil || n != 3 {
+		return id, h, false
+	}
+	h.PID, err = strconv.Atoi(f[4])
+	h.Shared = f[3] == "READ"
+	return id, h, err == nil
+}
+
+// commandOf is a process's command line, fit for a terminal.
+func commandOf(pid int) string {
+	if pid <= 0 {
+		return ""
+	}
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return ""
+	}
+	args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
+	args[0] = filepath.Base(args[0])
+	s := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.Join(args, " "))
+	if len(s) > maxCommand {
+		s = strings.ToValidUTF8(s[:maxCommand], "") + "..."
+	}
+	if s == "." {
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package srpm
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Injection is what goes into a spec.
+type Injection struct {
+	PatchFile string // bare name of the patch, which applies with -p1
+	Tag       string // appended to Release, as ".lustre1"; "" leaves Release alone
+	Author    string // of the changelog entry, "Name <address>"
+	Date      time.Time
+	Changes   []string // the entry's lines, without their dashes
+}
+
+// Edited is a spec that carries the patch.
+type Edited struct {
+	Text        []byte
+	Diff        string // unified, against the original
+	PatchNumber int    // N of PatchN; -1 in a %patchlist
+	How         string // how %prep applies it, for people
+	// Mail says that %prep applies patches by git am, which takes nothing but mails.
+	Mail bool
+}
+
+var (
+	tagSyntax  = regexp.MustCompile(`^[A-Za-z0-9._+~^]*$`)
+	nameSyntax = regexp.MustCompile(`^[A-Za-z0-9._+-]+$`)
+)
+
+// Inject edits a spec file so that it carries one more patch: declared with the next
+// free number, applied in %prep as the spec applies its others, Release marked, a
+// %changelog entry, and nothing else touched. name is the spec's name for messages and
+// the diff. The spec is treated as text and never run; where its text does not show a
+// place that is right in any case, the error is a *SpecError.
+func Inject(name string, text []byte, in Injection) (Edited, error) {
+	if !nameSyntax.MatchString(in.PatchFile) {
+		return Edited{}, fmt.Errorf("edit spec %s: %q is no name for a patch: use letters, digits, dots and dashes", name, in.PatchFile)
+	}
+	if !tagSyntax.MatchString(in.Tag) {
+		return Edited{}, fmt.Errorf("edit spec %s: %q cannot be part of a release: use letters, digits and dots", name, in.Tag)
+	}
+	s, err := parseSpec(path.Base(name), text)
+	if err != nil {
+		return Edited{}, err
+	}
+	p, err := s.readPrep()
+	if err != nil {
+		return Edited{}, err
+	}
+	declared, err := s.declared()
+	if err != nil {
+		return Edited{}, err
+	}
+	for _, d := range declared.patches {
+		if path.Base(d.file) == in.PatchFile {
+			return Edited{}, s.fail(d.line+1, "it carries "+in.PatchFile+" already", "give the original source package")
+		}
+	}
+	e := Edited{PatchNumber: s.declare(declared, in.PatchFile)}
+	if e.How, e.Mail, err = s.apply(p, declared, e.PatchNumber, in.PatchFile); err != nil {
+		return Edited{}, err
+	}
+	if in.Tag != "" {
+		if err := s.markRelease(in.Tag); err != nil {
+			return Edited{}, err
+		}
+	}
+	if len(in.Changes) > 0 {
+		s.addChangelog(in)
+	}
+	e.Text, e.Diff = s.bytes(), s.diff()
+	return e, nil
+}
+
+// Patches numbered from here on are placeholders that come last by custom.
+const lastPatch = 99999
+
+// declarations are a spec's patches.
+type declarations struct {
+	patches []declaration
+	sources []int // lines of SourceN
+	list    int   // line of %patchlist, -1 without
+	highest int   // patch number in use below lastPatch, -1 without
+}
+
+type declaration struct {
+	line   int
+	number int // -1 for a patch without number
+	file   string
+	gap    string // between the colon and the file
+}
+
+var (
+	patchTag  = regexp.MustCompile(`(?i)^\s*Patch(\d*)\s*:(\s*)(\S.*?)\s*$`)
+	oddPatch  = regexp.MustCompile(`(?i)^\s*Patch[^\s:]*%[^\s:]*\s*:`)
+	oldPatch  = regexp.MustCompile(`(?i)^\s*#+\s*Patch(\d+)\s*:`)
+	sourceTag = regexp.MustCompile(`(?i)^\s*Source\d*\s*:\s*(\S.*?)\s*$`)
+)
+
+func (s *spec) declared() (declarations, error) {
+	d := declarations{list: -1, highest: -1}
+	use := func(n int) {
+		if n < lastPatch && n > d.highest {
+			d.highest = n
+		}
+	}
+	for i, l := range s.lines {
+		if l.section == "patchlist" {
+			if d.list < 0 {
+				d.list = i
+			}
+			d.patches = append(d.patches, declaration{line: i, number: -1, file: strings.TrimSpace(l.text)})
+		}
+		if l.macro || l.section != "" && l.section != "package" {
+			continue
+		}
+		if oddPatch.MatchString(l.text) {
+			return d, s.fail(i+1, "the number of a patch is a macro", adviceReplace)
+		}
+		if m := patchTag.FindStringSubmatch(l.text); m != nil {
+			n, ok := number(m[1])
+			if !ok {
+				n = -1
+				// rpm counts these on by itself; every one may take a number.
+				d.highest++
+			}
+			use(n)
+			d.patches = append(d.patches, declaration{line: i, number: n, file: m[3], gap: m[2]})
+		} else if m := oldPatch.FindStringSubmatch(l.text); m != nil {
+			// A number that was in use once is left alone.
+			if n, ok := number(m[1]); ok {
+				use(n)
+			}
+		} else if sourceTag.MatchString(l.text) {
+			d.sources = append(d.sources, i)
+		}
+	}
+	return d, nil
+}
+
+// declare adds the PatchN line and gives N.
+func (s *spec) declare(d declarations, file string) int {
+	if d.list >= 0 {
+		at := d.list + 1
+		for i := at; i < len(s.lines) && s.lines[i].section == "patchlist"; i++ {
+			if strings.TrimSpace(s.lines[i].text) != "" {
+				at = i + 1
+			}
+		}
+		s.insert(at, file)
+		return -1
+	}
+	n := max(d.highest+1, 1)
+	after, before, gap := -1, -1, " "
+	for _, p := range d.patches {
+		if p.number >= lastPatch {
+			if before < 0 && len(s.lines[p.line].within) == 0 {
+				before = p.line
+			}
+			continue
+		}
+		after, gap = p.line, p.gap
+	}
+	text := fmt.Sprintf("Patch%d:%s%s", n, gap, file)
+	switch {
+	case after >= 0:
+		s.insert(s.afterConditions(after), text)
+	case before >= 0:
+		s.insert(s.aboveComment(before), text, "")
+	case len(d.sources) > 0:
+		s.insert(s.afterConditions(d.sources[len(d.sources)-1]), text)
+	default:
+		// A spec without sources: beside the release, which every spec has.
+		s.insert(s.afterConditions(max(0, s.releaseLine())), text)
+	}
+	return n
+}
+
+// aboveComment gives the line at which the comment above line i begins.
+func (s *spec) aboveComment(i int) int {
+	for i > 0 && strings.HasPrefix(s.lines[i-1].text, "#") {
+		i--
+	}
+	return i
+}
+
+// apply makes %prep apply the patch, and says how.
+func (s *spec) apply(p *prep, d declarations, n int, file string) (how string, mail bool, err error) {
+	var last *application
+	for i := range p.applied {
+		a := &p.applied[i]
+		all, err := s.appliesAll(a, n)
+		if err != nil {
+			return "", false, err
+		}
+		if all {
+			if cond, odd := s.uncommon(a.line); odd {
+				return "", false, s.fail(a.line+1, fmt.Sprintf("patches are applied only under %q", cond), adviceReplace)
+			}
+			mail := a.style == styleGitAm || strings.Contains(a.text, "git_am") || strings.Contains(a.text, "git am")
+			return strings.TrimSpace(a.text) + " applies it with all others", mail, nil
+		}
+	}
+	if d.list >= 0 {
+		return "", false, s.fail(d.list+1, "there is a %patchlist, but nothing applies all patches", adviceReplace)
+	}
+	at := p.marker
+	for i := range p.applied {
+		if a := &p.applied[i]; at < 0 || a.line < at {
+			if next := s.safeAfter(p, a.line); next >= 0 {
+				last = a
+			}
+		}
+	}
+	command := fmt.Sprintf("%%patch -P %d -p1", n)
+	if last != nil {
+		command = s.inStyle(p, last, n, file)
+	}
+	blank := []string(nil)
+	switch {
+	case last != nil && isPlaceholder(last.text) && len(s.lines[last.line].within) == 0 && p.safe[last.line-p.first]:
+		at, blank = last.line, []string{""}
+	case at >= 0:
+		blank = []string{""}
+	case last != nil:
+		at = s.safeAfter(p, last.line)
+	case len(p.applied) > 0:
+		return "", false, s.fail(p.applied[0].line+1, "the patches are applied where it cannot be told whether the next command runs, or where", adviceReplace)
+	default:
+		if at = s.safeAfter(p, p.first-1); at < 0 {
+			return "", false, s.fail(p.first, "%prep shows no place that is surely in the top directory of the kernel tree", adviceReplace)
+		}
+	}
+	s.insert(at, append([]string{command}, blank...)...)
+	return command, false, nil
+}
+
+// isPlaceholder tells Red Hat's empty patch, which is applied last by custom.
+func isPlaceholder(text string) bool {
+	return strings.Contains(text, "linux-kernel-test.patch") || strings.Contains(text, "PATCH999999")
+}
+
+// safeAfter gives the first line after i before which a command runs once, always, and
+// in the tree, which may be the end of %prep; -1 without.
+func (s *spec) safeAfter(p *prep, i int) int {
+	for at := i + 1; at <= p.end; at++ {
+		if p.safe[at-p.first] {
+			return at
+		}
+	}
+	return -1
+}
+
+// uncommon tells a condition other than those that mean: a kernel without any patches.
+func (s *spec) uncommon(i int) (string, bool) {
+	for _, condition := range s.lines[i].within {
+		if !strings.Contains(condition, "nopatches") && !strings.Contains(condition, "vanilla") {
+			return condition, true
+		}
+	}
+	return "", false
+}
+
+// appliesAll tells whether an application takes patch n without being told.
+func (s *spec) appliesAll(a *application, n int) (bool, error) {
+	switch a.style {
+	case styleGitAm, stylePatchesAll:
+		return true, nil
+	case styleAutosetup, styleAutopatch:
+		if strip, ok := option(a.text, 'p'); !ok || strip != "1" {
+			return false, s.fail(a.line+1, "it applies patches with another option than -p1", "make it -p1")
+		}
+	default:
+		return false, nil
+	}
+	if a.style == styleAutosetup {
+		return true, nil
+	}
+	low, high := 0, lastPatch*1000
+	for _, bound := range []struct {
+		letter byte
+		value  *int
+	}{{'m', &low}, {'M', &high}} {
+		text, ok := option(a.text, bound.letter)
+		if !ok {
+			continue
+		}
+		if *bound.value, ok = number(text); !ok {
+			return false, s.fail(a.line+1, "it applies a range of patches whose bounds are macros", adviceReplace)
+		}
+	}
+	return n >= low && n <= high, nil
+}
+
+var (
+	patchGlued  = regexp.MustCompile(`^\s*%patch\d+\b`)
+	patchSpaced = regexp.MustCompile(`^\s*%patch\s+\d`)
+	patchTight  = regexp.MustCompile(`^\s*%patch\b.*-P\d`)
+	shellMacro  = regexp.MustCompile(`^\s*\w+\s+"?%\{?P(ATCH)?\d`)
+)
+
+// inStyle writes the command that applies patch n as the spec applies its others.
+func (s *spec) inStyle(p *prep, a *application, n int, file string) string {
+	switch {
+	case a.style == styleShell:
+		// ApplyOptionalPatch leaves out what is shorter than ten lines.
+		function := "ApplyOptionalPatch"
+		if p.functions["ApplyPatch"] {
+			function = "ApplyPatch"
+		}
+		if shellMacro.MatchString(a.text) {
+			file = fmt.Sprintf("%%{PATCH%d}", n)
+		}
+		return function + " " + file
+	case patchGlued.MatchString(a.text):
+		return fmt.Sprintf("%%patch%d -p1", n)
+	case patchSpaced.MatchString(a.text):
+		return fmt.Sprintf("%%patch %d -p1", n)
+	case patchTight.MatchString(a.text):
+		return fmt.Sprintf("%%patch -P%d -p1", n)
+	}
+	return fmt.Sprintf("%%patch -P %d -p1", n)
+}

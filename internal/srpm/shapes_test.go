@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package srpm
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmfile"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// The patch that goes into every shape, and what it changes.
+const (
+	patchName = "ovz-kernel-lustre-umount.patch"
+	original  = "int do_umount(void)\n{\n\tint flags = 0;\n\n\tint retval = 0;\n\n\treturn retval;\n}\n"
+	patched   = "int do_umount(void)\n{\n\tint flags = 0;\n\n\tflags &= ~1; /* lustre */\n\tint retval = 0;\n\n\treturn retval;\n}\n"
+	patchText = `An override for the umount of lustre in a container.
+
+--- a/fs/namespace.c
++++ b/fs/namespace.c
+@@ -2,6 +2,7 @@
+ {
+ 	int flags = 0;
+ 
++	flags &= ~1; /* lustre */
+ 	int retval = 0;
+ 
+ 	return retval;
+`
+)
+
+var (
+	shapeDate = time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC)
+	shapeDist = map[string]string{"rhel5-ovz": ".el5", "rhel6-vz": ".el6", "rhel8": ".el8", "rhel9": ".el9", "fedora-gitam": ".fc30"}
+)
+
+func injection() Injection {
+	return Injection{
+		PatchFile: patchName, Tag: DefaultTag, Author: "A Tester <tester@example.com>",
+		Date: shapeDate, Changes: []string{"fs: override forced umount of lustre inside containers"},
+	}
+}
+
+func shapes(t *testing.T) []string {
+	t.Helper()
+	list, err := filepath.Glob("testdata/shapes/*/kernel.spec")
+	if err != nil || len(list) == 0 {
+		t.Fatalf("no shapes: %v", err)
+	}
+	return list
+}
+
+// The edit of each shape is what the golden diff says, and patch(1) agrees that the
+// diff is one between the two.
+func TestInjectDiffs(t *testing.T) {
+	for _, file := range shapes(t) {
+		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := Inject("kernel.spec", text, injection())
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join(filepath.Dir(file), "want.diff")
+			if *update {
+				if err := os.WriteFile(golden, []byte(e.Diff), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Diff != string(want) {
+				t.Errorf("got the diff\n%s\nwant\n%s", e.Diff, want)
+			}
+			checkDiff(t, text, e)
+			if _, err := Inject("kernel.spec", e.Text, injection()); err == nil {
+				t.Error("a second injection was not refused")
+			}
+		})
+	}
+}
+
+// checkDiff applies the diff with patch(1).
+func checkDiff(t *testing.T, text []byte, e Edited) {
+	t.Helper()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "kernel.spec")
+	if err := os.WriteFile(name, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := command.Run(t.Context(), command.Cmd{
+		Args: []string{"patch", "-p1", "--fuzz=0", "--no-backup-if-mismatch"}, Dir: dir, Stdin: strings.NewReader(e.Diff),
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, e.Diff)
+	}
+	if got, _ := os.ReadFile(name); !bytes.Equal(got, e.Text) {
+		t.Errorf("the diff does not give the edited text:\n%s", e.Diff)
+	}
+}
+
+// The proof: rpmbuild -bp of each edited shape leaves a tree that holds the change.
+func TestPrepHoldsTheChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs rpmbuild for every shape")
+	}
+	for _, file := range shapes(t) {
+		shape := filepath.Base(filepath.Dir(file))
+		t.Run(shape, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			source := makeShape(t, file, dir)
+			out := filepath.Join(dir, "out")
+			if err := os.Mkdir(out, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			in := injection()
+			r, err := Rewrite(t.Context(), source, Change{
+				PatchFile: in.PatchFile, Patch: []byte(patchText), Tag: in.Tag, Author: in.Author, Date: in.Date, Changes: in.Changes,
+			}, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Dropped) > 0 {
+				t.Errorf("files got lost: %q", r.Dropped)
+			}
+			checkRelease(t, source, r.Path)
+			before := prepare(t, source, filepath.Join(dir, "before"), r.Defines)
+			after := prepare(t, r.Path, filepath.Join(dir, "after"), r.Defines)
+			compareTrees(t, before, after)
+			if left, _ := filepath.Glob(filepath.Join(out, ".*")); len(left) > 0 {
+				t.Errorf("temporary files are left: %q", left)
+			}
+		})
+	}
+}
+
+// checkRelease: the release is the old one with the mark in it.
+func checkRelease(t *testing.T, before, after string) {
+	t.Helper()
+	var releases []string
+	for _, path := range []string{before, after} {
+		f, err := rpmfile.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		releases = append(releases, f.Release())
+	}
+	if strings.Replace(releases[1], DefaultTag, "", 1) != releases[0] {
+		t.Errorf("release %q became %q", releases[0], releases[1])
+	}
+}
+
+// compareTrees: after %prep one file in one place differs, by the patch, once.
+func compareTrees(t *testing.T, before, after map[string]string) {
+	t.Helper()
+	changed := 0
+	for name, text := range after {
+		if strings.HasSuffix(name, ".rej") || strings.HasSuffix(name, ".orig") {
+			t.Errorf("%s is there", name)
+		}
+		old, ok := before[strings.ReplaceAll(name, DefaultTag, "")]
+		switch {
+		case !ok:
+			t.Errorf("%s is new", name)
+		case old == text:
+		case filepath.Base(name) == "namespace.c" && old == original && text == patched && !strings.Contains(name, "vanilla"):
+			changed++
+		default:
+			t.Errorf("%s changed:\n%s", name, text)
+		}
+	}
+	if changed != 1 {
+		t.Errorf("the change is in %d trees, want it in 1", changed)
+	}
+	if len(before) != len(after) {
+		t.Errorf("%d files became %d", len(before), len(after))
+	}
+}
+
+// prepare runs rpmbuild -bp on a source package and gives all files it leaves.
+func prepare(t *testing.T, source, top string, defines []string) map[string]string {
+	t.Helper()
+	f, err := rpmfile.Open(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, d := range []string{"SPECS", "SRPMS", "BUILD", "RPMS", "BUILDROOT", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(top, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Extract(t.Context(), filepath.Join(top, "SOURCES"), nil); err != nil {
+		t.Fatal(err)
+	}
+	// ApplyPatch of RHEL 8 looks for the spec by the package's name.
+	spec := filepath.Join(top, "SPECS", f.Name()+".spec")
+	if err := os.Rename(filepath.Join(top, "SOURCES", "kernel.spec"), spec); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"rpmbuild", "-bp", "--nodeps"}
+	for _, d := range append(privateMacros(top), defines...) {
+		args = append(args, "--define", d)
+	}
+	if err := command.Run(t.Context(), command.Cmd{Args: append(args, spec), Dir: top, Env: environment(top, shapeDate)}); err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]string)
+	root := filepath.Join(top, "BUILD")
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, root)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+var fileTag = regexp.MustCompile(`(?m)^(?:Source|Patch)\d*:\s*(\S+)|^(first\.patch|second\.patch)$`)
+
+// makeShape makes a source package of a shape, with small sources of the right kinds.
+func makeShape(t testing.TB, file, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	macros := map[string]string{}
+	expand := func(s string) string {
+		for range 8 {
+			s = regexp.MustCompile(`%\{(\w+)\}`).ReplaceAllStringFunc(s, func(m string) string { return macros[m[2:len(m)-1]] })
+		}
+		return s
+	}
+	for _, m := range regexp.MustCompile(`(?m)^%(?:define|global)\s+(\w+)\s+(\S.*)$|^(Version):\s+(\S+)`).FindAllStringSubmatch(string(text), -1) {
+		if m[3] != "" {
+			m[1], m[2] = "version", m[4]
+		}
+		macros[m[1]] = m[2]
+	}
+	in := Inputs{SpecName: "kernel.spec", Spec: text, Texts: map[string][]byte{}, Date: shapeDate.AddDate(0, -1, 0)}
+	if dist := shapeDist[filepath.Base(filepath.Dir(file))]; dist != "" {
+		in.Defines = []string{"dist " + dist}
+	}
+	for _, m := range fileTag.FindAllStringSubmatch(string(text), -1) {
+		name := expand(m[1] + m[2])
+		switch {
+		case strings.HasSuffix(name, ".tar.gz"):
+			in.Texts[name] = tarball(t, strings.TrimSuffix(name, ".tar.gz"))
+		case name == "linux-kernel-test.patch":
+			in.Texts[name] = nil
+		case strings.HasSuffix(name, ".patch"):
+			diff := fmt.Sprintf("--- /dev/null\n+++ b/%s.mark\n@@ -0,0 +1 @@\n+%[1]s\n", name)
+			in.Texts[name] = mail([]byte(diff), "A Tester <tester@example.com>", name, shapeDate)
+		default:
+			in.Texts[name] = []byte("data\n")
+		}
+	}
+	path, err := Build(t.Context(), in, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tarball packs a tree that looks like a kernel's from afar.
+func tarball(t testing.TB, top string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zw := gzip.NewWriter(&b)
+	tw := tar.NewWriter(zw)
+	for _, f := range [][2]string{{"Makefile", "VERSION = 2\n"}, {"fs/namespace.c", original}, {"Documentation/Changes", "none\n"}} {
+		err := tw.WriteHeader(&tar.Header{Name: top + "/" + f[0], Mode: 0o644, Size: int64(len(f[1])), ModTime: shapeDate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tw.Write([]byte(f[1]))
+	}
+	tw.Close()
+	zw.Close()
+	return b.Bytes()
+}
+
+// The same source package and the same change give the same bytes, anywhere.
+func TestRewriteIsDeterministic(t *testing.T) {
+	var made [][]byte
+	for range 2 {
+		dir := t.TempDir()
+		source := makeShape(t, "testdata/shapes/rhel6-vz/kernel.spec", dir)
+		out := filepath.Join(dir, "out")
+		if err := os.Mkdir(out, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Rewrite(context.Background(), source, Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag}, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(r.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, text)
+	}
+	if !slices.Equal(made[0], made[1]) {
+		t.Error("two source packages of the same inputs differ")
+	}
+}

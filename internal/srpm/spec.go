@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package srpm
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// SpecError tells why a spec file cannot be edited safely, and what to do about it.
+type SpecError struct {
+	Spec   string // name of the spec file
+	Line   int    // 1 for the first line; 0 when it is about the whole file
+	Reason string
+	Advice string
+}
+
+func (e *SpecError) Error() string {
+	where := e.Spec
+	if e.Line > 0 {
+		where = fmt.Sprintf("%s:%d", e.Spec, e.Line)
+	}
+	return fmt.Sprintf("edit spec %s: %s; %s", where, e.Reason, e.Advice)
+}
+
+// adviceReplace is what remains to do where no safe place is found.
+const adviceReplace = "add the patch by hand, or use --spec=replace"
+
+// spec is a spec file as text, with what can be known about its lines without running it.
+type spec struct {
+	name  string
+	lines []line
+	edits []edit
+	// The last line does not end with a newline: in the original, after the edits.
+	noEOL, stillNoEOL bool
+}
+
+// line is one line of a spec.
+type line struct {
+	text    string
+	section string   // "" for the preamble of the main package, "prep", "package", ...
+	macro   bool     // it is inside the body of a macro definition that spans lines
+	within  []string // the %if lines open before it, outermost first
+}
+
+// edit replaces the lines from at up to at+remove by others.
+type edit struct {
+	at, remove int
+	insert     []string
+}
+
+var (
+	sectionStart = regexp.MustCompile(`^%(package|description|prep|generate_buildrequires|conf|build|install|check|clean|files|changelog|patchlist|sourcelist|sepolicy|pre|post|preun|postun|pretrans|posttrans|preuntrans|postuntrans|verifyscript|trigger[a-z]*|filetrigger[a-z]*|transfiletrigger[a-z]*)(\s|$)`)
+	ifStart      = regexp.MustCompile(`^\s*%if(arch|narch|os|nos)?(\s|$)`)
+	ifElse       = regexp.MustCompile(`^\s*%(else|elif|elifarch|elifos)(\s|$)`)
+	ifEnd        = regexp.MustCompile(`^\s*%endif\b`)
+	definition   = regexp.MustCompile(`^\s*%(define|global)\s+(\w+)(\([^)]*\))?(\s+|$)`)
+	macroBlock   = regexp.MustCompile(`^\s*%\{(expand|lua):`)
+)
+
+// parseSpec splits a spec into lines and tells sections, conditions and macro bodies
+// apart. The text comes back byte for byte by spec.bytes.
+func parseSpec(name string, text []byte) (*spec, error) {
+	s := &spec{name: name}
+	if len(text) == 0 {
+		return nil, s.fail(0, "the file is empty", "give the spec of a kernel")
+	}
+	rows := strings.Split(string(text), "\n")
+	if rows[len(rows)-1] == "" {
+		rows = rows[:len(rows)-1]
+	} else {
+		s.noEOL, s.stillNoEOL = true, true
+	}
+	section, changelog := "", false
+	var within []string
+	open := 0          // braces still open in a macro body
+	continued := false // the line before ends with a backslash, in a macro body
+	for i, text := range rows {
+		l := line{text: text, macro: open > 0 || continued, within: within}
+		starts := definition.MatchString(text) || macroBlock.MatchString(text)
+		switch {
+		case l.macro || starts:
+			open = max(0, open+balance(text))
+			continued = strings.HasSuffix(strings.TrimRight(text, "\r"), `\`)
+			if changelog {
+				// Prose about macros is not a macro.
+				open, continued = 0, false
+			}
+		case ifStart.MatchString(text):
+			within = append(within, strings.TrimSpace(text))
+		case ifElse.MatchString(text):
+			if len(within) == 0 {
+				return nil, s.fail(i+1, "%else without %if", adviceReplace)
+			}
+			// The other branch is another condition.
+			within = append(within[:len(within)-1:len(within)-1], "else of "+within[len(within)-1])
+		case ifEnd.MatchString(text):
+			if len(within) == 0 {
+				return nil, s.fail(i+1, "%endif without %if", adviceReplace)
+			}
+			within = within[: len(within)-1 : len(within)-1]
+		default:
+			if m := sectionStart.FindStringSubmatch(text); m != nil {
+				section = m[1]
+				changelog = section == "changelog"
+			}
+		}
+		l.section = section
+		s.lines = append(s.lines, l)
+	}
+	if len(within) > 0 {
+		return nil, s.fail(0, fmt.Sprintf("%q has no %%endif", within[len(within)-1]), adviceReplace)
+	}
+	return s, nil
+}
+
+// balance counts the braces that a line of a macro body opens and does not close.
+func balance(text string) int {
+	return strings.Count(text, "{") - strings.Count(text, "}")
+}
+
+func (s *spec) fail(line int, reason, advice string) error {
+	return &SpecError{Spec: s.name, Line: line, Reason: reason, Advice: advice}
+}
+
+// insert puts lines before line at.
+func (s *spec) insert(at int, lines ...string) {
+	if at == len(s.lines) && s.stillNoEOL {
+		s.replace(at-1, s.lines[at-1].text)
+		s.stillNoEOL = false
+	}
+	s.edits = append(s.edits, edit{at: at, insert: lines})
+}
+
+// replace puts another text in the place of line at.
+func (s *spec) replace(at int, text string) {
+	s.edits = append(s.edits, edit{at: at, remove: 1, insert: []string{text}})
+}
+
+// bytes gives the spec with its edits.
+func (s *spec) bytes() []byte {
+	var b strings.Builder
+	write := func(text string) {
+		b.WriteString(text)
+		b.WriteByte('\n')
+	}
+	next := 0
+	for _, e := range sorted(s.edits) {
+		for ; next < e.at; next++ {
+			write(s.lines[next].text)
+		}
+		for _, text := range e.insert {
+			write(text)
+		}
+		next += e.remove
+	}
+	for ; next < len(s.lines); next++ {
+		write(s.lines[next].text)
+	}
+	text := b.String()
+	if s.stillNoEOL {
+		text = strings.TrimSuffix(text, "\n")
+	}
+	return []byte(text)
+}
+
+// afterConditions gives the first line after i that is under no %if.
+func (s *spec) afterConditions(i int) int {
+	at := i + 1
+	for len(s.lines[i].within) > 0 && at < len(s.lines) && len(s.lines[at].within) > 0 {
+		at++
+	}
+	return at
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package srpm makes source RPMs: from a spec and sources, or from a source RPM that
+// gets one more patch, in its own spec or under another one. It edits spec files as
+// text. rpmbuild is what writes the packages, and expanding a foreign spec's macros
+// runs what the spec's author put there: see docs/srpm.md.
+package srpm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/command"
+)
+
+// DefaultTag marks the release of a kernel that carries the patch.
+const DefaultTag = ".lustre1"
+
+// Inputs is what a source RPM is made of.
+type Inputs struct {
+	SpecName string // bare name, ending in .spec
+	Spec     []byte
+	Files    map[string]string // source files: bare name to where the file is
+	Texts    map[string][]byte // small sources: bare name to content
+	// Date is the build time, and the time of every file: the same inputs give the
+	// same package, byte for byte, whenever and wherever it is made.
+	Date time.Time
+	// Payload is rpm's name of the payload's compression, as "w9.bzdio"; "" does not
+	// compress, as kernel sources are compressed already.
+	Payload string
+	// FileDigest is rpm's number of the files' digest algorithm; 0 is 8, SHA-256, which
+	// rpm before 4.6 cannot read: it needs 1, MD5.
+	FileDigest int
+	Defines    []string // "name value" each, as for rpmbuild --define
+	Target     string   // as for rpmbuild --target; "" for this machine
+	// Line is called with every line rpmbuild prints.
+	Line func(string)
+
+	move bool // Files are this package's own and may be moved
+}
+
+// Build makes a source RPM in outDir, which must exist, and gives its path; a package
+// of the same name there is replaced. What the build needs is not checked: that is for
+// the machine that builds.
+func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
+	if err := in.check(); err != nil {
+		return "", fmt.Errorf("make source RPM: %w", err)
+	}
+	// Beside the result, so that it gets there by a rename.
+	top, err := os.MkdirTemp(outDir, ".srpm-*")
+	if err != nil {
+		return "", fmt.Errorf("make source RPM: %w", err)
+	}
+	defer os.RemoveAll(top)
+	if err := in.layOut(ctx, top); err != nil {
+		return "", fmt.Errorf("make source RPM: %w", err)
+	}
+	err = command.Run(ctx, command.Cmd{
+		Args: in.argv(), Dir: top, Env: environment(top, in.Date), Line: in.Line,
+	})
+	if err != nil {
+		return "", fmt.Errorf("make source RPM of %s: %w", in.SpecName, err)
+	}
+	made, err := filepath.Glob(filepath.Join(top, "SRPMS", "*.rpm"))
+	if err != nil || len(made) != 1 {
+		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages in place of one", in.SpecName, len(made))
+	}
+	path := filepath.Join(outDir, filepath.Base(made[0]))
+	if err := publish(made[0], path); err != nil {
+		return "", fmt.Errorf("make source RPM: %w", err)
+	}
+	return path, nil
+}
+
+func (in *Inputs) check() error {
+	if !strings.HasSuffix(in.SpecName, ".spec") || !nameSyntax.MatchString(in.SpecName) {
+		return fmt.Errorf("%q is no name for a spec file", in.SpecName)
+	}
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(in.Files)), slices.Collect(maps.Keys(in.Texts))) {
+		if name != filepath.Base(name) || name == "." || name == ".." || name == "" {
+			return fmt.Errorf("source %q is not a bare name", name)
+		}
+	}
+	if in.Date.IsZero() {
+		return errors.New("no date is given")
+	}
+	return nil
+}
+
+// layOut fills a private topdir.
+func (in *Inputs) layOut(ctx context.Context, top string) error {
+	for _, dir := range []string{"SPECS", "SOURCES", "SRPMS", "BUILD", "RPMS", "BUILDROOT", "tmp"} {
+		if err := os.Mkdir(filepath.Join(top, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for name, from := range in.Files {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		place := copyFile
+		if in.move {
+			place = os.Rename
+		}
+		if err := place(from, filepath.Join(top, "SOURCES", name)); err != nil {
+			return err
+		}
+	}
+	for name, text := range in.Texts {
+		if err := os.WriteFile(filepath.Join(top, "SOURCES", name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(top, "SPECS", in.SpecName), in.Spec, 0o644); err != nil {
+		return err
+	}
+	return in.stamp(top)
+}
+
+// stamp gives all sources the same mode and time: both go into the package.
+func (in *Inputs) stamp(top string) error {
+	for _, dir := range []string{"SPECS", "SOURCES"} {
+		list, err := os.ReadDir(filepath.Join(top, dir))
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			name := filepath.Join(top, dir, e.Name())
+			if err := os.Chmod(name, 0o644); err != nil {
+				return err
+			}
+			if err := os.Chtimes(name, in.Date, in.Date); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copyFile copies by a reflink where the file system can; not by a hard link, as the
+// copy gets another mode and time.
+func copyFile(from, to string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// argv is rpmbuild's command line, to be run in the topdir.
+func (in *Inputs) argv() []string {
+	payload, digest := in.Payload, in.FileDigest
+	if payload == "" {
+		payload = "w.ufdio"
+	}
+	if digest == 0 {
+		digest = 8
+	}
+	args := []string{"rpmbuild", "-bs", "--nodeps"}
+	// Relative, as rpm keeps the expanded spec in the package, with the paths in it.
+	for _, d := range slices.Concat(privateMacros("."), []string{
+		"_source_payload " + payload,
+		"_source_filedigest_algorithm " + strconv.Itoa(digest),
+	}, in.Defines) {
+		args = append(args, "--define", d)
+	}
+	if in.Target != "" {
+		args = append(args, "--target", in.Target)
+	}
+	return append(args, filepath.Join("SPECS", in.SpecName))
+}
+
+// privateMacros keep rpmbuild within its topdir, and its result the same every time.
+func privateMacros(top string) []string {
+	macros := []string{
+		"_topdir " + top,
+		"_tmppath " + filepath.Join(top, "tmp"),
+		"_dbpath " + filepath.Join(top, "tmp"),
+		"_buildhost localhost",
+		"_buildshell /bin/bash",
+		"use_source_date_epoch_as_buildtime 1",
+		"clamp_mtime_to_source_date_epoch 1",
+		"source_date_epoch_from_changelog 0",
+	}
+	for name, dir := range map[string]string{
+		"_specdir": "SPECS", "_sourcedir": "SOURCES", "_srcrpmdir": "SRPMS",
+		"_builddir": "BUILD", "_rpmdir": "RPMS", "_buildrootdir": "BUILDROOT",
+	} {
+		macros = append(macros, name+" "+filepath.Join(top, dir))
+	}
+	slices.Sort(macros)
+	return macros
+}
+
+// environment keeps the user's own macros out and fixes time and language.
+func environment(top string, date time.Time) []string {
+	return []string{
+		"HOME=" + top, "XDG_CONFIG_HOME=" + top, "LC_ALL=C", "TZ=UTC",
+		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(date.Unix(), 10),
+	}
+}
+
+// publish moves a finished file to its place so that it is there whole or not at all.
+func publish(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	f.Close()
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// mail gives a patch as git am takes it: with a sender, a date and a subject.
+func mail(patch []byte, author, subject string, date time.Time) []byte {
+	head, _, _ := bytes.Cut(patch, []byte("\n\n"))
+	if bytes.HasPrefix(head, []byte("From ")) && bytes.Contains(head, []byte("\nSubject: ")) {
+		return patch
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "From %040d Mon Sep 17 00:00:00 2001\nFrom: %s\nDate: %s\nSubject: [PATCH] %s\n\n",
+		0, author, date.UTC().Format(time.RFC1123Z), subject)
+	b.Write(patch)
+	return b.Bytes()
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What the agent does to mounts is tried in the guest; here it is what it answers.
+func TestAgentAnswers(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, dataFile)
+	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ask  request
+		want reply
+		err  string
+	}{
+		{ask: request{Op: "read", Path: dir}, want: reply{Errno: "0"}},
+		{ask: request{Op: "read", Path: dir + "/none"}, want: reply{Errno: "ENOENT"}},
+		{ask: request{Op: "hold", Path: file + "s"}, err: "no such file"},
+		{ask: request{Op: "hold", Path: file}},
+		{ask: request{Op: "held"}, want: reply{Errno: "0"}},
+		{ask: request{Op: "mounted", Path: "/proc"}, want: reply{Mounted: true}},
+		{ask: request{Op: "mounted", Path: dir}},
+		{ask: request{Op: "dance"}, err: `no operation "dance"`},
+	} {
+		var in, out bytes.Buffer
+		json.NewEncoder(&in).Encode(request{Op: "hold", Path: file})
+		json.NewEncoder(&in).Encode(c.ask)
+		if err := Agent("/no/such/program", &in, &out); err != nil {
+			t.Fatal(err)
+		}
+		dec := json.NewDecoder(&out)
+		var got reply
+		dec.Decode(&got)
+		if got != (reply{}) {
+			t.Fatalf("hold: %+v", got)
+		}
+		if err := dec.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(got.Err, c.err) || (got.Err == "") != (c.err == "") {
+			t.Errorf("%+v: error %q, want %q", c.ask, got.Err, c.err)
+		}
+		got.Err = ""
+		if got != c.want {
+			t.Errorf("%+v: got %+v, want %+v", c.ask, got, c.want)
+		}
+	}
+}
+
+func TestAgentRefusesNoise(t *testing.T) {
+	if err := Agent("", strings.NewReader("noise"), &bytes.Buffer{}); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestErrnoName(t *testing.T) {
+	for want, err := range map[string]error{
+		"0": nil, "EBUSY": syscall.EBUSY, "ENOENT": &os.PathError{Err: syscall.ENOENT}, "invalid argument": os.ErrInvalid,
+	} {
+		if got := errnoName(err); got != want {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
+	}
+}
+
+func TestCommandErrno(t *testing.T) {
+	for out, want := range map[string]string{
+		`2026/11/20 22:50:00 umount "/mnt" flags 9: operation not permitted`: "EPERM",
+		`umount "/mnt" flags 9: device or resource busy`:                     "EBUSY",
+		"umount: can't unmount /mnt: Invalid argument\n":                     "EINVAL",
+		"umount: /mnt: target is busy.\n":                                    "EBUSY",
+		"umount: /mnt: must be superuser to unmount.\n":                      "EPERM",
+		"umount: /mnt: not mounted.\n":                                       "EINVAL",
+		"something new\n":                                                    "something new",
+	} {
+		if got := commandErrno(out); got != want {
+			t.Errorf("%q: got %q, want %q", out, got, want)
+		}
+	}
+}
+
+func TestParseMounts(t *testing.T) {
+	table := "none / rootfs rw 0 0\nnone /a\\040b\\134c lustre rw 0 0\n\nshort\nproc /proc proc rw"
+	if got, want := parseMounts(table), []string{"/", `/a b\c`, "/proc"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/guest"
+)
+
+// show gives what a kernel that behaves as wanted shows.
+func show(w Want) guest.Seen {
+	errno, _, _ := strings.Cut(w.Errno, "|")
+	s := guest.Seen{
+		Errno: errno, Forced: w.Forced, Inactive: w.Inactive, Messages: w.Messages,
+		Host: w.Host, Held: w.Held, Peer: w.Peer, Mounted: w.Mounted, Want: "4026532067",
+	}
+	if w.Messages > 0 {
+		s.ID = s.Want
+	}
+	return s
+}
+
+var gateNames = map[Gate]string{Open: "open", Closed: "closed", Host: "host"}
+
+func TestJudgeKnowsBothKernels(t *testing.T) {
+	for _, c := range Cases() {
+		for g, w := range c.Wants {
+			t.Run(c.Name+"/"+gateNames[g], func(t *testing.T) {
+				patched, unpatched := guest.Protected, guest.Vulnerable
+				if overlap, _ := Judge(c, g, show(w.Patched)); overlap == guest.Either {
+					patched, unpatched = guest.Either, guest.Either
+				}
+				if got, why := Judge(c, g, show(w.Patched)); got != patched || why != "" {
+					t.Errorf("patched: %s %q", got, why)
+				}
+				if got, why := Judge(c, g, show(w.Unpatched)); got != unpatched || why != "" {
+					t.Errorf("unpatched: %s %q", got, why)
+				}
+			})
+		}
+	}
+}
+
+func TestCasesAreWellFormed(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range Cases() {
+		if c.Name == "" || c.Text == "" || c.Type == "" || c.act == nil || len(c.Wants) == 0 || names[c.Name] {
+			t.Errorf("case %q lacks something, or its name is taken", c.Name)
+		}
+		names[c.Name] = true
+		for g, w := range c.Wants {
+			for _, want := range []Want{w.Patched, w.Unpatched} {
+				if want.Errno == "" || want.Host == "" || (want.Peer != "") != c.Peer {
+					t.Errorf("%s/%s: %+v", c.Name, gateNames[g], want)
+				}
+			}
+		}
+	}
+}
+
+func find(t *testing.T, name string) Case {
+	for _, c := range Cases() {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no case %q", name)
+	return Case{}
+}
+
+// Every port that is wrong in one of the ways known so far is faulty in some case.
+func TestJudgeCatchesWrongPorts(t *testing.T) {
+	for name, p := range map[string]struct {
+		test  string
+		gate  Gate
+		spoil func(*guest.Seen) // what it shows instead of what a patched kernel does
+		why   string
+	}{
+		"logs but does not strip":   {"force-idle", Open, func(s *guest.Seen) { s.Forced, s.Inactive, s.Host = 1, 1, down }, "umount_begin calls 0, not 1"},
+		"strips silently":           {"force-idle", Open, func(s *guest.Seen) { s.Messages, s.ID = 0, "" }, "messages 1, not 0"},
+		"strips silently, gated":    {"force-idle", Closed, func(s *guest.Seen) { s.Messages, s.ID = 0, "" }, "messages 1, not 0"},
+		"strips on the host":        {"host-force", Host, func(s *guest.Seen) { s.Forced, s.Inactive, s.Host = 0, 0, "0" }, "on any kernel: umount_begin calls 1, not 0"},
+		"strips every type":         {"force-other-type", Open, func(s *guest.Seen) { s.Forced, s.Host = 0, "0" }, "umount_begin calls 1, not 0"},
+		"strips DETACH":             {"force-detach-busy", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "EBUSY", true }, "errno 0, not EBUSY"},
+		"wrong id":                  {"force-idle", Open, func(s *guest.Seen) { s.ID = "0" }, "container id 4026532067, not 0"},
+		"id of the outer container": {"force-nested", Open, func(s *guest.Seen) { s.ID = "4026532066" }, "container id"},
+		"EXPIRE made to succeed":    {"expire-force", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
+		"EXPIRE without FORCE":      {"expire-force", Open, func(s *guest.Seen) { s.Errno = "EAGAIN" }, "errno EINVAL, not EAGAIN"},
+		"logs before permission":    {"force-uid-1000", Open, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
+		"logs before the path":      {"force-not-a-mount", Closed, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
+		"drops NOFOLLOW":            {"force-nofollow-symlink", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
+		"no rate limit":             {"force-flood", Open, func(s *guest.Seen) { s.Messages = floods }, "messages 1 to 20, not 1000"},
+		"logs twice":                {"force-idle", Open, func(s *guest.Seen) { s.Messages = 2 }, "messages 1, not 2"},
+		"warns":                     {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := find(t, p.test)
+			seen := show(c.Wants[p.gate].Patched)
+			p.spoil(&seen)
+			got, why := Judge(c, p.gate, seen)
+			if got != guest.Faulty || !strings.Contains(why, p.why) {
+				t.Errorf("got %s, %q; want faulty, %q", got, why, p.why)
+			}
+		})
+	}
+}
+
+func TestJudgeDoesNotGuess(t *testing.T) {
+	if got, why := Judge(find(t, "host-force"), Open, guest.Seen{}); got != guest.Inconclusive || why == "" {
+		t.Errorf("got %s, %q", got, why)
+	}
+}
+
+func TestOverall(t *testing.T) {
+	gates := map[string]Gate{"namespaces": Open, "userns": Closed, "host": Host}
+	harm := guest.Seen{Forced: 1}
+	res := func(backend string, v guest.Verdict, got guest.Seen) guest.Result {
+		return guest.Result{Backend: backend, Verdict: v, Got: got}
+	}
+	protected := res("namespaces", guest.Protected, guest.Seen{})
+	vulnerable := res("namespaces", guest.Vulnerable, harm)
+	refused := res("userns", guest.Vulnerable, guest.Seen{})
+	either := res("host", guest.Either, harm)
+	faulty := res("userns", guest.Faulty, guest.Seen{})
+	open := res("userns", guest.Inconclusive, guest.Seen{})
+	for name, c := range map[string]struct {
+		results []guest.Result
+		want    guest.Verdict
+	}{
+		"nothing":                        {nil, guest.Inconclusive},
+		"controls alone":                 {[]guest.Result{either, either}, guest.Inconclusive},
+		"protected":                      {[]guest.Result{protected, either}, guest.Protected},
+		"vulnerable":                     {[]guest.Result{vulnerable, refused, either}, guest.Vulnerable},
+		"refused everywhere, no harm":    {[]guest.Result{refused, either}, guest.Inconclusive},
+		"harm from a user namespace":     {[]guest.Result{res("userns", guest.Vulnerable, harm)}, guest.Inconclusive},
+		"harm on a backend never named":  {[]guest.Result{res("other", guest.Vulnerable, harm)}, guest.Inconclusive},
+		"protected here, not there":      {[]guest.Result{protected, refused}, guest.Faulty},
+		"one case faulty":                {[]guest.Result{protected, faulty}, guest.Faulty},
+		"one case open":                  {[]guest.Result{protected, open}, guest.Inconclusive},
+		"one case open on vulnerable":    {[]guest.Result{vulnerable, open}, guest.Inconclusive},
+		"faulty weighs more than open":   {[]guest.Result{vulnerable, open, faulty}, guest.Faulty},
+		"a verdict nobody ever heard of": {[]guest.Result{protected, res("host", "fine", harm)}, guest.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Overall(c.results, gates); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
