@@ -34,9 +34,11 @@ type buildFlags struct {
 	defines []string
 	compat  bool
 	nodeps  bool
-	noCache bool
-	jobs    int
-	limit   time.Duration
+	// misplaced builds a patch that the gate check refuses.
+	misplaced bool
+	noCache   bool
+	jobs      int
+	limit     time.Duration
 }
 
 // What --spec takes.
@@ -61,6 +63,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what a foreign spec's Release is marked with")
 	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
 	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
+	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds in the wrong place, to see in a guest what it does")
 	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
 }

@@ -11,7 +11,7 @@ import (
 
 func TestPatchScripts(t *testing.T) {
 	var scripts []string
-	for _, pattern := range []string{"check*.txtar", "apply*.txtar"} {
+	for _, pattern := range []string{"check*.txtar", "apply*.txtar", "run*.txtar"} {
 		found, err := filepath.Glob(filepath.Join("testdata", "script", pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no scripts %s: %v", pattern, err)

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -48,27 +47,6 @@ type input struct {
 	plan   *patch.Plan
 }
 
-// openInput opens a source, finds its kernel, chooses the patch and places it.
-func openInput(ctx context.Context, path string, f portFlags) (*input, error) {
-	src, err := source.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	in := &input{source: src, name: patches.Name}
-	// One pass over a compressed tarball is what takes time, so what every port
-	// touches is read along.
-	if in.files, err = src.ReadFiles(ctx, []string{"Makefile", "fs/namespace.c"}); err != nil {
-		return nil, err
-	}
-	if in.kernel, err = kernel.Identify(in.files.Files["Makefile"].Data); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := in.choosePort(f); err != nil {
-		return nil, err
-	}
-	return in, in.place(ctx)
-}
-
 func (in *input) choosePort(f portFlags) error {
 	line, lineErr := in.kernel.Line()
 	in.line = string(line)
@@ -95,25 +73,6 @@ func (in *input) choosePort(f portFlags) error {
 	}
 	in.port, in.tried = p.Data, p.Tried
 	return nil
-}
-
-// place finds where the hunks of the patch go.
-func (in *input) place(ctx context.Context) error {
-	p, err := patch.Parse(in.name, in.port)
-	if err != nil {
-		return err
-	}
-	if err := in.read(ctx, p); err != nil {
-		return err
-	}
-	in.plan, err = patch.NewPlan(p, func(name string) (patch.Content, error) {
-		f, ok := in.files.Files[name]
-		if !ok {
-			return patch.Content{}, fs.ErrNotExist
-		}
-		return patch.Content{Data: f.Data, Mode: f.Mode}, nil
-	}, patch.Options{Strip: -1})
-	return err
 }
 
 // read gets the files that the patch names, with any number of leading directories

@@ -110,7 +110,7 @@ func TestWrongPortsAreCaught(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(port), ".patch")
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if _, stderr, code := ovzpatch(t, "build", defaultSource, "--patch", port, "-o", dir); code != 0 {
+			if _, stderr, code := ovzpatch(t, "build", defaultSource, "--patch", port, "--misplaced", "-o", dir); code != 0 {
 				t.Fatalf("build: exit code %d\n%s", code, stderr)
 			}
 			kernel, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))

@@ -287,7 +287,12 @@ func (r *recipe) layOut(top string) error {
 		return fmt.Errorf("write spec: %w", err)
 	}
 	for name, path := range r.Files {
-		if err := os.Symlink(path, filepath.Join(top, "SOURCES", name)); err != nil {
+		// rpm does not look into symbolic links to see what a source is compressed with.
+		to := filepath.Join(top, "SOURCES", name)
+		if os.Link(path, to) == nil {
+			continue
+		}
+		if err := copyFile(path, to); err != nil {
 			return fmt.Errorf("write source: %w", err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
 )
 
@@ -140,8 +141,15 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		return nil, nil, nil, err
 	}
 	u.Say("reading %s", path)
-	if in, err = openInput(ctx, path, pf); err != nil {
-		return nil, nil, nil, err
+	in, _, err = checkSource(ctx, path, pf, patch.Options{Strip: -1})
+	var misplaced *patch.Misplaced
+	switch {
+	case in != nil && in.plan != nil && in.plan.Applied:
+		return nil, nil, nil, &coded{exitMisfit, fmt.Errorf("the patch is in %s already, and the comparison needs it without: take it out with ovzpatch apply --reverse", path)}
+	case errors.As(err, &misplaced) && bf.misplaced:
+		u.Say("going on although %v", err)
+	case err != nil:
+		return nil, nil, nil, misfit(err)
 	}
 	u.Say("%s: kernel %s, line %s; the patch fits:", in.source.Kind, in.kernel, in.line)
 	for _, p := range in.plan.Placements {
