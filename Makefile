@@ -13,6 +13,8 @@ GO     ?= go
 GUEST  := CGO_ENABLED=0 GOOS=linux
 ARCHES := amd64 386
 
+SOURCE := /usr/src/linux-source-6.1.tar.xz
+
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
@@ -53,9 +55,19 @@ deps:
 demo: deps all
 	bin/ovzpatch run
 
-test: deps all
+# The kernel that the tests of internal/qemu and internal/initramfs boot.
+bin/test/bzImage: bin/ovzpatch guest
+	mkdir -p $(@D)
+	bin/ovzpatch build $(SOURCE) -o bin/test
+	cd bin/test && rpm2cpio kernel-ovz-[0-9]*.x86_64.rpm | cpio -i --quiet --to-stdout './boot/vmlinuz-*' > bzImage.tmp && mv bzImage.tmp bzImage
+
+# What boots takes both cores, so packages are tested one after the other.
+test: deps all bin/test/bzImage
 	$(GO) vet ./...
-	OVZPATCH=$(CURDIR)/bin/ovzpatch $(GO) test -race -timeout 80m ./...
+	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage $(GO) test -race -p 1 -timeout 80m ./...
+
+bench: deps all
+	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
 
 short:
 	$(GO) test -short -race ./...
@@ -64,6 +76,11 @@ install: all
 	install -D -m 0755 bin/ovzpatch $(DESTDIR)$(PREFIX)/bin/ovzpatch
 	for a in $(ARCHES); do for f in umounttest uroot.cpio; do \
 		install -D -m 0755 bin/guest/$$a/$$f $(DESTDIR)$(PREFIX)/lib/ovzpatch/guest/$$a/$$f || exit 1; done; done
+	bin/ovzpatch man $(DESTDIR)$(PREFIX)/share/man/man1
+	mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	bin/ovzpatch completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ovzpatch
+	bin/ovzpatch completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ovzpatch
+	bin/ovzpatch completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ovzpatch.fish
 
 clean:
 	rm -rf bin

@@ -70,6 +70,7 @@ Results go to standard output, progress to standard error.
 	app := &app{home: home()}
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
+	root.PersistentFlags().Lookup("cache-dir").DefValue = "$XDG_CACHE_HOME/ovzpatch"
 	root.AddCommand(
 		newCheck(app),
 		newApply(app),
@@ -79,6 +80,7 @@ Results go to standard output, progress to standard error.
 		newRun(app),
 		newShell(app),
 		newDoctor(app),
+		newMan(),
 	)
 	for _, c := range root.Commands() {
 		wrapArgs(c)

@@ -9,21 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serial is a serial port that passes bytes as they are. The zero descriptor of a port
-// that could not be opened takes nothing.
+// serial is a serial port that passes bytes as they are.
 type serial struct{ fd int }
 
-// openSerial opens a port for writing. It gives a port, one that only fails, also with
-// an error.
+// openSerial opens a port for writing.
 func openSerial(path string) (serial, error) {
 	// Without O_NONBLOCK the open would wait for a modem's carrier.
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return serial{-1}, fmt.Errorf("open %s: %w (give the machine a second serial port)", path, err)
+		return serial{}, fmt.Errorf("open %s: %w (give the machine a second serial port)", path, err)
 	}
 	if err := errors.Join(setRaw(fd), unix.SetNonblock(fd, false)); err != nil {
 		unix.Close(fd)
-		return serial{-1}, fmt.Errorf("set up %s: %w", path, err)
+		return serial{}, fmt.Errorf("set up %s: %w", path, err)
 	}
 	return serial{fd}, nil
 }

@@ -95,7 +95,7 @@ func open(ctx context.Context, format Format, r io.Reader) (io.ReadCloser, error
 		if err != nil {
 			return nil, err
 		}
-		return decoder{format, zr, zr.Close}, nil
+		return readAhead(decoder{format, zr, zr.Close}), nil
 	case Zstd:
 		zr, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -146,3 +146,29 @@ func (d decoder) Read(p []byte) (int, error) {
 }
 
 func (d decoder) Close() error { return d.close() }
+
+// readAhead decodes in a goroutine of its own, so that the reader's work on one block
+// and the decoding of the next go on at the same time.
+func readAhead(d decoder) io.ReadCloser {
+	pr, pw := io.Pipe()
+	a := &ahead{PipeReader: pr, done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		defer d.Close()
+		_, err := io.CopyBuffer(struct{ io.Writer }{pw}, struct{ io.Reader }{d}, make([]byte, readBuffer))
+		pw.CloseWithError(err)
+	}()
+	return a
+}
+
+type ahead struct {
+	*io.PipeReader
+	done chan struct{}
+}
+
+// Close ends the decoding and waits for it.
+func (a *ahead) Close() error {
+	err := a.PipeReader.Close()
+	<-a.done
+	return err
+}

@@ -31,6 +31,7 @@ type operation struct {
 	prepare []Ref // made beforehand, with the bystander
 	run     func(context.Context, *Store) error
 	after   []Ref
+	short   bool // also tried under -short
 }
 
 var operations = map[string]operation{
@@ -38,11 +39,13 @@ var operations = map[string]operation{
 		nil,
 		func(ctx context.Context, s *Store) error { return fill(ctx, s, target) },
 		[]Ref{bystander, target},
+		true,
 	},
 	"create in a new namespace": {
 		nil,
 		func(ctx context.Context, s *Store) error { return fill(ctx, s, elsewhere) },
 		[]Ref{elsewhere, bystander},
+		false,
 	},
 	"abort": {
 		nil,
@@ -57,6 +60,7 @@ var operations = map[string]operation{
 			return w.Abort()
 		},
 		[]Ref{bystander},
+		false,
 	},
 	"verify": {
 		[]Ref{target},
@@ -71,26 +75,31 @@ var operations = map[string]operation{
 			return err
 		},
 		[]Ref{bystander, target},
+		false,
 	},
 	"notes": {
 		[]Ref{target},
 		func(ctx context.Context, s *Store) error { return s.SetNotes(ctx, target, "new") },
 		[]Ref{bystander, target},
+		true,
 	},
 	"remove": {
 		[]Ref{target},
 		func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, target)) },
 		[]Ref{bystander},
+		true,
 	},
 	"remove the last of a group": {
 		[]Ref{elsewhere},
 		func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, elsewhere)) },
 		[]Ref{bystander},
+		false,
 	},
 	"remove group": {
 		[]Ref{elsewhere},
 		func(ctx context.Context, s *Store) error { return unlessGone(s.RemoveGroup(ctx, elsewhere.Group)) },
 		[]Ref{bystander},
+		false,
 	},
 	"prune": {
 		[]Ref{pruned, target},
@@ -99,6 +108,7 @@ var operations = map[string]operation{
 			return err
 		},
 		[]Ref{bystander, target},
+		false,
 	},
 	"copy": {
 		nil,
@@ -107,11 +117,13 @@ var operations = map[string]operation{
 			return unlessThere(err)
 		},
 		[]Ref{copied, bystander},
+		false,
 	},
 	"clean up": {
 		nil,
 		func(ctx context.Context, s *Store) error { return s.Cleanup(ctx) },
 		[]Ref{bystander},
+		false,
 	},
 }
 
@@ -219,12 +231,15 @@ func (o operation) check(t *testing.T, s *Store, how string) {
 // Each operation is killed before each of its system calls in turn. Whatever is left,
 // the store opens, has only whole snapshots, and the next one at work clears it away.
 func TestKilledAtEverySystemCall(t *testing.T) {
-	step := 1
+	step, ways := 1, []bool{false, true}
 	if testing.Short() {
-		step = 23
+		step, ways = 41, ways[:1]
 	}
-	for _, old := range []bool{false, true} {
+	for _, old := range ways {
 		for name, o := range operations {
+			if testing.Short() && !o.short {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s old=%v", name, old), func(t *testing.T) {
 				base := memoryDir(t)
 				for n := 1; ; n += step {
@@ -256,12 +271,15 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 // A disk that is full, read-only or broken at any moment: the error says so, nothing
 // finished is lost, and afterwards the operation can be done again.
 func TestFaultyDisk(t *testing.T) {
-	step := 1
+	step, errnos := 1, []unix.Errno{unix.ENOSPC, unix.EROFS, unix.EIO}
 	if testing.Short() {
-		step = 7
+		step, errnos = 17, errnos[:1]
 	}
-	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EROFS, unix.EIO} {
+	for _, errno := range errnos {
 		for name, o := range operations {
+			if testing.Short() && !o.short {
+				continue
+			}
 			t.Run(errno.Error()+" "+name, func(t *testing.T) {
 				base := memoryDir(t)
 				for n := 1; ; n += step {

@@ -168,8 +168,8 @@ func (w *Writer) add(ctx context.Context, name string, r io.Reader) (File, error
 	return file, nil
 }
 
-// Commit makes the snapshot visible, whole and for good. On an error nothing of it
-// stays.
+// Commit makes the snapshot visible, whole and for good. After an error it is not there
+// or, when the disk failed only at the last fsync, there and whole.
 func (w *Writer) Commit(ctx context.Context) error {
 	if w.done {
 		return fmt.Errorf("commit snapshot %s: it was committed or aborted before", w.ref)

@@ -147,15 +147,21 @@ func readManifest(path string, ref Ref) (*Manifest, error) {
 	return nil, fmt.Errorf("read manifest %s: %w", path, err)
 }
 
+// readBounded reads a manifest, which never changes its size: a new one is a new file.
 func readBounded(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err == nil && len(b) > maxManifest {
-		err = fmt.Errorf("more than %d bytes", maxManifest)
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
+	if st.Size() > maxManifest {
+		return nil, fmt.Errorf("%d bytes, at most %d are possible", st.Size(), maxManifest)
+	}
+	b := make([]byte, st.Size())
+	_, err = io.ReadFull(f, b)
 	return b, err
 }

@@ -188,7 +188,7 @@ func (t *Tree) create(name string, c Change) error {
 		return err
 	}
 	// The umask is for new files; one that was there keeps what it had.
-	if _, err := t.root.Lstat(c.From); err == nil {
+	if _, err := t.lstat(c.From); err == nil {
 		if err := f.Chmod(c.After.Mode.Perm()); err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (t *Tree) create(name string, c Change) error {
 
 // takeOwner gives name the owner and group of the file from, where there is one.
 func (t *Tree) takeOwner(name, from string) error {
-	old, err := t.root.Lstat(from)
+	old, err := t.lstat(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -224,12 +224,15 @@ func (t *Tree) takeOwner(name, from string) error {
 
 // perform makes the changes. From here to the rename at its end the tree is in between.
 func (t *Tree) perform(ctx context.Context, j *journal) error {
-	for n, s := range j.Steps {
+	for _, s := range j.Steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if s.New {
 			continue
 		}
 		if err := t.root.Remove(s.Name); err != nil {
-			return fmt.Errorf("step %d: %w", n, err)
+			return err
 		}
 	}
 	for _, dir := range j.Dirs {

@@ -216,7 +216,7 @@ func newTrial(r *rand.Rand) trial {
 	script := change(r, base, line)
 	tr := trial{files: map[string]string{}, fuzz: []int{0, 0, 0, 1, 2, 3}[r.IntN(6)], reverse: r.IntN(5) == 0}
 	context := []int{3, 3, 3, 3, 0, 1, 2, 5}[r.IntN(8)]
-	tr.patch = header(r, script) + unified(r, script, context)
+	tr.patch = header(r, script) + strings.Join(oddHunks(r, script, context), "")
 	from := side(script, '+')
 	if tr.reverse {
 		from = side(script, '-')
@@ -318,13 +318,33 @@ func header(r *rand.Rand, script []edit) string {
 	return names
 }
 
-// unified writes a script as unified hunks. Now and then a hunk is cut where its context
+// oddHunks writes a script as unified hunks. Now and then a hunk is cut where its context
 // overlaps the next one's, has a wrong line number, or the hunks change places.
-func unified(r *rand.Rand, script []edit, context int) string {
-	separate := r.IntN(4) == 0
+func oddHunks(r *rand.Rand, script []edit, context int) []string {
+	how := style{separate: r.IntN(4) == 0}
 	// A new or deleted file has no line numbers to get wrong.
-	wrong := r.IntN(6) == 0 && len(side(script, '+')) > 0 && len(side(script, '-')) > 0
-	named := r.IntN(4) == 0
+	if r.IntN(6) == 0 && len(side(script, '+')) > 0 && len(side(script, '-')) > 0 {
+		how.skew = func() int { return r.IntN(7) - 3 }
+	}
+	if r.IntN(4) == 0 {
+		how.function = func() string { return fmt.Sprintf(" int f%d(int a)", r.IntN(5)) }
+	}
+	hunks := unified(script, context, how)
+	if r.IntN(20) == 0 {
+		r.Shuffle(len(hunks), func(i, j int) { hunks[i], hunks[j] = hunks[j], hunks[i] })
+	}
+	return hunks
+}
+
+// style is in what a hunk differs from the usual.
+type style struct {
+	separate bool          // no two changes share a hunk
+	skew     func() int    // how far its line numbers are off
+	function func() string // what its header names
+}
+
+// unified writes a script as unified hunks.
+func unified(script []edit, context int, how style) []string {
 	var hunks []string
 	oldLine, newLine := 1, 1
 	for i := 0; i < len(script); {
@@ -347,7 +367,7 @@ func unified(r *rand.Rand, script []edit, context int) string {
 			for gap < len(script) && script[gap].op == ' ' {
 				gap++
 			}
-			if gap == len(script) || separate || gap-end > 2*context {
+			if gap == len(script) || how.separate || gap-end > 2*context {
 				break
 			}
 			end = gap
@@ -378,12 +398,12 @@ func unified(r *rand.Rand, script []edit, context int) string {
 		if news == 0 {
 			newAt--
 		}
-		if wrong {
-			oldAt, newAt = max(oldAt+r.IntN(7)-3, 1), max(newAt+r.IntN(7)-3, 1)
+		if how.skew != nil {
+			oldAt, newAt = max(oldAt+how.skew(), 1), max(newAt+how.skew(), 1)
 		}
 		function := ""
-		if named {
-			function = fmt.Sprintf(" int f%d(int a)", r.IntN(5))
+		if how.function != nil {
+			function = how.function()
 		}
 		hunks = append(hunks, fmt.Sprintf("@@ -%s +%s @@%s\n", span(oldAt, olds), span(newAt, news), function)+body)
 		for ; i < end; i++ {
@@ -395,10 +415,7 @@ func unified(r *rand.Rand, script []edit, context int) string {
 			}
 		}
 	}
-	if r.IntN(20) == 0 {
-		r.Shuffle(len(hunks), func(i, j int) { hunks[i], hunks[j] = hunks[j], hunks[i] })
-	}
-	return strings.Join(hunks, "")
+	return hunks
 }
 
 func span(at, n int) string {

@@ -85,10 +85,7 @@ func (t *Tree) Close() error { return errors.Join(t.lock.Close(), t.root.Close()
 // File gives a file of the tree; it is a Files. Of a symbolic link it gives the target
 // as the content.
 func (t *Tree) File(name string) (Content, error) {
-	info, err := t.root.Lstat(name)
-	if errors.Is(err, syscall.ENOTDIR) {
-		return Content{}, fs.ErrNotExist
-	}
+	info, err := t.lstat(name)
 	if err != nil {
 		return Content{}, err
 	}
@@ -102,4 +99,13 @@ func (t *Tree) File(name string) (Content, error) {
 		c.Data = []byte(target)
 	}
 	return c, err
+}
+
+// lstat is Lstat, for which nothing exists below a file.
+func (t *Tree) lstat(name string) (fs.FileInfo, error) {
+	info, err := t.root.Lstat(name)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fs.ErrNotExist
+	}
+	return info, err
 }

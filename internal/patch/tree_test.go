@@ -126,6 +126,20 @@ func shape(t testing.TB, dir string) map[string]string {
 	return all
 }
 
+func link(t testing.TB, to, name string) {
+	t.Helper()
+	if err := os.Symlink(to, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sameShape(t testing.TB, what string, got, want map[string]string) {
+	t.Helper()
+	if !maps.Equal(got, want) {
+		t.Errorf("%s: the tree is\n%v\nwant\n%v", what, got, want)
+	}
+}
+
 // applyText puts a patch into a tree in the way the command does.
 func applyText(ctx context.Context, dir, text string, opt Options) error {
 	p, err := Parse("test.patch", []byte(text))
@@ -168,7 +182,20 @@ func TestApplyEverythingAndBack(t *testing.T) {
 			t.Errorf("directory %s is left", name)
 		}
 	}
-	if err := applyText(t.Context(), dir, everything, Options{Strip: -1, Reverse: true}); err != nil {
+	// Back again, but for the directory where a file was: no file replaces that.
+	full := shape(t, dir)
+	if err := applyText(t.Context(), dir, everything, Options{Strip: -1, Reverse: true}); err == nil {
+		t.Error("a file was put in place of a directory")
+	}
+	if got := shape(t, dir); !maps.Equal(got, full) {
+		t.Errorf("a reverse that does not go in leaves %v", got)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "place")); err != nil {
+		t.Fatal(err)
+	}
+	delete(before, "place")
+	from, to := strings.Index(everything, "diff --git a/place"), strings.Index(everything, "diff --git a/link")
+	if err := applyText(t.Context(), dir, everything[:from]+everything[to:], Options{Strip: -1, Reverse: true}); err != nil {
 		t.Fatal(err)
 	}
 	if got := readTree(t, dir); !maps.Equal(got, before) {
@@ -301,6 +328,10 @@ func TestKilledAtEveryStep(t *testing.T) {
 				t.Errorf("the patch went in after %d steps, %d of them in the middle of the tree's change: too few to be a test", steps, halfway)
 			}
 			return
+		}
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("step %d: the program was not killed, but failed: %v", steps, err)
 		}
 		if got := shape(t, dir); !maps.Equal(withoutJournal(got), before) {
 			halfway++

@@ -143,8 +143,12 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		},
 	})
 	if err != nil {
+		if ctx.Err() != nil {
+			// What make says while it is being stopped explains nothing.
+			return nil, fmt.Errorf("build packages: stopped in %s: %w", w.progress.Phase, context.Cause(ctx))
+		}
 		var ce *command.Error
-		if ctx.Err() != nil || !errors.As(err, &ce) || ce.ExitCode < 0 {
+		if !errors.As(err, &ce) || ce.ExitCode < 0 {
 			return nil, fmt.Errorf("build packages: %w", err)
 		}
 		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Target: err}

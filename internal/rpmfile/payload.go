@@ -35,7 +35,7 @@ func (f *File) walk(ctx context.Context, visit func(i int, content io.Reader) er
 		return err
 	}
 	sums := newDigests(raw, f.Header.raw)
-	file := io.NewSectionReader(f.file, f.payloadStart, f.size-f.payloadStart)
+	file := io.NewSectionReader(f.file, f.payloadStart, f.PayloadSize())
 	physical := io.TeeReader(file, sums)
 	err = f.walkArchive(ctx, physical, newDigests(unpacked, nil), limit, visit)
 	if ctx.Err() != nil {
@@ -58,7 +58,7 @@ func (f *File) archiveLimit() (int64, error) {
 	for i := range f.Files {
 		limit += f.Files[i].Size + int64(len(f.Files[i].Name)) + 2*cpioHeaderLength
 	}
-	payload := f.size - f.payloadStart
+	payload := f.PayloadSize()
 	if limit > ratioFloor && limit/f.limits.Ratio > payload {
 		return 0, fmt.Errorf("payload of %d bytes claims to unpack to %d: more than the %d-fold that is allowed", payload, limit, f.limits.Ratio)
 	}

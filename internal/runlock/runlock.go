@@ -96,10 +96,10 @@ type Snapshot struct {
 }
 
 // Exclusive is a lock that nobody else holds in any way.
-type Exclusive struct{ *held }
+type Exclusive struct{ held }
 
 // Shared is a lock that only excludes an Exclusive one. It never becomes one.
-type Shared struct{ *held }
+type Shared struct{ held }
 
 // Group locks a group exclusively, or fails at once with a *HeldError.
 func (l *Locks) Group(ctx context.Context, g Group) (*Exclusive, error) {
@@ -113,11 +113,12 @@ func (l *Locks) Snapshot(ctx context.Context, s Snapshot) (*Exclusive, error) {
 
 // SnapshotShared locks a snapshot for reading, or fails at once with a *HeldError.
 func (l *Locks) SnapshotShared(ctx context.Context, s Snapshot) (*Shared, error) {
-	h, err := l.take(ctx, l.path(s.Namespace, s.relative()), s.Dir, unix.LOCK_SH, 0)
+	lock := new(Shared)
+	err := l.take(ctx, &lock.held, l.path(s.Namespace, s.relative()), s.Dir, unix.LOCK_SH, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Shared{held: h}, nil
+	return lock, nil
 }
 
 // Manifest locks a snapshot's manifest exclusively, waiting up to ManifestWait. It is a
@@ -127,11 +128,12 @@ func (l *Locks) Manifest(ctx context.Context, s Snapshot) (*Exclusive, error) {
 }
 
 func (l *Locks) exclusive(ctx context.Context, path, dir string, wait time.Duration) (*Exclusive, error) {
-	h, err := l.take(ctx, path, dir, unix.LOCK_EX, wait)
+	lock := new(Exclusive)
+	err := l.take(ctx, &lock.held, path, dir, unix.LOCK_EX, wait)
 	if err != nil {
 		return nil, err
 	}
-	return &Exclusive{held: h}, nil
+	return lock, nil
 }
 
 // held is a descriptor with a lock on it.

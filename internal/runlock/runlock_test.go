@@ -311,7 +311,7 @@ func TestDoubleStat(t *testing.T) {
 	}
 }
 
-// Lock and remove from many threads and processes at once: never two at a time, never an
+// Lock and remove from many threads at once: never two at a time, never an
 // error but ErrLocked, and in the end nothing is left.
 func TestRemoveRace(t *testing.T) {
 	l := testLocks(t)

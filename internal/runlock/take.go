@@ -20,9 +20,9 @@ const (
 	pauseMin, pauseMax = time.Millisecond, 50 * time.Millisecond
 )
 
-// take locks path, or dir where the old way is in force and a dir is given.
-func (l *Locks) take(ctx context.Context, path, dir string, how int, wait time.Duration) (*held, error) {
-	h := &held{path: path, root: l.root}
+// take makes h the lock of path, or of dir where the old way is in force and a dir is given.
+func (l *Locks) take(ctx context.Context, h *held, path, dir string, how int, wait time.Duration) error {
+	h.path, h.root = path, l.root
 	open := openFile
 	if l.old && dir != "" {
 		h.path, h.root, open = dir, "", openDir
@@ -33,10 +33,10 @@ func (l *Locks) take(ctx context.Context, path, dir string, how int, wait time.D
 		if how == unix.LOCK_SH {
 			op = "lock shared"
 		}
-		return nil, fmt.Errorf("%s %s: %w", op, h.path, err)
+		return fmt.Errorf("%s %s: %w", op, h.path, err)
 	}
 	h.fd.Store(int64(fd))
-	return h, nil
+	return nil
 }
 
 // locked gives a locked descriptor of the file that has that path.

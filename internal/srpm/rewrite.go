@@ -42,6 +42,7 @@ type Rewritten struct {
 	// only for other targets.
 	Dropped []string
 	Defines []string // what a build of it must define, too: Change's, and dist
+	Runs    []string // see Runs
 }
 
 // Rewrite unpacks the source RPM at path, puts the patch in, and makes a new source RPM
@@ -113,7 +114,7 @@ func Rewrite(ctx context.Context, path string, c Change, outDir string) (Rewritt
 	delete(in.Files, c.PatchFile)
 	in.Texts[c.PatchFile] = patch
 	in.Defines = append(distOf(f), c.Defines...)
-	result.Defines = in.Defines
+	result.Defines, result.Runs = in.Defines, Runs(in.SpecName, in.Spec)
 	if result.Path, err = Build(ctx, in, outDir); err != nil {
 		return fail(err)
 	}
@@ -146,7 +147,16 @@ func specOf(f *rpmfile.File) (string, error) {
 // read the original read the new one, too.
 var payloads = map[string]string{"gzip": "w6.gzdio", "bzip2": "w9.bzdio", "xz": "w2.xzdio", "lzma": "w2.lzdio", "zstd": "w3.zstdio"}
 
+// payloadOf chooses how to compress: as the original where that made it a quarter
+// smaller, as it does with thousands of patches, and else not at all.
 func payloadOf(f *rpmfile.File) string {
+	var unpacked int64
+	for _, e := range f.Files {
+		unpacked += e.Size
+	}
+	if unpacked < f.PayloadSize()*4/3 {
+		return ""
+	}
 	return payloads[f.Header.String(rpmfile.TagPayloadCompressor)]
 }
 

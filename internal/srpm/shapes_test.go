@@ -324,6 +324,16 @@ func TestRewriteIsDeterministic(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		f, err := rpmfile.Open(t.Context(), r.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, e := range f.Files {
+			if e.User != "root" || e.Group != "root" || e.Mode != 0o644 {
+				t.Errorf("%s is %s:%s %v", e.Name, e.User, e.Group, e.Mode)
+			}
+		}
 		text, err := os.ReadFile(r.Path)
 		if err != nil {
 			t.Fatal(err)

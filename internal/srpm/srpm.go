@@ -35,8 +35,8 @@ type Inputs struct {
 	// Date is the build time, and the time of every file: the same inputs give the
 	// same package, byte for byte, whenever and wherever it is made.
 	Date time.Time
-	// Payload is rpm's name of the payload's compression, as "w9.bzdio"; "" does not
-	// compress, as kernel sources are compressed already.
+	// Payload is rpm's name of the payload's compression, as "w9.bzdio"; "" is gzip
+	// without compressing, which every rpm reads: kernel sources are compressed already.
 	Payload string
 	// FileDigest is rpm's number of the files' digest algorithm; 0 is 8, SHA-256, which
 	// rpm before 4.6 cannot read: it needs 1, MD5.
@@ -170,7 +170,7 @@ func copyFile(from, to string) error {
 func (in *Inputs) argv() []string {
 	payload, digest := in.Payload, in.FileDigest
 	if payload == "" {
-		payload = "w.ufdio"
+		payload = "w0.gzdio"
 	}
 	if digest == 0 {
 		digest = 8
@@ -179,6 +179,7 @@ func (in *Inputs) argv() []string {
 	// Relative, as rpm keeps the expanded spec in the package, with the paths in it.
 	for _, d := range slices.Concat(privateMacros("."), []string{
 		"_source_payload " + payload,
+		"_srcdefattr (-,root,root)",
 		"_source_filedigest_algorithm " + strconv.Itoa(digest),
 	}, in.Defines) {
 		args = append(args, "--define", d)

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmfile
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// maxInMemory is how many bytes ReadFiles gives in all.
+const maxInMemory = 1 << 30
+
+// ReadFiles gives the content of the named plain files, by name. Only as much of the
+// payload is unpacked as is needed; its digests are verified all the same. Names may be
+// given with or without the leading slash.
+func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byte, error) {
+	contents := make(map[string][]byte, len(names))
+	links := f.hardLinks()
+	wanted := make(map[int][]string) // by number of the file, the names it was asked for by
+	var total int64
+	for _, name := range names {
+		p, err := safePath(name, f.Source)
+		i, ok := f.index[p]
+		if err != nil || !ok {
+			return nil, fmt.Errorf("read %s from %s: %w", name, f.path, fs.ErrNotExist)
+		}
+		e := &f.Files[i]
+		if !e.Mode.IsRegular() || e.Flags&FileGhost != 0 {
+			return nil, fmt.Errorf("read %s from %s: it is a %s without content", name, f.path, kindOf(e.Mode))
+		}
+		if total += e.Size; total > maxInMemory {
+			return nil, fmt.Errorf("read %s from %s: more than %d bytes for memory; unpack them", name, f.path, maxInMemory)
+		}
+		// Content comes with the last of a file's links.
+		if set := links[fileID{e.device, e.inode}]; len(set) > 0 {
+			i = set[len(set)-1]
+		}
+		wanted[i] = append(wanted[i], name)
+	}
+	err := f.walk(ctx, func(i int, content io.Reader) error {
+		list, ok := wanted[i]
+		if !ok || content == nil {
+			return nil
+		}
+		var b buffer
+		if err := f.copyContent(&b, &f.Files[i], content); err != nil {
+			return err
+		}
+		for _, name := range list {
+			contents[name] = b
+		}
+		delete(wanted, i)
+		if len(wanted) == 0 {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read from %s: %w", f.path, err)
+	}
+	return contents, nil
+}
+
+type buffer []byte
+
+func (b *buffer) Write(p []byte) (int, error) {
+	*b = append(*b, p...)
+	return len(p), nil
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package srpm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ovzpatch/internal/rpmfile"
+)
+
+// specOfParts writes a small spec around what a test is about.
+func specOfParts(release, preamble, prep string) string {
+	return "Name: kernel\nVersion: 5.14.0\nRelease: " + release + "\nSummary: s\nLicense: GPLv2\nSource0: linux-5.14.0.tar.gz\n" +
+		preamble + "\n%description\nd\n\n%prep\n" + prep + "\n%build\n"
+}
+
+// Specs that cannot be edited safely are refused with the place and what to do.
+func TestInjectRefuses(t *testing.T) {
+	const plain = "%setup -q -n linux-5.14.0\n"
+	for name, c := range map[string]struct {
+		spec string
+		want string
+	}{
+		"nothing":              {"", "empty"},
+		"no prep":              {"Name: kernel\nRelease: 1\n%build\n", "no %prep"},
+		"no release":           {"Name: kernel\n%prep\n" + plain, "no Release"},
+		"open condition":       {specOfParts("1", "%if 1", plain), "no %endif"},
+		"stray endif":          {specOfParts("1", "%endif", plain), "%endif without %if"},
+		"stray else":           {specOfParts("1", "%else", plain), "%else without %if"},
+		"numbers by macro":     {specOfParts("1", "Patch%{n}: a.patch", plain), "is a macro"},
+		"carries it":           {specOfParts("1", "Patch1: "+patchName, plain), "carries"},
+		"carries it in a list": {specOfParts("1", "", "%autosetup -p1\n") + "%patchlist\n" + patchName + "\n", "carries"},
+		"list not applied":     {specOfParts("1", "", plain) + "%patchlist\na.patch\n", "nothing applies"},
+		"strip level":          {specOfParts("1", "Patch1: a.patch", "%autosetup -p0 -n linux-5.14.0"), "-p1"},
+		"no strip level":       {specOfParts("1", "Patch1: a.patch", "%autosetup -n linux-5.14.0"), "-p1"},
+		"range of macros":      {specOfParts("1", "Patch1: a.patch", plain+"%autopatch -p1 -m %{low}"), "bounds are macros"},
+		"only for one machine": {specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%endif"), "only under"},
+		"tree of the other branch": {specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%else\n%autosetup -p1\n%endif"),
+			"only under"},
+		"in a loop":        {specOfParts("1", "Patch1: a.patch", "%setup -q -c -n x\nfor d in a b; do\ncd $d\n%patch1 -p1\ncd ..\ndone"), "cannot be told"},
+		"never in a tree":  {specOfParts("1", "", "%setup -q -c -n x"), "no place"},
+		"somewhere":        {specOfParts("1", "", "%setup -q -c -n x\ncd $WHERE"), "no place"},
+		"either directory": {specOfParts("1", "", "%setup -q -c -n x\nif [ -d a ]; then\ncd a\nfi"), "no place"},
+		"release by target": {"Name: kernel\n%ifarch x86_64\nRelease: 1\n%endif\n%prep\n" + plain,
+			"under a condition"},
+		"source follows release":    {specOfParts("1", "Source1: config-%{release}", plain), "name of a source"},
+		"source follows by a macro": {specOfParts("1", "%define full %{version}-%{release}\nSource1: config-%{full}", plain), "name of a source"},
+		"directory follows release": {specOfParts("1", "", "%setup -q -n linux-%{release}"), "directory in the tarball"},
+		"release with a comment":    {specOfParts("1 # one", "", plain), "comment"},
+	} {
+		_, err := Inject("kernel.spec", []byte(c.spec), injection())
+		var se *SpecError
+		if !errors.As(err, &se) || !strings.Contains(err.Error(), c.want) || se.Advice == "" {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	for name, change := range map[string]func(*Injection){
+		"tag":  func(in *Injection) { in.Tag = ".lustre-1" },
+		"name": func(in *Injection) { in.PatchFile = "../a.patch" },
+	} {
+		in := injection()
+		change(&in)
+		if _, err := Inject("kernel.spec", []byte(specOfParts("1", "", plain)), in); err == nil {
+			t.Errorf("a bad %s passed", name)
+		}
+	}
+}
+
+// What is not the patch's business stays as it is.
+func TestInjectWithout(t *testing.T) {
+	in := injection()
+	in.Tag, in.Changes = "", nil
+	text := strings.TrimSuffix(specOfParts("1", "", "%autosetup -p1 -n linux-5.14.0"), "\n") // no newline at its end
+	e, err := Inject("kernel.spec", []byte(text), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(text, ".tar.gz\n", ".tar.gz\nPatch1: "+patchName+"\n", 1)
+	if string(e.Text) != want {
+		t.Errorf("got\n%s", e.Text)
+	}
+	checkDiff(t, []byte(text), e)
+	// With an entry at the end, the last line gets its newline.
+	e, err = Inject("kernel.spec", []byte(text), injection())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkDiff(t, []byte(text), e)
+}
+
+// rpm refuses a changelog whose entries are not newest first.
+func TestChangelogStaysInOrder(t *testing.T) {
+	in := injection()
+	in.Date = time.Date(2001, 2, 3, 0, 0, 0, 0, time.UTC)
+	in.Changes = []string{"100% sure"}
+	text := specOfParts("1", "", "%autosetup -p1") + "%changelog\n* Thu Jun  3 2021 A Builder <a@example.com>\n- one\n"
+	e, err := Inject("kernel.spec", []byte(text), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "%changelog\n* Thu Jun 03 2021 A Tester <tester@example.com>\n- 100%% sure\n\n* Thu Jun  3"; !strings.Contains(string(e.Text), want) {
+		t.Errorf("got\n%s", e.Text)
+	}
+}
+
+func TestReleaseMarks(t *testing.T) {
+	for name, c := range map[string]struct{ release, preamble, want string }{
+		"plain":          {"1", "", "Release: 1.lustre1"},
+		"dist":           {"1%{?dist}", "", "Release: 1%{?dist}.lustre1"},
+		"unknown macro":  {"%{number}", "", "Release: %{number}.lustre1"},
+		"macro":          {"%{number}", "%define number 5", "%define number 5.lustre1"},
+		"two steps":      {"%{a}", "%global a %{b}\n%global b 7%{?dist}", "%global b 7%{?dist}.lustre1"},
+		"by condition":   {"%{a}", "%if 1\n%define a 1\n%else\n%define a 2\n%endif", "%if 1\n%define a 1.lustre1\n%else\n%define a 2.lustre1\n%endif"},
+		"build id":       {"1%{?buildid}", "# define buildid .local", "%define buildid .lustre1"},
+		"build id set":   {"1%{?buildid}", "%define buildid .9", "%define buildid .9.lustre1"},
+		"no build id":    {"%{a}", "%define a 1%{?buildid}", "%define a 1%{?buildid}.lustre1"},
+		"without braces": {"%number", "%define number 5", "%define number 5.lustre1"},
+	} {
+		e, err := Inject("kernel.spec", []byte(specOfParts(c.release, c.preamble, "%autosetup -p1")), injection())
+		if err != nil || !strings.Contains(string(e.Text), c.want+"\n") || strings.Count(string(e.Text), ".lustre1") != strings.Count(c.want, ".lustre1") {
+			t.Errorf("%s: %v\n%s", name, err, e.Diff)
+		}
+	}
+}
+
+// As in 2009: another spec takes the place of the package's own.
+func TestReplaceSpec(t *testing.T) {
+	dir := t.TempDir()
+	source := makeShape(t, "testdata/shapes/rhel5-ovz/kernel.spec", dir)
+	out := filepath.Join(dir, "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec := specOfParts("9", "Patch1: "+patchName, "%autosetup -p1 -n linux-5.14.0")
+	spec = strings.Replace(spec, "linux-5.14.0.tar.gz", "linux-2.6.18.tar.gz", 1)
+	r, err := Rewrite(t.Context(), source, Change{PatchFile: patchName, Patch: []byte(patchText), Spec: []byte(spec), SpecName: "kernel-ovz.spec"}, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := rpmfile.Open(t.Context(), r.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := f.ReadFiles(t.Context(), "kernel-ovz.spec", patchName)
+	if err != nil || string(got["kernel-ovz.spec"]) != spec || string(got[patchName]) != patchText {
+		t.Errorf("%v, %q", err, got)
+	}
+	if len(r.Dropped) == 0 || len(r.Source.Verified) == 0 {
+		t.Errorf("not said: %+v", r)
+	}
+}
+
+func TestRewriteRefuses(t *testing.T) {
+	dir := t.TempDir()
+	source := makeShape(t, "testdata/shapes/autosetup/kernel.spec", dir)
+	whole, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	whole[len(whole)-10] ^= 1
+	if err := os.WriteFile(source, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Rewrite(t.Context(), source, Change{PatchFile: patchName, Patch: []byte(patchText)}, out); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v", err)
+	}
+	if list, _ := os.ReadDir(out); len(list) > 0 {
+		t.Errorf("left %v", list)
+	}
+}
+
+func TestBuildRefuses(t *testing.T) {
+	spec := []byte(specOfParts("1", "", "%autosetup -p1"))
+	for name, in := range map[string]Inputs{
+		"spec name":   {SpecName: "../kernel.spec", Spec: spec, Date: shapeDate},
+		"no date":     {SpecName: "kernel.spec", Spec: spec},
+		"source name": {SpecName: "kernel.spec", Spec: spec, Date: shapeDate, Texts: map[string][]byte{"a/b": nil}},
+		"no source":   {SpecName: "kernel.spec", Spec: spec, Date: shapeDate},
+	} {
+		out := t.TempDir()
+		if _, err := Build(t.Context(), in, out); err == nil {
+			t.Errorf("%s: passed", name)
+		}
+		if list, _ := os.ReadDir(out); len(list) > 0 {
+			t.Errorf("%s: left %v", name, list)
+		}
+	}
+}
+
+func TestRuns(t *testing.T) {
+	text := "%define a %(echo 1)\n%define b %%(no)\n# %%{lua: no}\n%{lua:print(1)}\nx %%%(yes)\n%include other\n%if (1)\n%changelog\n- %(not read by people)\n"
+	want := "[k.spec:1: %define a %(echo 1) k.spec:4: %{lua:print(1)} k.spec:5: x %%%(yes) k.spec:6: %include other]"
+	if got := fmt.Sprint(Runs("k.spec", []byte(text))); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestMail(t *testing.T) {
+	got := mail([]byte(patchText), "A Tester <tester@example.com>", "umount", shapeDate)
+	if !bytes.HasPrefix(got, []byte("From 0000")) || !bytes.HasSuffix(got, []byte("\n\n"+patchText)) {
+		t.Errorf("got\n%s", got)
+	}
+	if again := mail(got, "B", "other", shapeDate); !bytes.Equal(again, got) {
+		t.Errorf("a mail was wrapped again:\n%s", again)
+	}
+}
+
+// Whatever a spec is, it is edited as its diff says, or refused.
+func FuzzInject(f *testing.F) {
+	list, _ := filepath.Glob("testdata/shapes/*/kernel.spec")
+	for _, name := range list {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, err := Inject("kernel.spec", text, injection())
+		if err != nil {
+			return
+		}
+		if !bytes.Contains(e.Text, []byte(patchName)) {
+			t.Error("the patch is not in the spec")
+		}
+		// Every line of the original that the diff does not remove is still there.
+		removed := 0
+		for line := range strings.Lines(e.Diff) {
+			if strings.HasPrefix(line, "-") && !strings.HasPrefix(line, "---") {
+				removed++
+			}
+		}
+		s, err := parseSpec("kernel.spec", e.Text)
+		if err != nil {
+			t.Fatalf("the edited spec does not parse: %v", err)
+		}
+		before, err := parseSpec("kernel.spec", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.lines) < len(before.lines)-removed {
+			t.Errorf("%d lines became %d", len(before.lines), len(s.lines))
+		}
+	})
+}
