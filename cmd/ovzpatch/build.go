@@ -138,10 +138,6 @@ const buildManifest = "build.json"
 func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (*kernelBuild, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.limit, fmt.Errorf("time limit of %v reached; see --build-timeout", f.limit))
 	defer cancel()
-	label := "with"
-	if !r.patched {
-		label = "without"
-	}
 	objects, packages, err := r.keys(ctx)
 	if err != nil {
 		return nil, err
@@ -156,7 +152,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 		if err != nil {
 			return nil, false
 		}
-		u.Say("kernel %s the patch: from the cache (%s)", label, dir)
+		u.Say("kernel %s the patch: from the cache (%s)", r.label(), dir)
 		return b, true
 	}
 	if b, ok := cached(); ok {
@@ -176,7 +172,6 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	if err := store.Remove("packages", packages); err != nil {
 		return nil, err
 	}
-	u.Say("building the kernel %s the patch", label)
 	b, err := a.build(ctx, u, r, work, f)
 	if err != nil {
 		return nil, err
@@ -186,7 +181,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 		return nil, err
 	}
 	b.Dir = dir
-	u.Say("kernel %s the patch: built in %.0f s, %d files compiled, %d warnings (log: %s)", label, b.Seconds, b.Compiled, b.Warnings, b.log())
+	u.Say("kernel %s the patch: built in %.0f s, %d files compiled, %d warnings (log: %s)", r.label(), b.Seconds, b.Compiled, b.Warnings, b.log())
 	return b, os.RemoveAll(filepath.Join(work, "top"))
 }
 
@@ -216,9 +211,7 @@ func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 // build runs rpmbuild in a topdir below the work directory.
 func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildFlags) (*kernelBuild, error) {
 	top := filepath.Join(work, "top")
-	if _, err := os.Stat(top); err == nil {
-		u.Say("an earlier build was interrupted; going on from its compiled files")
-	}
+	// What a killed build left is of no use; its compiled objects are.
 	if err := os.RemoveAll(top); err != nil {
 		return nil, err
 	}
@@ -245,6 +238,9 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 	whole := errors.Is(err, fs.ErrNotExist)
 	if whole {
 		job.Expected = readCount(counts)
+		u.Say("building the kernel %s the patch from nothing", r.label())
+	} else {
+		u.Say("building the kernel %s the patch, going on from files compiled earlier", r.label())
 	}
 	if err := job.Dirs(); err != nil {
 		return nil, err

@@ -36,6 +36,14 @@ type recipe struct {
 	made    string   // path of the source RPM, where making the recipe made it
 }
 
+// label tells the two kernels apart in what is said.
+func (r *recipe) label() string {
+	if r.patched {
+		return "with"
+	}
+	return "without"
+}
+
 // sides are the two kernels that are compared.
 type sides struct{ with, without *recipe }
 

@@ -52,20 +52,12 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// makeDirs makes a directory below the store with its parents, each of them on the disk.
-// Another process may tidy an empty parent away in between; then it is made again.
+// makeDirs makes a directory below the store with its parents. Another process may tidy an empty parent away in between; then it is made again.
 func (s *Store) makeDirs(relative string) error {
 	dir := s.path(relative)
 	for {
 		err := os.Mkdir(dir, dirMode)
-		if err == nil {
-			err = syncDir(filepath.Dir(dir))
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			return err
-		}
-		if errors.Is(err, fs.ErrExist) {
+		if err == nil || errors.Is(err, fs.ErrExist) {
 			return nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || relative == "." {
@@ -100,8 +92,15 @@ func (s *Store) move(from, to string) error {
 		}
 		break
 	}
-	if err := syncDir(s.path(filepath.Dir(to))); err != nil {
-		return err
+	// All the way up, for any of these directories may be new, and be another process's
+	// that has not come so far.
+	for dir := filepath.Dir(to); ; dir = filepath.Dir(dir) {
+		if err := syncDir(s.path(dir)); err != nil {
+			return err
+		}
+		if dir == "." {
+			break
+		}
 	}
 	err := syncDir(s.path(filepath.Dir(from)))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,11 +124,11 @@ func removeDir(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+		if err := removeIfThere(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
-	return os.Remove(dir)
+	return removeIfThere(dir)
 }
 
 // snapshots calls f with every snapshot's directory below one of the store's trees:

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
 // Apply makes a plan's changes to the tree, all or none: after an error every file is as
-// it was, and after SIGKILL or a power failure the next OpenTree makes it so. Files that
+// it was, and after SIGKILL the next OpenTree makes it so. After a power failure it does,
+// too, for a plan of at most maxSynced files. Files that
 // are replaced keep their mode and owner; what shares their inode (a tree copied by
 // cp -al) keeps the old content. It fails when a file is not as the plan found it, and
 // with ErrBusy when another program looks at the tree or changes it.
@@ -119,38 +121,62 @@ func (t *Tree) dirs(j *journal, changes []Change) error {
 	return nil
 }
 
-// syncers is how many files are written and synced at once: a disk commits them together.
-const syncers = 16
+// stagers is how many files are written, and then synced, at once.
+const stagers = 8
 
-// stage fills the journal's directory; the tree's own files are only read.
+// stage fills the journal's directory; the tree's own files are only read. All files are
+// written before the first is synced: the file system then commits them together, where
+// a sync after each would cost a commit each.
 func (t *Tree) stage(ctx context.Context, j *journal, changes []Change) error {
 	for _, dir := range []string{journalDir, journalDir + "/new", journalDir + "/old"} {
 		if err := t.root.Mkdir(dir, 0o700); err != nil {
 			return err
 		}
 	}
+	if err := inParallel(ctx, len(changes), func(n int) error { return t.stageOne(n, changes[n]) }); err != nil {
+		return err
+	}
+	if j.synced() {
+		if err := inParallel(ctx, len(changes), func(n int) error { return t.syncNew(n, changes[n]) }); err != nil {
+			return err
+		}
+		for _, dir := range []string{journalDir + "/new", journalDir + "/old"} {
+			if err := syncDir(t.root, dir); err != nil {
+				return err
+			}
+		}
+	}
+	return j.write(t.root)
+}
+
+// inParallel calls do for 0 to n-1, several at once, until one fails or ctx ends.
+func inParallel(ctx context.Context, n int, do func(int) error) error {
 	var wait sync.WaitGroup
-	errs := make([]error, len(changes))
-	slots := make(chan struct{}, syncers)
-	for n, c := range changes {
-		slots <- struct{}{}
+	var next atomic.Int64
+	errs := make([]error, min(n, stagers))
+	for worker := range errs {
 		wait.Go(func() {
-			defer func() { <-slots }()
-			if errs[n] = ctx.Err(); errs[n] == nil {
-				errs[n] = t.stageOne(n, c)
+			for i := int(next.Add(1)) - 1; i < n && errs[worker] == nil; i = int(next.Add(1)) - 1 {
+				if errs[worker] = ctx.Err(); errs[worker] == nil {
+					errs[worker] = do(i)
+				}
 			}
 		})
 	}
 	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
+	return errors.Join(errs...)
+}
+
+// syncNew brings the new file of change n to the disk.
+func (t *Tree) syncNew(n int, c Change) error {
+	if c.After == nil || c.After.Mode&fs.ModeSymlink != 0 {
+		return nil
+	}
+	f, err := t.root.Open(newFile(n))
+	if err != nil {
 		return err
 	}
-	for _, dir := range []string{journalDir + "/new", journalDir + "/old"} {
-		if err := syncDir(t.root, dir); err != nil {
-			return err
-		}
-	}
-	return j.write(t.root)
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (t *Tree) stageOne(n int, c Change) error {
@@ -192,9 +218,6 @@ func (t *Tree) create(name string, c Change) error {
 		if err := f.Chmod(c.After.Mode.Perm()); err != nil {
 			return err
 		}
-	}
-	if err := f.Sync(); err != nil {
-		return err
 	}
 	return f.Close()
 }
@@ -251,9 +274,11 @@ func (t *Tree) perform(ctx context.Context, j *journal) error {
 			return err
 		}
 	}
-	for _, dir := range parents(j.Steps) {
-		if err := syncDir(t.root, dir); err != nil {
-			return err
+	if j.synced() {
+		for _, dir := range parents(j.Steps) {
+			if err := syncDir(t.root, dir); err != nil {
+				return err
+			}
 		}
 	}
 	return t.root.Rename(journalFile, doneFile)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -249,12 +250,12 @@ func TestApplyKeepsOwner(t *testing.T) {
 // dyingContext ends, by what die does, when it is asked for the n-th time.
 type dyingContext struct {
 	context.Context
-	left *int
+	left *atomic.Int64
 	die  func() error
 }
 
 func (c dyingContext) Err() error {
-	if *c.left--; *c.left < 0 {
+	if c.left.Add(-1) < 0 {
 		return c.die()
 	}
 	return nil
@@ -269,7 +270,9 @@ func TestMain(m *testing.M) {
 		}
 		text, err := os.ReadFile(os.Getenv("PATCH_TEST_PATCH"))
 		if err == nil {
-			err = applyText(dyingContext{context.Background(), &left, func() error {
+			var countdown atomic.Int64
+			countdown.Store(int64(left))
+			err = applyText(dyingContext{context.Background(), &countdown, func() error {
 				syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				select {}
 			}}, dir, string(text), Options{Strip: -1})
@@ -415,7 +418,8 @@ func TestErrorAtEveryStep(t *testing.T) {
 	for steps := 0; ; steps++ {
 		dir := everythingTree(t)
 		before := shape(t, dir)
-		left := steps
+		var left atomic.Int64
+		left.Store(int64(steps))
 		boom := errors.New("boom")
 		err := applyText(dyingContext{t.Context(), &left, func() error { return boom }}, dir, everything, Options{Strip: -1})
 		if err == nil {

@@ -23,7 +23,7 @@ License: GPLv2
 A sample.
 %install
 mkdir -p %{buildroot}/boot
-truncate -s 4500M %{buildroot}/boot/vmcore
+truncate -s 4100M %{buildroot}/boot/vmcore
 echo small > %{buildroot}/boot/small
 %files
 /boot
@@ -57,7 +57,7 @@ func TestFileOfMoreThanFourGigabytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if e, ok := f.Find("/boot/vmcore"); !ok || e.Size != 4500<<20 {
+	if e, ok := f.Find("/boot/vmcore"); !ok || e.Size != 4100<<20 {
 		t.Errorf("got %+v", e)
 	}
 	got, err := f.ReadFiles(t.Context(), "/boot/small")
@@ -73,7 +73,7 @@ func TestFileOfMoreThanFourGigabytes(t *testing.T) {
 		seen = n
 		return err
 	})
-	if err != nil || seen != 4500<<20 {
+	if err != nil || seen != 4100<<20 {
 		t.Errorf("read %d bytes, %v", seen, err)
 	}
 	small, err := Open(t.Context(), list[0])
