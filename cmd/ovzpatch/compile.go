@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/rpmbuild"
+)
+
+// buildKernel gives the packages of a recipe, from the cache or from rpmbuild. Recipes
+// that differ in nothing but the text of the patch share one directory of compiled objects.
+func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (*kernelBuild, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, f.limit, fmt.Errorf("time limit of %v reached; see --build-timeout", f.limit))
+	defer cancel()
+	objects, packages, err := r.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store := cache.Cache{Dir: a.cacheDir}
+	cached := func() (*kernelBuild, bool) {
+		dir, ok := store.Get("packages", packages)
+		if !ok {
+			return nil, false
+		}
+		b, err := readBuild(dir)
+		if err != nil {
+			return nil, false
+		}
+		u.Say("kernel %s the patch: from the cache (%s)", r.label(), dir)
+		return b, true
+	}
+	if b, ok := cached(); ok {
+		return b, nil
+	}
+	work, release, err := store.Work(ctx, "objects", objects, func() {
+		u.Say("another ovzpatch compiles the same kernel; waiting for it")
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	// The one waited for may have built just this.
+	if b, ok := cached(); ok {
+		return b, nil
+	}
+	if err := store.Remove("packages", packages); err != nil {
+		return nil, err
+	}
+	b, err := a.build(ctx, u, r, work, f)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := store.Put("packages", packages, func(dir string) error { return b.moveTo(dir) })
+	if err != nil {
+		return nil, err
+	}
+	b.Dir = dir
+	u.Say("kernel %s the patch: built in %.0f s, %d files compiled, %d warnings (log: %s)", r.label(), b.Seconds, b.Compiled, b.Warnings, b.log())
+	return b, os.RemoveAll(filepath.Join(work, "top"))
+}
+
+// forget removes what the cache has of both kernels, so that they are built anew.
+func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
+	store := cache.Cache{Dir: a.cacheDir}
+	for _, r := range []*recipe{s.with, s.without} {
+		objects, packages, err := r.keys(ctx)
+		if err != nil {
+			return err
+		}
+		work, release, err := store.Work(ctx, "objects", objects, func() {
+			u.Say("another ovzpatch compiles the same kernel; waiting for it")
+		})
+		if err != nil {
+			return err
+		}
+		err = errors.Join(os.RemoveAll(work), store.Remove("packages", packages))
+		release()
+		if err != nil {
+			return fmt.Errorf("forget cached build: %w", err)
+		}
+	}
+	return nil
+}
+
+// build runs rpmbuild in a topdir below the work directory.
+func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildFlags) (*kernelBuild, error) {
+	top := filepath.Join(work, "top")
+	// What a killed build left is of no use; its compiled objects are.
+	if err := os.RemoveAll(top); err != nil {
+		return nil, err
+	}
+	job := rpmbuild.Job{
+		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
+		Target: r.Target, Without: r.without, NoDeps: f.nodeps, Jobs: f.jobs,
+		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"),
+	}
+	for _, d := range r.Defines {
+		name, value, _ := strings.Cut(d, " ")
+		job.Defines = append(job.Defines, rpmbuild.Define{Name: name, Value: value})
+	}
+	if r.FileDigest != 0 {
+		n := strconv.Itoa(r.FileDigest)
+		job.Defines = append(job.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})
+	}
+	if !job.NoDeps && noDatabase(ctx) {
+		u.Say("this host has no RPM database, so BuildRequires are not checked (--nodeps)")
+		job.NoDeps = true
+	}
+	// A whole build compiles as many files as the last whole one of this configuration.
+	counts := filepath.Join(a.cacheDir, "compiled-"+r.configKey())
+	_, err := os.Stat(job.BuildDir)
+	whole := errors.Is(err, fs.ErrNotExist)
+	if whole {
+		job.Expected = readCount(counts)
+		u.Say("building the kernel %s the patch from nothing", r.label())
+	} else {
+		u.Say("building the kernel %s the patch, going on from files compiled earlier", r.label())
+	}
+	if err := job.Dirs(); err != nil {
+		return nil, err
+	}
+	if err := r.layOut(top); err != nil {
+		return nil, err
+	}
+	res, err := rpmbuild.Run(ctx, job, func(p rpmbuild.Progress) { u.Live("%s", buildLine(p)) })
+	u.Done()
+	if err != nil {
+		// The log is all that a failed build leaves.
+		if kept := filepath.Join(work, "failed.log"); os.Rename(job.Log, kept) == nil {
+			var be *rpmbuild.Error
+			if errors.As(err, &be) {
+				be.Log = kept
+			}
+		}
+		return nil, errors.Join(err, os.RemoveAll(top))
+	}
+	if whole {
+		// Only an estimate hangs on it.
+		os.WriteFile(counts, []byte(strconv.Itoa(res.Compiled)), 0o644)
+	}
+	return &kernelBuild{Dir: top, Patched: r.patched, Source: res.Source, Packages: res.Packages,
+		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds()}, nil
+}
+
+// readCount is how many files a whole build compiled, 0 where none was seen.
+func readCount(path string) int {
+	data, _ := os.ReadFile(path)
+	n, _ := strconv.Atoi(string(data))
+	return n
+}
+
+// buildLine is the live line of a build.
+func buildLine(p rpmbuild.Progress) string {
+	s := p.Phase
+	if p.Compiled > 0 {
+		s += fmt.Sprintf("  %d", p.Compiled)
+		if p.Expected > p.Compiled {
+			s += fmt.Sprintf(" of about %d", p.Expected)
+		}
+		s += " files compiled"
+	}
+	if p.Warnings > 0 {
+		s += fmt.Sprintf(", %d warnings", p.Warnings)
+	}
+	if left := p.Left(); left > 0 {
+		s += fmt.Sprintf(", about %v left", left.Round(time.Second))
+	}
+	if p.Doing != "" {
+		s += "  " + p.Doing
+	}
+	return s
+}

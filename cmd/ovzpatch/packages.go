@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/rpmfile"
+)
+
+// kernelBuild is one finished build. It is kept beside the packages as build.json.
+type kernelBuild struct {
+	Dir      string   `json:"-"`
+	Patched  bool     `json:"patched"`
+	Packages []string `json:"packages"` // file names in Dir
+	Source   string   `json:"source"`
+	Compiled int      `json:"compiled"`
+	Warnings int      `json:"warnings"`
+	Seconds  float64  `json:"seconds"`
+}
+
+// kernel finds the package with the kernel image, and its -devel package.
+func (b *kernelBuild) kernel(ctx context.Context) (kernel, devel string, err error) {
+	for _, name := range b.Packages {
+		path := filepath.Join(b.Dir, name)
+		pkg, err := rpmfile.Open(ctx, path)
+		if err != nil {
+			return "", "", err
+		}
+		pkg.Close()
+		if strings.Contains(pkg.Name(), "debug") || !slices.ContainsFunc(pkg.Files, isImage) {
+			continue
+		}
+		devel, err := findDevel(ctx, path)
+		return path, devel, err
+	}
+	return "", "", fmt.Errorf("no package holds a kernel image: %s", strings.Join(b.Packages, ", "))
+}
+
+// isImage tells the kernel image among a package's files.
+func isImage(e rpmfile.Entry) bool {
+	return strings.HasPrefix(e.Name, "/boot/vmlinuz-") ||
+		strings.HasPrefix(e.Name, "/lib/modules/") && strings.HasSuffix(e.Name, "/vmlinuz")
+}
+
+// log is where the build's full output is.
+func (b *kernelBuild) log() string { return filepath.Join(b.Dir, "build.log") }
+
+const buildManifest = "build.json"
+
+// moveTo takes the packages and the log out of the topdir and notes what they are.
+func (b *kernelBuild) moveTo(dir string) error {
+	move := func(path string) (string, error) {
+		name := filepath.Base(path)
+		return name, os.Rename(path, filepath.Join(dir, name))
+	}
+	var err error
+	for i, p := range b.Packages {
+		if b.Packages[i], err = move(p); err != nil {
+			return fmt.Errorf("keep package: %w", err)
+		}
+	}
+	if b.Source, err = move(b.Source); err != nil {
+		return fmt.Errorf("keep source package: %w", err)
+	}
+	if _, err := move(filepath.Join(b.Dir, "build.log")); err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	note, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, buildManifest), append(note, '\n'), 0o644)
+}
+
+func readBuild(dir string) (*kernelBuild, error) {
+	data, err := os.ReadFile(filepath.Join(dir, buildManifest))
+	if err != nil {
+		return nil, err
+	}
+	b := &kernelBuild{Dir: dir}
+	return b, json.Unmarshal(data, b)
+}
+
+// copyOut puts a build's packages and log where the user wants them.
+func (b *kernelBuild) copyOut(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("write packages: %w", err)
+	}
+	for _, name := range append(slices.Clone(b.Packages), b.Source) {
+		if err := copyFile(filepath.Join(b.Dir, name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("write packages: %w", err)
+		}
+	}
+	return nil
+}
+
+// copyFile writes a copy that is there whole or not at all.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	tmp, err := os.CreateTemp(filepath.Dir(to), ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	if _, err := io.Copy(tmp, in); err != nil {
+		return err
+	}
+	if err := tmp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := tmp.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), to)
+}
