@@ -52,7 +52,8 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// makeDirs makes a directory below the store with its parents. Another process may tidy an empty parent away in between; then it is made again.
+// makeDirs makes a directory below the store with its parents. Another process may tidy
+// an empty parent away in between; then it is made again.
 func (s *Store) makeDirs(relative string) error {
 	dir := s.path(relative)
 	for {

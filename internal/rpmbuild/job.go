@@ -55,6 +55,8 @@ func (j Job) Args() []string {
 		"rpmbuild", "-ba",
 		"--define", "_topdir " + j.Topdir,
 		"--define", "_tmppath " + filepath.Join(j.Topdir, "tmp"),
+		// Kernel specs use pushd and [[, which Debian's /bin/sh does not know.
+		"--define", "_buildshell /bin/bash",
 		// What is in the packages must not tell when and where they were built.
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",

@@ -25,6 +25,7 @@ func TestArgs(t *testing.T) {
 		"rpmbuild", "-ba",
 		"--define", "_topdir /t",
 		"--define", "_tmppath /t/tmp",
+		"--define", "_buildshell /bin/bash",
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",

@@ -40,7 +40,7 @@ func TestFileOfMoreThanFourGigabytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("rpmbuild", "-bb", "--nodeps", "--define", "_topdir "+top, "--define", "_dbpath "+top,
-		"--define", "_binary_payload w1.zstdio", spec)
+		"--define", "_binary_payload w0.xzdio", spec)
 	cmd.Env = append(os.Environ(), "HOME="+top)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("rpmbuild: %v\n%s", err, out)

@@ -69,6 +69,14 @@ func Open(ctx context.Context, path string) (*File, error) {
 
 // OpenWithin is Open with other limits.
 func OpenWithin(ctx context.Context, path string, limits Limits) (*File, error) {
+	// Looking before opening: to open a pipe waits for its writer.
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open RPM file: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("open RPM file %s: %w: it is a %s", path, ErrNotRPM, kindOf(st.Mode()))
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open RPM file: %w", err)
@@ -91,9 +99,6 @@ func (f *File) read(ctx context.Context) error {
 	st, err := f.file.Stat()
 	if err != nil {
 		return err
-	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("%w: it is a %s", ErrNotRPM, kindOf(st.Mode()))
 	}
 	f.size = st.Size()
 	r := io.NewSectionReader(f.file, 0, f.size)

@@ -101,6 +101,14 @@ func TestRealPackages(t *testing.T) {
 				if err != nil || len(r.Verified) < 6 || len(r.Unverified) != 1 {
 					t.Errorf("verify: %v\n%q\n%q", err, r.Verified, r.Unverified)
 				}
+				// The decoder is stopped early, and the digests are verified to the end.
+				first := "data.txt"
+				if !f.Source {
+					first = "/boot/b"
+				}
+				if got, err := f.ReadFiles(t.Context(), first); err != nil || len(got[first]) != 5 {
+					t.Errorf("%s: %q, %v", first, got[first], err)
+				}
 				ours, theirs := t.TempDir(), t.TempDir()
 				if err := f.Extract(t.Context(), ours, nil); err != nil {
 					t.Fatal(err)
@@ -496,7 +504,11 @@ func TestNotAnRPM(t *testing.T) {
 	if err := os.WriteFile(name, bytes.Repeat([]byte("linux"), 100), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{name, t.TempDir()} {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{name, t.TempDir(), pipe} {
 		if _, err := Open(t.Context(), name); !errors.Is(err, ErrNotRPM) {
 			t.Errorf("%s: %v", name, err)
 		}
