@@ -5,6 +5,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,19 +93,30 @@ func (r *Report) Text(w io.Writer) error {
 // caseID names a row of the table.
 type caseID struct{ name, backend string }
 
-// cases are all rows, in the order they were tried.
+// cases are all rows: container by container, and in each in the order in which the
+// cases were first tried anywhere, which in one container depends on the kernel.
 func (r *Report) cases() []caseID {
 	var ids []caseID
-	seen := map[caseID]bool{}
+	var backends, names []string
 	for _, k := range r.Kernels {
 		for _, res := range k.Results {
 			id := caseID{res.Name, res.Backend}
-			if !seen[id] {
-				seen[id] = true
+			if !slices.Contains(ids, id) {
 				ids = append(ids, id)
+			}
+			if !slices.Contains(backends, id.backend) {
+				backends = append(backends, id.backend)
+			}
+			if !slices.Contains(names, id.name) {
+				names = append(names, id.name)
 			}
 		}
 	}
+	slices.SortStableFunc(ids, func(a, b caseID) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(backends, a.backend), slices.Index(backends, b.backend)),
+			cmp.Compare(slices.Index(names, a.name), slices.Index(names, b.name)))
+	})
 	return ids
 }
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const message = "Forced umount of lustre fs is not allowed inside container (4026532067). Overriding MNT_FORCE flag."
+
+// sample is a run whose second kernel went wrong in one case.
+func sample() *report.Report {
+	force := func(v guest.Verdict, backend string, got guest.Seen, log ...string) guest.Result {
+		return guest.Result{Name: "force-idle", Backend: backend, Verdict: v, Got: got, Log: log}
+	}
+	plain := guest.Result{Name: "plain", Backend: "namespaces", Verdict: guest.Either, Got: guest.Seen{Errno: "0", Host: "0"}}
+	odd := guest.Result{Name: "force-busy", Backend: "namespaces", Verdict: guest.Faulty, Why: "with the patch: messages 3, not 1",
+		Got: guest.Seen{Errno: "EBUSY", Forced: 2, Messages: 3, Host: "ESHUTDOWN", Peer: "0", Held: "ESHUTDOWN"}}
+	return &report.Report{
+		Source: "linux.tar.xz", Line: "mainline-6.1", Patch: "a.patch", Accel: "tcg",
+		Kernels: []report.Kernel{
+			{Label: "with the patch", Release: "6.1.1-1.lustre1.x86_64", Expect: guest.Protected, Verdict: guest.Protected,
+				Results: []guest.Result{
+					force(guest.Protected, "namespaces", guest.Seen{Errno: "0", Messages: 1, Host: "0"}, message),
+					force(guest.Protected, "userns", guest.Seen{Errno: "0", Messages: 1, Host: "0"}, message),
+					plain,
+				}},
+			{Label: "without", Release: "6.1.1-1.x86_64", Expect: guest.Vulnerable, Verdict: guest.Faulty,
+				Results: []guest.Result{force(guest.Vulnerable, "namespaces", guest.Seen{Errno: "0", Forced: 1, Host: "ESHUTDOWN"}), odd, plain}},
+		},
+	}
+}
+
+func TestText(t *testing.T) {
+	var b strings.Builder
+	if err := sample().Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/report.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestJSONGivesTheReportBack(t *testing.T) {
+	var b strings.Builder
+	if err := sample().JSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back report.Report
+	if err := json.Unmarshal([]byte(b.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if len(back.Kernels) != 2 || back.Kernels[1].Results[1].Got.Messages != 3 {
+		t.Errorf("got %+v", back)
+	}
+}
+
+func TestAsExpected(t *testing.T) {
+	for name, tt := range map[string]struct {
+		expect, verdict guest.Verdict
+		want            bool
+	}{
+		"as expected":             {guest.Protected, guest.Protected, true},
+		"the other":               {guest.Protected, guest.Vulnerable, false},
+		"faulty":                  {guest.Vulnerable, guest.Faulty, false},
+		"nothing expected":        {"", guest.Vulnerable, true},
+		"inconclusive is no news": {"", guest.Inconclusive, false},
+	} {
+		r := report.Report{Kernels: []report.Kernel{{Expect: tt.expect, Verdict: tt.verdict}}}
+		if got := r.AsExpected(); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
