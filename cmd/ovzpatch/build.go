@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/srpm"
 )
 
@@ -88,6 +89,7 @@ func newBuild(a *app) *cobra.Command {
 		port  portFlags
 		build buildFlags
 		out   string
+		store string
 		plain bool
 	)
 	c := &cobra.Command{
@@ -97,7 +99,8 @@ func newBuild(a *app) *cobra.Command {
 directory. A tarball or an unpacked tree gets our own spec; a source RPM keeps its own,
 into which the patch is put (--spec=inject), or gets ours (--spec=replace). The
 packages are listed on standard output; with -o they are copied there, else they stay
-in the cache.
+in the cache. With --store they become a snapshot in a datastore, and its name is what
+standard output gets.
 ` + exitLongText,
 		Example: `  ovzpatch build linux-6.1.tar.xz --config my.config -o rpms
   ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 -o rpms`,
@@ -107,7 +110,15 @@ in the cache.
 			if err := needTools(buildTools); err != nil {
 				return err
 			}
-			_, s, done, err := a.prepare(ctx, u, args[0], port, build)
+			var keeper *datastore.Store
+			if store != "" {
+				// Before hours are spent on a build that nobody can keep.
+				var err error
+				if keeper, err = openStore(store); err != nil {
+					return err
+				}
+			}
+			in, s, done, err := a.prepare(ctx, u, args[0], port, build)
 			if err != nil {
 				return err
 			}
@@ -127,6 +138,14 @@ in the cache.
 				}
 				dir = out
 			}
+			if keeper != nil {
+				ref, err := b.keep(ctx, keeper, in, r)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(c.OutOrStdout(), ref)
+				return nil
+			}
 			for _, name := range append(slices.Clone(b.Packages), b.Source) {
 				fmt.Fprintln(c.OutOrStdout(), filepath.Join(dir, name))
 			}
@@ -136,6 +155,7 @@ in the cache.
 	port.register(c)
 	build.register(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")
+	c.Flags().StringVar(&store, "store", "", "keep the build as a snapshot in this datastore")
 	c.Flags().BoolVar(&plain, "without-patch", false, "build the same kernel without the patch, to compare with")
 	return c
 }

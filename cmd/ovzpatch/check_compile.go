@@ -60,7 +60,10 @@ func (in *input) checkpatch(ctx context.Context) ([]string, error) {
 	if err != nil && (!errors.As(err, &bad) || bad.ExitCode != 1) {
 		return nil, err
 	}
-	return strings.Split(strings.TrimSpace(out.String()), "\n"), nil
+	if says := strings.TrimSpace(out.String()); says != "" {
+		return strings.Split(says, "\n"), nil
+	}
+	return []string{"nothing to complain of"}, nil
 }
 
 // compileFlags ask for a trial compilation of what the patch touches.

@@ -87,6 +87,33 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// A build goes into a datastore, and what a test finds goes with it.
+func TestBuildAndTestInADatastore(t *testing.T) {
+	long(t)
+	store := filepath.Join(t.TempDir(), "store")
+	must := func(args ...string) string {
+		t.Helper()
+		stdout, stderr, code := ovzpatch(t, args...)
+		if code != 0 {
+			t.Fatalf("%s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
+		}
+		return stdout
+	}
+	must("store", "init", store)
+	ref := strings.TrimSpace(must("build", defaultSource, "--store", store))
+	if !strings.HasPrefix(ref, "kernel/kernel-ovz.x86_64/") {
+		t.Fatalf("snapshot %q", ref)
+	}
+	must("test", "--store", store, ref, "--expect=protected")
+	shown := must("store", "show", "--store", store, ref, "--json")
+	for _, want := range []string{`"verdict": "protected"`, "kernel-ovz-devel-6", `"log": "build.log"`, `"gcc": "gcc `} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the manifest lacks %s", want)
+		}
+	}
+	must("store", "verify", "--store", store)
+}
+
 // Every wrong port must be caught on a really booted kernel, by the case that is there
 // for it.
 func TestWrongPortsAreCaught(t *testing.T) {

@@ -79,6 +79,7 @@ Results go to standard output, progress to standard error.
 		newTest(app),
 		newRun(app),
 		newShell(app),
+		newStore(app),
 		newDoctor(app),
 		newMan(),
 	)

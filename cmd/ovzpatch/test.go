@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmfile"
@@ -83,18 +84,23 @@ func newTest(a *app) *cobra.Command {
 		kernel kernelFlags
 		test   testFlags
 		expect string
+		store  string
 		asJSON bool
 	)
 	c := &cobra.Command{
-		Use:   "test RPM",
+		Use:   "test RPM|SNAPSHOT",
 		Short: "Boot a kernel package in QEMU and find out whether it is protected",
 		Long: `test boots the kernel of RPM exactly as it would ship, loads a probe module built
 against its -devel package that stands in for Lustre, and tries in containers and
 outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faulty
 (as neither a patched nor an unpatched kernel does) or inconclusive.
+
+With --store the argument is a snapshot of that datastore, as ovzpatch store list shows
+it, and the verdict goes into the snapshot's manifest.
 ` + exitLongText,
 		Example: `  ovzpatch test kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --expect=protected
   ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
+  ovzpatch test --store builds kernel/kernel-ovz.x86_64/2026-11-20T22:05:00Z
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -117,6 +123,17 @@ outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faul
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
 			defer os.RemoveAll(dir)
+			var kept *datastore.Store
+			var snap *datastore.Reader
+			if store != "" && len(args) == 1 {
+				if kept, snap, err = openSnapshot(ctx, store, args[0]); err != nil {
+					return err
+				}
+				defer snap.Close()
+				if args[0], kernel.devel, err = snapshotBuild(snap).kernel(ctx); err != nil {
+					return err
+				}
+			}
 			t := trial{label: "this kernel", expect: guest.Verdict(expect), accel: accel, flags: test}
 			if len(args) == 1 {
 				t.pkg = filepath.Base(args[0])
@@ -128,15 +145,37 @@ outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faul
 			if err != nil {
 				return err
 			}
+			if snap != nil {
+				if err := keepVerdict(ctx, kept, snap.Ref, k); err != nil {
+					return err
+				}
+			}
 			return finish(c, &report.Report{Accel: accel.Name, Kernels: []report.Kernel{*k}}, asJSON)
 		},
 	}
 	kernel.register(c)
 	test.register(c)
+	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and note the verdict there")
+	c.MarkFlagsMutuallyExclusive("store", "kernel")
+	c.MarkFlagsMutuallyExclusive("store", "devel")
 	c.Flags().StringVar(&expect, "expect", "", "the verdict that is right: protected or vulnerable; another one ends with exit code 4")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	c.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"protected", "vulnerable"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// openSnapshot opens a snapshot of a datastore, which stays whole until it is closed.
+func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *datastore.Reader, error) {
+	s, err := openStore(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	ref, err := datastore.ParseRef(name)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	snap, err := s.OpenSnapshot(ctx, ref)
+	return s, snap, err
 }
 
 // tryPackages boots the kernel of a package with the probe built against another.
