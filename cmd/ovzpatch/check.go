@@ -79,7 +79,7 @@ Where there is perl, the tree's own checkpatch.pl looks at the patch.
 			if err != nil {
 				return err
 			}
-			in, findings, err := checkSource(ctx, args[0], port, opt)
+			in, findings, err := checkSource(ctx, args[0], port, opt, checkpatchFiles...)
 			if in == nil {
 				return misfit(err)
 			}
@@ -125,8 +125,9 @@ type findings struct {
 }
 
 // checkSource places the patch in a source. Once the source is known the findings are
-// there, also with an error that says why the patch does not fit.
-func checkSource(ctx context.Context, path string, port portFlags, opt patch.Options) (*input, *findings, error) {
+// there, also with an error that says why the patch does not fit. Files named in also
+// are read along.
+func checkSource(ctx context.Context, path string, port portFlags, opt patch.Options, also ...string) (*input, *findings, error) {
 	src, err := source.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -141,7 +142,7 @@ func checkSource(ctx context.Context, path string, port portFlags, opt patch.Opt
 	}
 	in := &input{source: src, name: patches.Name}
 	// All in one pass: a compressed tarball is read from its start every time.
-	want := append([]string{"Makefile", patch.GateFile}, checkpatchFiles...)
+	want := append([]string{"Makefile", patch.GateFile}, also...)
 	if in.files, err = src.ReadFiles(ctx, want); err != nil {
 		return nil, nil, err
 	}

@@ -116,10 +116,11 @@ func choose(pattern string) ([]umount.Case, error) {
 }
 
 // gates says what stands before a forced umount in each backend's containers.
-var gates = map[string]umount.Gate{"namespaces": umount.Open, "userns": umount.Closed}
+var gates = map[string]umount.Gate{"ve": umount.VE, "namespaces": umount.Open, "userns": umount.Closed}
 
 // offer gives the backends to use, and what was asked for and is not to be had.
 func (s session) offer() (backends []umount.Backend, names, missing []string) {
+	var unavailable []string
 	asked := slices.Clone(s.backends)
 	for _, b := range container.Backends() {
 		if len(s.backends) > 0 && !slices.Contains(asked, b.Name()) {
@@ -127,11 +128,14 @@ func (s session) offer() (backends []umount.Backend, names, missing []string) {
 		}
 		asked = slices.DeleteFunc(asked, func(name string) bool { return name == b.Name() })
 		if err := b.Available(); err != nil {
-			missing = append(missing, err.Error())
+			unavailable = append(unavailable, err.Error())
 			continue
 		}
 		names = append(names, b.Name())
 		backends = append(backends, umount.Backend{Name: b.Name(), Gate: gates[b.Name()], Start: starter(b)})
+	}
+	if len(s.backends) > 0 || len(backends) == 0 {
+		missing = unavailable
 	}
 	for _, name := range asked {
 		missing = append(missing, fmt.Sprintf("make %s container: no such backend", name))
@@ -139,9 +143,9 @@ func (s session) offer() (backends []umount.Backend, names, missing []string) {
 	return backends, names, missing
 }
 
-func starter(b container.Backend) func(context.Context, []string, []*os.File) (umount.Container, error) {
-	return func(ctx context.Context, args []string, files []*os.File) (umount.Container, error) {
-		c, err := b.Start(ctx, container.Spec{Args: args, Files: files, Stderr: os.Stderr})
+func starter(b container.Backend) func(context.Context, umount.Start) (umount.Container, error) {
+	return func(ctx context.Context, s umount.Start) (umount.Container, error) {
+		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target})
 		if err != nil {
 			return nil, err
 		}

@@ -74,7 +74,7 @@ func functionName(line string) string {
 		return prefix + arg
 	}
 	switch {
-	case name == "", !isNameStart(name[0]):
+	case name == "", !isNameStart(name[0]), strings.HasPrefix(after, "*"):
 		return ""
 	case strings.HasPrefix(name, "__") && start == 0:
 		// __releases(lock) and the like, on a line of its own below the signature.
