@@ -68,6 +68,7 @@ test: deps all bin/test/bzImage
 
 bench: deps all
 	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
+	$(GO) test ./internal/patch ./internal/rpmfile ./internal/srpm ./internal/runlock ./internal/datastore -p 1 -run '^$$' -bench . -timeout 80m
 
 short:
 	$(GO) test -short -race ./...

@@ -18,6 +18,9 @@ type Spec struct {
 	Files []*os.File // descriptors 3, 4, ... inside
 	// Stderr receives what the process complains about; nil discards it.
 	Stderr *os.File
+	// Source is a directory of the host that a VE has mounted at Target from its start.
+	// Containers of namespaces see all the host's mounts, and mount themselves.
+	Source, Target string
 }
 
 // Container is a running container.
@@ -31,6 +34,8 @@ type Container interface {
 	Enter(ctx context.Context, args []string) ([]byte, error)
 	// EnterMounts runs it as a task of the host that sees the container's mounts.
 	EnterMounts(ctx context.Context, args []string) ([]byte, error)
+	// Root is where the host sees the container's root, "" where it is the host's own.
+	Root() string
 	// Kill ends every process of the container and returns when they are gone, or with
 	// ErrStuck after KillLimit. It may be called more than once.
 	Kill() error
@@ -52,5 +57,5 @@ var ErrStuck = errors.New("a killed container did not end; a process of it hangs
 
 // Backends gives every backend there is, available or not.
 func Backends() []Backend {
-	return []Backend{Namespaces{}, Namespaces{User: true}}
+	return []Backend{VEIoctl{}, Namespaces{}, Namespaces{User: true}}
 }

@@ -107,6 +107,9 @@ type namespaced struct {
 func (c *namespaced) ID() string { return c.id }
 func (c *namespaced) PID() int   { return c.cmd.Process.Pid }
 
+// Root is empty: no container of namespaces changes its root.
+func (c *namespaced) Root() string { return "" }
+
 // Kill relies on the kernel: with process 1 of a pid namespace all others die, and it
 // is not waited for before they are gone.
 func (c *namespaced) Kill() error {

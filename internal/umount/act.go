@@ -98,6 +98,13 @@ func umountProcRoot(flags int) act {
 	}
 }
 
+// umountBindPath acts on the host's mount that the container's is a copy of.
+func umountBindPath(flags int) act {
+	return func(_ context.Context, s *scene) (string, error) {
+		return errnoName(unix.Unmount(s.container.Root()+s.path, flags)), nil
+	}
+}
+
 func umountHost(flags int) act {
 	return func(_ context.Context, s *scene) (string, error) {
 		return errnoName(unix.Unmount(s.path, flags)), nil

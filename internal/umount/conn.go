@@ -18,6 +18,8 @@ type Container interface {
 	ID() string
 	// PID is the first process as the host numbers it.
 	PID() int
+	// Root is where the host sees the container's root, "" where it is the host's own.
+	Root() string
 	// Enter runs a program as a task of the container with the host's credentials,
 	// EnterMounts as a task of the host that sees the container's mounts. Both wait for
 	// its end and give its standard output.
@@ -33,7 +35,15 @@ type Backend struct {
 	Gate Gate // what stands before a forced umount by root of such a container
 	// Start makes a container whose first process runs args with files as descriptors
 	// 3, 4, ...
-	Start func(ctx context.Context, args []string, files []*os.File) (Container, error)
+	Start func(context.Context, Start) (Container, error)
+}
+
+// Start is what a container is started with.
+type Start struct {
+	Args  []string
+	Files []*os.File
+	// Source is a directory of the host that a VE has mounted at Target from its start.
+	Source, Target string
 }
 
 // conn is a container with an agent in it.
@@ -46,7 +56,7 @@ type conn struct {
 }
 
 // connect starts a container with an agent, which is this program, self.
-func connect(ctx context.Context, b Backend, self string) (*conn, error) {
+func connect(ctx context.Context, b Backend, self, source, target string) (*conn, error) {
 	requestEnd, requests, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make pipe to the agent: %w", err)
@@ -58,7 +68,9 @@ func connect(ctx context.Context, b Backend, self string) (*conn, error) {
 		return nil, fmt.Errorf("make pipe from the agent: %w", err)
 	}
 	defer replyEnd.Close()
-	c, err := b.Start(ctx, []string{self, AgentWord}, []*os.File{requestEnd, replyEnd})
+	c, err := b.Start(ctx, Start{
+		Args: []string{self, AgentWord}, Files: []*os.File{requestEnd, replyEnd}, Source: source, Target: target,
+	})
 	if err != nil {
 		requests.Close()
 		replies.Close()

@@ -22,9 +22,9 @@ type fakeContainer struct {
 func (c *fakeContainer) Kill() error { c.killed++; return nil }
 
 func fakeBackend(t *testing.T, c *fakeContainer, agent func(requests, replies *os.File)) Backend {
-	return Backend{Name: "fake", Start: func(_ context.Context, _ []string, files []*os.File) (Container, error) {
+	return Backend{Name: "fake", Start: func(_ context.Context, s Start) (Container, error) {
 		var own []*os.File
-		for _, f := range files {
+		for _, f := range s.Files {
 			fd, err := syscall.Dup(int(f.Fd()))
 			if err != nil {
 				return nil, err
@@ -47,7 +47,7 @@ func TestCallOfAnAgent(t *testing.T) {
 		Agent("/no/such/program", requests, replies)
 		replies.Close()
 	})
-	conn, err := connect(t.Context(), b, "/no/such/program")
+	conn, err := connect(t.Context(), b, "/no/such/program", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestCallOfAnAgent(t *testing.T) {
 func TestCallOfAnAgentThatDied(t *testing.T) {
 	c := &fakeContainer{}
 	b := fakeBackend(t, c, func(requests, replies *os.File) { requests.Close(); replies.Close() })
-	conn, err := connect(t.Context(), b, "")
+	conn, err := connect(t.Context(), b, "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestCallOfAnAgentThatHangs(t *testing.T) {
 	hang := make(chan struct{})
 	c := &fakeContainer{}
 	b := fakeBackend(t, c, func(_, _ *os.File) { <-hang })
-	conn, err := connect(t.Context(), b, "")
+	conn, err := connect(t.Context(), b, "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func Overall(results []guest.Result, gates map[string]Gate) guest.Verdict {
 	for _, r := range results {
 		count[r.Verdict]++
 		gate, known := gates[r.Backend]
-		harm = harm || known && gate == Open && r.Verdict == guest.Vulnerable && r.Got.Forced > 0
+		harm = harm || known && (gate == Open || gate == VE) && r.Verdict == guest.Vulnerable && r.Got.Forced > 0
 	}
 	protected, vulnerable := count[guest.Protected], count[guest.Vulnerable]
 	known := protected + vulnerable + count[guest.Either]

@@ -22,7 +22,7 @@ func show(w Want) guest.Seen {
 	return s
 }
 
-var gateNames = map[Gate]string{Open: "open", Closed: "closed", Host: "host"}
+var gateNames = map[Gate]string{Open: "open", VE: "ve", Closed: "closed", Host: "host"}
 
 func TestJudgeKnowsBothKernels(t *testing.T) {
 	for _, c := range Cases() {

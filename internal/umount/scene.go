@@ -70,11 +70,12 @@ func (s *scene) stageHost(c Case) error {
 	return err
 }
 
-// join starts a container that has the superblock mounted by a bind of its own.
+// join starts a container that has the superblock mounted by a bind of its own, or, as
+// a VE has it, of the host's.
 func (s *scene) join(ctx context.Context, b Backend) (*conn, error) {
-	c, err := connect(ctx, b, s.self)
-	if err != nil {
-		return nil, err
+	c, err := connect(ctx, b, s.self, s.host, s.path)
+	if err != nil || b.Gate == VE {
+		return c, err
 	}
 	if _, err := c.call(ctx, request{Op: "bind", Source: s.host, Path: s.path}); err != nil {
 		return nil, errors.Join(err, c.close())
