@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package container
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// VEIoctl makes OpenVZ's VEs the way of 2.6.18 and 2.6.32, by /dev/vzctl.
+type VEIoctl struct{}
+
+// firstVE is the id of the first VE that runs; the next has the next.
+const (
+	firstVE = 999
+	lastVE  = 1099
+)
+
+// Name is "ve".
+func (VEIoctl) Name() string { return "ve" }
+
+// Available asks /dev/vzctl for a VE.
+func (VEIoctl) Available() error {
+	if _, err := veRuns(firstVE); err != nil {
+		return fmt.Errorf("make ve container: %w (it takes an OpenVZ kernel of 2.6.18 or 2.6.32)", err)
+	}
+	return nil
+}
+
+func openVzctl() (*os.File, error) {
+	f, err := os.OpenFile("/dev/vzctl", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || unix.Major(uint64(st.Rdev)) != vzctlMajor {
+		f.Close()
+		return nil, errors.Join(errors.New("/dev/vzctl is another device"), err)
+	}
+	return f, nil
+}
+
+// veRuns says whether there is a VE with an id.
+func veRuns(id uint32) (bool, error) {
+	f, err := openVzctl()
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	w := word(unsafe.Sizeof(uintptr(0)))
+	params := new(createParams)
+	data := w.createData(id, veTest, uintptr(unsafe.Pointer(params)), int32(len(params)))
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), w.createRequest(), uintptr(unsafe.Pointer(&data[0])))
+	runtime.KeepAlive(params)
+	switch errno {
+	case 0:
+		return true, nil
+	case unix.ESRCH:
+		return false, nil
+	}
+	return false, fmt.Errorf("ask /dev/vzctl for VE %d: %w", id, errno)
+}
+
+// Start makes a VE and runs s in it, below a process 1 that ends with it.
+func (b VEIoctl) Start(ctx context.Context, s Spec) (Container, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("make ve container: %w", context.Cause(ctx))
+	}
+	root, err := newVERoot(s)
+	if err != nil {
+		return nil, fmt.Errorf("make ve container: %w", err)
+	}
+	c, err := b.start(s, root)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make ve container: %w", err), root.remove())
+	}
+	return c, nil
+}
+
+func (VEIoctl) start(s Spec, root veRoot) (*ve, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	files := []*os.File{null, null, null}
+	if s.Stderr != nil {
+		files[2] = s.Stderr
+	}
+	files = append(files, s.Files...)
+	for id := uint32(firstVE); id <= lastVE; id++ {
+		child, err := newVEChild(root.dir, s.Args, files, id, veCreate|veExclusive)
+		if err != nil {
+			return nil, err
+		}
+		pid, err := child.start()
+		if errors.Is(err, unix.EACCES) {
+			continue // the id is taken
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := &ve{id: id, pid: pid, root: root, gone: make(chan struct{})}
+		go func() {
+			var status unix.WaitStatus
+			wait(pid, &status)
+			close(c.gone)
+		}()
+		return c, nil
+	}
+	return nil, fmt.Errorf("every id from %d to %d is taken", firstVE, lastVE)
+}
+
+// ve is a VE made by VEIoctl.
+type ve struct {
+	id    uint32
+	pid   int
+	root  veRoot
+	gone  chan struct{} // closed when process 1 was waited for
+	once  sync.Once
+	ended error
+}
+
+func (c *ve) ID() string   { return strconv.FormatUint(uint64(c.id), 10) }
+func (c *ve) PID() int     { return c.pid }
+func (c *ve) Root() string { return c.root.dir }
+
+// Enter takes the way vzctl exec takes. The root comes from the VE's own process: the
+// host's path to it leads to mounts of the host's, which the VE must not umount.
+func (c *ve) Enter(ctx context.Context, args []string) ([]byte, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("enter VE %d: %w", c.id, err)
+	}
+	defer null.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("enter VE %d: %w", c.id, err)
+	}
+	defer r.Close()
+	child, err := newVEChild("/proc/"+strconv.Itoa(c.pid)+"/root", args, []*os.File{null, w, null}, c.id, veEnter)
+	pid := 0
+	if err == nil {
+		pid, err = child.start()
+	}
+	w.Close()
+	if err != nil {
+		return nil, fmt.Errorf("enter VE %d: %w", c.id, err)
+	}
+	stop := context.AfterFunc(ctx, func() { syscall.Kill(pid, syscall.SIGKILL) })
+	defer stop()
+	var out bytes.Buffer
+	_, err = io.Copy(&out, r)
+	var status unix.WaitStatus
+	_, waited := wait(pid, &status)
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case waited == nil && status != 0:
+		err = errors.Join(err, fmt.Errorf("%s ended with status %#x", args[0], uint32(status)))
+	}
+	if err = errors.Join(err, waited); err != nil {
+		return out.Bytes(), fmt.Errorf("enter VE %d: %w", c.id, err)
+	}
+	return out.Bytes(), nil
+}
+
+// EnterMounts cannot be: these kernels have no setns, and entering makes a task the VE's.
+func (c *ve) EnterMounts(context.Context, []string) ([]byte, error) {
+	return nil, fmt.Errorf("enter mounts of VE %d: %w", c.id, errors.ErrUnsupported)
+}
+
+// Kill relies on the kernel to end a VE with its process 1. The VE's id is free only
+// when a thread of the kernel has cleaned up.
+func (c *ve) Kill() error {
+	c.once.Do(func() { c.ended = errors.Join(c.kill(), c.root.remove()) })
+	return c.ended
+}
+
+func (c *ve) kill() error {
+	select {
+	case <-c.gone:
+	default:
+		unix.Kill(c.pid, unix.SIGKILL)
+	}
+	limit := time.NewTimer(KillLimit)
+	defer limit.Stop()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	gone := c.gone
+	for {
+		select {
+		case <-gone:
+			gone = nil
+		case <-poll.C:
+		case <-limit.C:
+			return fmt.Errorf("kill VE %d, process %d: %w", c.id, c.pid, ErrStuck)
+		}
+		if gone != nil {
+			continue
+		}
+		runs, err := veRuns(c.id)
+		if err == nil && !runs {
+			runs, err = cleanerRuns(c.id)
+		}
+		if err != nil {
+			return fmt.Errorf("kill VE %d: %w", c.id, err)
+		}
+		if !runs {
+			return nil
+		}
+	}
+}
+
+// cleanerRuns says whether the kernel thread that cleans up after a VE is still there.
+// It becomes a child of the host's process 1, and keeps the VE's mounts until it was
+// waited for: in a guest that is this program's to do.
+func cleanerRuns(id uint32) (bool, error) {
+	paths, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return false, err
+	}
+	for _, path := range paths {
+		stat, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(stat, fmt.Appendf(nil, " (vzmond/%d) ", id)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return false, err
+		}
+		var status unix.WaitStatus
+		unix.Wait4(pid, &status, unix.WNOHANG|unix.WALL, nil)
+		return true, nil
+	}
+	return false, nil
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// veRoot is a VE's root directory on the host.
+type veRoot struct {
+	dir    string
+	target string   // where the host's directory is bound, on the host
+	copies []string // of programs, on the host
+}
+
+// newVERoot makes a root on a filesystem of its own, for the kernel marks what it finds
+// there as the VE's. The programs are copied: the first root cannot be bound.
+func newVERoot(s Spec) (veRoot, error) {
+	dir, err := os.MkdirTemp("", "ve")
+	if err != nil {
+		return veRoot{}, fmt.Errorf("make root: %w", err)
+	}
+	r := veRoot{dir: dir, target: filepath.Join(dir, s.Target)}
+	if err := unix.Mount("none", dir, "tmpfs", 0, "mode=755"); err != nil {
+		return veRoot{}, errors.Join(fmt.Errorf("mount root %s: %w", dir, err), os.Remove(dir))
+	}
+	if err := r.fill(s); err != nil {
+		return veRoot{}, errors.Join(fmt.Errorf("fill root %s: %w", dir, err), r.remove())
+	}
+	return r, nil
+}
+
+func (r *veRoot) fill(s Spec) error {
+	for _, d := range []string{filepath.Join(r.dir, "proc"), filepath.Join(r.dir, "dev"), r.target} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mknod(filepath.Join(r.dir, os.DevNull), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
+		return fmt.Errorf("make %s: %w", os.DevNull, err)
+	}
+	if err := r.copy(s.Args[0], s.Args[0]); err != nil {
+		return err
+	}
+	// What users type; where there is none, only the case that runs it fails.
+	for _, path := range []string{"/bin/umount", "/bbin/umount", "/usr/bin/umount"} {
+		if _, err := os.Stat(path); err == nil {
+			if err := r.copy(path, "/bin/umount"); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	if s.Source == "" {
+		return nil
+	}
+	if err := unix.Mount(s.Source, r.target, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", s.Source, r.target, err)
+	}
+	return nil
+}
+
+func (r *veRoot) copy(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.dir, to)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	r.copies = append(r.copies, path)
+	return os.WriteFile(path, b, 0o755)
+}
+
+// remove takes the host's mounts away. Its copies of them stay in the VE's mount
+// namespace, which 2.6.18 never frees (do_env_create takes a reference too many), so
+// that the files go first, and the directory may have to stay.
+func (r veRoot) remove() error {
+	var errs []error
+	for _, path := range r.copies {
+		errs = append(errs, os.Remove(path))
+	}
+	for _, dir := range []string{r.target, r.dir} {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("detach %s: %w", dir, err))
+		}
+	}
+	// Not RemoveAll: it would walk into a mount that stayed.
+	if err := os.Remove(r.dir); !errors.Is(err, unix.EBUSY) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
