@@ -24,15 +24,14 @@ PACKAGES := bc binutils bison bzip2 cpio flex gcc kmod libc6-dev libelf-dev libs
 .PHONY: all guest deps demo test short bench install clean
 all: bin/ovzpatch guest
 
-# go build knows itself what is up to date.
-.PHONY: bin/ovzpatch
-bin/ovzpatch:
+# go build knows itself what is up to date, so it is asked every time.
+.PHONY: FORCE
+bin/ovzpatch: FORCE
 	$(GO) build -trimpath -o $@ ./cmd/ovzpatch
 
 guest: $(foreach a,$(ARCHES),bin/guest/$(a)/umounttest bin/guest/$(a)/uroot.cpio)
 
-.PHONY: bin/guest/%/umounttest
-bin/guest/%/umounttest:
+bin/guest/%/umounttest: FORCE
 	$(GUEST) GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
 bin/guest/%/uroot.cpio: go.mod Makefile
