@@ -73,13 +73,10 @@ func flipBit(path string) error {
 	return os.WriteFile(path, b, 0)
 }
 
-func TestStoreScripts(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/script/store*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
+// Every subcommand has its scripts, which are run in-process as a user would type them.
+func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Files: scripts,
+		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_LOCKS", filepath.Join(e.WorkDir, ".run"))
 			e.Setenv("OVZPATCH_STORE", filepath.Join(e.WorkDir, "store"))
