@@ -117,7 +117,7 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 		rep.Kernels = append(rep.Kernels, *k)
 	}
 	if out != "" {
-		if err := writeReport(rep, filepath.Join(out, "report.json")); err != nil {
+		if err := writeWhole(filepath.Join(out, "report.json"), rep.JSON); err != nil {
 			return nil, err
 		}
 		u.Say("packages, consoles and report.json are in %s", out)
@@ -169,21 +169,4 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		return nil, nil, nil, err
 	}
 	return in, s, done, nil
-}
-
-// writeReport keeps the report as JSON in a file.
-func writeReport(r *report.Report, path string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if err := r.JSON(f); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }
