@@ -11,7 +11,8 @@ PREFIX ?= /usr/local
 GO     ?= go
 # The guest programs are static and small: they are a guest's whole user space.
 GUEST  := CGO_ENABLED=0 GOOS=linux
-ARCHES := amd64 386
+# What a guest is made of; the -old ones are for kernels before 2.6.27.
+PROGRAMS := $(foreach a,amd64 386,$(a)/umounttest $(a)/uroot.cpio) amd64/umounttest-old amd64/uroot-old.cpio
 
 SOURCE := /usr/src/linux-source-6.1.tar.xz
 
@@ -29,17 +30,34 @@ all: bin/ovzpatch guest
 bin/ovzpatch: FORCE
 	$(GO) build -trimpath -o $@ ./cmd/ovzpatch
 
-guest: $(foreach a,$(ARCHES),bin/guest/$(a)/umounttest bin/guest/$(a)/uroot.cpio)
+guest: $(addprefix bin/guest/,$(PROGRAMS))
 
 bin/guest/%/umounttest: FORCE
 	$(GUEST) GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
-bin/guest/%/uroot.cpio: go.mod Makefile
+# Go's runtime wants 2.6.32 at least. For 2.6.18 a few of its calls are changed by an
+# overlay, which is derived from the toolchain at hand; see internal/gooverlay.
+bin/overlay/overlay.json: FORCE
+	$(GO) run ./internal/gooverlay/cmd -o $(@D)
+
+bin/guest/%/umounttest-old: bin/overlay/overlay.json
+	$(GUEST) GOARCH=$* $(GO) build -overlay $< -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
+
+bin/u-root: go.mod
+	$(GO) build -o $@ github.com/u-root/u-root
+
+define uroot
 	mkdir -p $(@D)
-	$(GO) build -o bin/u-root github.com/u-root/u-root
-	$(GUEST) GOARCH=$* bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $@.tmp \
+	$(GUEST) GOARCH=$* $(1) bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $@.tmp \
 		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$@.log 2>&1 || { cat $@.log; exit 1; }
 	mv $@.tmp $@ && rm $@.log
+endef
+
+bin/guest/%/uroot.cpio: go.mod Makefile | bin/u-root
+	$(call uroot)
+
+bin/guest/%/uroot-old.cpio: go.mod Makefile | bin/u-root bin/overlay/overlay.json
+	$(call uroot,GOFLAGS=-overlay=$(CURDIR)/bin/overlay/overlay.json)
 
 deps:
 	@missing=$$(for p in $(PACKAGES); do \
@@ -74,8 +92,7 @@ short:
 
 install: all
 	install -D -m 0755 bin/ovzpatch $(DESTDIR)$(PREFIX)/bin/ovzpatch
-	for a in $(ARCHES); do for f in umounttest uroot.cpio; do \
-		install -D -m 0755 bin/guest/$$a/$$f $(DESTDIR)$(PREFIX)/lib/ovzpatch/guest/$$a/$$f || exit 1; done; done
+	for f in $(PROGRAMS); do install -D -m 0755 bin/guest/$$f $(DESTDIR)$(PREFIX)/lib/ovzpatch/guest/$$f || exit 1; done
 	bin/ovzpatch man $(DESTDIR)$(PREFIX)/share/man/man1
 	mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	bin/ovzpatch completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ovzpatch

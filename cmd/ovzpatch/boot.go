@@ -132,6 +132,7 @@ func (a *app) machine(parts *kernelParts, accel qemu.Accel) (qemu.Machine, error
 	if err != nil {
 		return qemu.Machine{}, err
 	}
+	progs = progs.forKernel(parts.Release)
 	im := initramfs.Image{Base: progs.base, Init: progs.umounttest, Modules: map[string]initramfs.Content{}}
 	if err := parts.addModules(&im); err != nil {
 		return qemu.Machine{}, err
@@ -202,4 +203,14 @@ func findGuestPrograms(home, arch string) (*guestPrograms, error) {
 		}
 	}
 	return nil, fmt.Errorf("find guest programs: no umounttest and uroot.cpio in %s; run `make` or `make install`", strings.Join(dirs, " or "))
+}
+
+// forKernel gives the programs for a kernel's release: those before 2.6.27 lack system
+// calls that Go's own runtime makes, and get programs built with internal/gooverlay.
+func (p *guestPrograms) forKernel(release string) *guestPrograms {
+	var patch int
+	if n, _ := fmt.Sscanf(release, "2.6.%d", &patch); n == 0 || patch >= 27 {
+		return p
+	}
+	return &guestPrograms{p.umounttest + "-old", strings.TrimSuffix(p.base, ".cpio") + "-old.cpio"}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"ovzpatch/internal/container"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/umount"
 )
@@ -54,9 +55,17 @@ func TestOfferTellsWhatIsMissing(t *testing.T) {
 	if len(missing) != 1 || !strings.Contains(missing[0], "zone") {
 		t.Errorf("missing %q", missing)
 	}
-	for _, b := range []string{"namespaces", "userns"} {
-		if _, ok := gates[b]; !ok {
-			t.Errorf("no gate for %s", b)
+	for _, b := range container.Backends() {
+		if _, ok := gates[b.Name()]; !ok {
+			t.Errorf("no gate for %s", b.Name())
+		}
+	}
+}
+
+func TestOfferMissesOnlyWhatWasAskedFor(t *testing.T) {
+	for asked, want := range map[string]int{"": 0, "ve": 1} {
+		if _, _, missing := (session{backends: splitNames(asked)}).offer(); len(missing) != want {
+			t.Errorf("asked for %q: missing %q", asked, missing)
 		}
 	}
 }

@@ -133,6 +133,10 @@ func (s session) offer() (backends []umount.Backend, names, missing []string) {
 		}
 		names = append(names, b.Name())
 		backends = append(backends, umount.Backend{Name: b.Name(), Gate: gates[b.Name()], Start: starter(b)})
+		// Where there are VEs, namespaces alone are no container: the host may use them.
+		if len(s.backends) == 0 && gates[b.Name()] == umount.VE {
+			break
+		}
 	}
 	if len(s.backends) > 0 || len(backends) == 0 {
 		missing = unavailable

@@ -114,7 +114,7 @@ func TestJudgeDoesNotGuess(t *testing.T) {
 }
 
 func TestOverall(t *testing.T) {
-	gates := map[string]Gate{"namespaces": Open, "userns": Closed, "host": Host}
+	gates := map[string]Gate{"namespaces": Open, "userns": Closed, "ve": VE, "host": Host}
 	harm := guest.Seen{Forced: 1}
 	res := func(backend string, v guest.Verdict, got guest.Seen) guest.Result {
 		return guest.Result{Backend: backend, Verdict: v, Got: got}
@@ -132,6 +132,7 @@ func TestOverall(t *testing.T) {
 		"nothing":                        {nil, guest.Inconclusive},
 		"controls alone":                 {[]guest.Result{either, either}, guest.Inconclusive},
 		"protected":                      {[]guest.Result{protected, either}, guest.Protected},
+		"vulnerable in a VE":             {[]guest.Result{res("ve", guest.Vulnerable, harm), either}, guest.Vulnerable},
 		"vulnerable":                     {[]guest.Result{vulnerable, refused, either}, guest.Vulnerable},
 		"refused everywhere, no harm":    {[]guest.Result{refused, either}, guest.Inconclusive},
 		"harm from a user namespace":     {[]guest.Result{res("userns", guest.Vulnerable, harm)}, guest.Inconclusive},
