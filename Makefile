@@ -19,7 +19,7 @@ SOURCE := /usr/src/linux-source-6.1.tar.xz
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 cpio flex gcc kmod libc6-dev libelf-dev libssl-dev \
+PACKAGES := bc binutils bison bzip2 cpio flex gcc gnupg kmod libc6-dev libelf-dev libssl-dev \
 	linux-source-6.1 make patch perl qemu-system-x86 rpm systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short bench install clean
