@@ -36,11 +36,12 @@ bin/guest/%/umounttest: FORCE
 	$(GUEST) GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
 # Go's runtime wants 2.6.32 at least. For 2.6.18 a few of its calls are changed by an
-# overlay, which is derived from the toolchain at hand; see internal/gooverlay.
-bin/overlay/overlay.json: FORCE
+# overlay, which is derived from the toolchain at hand; see internal/gooverlay. (The
+# underscore keeps its Go files out of ./...)
+bin/_overlay/overlay.json: FORCE
 	$(GO) run ./internal/gooverlay/cmd -o $(@D)
 
-bin/guest/%/umounttest-old: bin/overlay/overlay.json
+bin/guest/%/umounttest-old: bin/_overlay/overlay.json
 	$(GUEST) GOARCH=$* $(GO) build -overlay $< -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
 bin/u-root: go.mod
@@ -56,8 +57,8 @@ endef
 bin/guest/%/uroot.cpio: go.mod Makefile | bin/u-root
 	$(call uroot)
 
-bin/guest/%/uroot-old.cpio: go.mod Makefile | bin/u-root bin/overlay/overlay.json
-	$(call uroot,GOFLAGS=-overlay=$(CURDIR)/bin/overlay/overlay.json)
+bin/guest/%/uroot-old.cpio: go.mod Makefile | bin/u-root bin/_overlay/overlay.json
+	$(call uroot,GOFLAGS=-overlay=$(CURDIR)/bin/_overlay/overlay.json)
 
 deps:
 	@missing=$$(for p in $(PACKAGES); do \
