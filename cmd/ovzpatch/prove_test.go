@@ -58,8 +58,14 @@ func parseReport(t *testing.T, text string) report.Report {
 // The main job: the same kernel is protected with the patch and vulnerable without it.
 func TestRun(t *testing.T) {
 	long(t)
+	for _, target := range []string{"x86_64", "i686"} {
+		t.Run(target, func(t *testing.T) { testRun(t, target) })
+	}
+}
+
+func testRun(t *testing.T, target string) {
 	out := t.TempDir()
-	stdout, stderr, code := ovzpatch(t, "run", "--json", "-o", out)
+	stdout, stderr, code := ovzpatch(t, "run", "--json", "--target="+target, "-o", out)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
@@ -80,7 +86,10 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: the console lacks %q (%v)", k.Label, want, err)
 		}
 	}
-	for _, pattern := range []string{"kernel-ovz-6*.lustre1.x86_64.rpm", "kernel-ovz-devel-6*.lustre1.x86_64.rpm", "*.lustre1.src.rpm", "report.json"} {
+	for _, pattern := range []string{
+		"kernel-ovz-6*.lustre1." + target + ".rpm", "kernel-ovz-devel-6*.lustre1." + target + ".rpm",
+		"*.lustre1.src.rpm", "report.json",
+	} {
 		if found, _ := filepath.Glob(filepath.Join(out, pattern)); len(found) != 1 {
 			t.Errorf("%s: %v", pattern, found)
 		}
