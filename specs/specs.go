@@ -19,15 +19,14 @@ var files embed.FS
 
 // Values fill the first block of the spec; see there what each is.
 type Values struct {
-	Base     string   // kernel version, three numbers
-	Stable   string   // what continues it, with its dot, or ""
-	Release  string   // of the packages, without the mark of the patch
-	Archive  string   // file name of the tarball
-	Top      string   // its one top directory
-	Port     string   // file name of the patch
-	Config   string   // file name of the configuration
-	Compat   []string // file names of patches for today's compilers
-	MakeVars string   // more variables for make
+	Base    string   // kernel version, three numbers
+	Stable  string   // what continues it, with its dot, or ""
+	Release string   // of the packages, without the mark of the patch
+	Archive string   // file name of the tarball
+	Top     string   // its one top directory
+	Port    string   // file name of the patch
+	Config  string   // file name of the configuration
+	Compat  []string // file names of patches for today's compilers
 }
 
 // safe holds what may stand in a spec's value: no macro, no shell, no white space.
@@ -61,7 +60,7 @@ func Spec(v Values) ([]byte, error) {
 	}{
 		{"kbase", []string{v.Base}}, {"kstable", []string{v.Stable}}, {"krelease", []string{v.Release}},
 		{"karchive", []string{v.Archive}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
-		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat}, {"kmakevars", strings.Fields(v.MakeVars)},
+		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat},
 	} {
 		if err := set(s.name, s.words...); err != nil {
 			return nil, err

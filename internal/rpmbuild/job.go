@@ -28,7 +28,6 @@ type Job struct {
 	// nearly the same tree short; "" is Topdir/BUILD. Not to be shared at one time.
 	BuildDir string
 	Target   string // --target, "" for the machine's own
-	With     []string
 	Without  []string
 	Defines  []Define
 	NoDeps   bool // pass --nodeps: the host has no RPM database to ask
@@ -73,9 +72,6 @@ func (j Job) Args() []string {
 	}
 	if j.Target != "" {
 		args = append(args, "--target", j.Target)
-	}
-	for _, w := range j.With {
-		args = append(args, "--with", w)
 	}
 	for _, w := range j.Without {
 		args = append(args, "--without", w)

@@ -18,7 +18,7 @@ import (
 func TestArgs(t *testing.T) {
 	got := rpmbuild.Job{
 		Spec: "/t/SPECS/k.spec", Topdir: "/t", BuildDir: "/b", Target: "i686",
-		With: []string{"pae"}, Without: []string{"ovzpatch"},
+		Without: []string{"ovzpatch"},
 		Defines: []rpmbuild.Define{{Name: "dist", Value: ".el5"}}, NoDeps: true, Jobs: 3,
 	}.Args()
 	want := []string{
@@ -32,7 +32,7 @@ func TestArgs(t *testing.T) {
 		"--define", "_builddir /b",
 		"--define", "_smp_mflags -j3",
 		"--define", "dist .el5",
-		"--target", "i686", "--with", "pae", "--without", "ovzpatch", "--nodeps",
+		"--target", "i686", "--without", "ovzpatch", "--nodeps",
 		"/t/SPECS/k.spec",
 	}
 	if !slices.Equal(got, want) {
