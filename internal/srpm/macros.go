@@ -53,8 +53,8 @@ func baseMacros(target string) macros {
 	return m
 }
 
-// maxExpansions ends macros that lead to themselves.
-const maxExpansions = 40
+// maxExpansions ends macros that lead to themselves; specs in use take some dozens.
+const maxExpansions = 1000
 
 var (
 	macroName = regexp.MustCompile(`^[A-Za-z_]\w*`)
@@ -62,10 +62,13 @@ var (
 )
 
 // expand gives the text with its macros expanded, and whether that could be told.
-func (m macros) expand(text string) (string, bool) { return m.expandAt(text, 0) }
+func (m macros) expand(text string) (string, bool) {
+	left := maxExpansions
+	return m.expandWithin(text, &left)
+}
 
-func (m macros) expandAt(text string, depth int) (string, bool) {
-	if depth > maxExpansions {
+func (m macros) expandWithin(text string, left *int) (string, bool) {
+	if *left--; *left < 0 {
 		return "", false
 	}
 	var b strings.Builder
@@ -85,7 +88,7 @@ func (m macros) expandAt(text string, depth int) (string, bool) {
 			if end < 0 {
 				return "", false
 			}
-			value, ok = m.braced(rest[1:end], depth)
+			value, ok = m.braced(rest[1:end], left)
 			text = rest[end+1:]
 		default:
 			marks := rest[:len(rest)-len(strings.TrimLeft(rest, "?!"))]
@@ -93,7 +96,7 @@ func (m macros) expandAt(text string, depth int) (string, bool) {
 			if name == "" {
 				return "", false // %(...), %[...], an argument
 			}
-			value, ok = m.value(marks, name, depth)
+			value, ok = m.value(marks, name, left)
 			text = rest[len(marks)+len(name):]
 		}
 		if !ok {
@@ -120,7 +123,7 @@ func closing(text string) int {
 }
 
 // braced expands what stood between the braces of %{...}.
-func (m macros) braced(inner string, depth int) (string, bool) {
+func (m macros) braced(inner string, left *int) (string, bool) {
 	if w := withMacro.FindStringSubmatch(inner); w != nil {
 		has := m.defined("with_" + w[2])
 		if w[1] == "without" {
@@ -135,11 +138,11 @@ func (m macros) braced(inner string, depth int) (string, bool) {
 	case name == "":
 		return "", false
 	case rest == "":
-		return m.value(marks, name, depth)
+		return m.value(marks, name, left)
 	case rest[0] == ':' && strings.Contains(marks, "?"):
 		switch m.wanted(marks, name) {
 		case yes:
-			return m.expandAt(rest[1:], depth+1)
+			return m.expandWithin(rest[1:], left)
 		case no:
 			return "", true
 		}
@@ -148,14 +151,14 @@ func (m macros) braced(inner string, depth int) (string, bool) {
 }
 
 // value is what %name or, with marks, %{?name} stands for.
-func (m macros) value(marks, name string, depth int) (string, bool) {
+func (m macros) value(marks, name string, left *int) (string, bool) {
 	conditional := strings.Contains(marks, "?")
 	if conditional && strings.Contains(marks, "!") {
 		return "", true
 	}
 	switch d := m[name]; {
 	case d.defined == yes && d.known:
-		return m.expandAt(d.body, depth+1)
+		return m.expandWithin(d.body, left)
 	case d.defined == no && conditional:
 		return "", true
 	}
