@@ -53,8 +53,9 @@ func baseMacros(target string) macros {
 	return m
 }
 
-// maxExpansions ends macros that lead to themselves; specs in use take some dozens.
-const maxExpansions = 1000
+// maxExpansion is how many bytes of bodies one expansion may read. It ends macros that
+// lead to themselves or double each time; specs in use take some hundreds.
+const maxExpansion = 64 << 10
 
 var (
 	macroName = regexp.MustCompile(`^[A-Za-z_]\w*`)
@@ -63,12 +64,12 @@ var (
 
 // expand gives the text with its macros expanded, and whether that could be told.
 func (m macros) expand(text string) (string, bool) {
-	left := maxExpansions
+	left := maxExpansion
 	return m.expandWithin(text, &left)
 }
 
 func (m macros) expandWithin(text string, left *int) (string, bool) {
-	if *left--; *left < 0 {
+	if *left -= 1 + len(text); *left < 0 {
 		return "", false
 	}
 	var b strings.Builder
