@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"ovzpatch/internal/compress"
+)
+
+// ErrImage is for an image that is no bzImage of x86, or compressed in a way that is not read.
+var ErrImage = errors.New("not a bzImage whose kernel can be unpacked")
+
+// maxKernel is how many bytes a kernel may unpack to; those with all drivers in take 80 MiB.
+const maxKernel = 1 << 30
+
+// Places in the setup header of a bzImage, see Documentation/x86/boot.rst of the kernel.
+const (
+	setupSectors  = 0x1f1 // of 512 bytes, without the boot sector
+	setupMagic    = 0x202 // "HdrS"
+	setupProtocol = 0x206 // 0x208 has the next two
+	payloadOffset = 0x248 // from the end of the setup sectors
+	payloadLength = 0x24c
+	setupEnd      = 0x250
+)
+
+// ImageHolds tells whether the kernel in a bzImage has a text in it, as the format of a
+// message. It unpacks the kernel, which takes a second.
+func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
+	if len(image) < setupEnd || string(image[setupMagic:setupMagic+4]) != "HdrS" {
+		return false, fmt.Errorf("look into kernel image: %w", ErrImage)
+	}
+	sectors := int(image[setupSectors])
+	if sectors == 0 {
+		sectors = 4
+	}
+	body := image[min((sectors+1)*512, len(image)):]
+	if binary.LittleEndian.Uint16(image[setupProtocol:]) >= 0x208 {
+		from := uint64(binary.LittleEndian.Uint32(image[payloadOffset:]))
+		to := from + uint64(binary.LittleEndian.Uint32(image[payloadLength:]))
+		if from > to || to > uint64(len(body)) {
+			return false, fmt.Errorf("look into kernel image: %w: its payload lies outside", ErrImage)
+		}
+		return payloadHolds(ctx, body[from:to], text, false)
+	}
+	// Before 2.6.26 only gzip was known, and where it began was not told.
+	at := bytes.Index(body, []byte{0x1f, 0x8b, 0x08, 0})
+	if at < 0 {
+		return false, fmt.Errorf("look into kernel image: %w: it has no gzip stream", ErrImage)
+	}
+	return payloadHolds(ctx, body[at:], text, true)
+}
+
+// payloadHolds looks into a compressed kernel, which in old images goes on with code.
+func payloadHolds(ctx context.Context, payload []byte, text string, goesOn bool) (bool, error) {
+	format := compress.Detect(payload)
+	if format == compress.None {
+		return false, fmt.Errorf("look into kernel image: %w: its compression is unknown", ErrImage)
+	}
+	if format != compress.Gzip && len(payload) > 4 {
+		payload = payload[:len(payload)-4] // the unpacked size, which the kernel's build appends
+	}
+	r, _, err := compress.NewReader(ctx, bytes.NewReader(payload))
+	if err != nil {
+		return false, fmt.Errorf("look into kernel image: %w", err)
+	}
+	defer r.Close()
+	search := &finder{text: []byte(text)}
+	_, err = io.Copy(search, compress.Limit(r, maxKernel))
+	switch {
+	case search.found:
+		return true, nil
+	case err != nil && !(goesOn && search.seen > int64(len(payload))):
+		return false, fmt.Errorf("unpack kernel image: %w", err)
+	}
+	return false, nil
+}
+
+// finder looks for a text in what is written to it.
+type finder struct {
+	text, last []byte
+	found      bool
+	seen       int64
+}
+
+// errFound ends the copying early.
+var errFound = errors.New("found")
+
+func (f *finder) Write(p []byte) (int, error) {
+	f.seen += int64(len(p))
+	window := append(f.last, p...)
+	if bytes.Contains(window, f.text) {
+		f.found = true
+		return len(p), errFound
+	}
+	f.last = bytes.Clone(window[max(0, len(window)-len(f.text)):])
+	return len(p), nil
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kernel
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// bzImage is an image laid out as the kernel's build does it, around a payload.
+func bzImage(protocol uint16, payload []byte) []byte {
+	image := make([]byte, 3*512)
+	image[setupSectors] = 2
+	copy(image[setupMagic:], "HdrS")
+	binary.LittleEndian.PutUint16(image[setupProtocol:], protocol)
+	code := bytes.Repeat([]byte{0x90, 0x1f}, 100)
+	if protocol >= 0x208 {
+		binary.LittleEndian.PutUint32(image[payloadOffset:], uint32(len(code)))
+		binary.LittleEndian.PutUint32(image[payloadLength:], uint32(len(payload)))
+	}
+	return append(append(append(image, code...), payload...), code...)
+}
+
+func packed(t *testing.T, program string, text []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if program == "gzip" {
+		w := gzip.NewWriter(&b)
+		w.Write(text)
+		w.Close()
+		return b.Bytes()
+	}
+	args := map[string][]string{
+		"xz": {"xz", "--check=crc32", "--x86", "--lzma2=dict=32MiB", "-c"}, "lzma": {"lzma", "-c"},
+		"bzip2": {"bzip2", "-c"}, "zstd": {"zstd", "-q", "-c"},
+	}[program]
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout = bytes.NewReader(text), &b
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	return binary.LittleEndian.AppendUint32(b.Bytes(), uint32(len(text)))
+}
+
+func TestImageHolds(t *testing.T) {
+	const message = "Forced umount"
+	// The message crosses the border of what is read at a time.
+	with := []byte(strings.Repeat("x", 3*32<<10-5) + message + strings.Repeat("kernel ", 100_000))
+	without := bytes.ReplaceAll(with, []byte("Forced"), []byte("Gentle"))
+	for _, program := range []string{"gzip", "xz", "lzma", "bzip2", "zstd"} {
+		for _, protocol := range []uint16{0x204, 0x20f} {
+			if protocol < 0x208 && program != "gzip" {
+				continue
+			}
+			for text, want := range map[*[]byte]bool{&with: true, &without: false} {
+				got, err := ImageHolds(t.Context(), bzImage(protocol, packed(t, program, *text)), message)
+				if err != nil || got != want {
+					t.Errorf("%s, protocol %#x: %v %v, want %v", program, protocol, got, err, want)
+				}
+			}
+		}
+	}
+}
+
+func TestImageCannotTell(t *testing.T) {
+	whole := bzImage(0x20f, packed(t, "gzip", bytes.Repeat([]byte("kernel"), 1000)))
+	damaged := bytes.Clone(whole)
+	damaged[3*512+200+30] ^= 0xff
+	outside := bytes.Clone(whole)
+	binary.LittleEndian.PutUint32(outside[payloadLength:], 1<<31)
+	for name, image := range map[string][]byte{
+		"empty": nil, "short": whole[:600], "damaged": damaged, "outside": outside,
+		"no bzImage": bytes.Repeat([]byte{1}, 4096), "other compression": bzImage(0x20f, []byte("\x02!L\x18 lz4")),
+		"old without gzip": bzImage(0x204, nil),
+	} {
+		if got, err := ImageHolds(t.Context(), image, "Forced"); err == nil {
+			t.Errorf("%s: %v", name, got)
+		} else if name == "no bzImage" && !errors.Is(err, ErrImage) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
