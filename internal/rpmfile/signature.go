@@ -53,6 +53,12 @@ func (f *File) signatures() ([]signature, error) {
 	return list, nil
 }
 
+// Signed tells whether the package carries a signature, good or not.
+func (f *File) Signed() (bool, error) {
+	list, err := f.signatures()
+	return len(list) > 0, err
+}
+
 // isSignaturePacket tells whether the data starts as an OpenPGP packet with tag 2.
 func isSignaturePacket(b []byte) bool {
 	return len(b) > 8 && (b[0]&0xfc == 0x88 || b[0] == 0xc2)
@@ -117,20 +123,26 @@ func (f *File) gpgv(ctx context.Context, dir, ring string, s signature) (string,
 		Args:  []string{"gpgv", "--homedir", dir, "--keyring", ring, "--status-fd", "1", file, "-"},
 		Stdin: signed,
 	})
-	if err != nil {
-		return "", err
-	}
 	for line := range strings.Lines(string(out)) {
-		if words := strings.SplitN(strings.TrimSpace(line), " ", 3); len(words) == 3 {
-			switch words[1] {
-			case "GOODSIG":
-				return words[2], nil
-			case "EXPKEYSIG":
-				return words[2] + " (expired since)", nil
-			}
+		words := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		if len(words) < 3 {
+			continue
+		}
+		switch words[1] {
+		case "GOODSIG":
+			return words[2], err
+		case "EXPKEYSIG":
+			return words[2] + " (expired since)", err
+		case "BADSIG":
+			return "", fmt.Errorf("it is BAD: this is not what key %s signed", words[2])
+		case "NO_PUBKEY":
+			return "", fmt.Errorf("it was made by key %s, which is not in the keyring", words[2])
 		}
 	}
-	return "", errors.New("gpgv does not say that it is good")
+	if err == nil {
+		err = errors.New("gpgv does not say that it is good")
+	}
+	return "", err
 }
 
 // dearmour gives the binary form of OpenPGP keys, however many blocks they come in.

@@ -88,8 +88,8 @@ func TestSignatures(t *testing.T) {
 		"no keyring":              {f: header, missing: "no keyring was given"},
 		"unsigned":                {f: plain, missing: "not signed"},
 		"unsigned with keyring":   {f: plain, keys: public, fails: "not signed"},
-		"another's key":           {f: header, keys: other, fails: "No public key"},
-		"signature of other data": {f: wrong, keys: public, fails: "BAD signature"},
+		"another's key":           {f: header, keys: other, fails: "not in the keyring"},
+		"signature of other data": {f: wrong, keys: public, fails: "it is BAD"},
 		"no keys at all":          {f: header, keys: filepath.Join(t.TempDir(), "none"), fails: "read keyring"},
 	} {
 		r, err := c.f.Verify(t.Context(), c.keys)
