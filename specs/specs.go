@@ -27,6 +27,7 @@ type Values struct {
 	Port    string   // file name of the patch
 	Config  string   // file name of the configuration
 	Compat  []string // file names of patches for today's compilers
+	Flavour string   // one of Flavours, or "" for the plain kernel
 }
 
 // safe holds what may stand in a spec's value: no macro, no shell, no white space.
@@ -60,7 +61,7 @@ func Spec(v Values) ([]byte, error) {
 	}{
 		{"kbase", []string{v.Base}}, {"kstable", []string{v.Stable}}, {"krelease", []string{v.Release}},
 		{"karchive", []string{v.Archive}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
-		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat},
+		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat}, {"kflavour", []string{v.Flavour}},
 	} {
 		if err := set(s.name, s.words...); err != nil {
 			return nil, err
