@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"ovzpatch/internal/command"
@@ -28,10 +29,12 @@ type Job struct {
 	// nearly the same tree short; "" is Topdir/BUILD. Not to be shared at one time.
 	BuildDir string
 	Target   string // --target, "" for the machine's own
+	With     []string
 	Without  []string
 	Defines  []Define
 	NoDeps   bool // pass --nodeps: the host has no RPM database to ask
 	Jobs     int  // make -j; 0 lets rpmbuild choose
+	Nice     int  // added to the niceness of all that runs; 0 leaves it, and the disk's priority, alone
 	// Epoch is SOURCE_DATE_EPOCH, in seconds: the only time that gets into the packages.
 	Epoch int64
 	Log   string // file for the full output
@@ -50,17 +53,22 @@ type Result struct {
 
 // Args is the whole command line.
 func (j Job) Args() []string {
-	args := []string{
+	var args []string
+	if j.Nice > 0 {
+		// -t: where the system does not let ionice do it, the build goes on.
+		args = []string{"nice", "-n", strconv.Itoa(j.Nice), "ionice", "-t", "-c", "2", "-n", "7"}
+	}
+	args = append(args,
 		"rpmbuild", "-ba",
-		"--define", "_topdir " + j.Topdir,
-		"--define", "_tmppath " + filepath.Join(j.Topdir, "tmp"),
+		"--define", "_topdir "+j.Topdir,
+		"--define", "_tmppath "+filepath.Join(j.Topdir, "tmp"),
 		// Kernel specs use pushd and [[, which Debian's /bin/sh does not know.
 		"--define", "_buildshell /bin/bash",
 		// What is in the packages must not tell when and where they were built.
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
-	}
+	)
 	if j.BuildDir != "" {
 		args = append(args, "--define", "_builddir "+j.BuildDir)
 	}
@@ -72,6 +80,9 @@ func (j Job) Args() []string {
 	}
 	if j.Target != "" {
 		args = append(args, "--target", j.Target)
+	}
+	for _, w := range j.With {
+		args = append(args, "--with", w)
 	}
 	for _, w := range j.Without {
 		args = append(args, "--without", w)
@@ -101,14 +112,26 @@ func (j Job) Dirs() error {
 
 // Error is a build that failed: in which of rpmbuild's phases, and the lines that say why.
 type Error struct {
-	Phase  string   // "%prep", "%build", ...
-	Lines  []string // the first real error and what follows it
-	Log    string   // the full output
-	Full   bool     // the disk was full
-	Target error    // the *command.Error
+	Phase string   // "%prep", "%build", ...
+	Lines []string // the first real error and what follows it
+	Log   string   // the full output
+	Full  bool     // the disk was full
+	// Missing are BuildRequires that this host's RPM database does not have.
+	Missing []string
+	Target  error // the *command.Error
 }
 
 func (e *Error) Error() string {
+	if len(e.Missing) > 0 {
+		// Without their versions, and quoted: a name may be perl(ExtUtils::Embed).
+		var names []string
+		for _, m := range e.Missing {
+			name, _, _ := strings.Cut(m, " ")
+			names = append(names, "'"+name+"'")
+		}
+		return "build packages: missing on this host of what the spec requires: " + strings.Join(e.Missing, ", ") +
+			"\n  as root: dnf install " + strings.Join(names, " ") + "\nfull log: " + e.Log
+	}
 	s := "build packages: rpmbuild stopped in " + e.Phase
 	for _, l := range e.Lines {
 		s += "\n  " + l
@@ -149,7 +172,7 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		if !errors.As(err, &ce) || ce.ExitCode < 0 {
 			return nil, fmt.Errorf("build packages: %w", err)
 		}
-		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Target: err}
+		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Missing: w.missing, Target: err}
 	}
 	if len(w.packages) == 0 {
 		return nil, fmt.Errorf("build packages: rpmbuild wrote none; see %s", j.Log)

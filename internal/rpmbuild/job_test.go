@@ -5,9 +5,12 @@ package rpmbuild_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +21,7 @@ import (
 func TestArgs(t *testing.T) {
 	got := rpmbuild.Job{
 		Spec: "/t/SPECS/k.spec", Topdir: "/t", BuildDir: "/b", Target: "i686",
-		Without: []string{"ovzpatch"},
+		With: []string{"headers"}, Without: []string{"ovzpatch"},
 		Defines: []rpmbuild.Define{{Name: "dist", Value: ".el5"}}, NoDeps: true, Jobs: 3,
 	}.Args()
 	want := []string{
@@ -32,11 +35,43 @@ func TestArgs(t *testing.T) {
 		"--define", "_builddir /b",
 		"--define", "_smp_mflags -j3",
 		"--define", "dist .el5",
-		"--target", "i686", "--without", "ovzpatch", "--nodeps",
+		"--target", "i686", "--with", "headers", "--without", "ovzpatch", "--nodeps",
 		"/t/SPECS/k.spec",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	gentle := rpmbuild.Job{Spec: "/t/SPECS/k.spec", Topdir: "/t", Nice: 10}.Args()
+	if want := []string{"nice", "-n", "10", "ionice", "-t", "-c", "2", "-n", "7", "rpmbuild", "-ba"}; !slices.Equal(gentle[:len(want)], want) {
+		t.Errorf("got %q", gentle)
+	}
+}
+
+// What runs is as nice as was asked for, and the disk's lowest.
+func TestRunIsNice(t *testing.T) {
+	top := t.TempDir()
+	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, NoDeps: true, Nice: 3, Log: filepath.Join(top, "log")}
+	if err := job.Dirs(); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(top, "said")
+	if err := os.WriteFile(job.Spec, []byte(strings.Replace(spec, "BUILD", "{ nice; ionice; } >"+out, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before, err := exec.Command("nice").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rpmbuild.Run(t.Context(), job, func(rpmbuild.Progress) {}); err != nil {
+		t.Fatal(err)
+	}
+	own, err := strconv.Atoi(strings.TrimSpace(string(before)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, _ := os.ReadFile(out)
+	if want := fmt.Sprintf("%d\nbest-effort: prio 7\n", min(own+3, 19)); string(said) != want {
+		t.Errorf("said %q, want %q", said, want)
 	}
 }
 
@@ -147,5 +182,27 @@ func TestRunCancelled(t *testing.T) {
 	}
 	if took := time.Since(start); took > 8*time.Second {
 		t.Errorf("took %v to stop", took)
+	}
+}
+
+// rpm asks its database, which has nothing here, before it begins.
+func TestRunTellsMissingRequires(t *testing.T) {
+	top := t.TempDir()
+	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, Log: filepath.Join(top, "log"),
+		Defines: []rpmbuild.Define{{Name: "_dbpath", Value: filepath.Join(top, "db")}}}
+	if err := job.Dirs(); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(spec, "BuildArch: noarch\n", "BuildArch: noarch\nBuildRequires: no-such-thing >= 1.2, perl(No::Such)\n", 1)
+	if err := os.WriteFile(job.Spec, []byte(strings.Replace(text, "BUILD", "true", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := rpmbuild.Run(t.Context(), job, func(rpmbuild.Progress) {})
+	var be *rpmbuild.Error
+	if !errors.As(err, &be) || !slices.Equal(be.Missing, []string{"no-such-thing >= 1.2", "perl(No::Such)"}) {
+		t.Fatalf("got %v", err)
+	}
+	if !strings.Contains(err.Error(), "dnf install 'no-such-thing' 'perl(No::Such)'") {
+		t.Errorf("no advice: %v", err)
 	}
 }

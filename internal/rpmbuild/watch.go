@@ -36,8 +36,10 @@ var (
 	// weight: what comes after it is mostly make unwinding.
 	errorLine = regexp.MustCompile(`(?i)(\berror: |: error\b|fatal error|undefined reference|multiple definition|\*\*\* |Hunk #\d+ FAILED|can't find file to patch|Unexpected EOF|unexpected end of input|not in gzip format|No such file or directory|command not found|No space left on device|Bad source|^ERROR:)`)
 	// badExit is where rpmbuild begins to tell what make or the shell told before.
-	badExit  = regexp.MustCompile(`^error: Bad exit status from `)
-	diskFull = "No space left on device"
+	badExit = regexp.MustCompile(`^error: Bad exit status from `)
+	// rpmbuild lists what is missing of BuildRequires, one in a line.
+	neededLine = regexp.MustCompile(`^\s+(\S.*) is needed by \S+$`)
+	diskFull   = "No space left on device"
 )
 
 // keepLines is how many lines from the first error on are kept to explain a failure.
@@ -52,6 +54,7 @@ type watch struct {
 	source   string
 	errors   []string
 	last     []string // the lines before the end, for a failure without an error line
+	missing  []string // BuildRequires that the host lacks
 	ended    bool     // rpmbuild has given up
 	full     bool
 }
@@ -64,6 +67,9 @@ func newWatch(expected int, start time.Time) *watch {
 func (w *watch) line(s string) bool {
 	if strings.Contains(s, diskFull) {
 		w.full = true
+	}
+	if m := neededLine.FindStringSubmatch(s); m != nil && w.progress.Phase == "start" {
+		w.missing = append(w.missing, m[1])
 	}
 	// What the scripts themselves echo (set -x) is no error of theirs.
 	echo := strings.HasPrefix(s, "+")
