@@ -4,9 +4,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,17 +19,22 @@ import (
 
 // buildFlags say how a kernel is built.
 type buildFlags struct {
-	spec    string
-	config  string
-	target  string
-	tag     string
-	defines []string
-	compat  bool
-	nodeps  bool
+	key      keyFlags
+	spec     string
+	config   string
+	target   string
+	tag      string
+	defines  []string
+	with     []string
+	without  []string
+	flavours []string
+	compat   bool
+	nodeps   bool
 	// misplaced builds a patch that the gate check refuses.
 	misplaced bool
 	noCache   bool
 	jobs      int
+	nice      int
 	limit     time.Duration
 }
 
@@ -40,14 +46,19 @@ const (
 
 func (f *buildFlags) register(c *cobra.Command) {
 	f.registerRecipe(c)
+	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
+	c.Flags().StringSliceVar(&f.with, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
+	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
 	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (said and done by itself where the host has no RPM database)")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU()+1, "compile jobs at one time")
+	c.Flags().IntVar(&f.nice, "nice", 10, "how much the build gives way to what else runs here, 0 to 19; above 0 to the disk, too")
 	c.Flags().DurationVar(&f.limit, "build-timeout", 3*time.Hour, "time limit of one build")
 }
 
 // registerRecipe is for what goes into a source RPM, too.
 func (f *buildFlags) registerRecipe(c *cobra.Command) {
+	f.key.register(c)
 	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, or replace that by ours")
 	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
 	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
@@ -69,9 +80,18 @@ func (f *buildFlags) check() error {
 			return usage(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
 		}
 	}
+	if f.nice < 0 || f.nice > 19 {
+		return usage(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))
+	}
+	if err := f.checkSwitches(); err != nil {
+		return err
+	}
 	_, err := karch(f.target)
 	return err
 }
+
+// switchName is what rpmbuild takes as the name of a switch.
+var switchName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
 // karch is the kernel's name for a target.
 func karch(target string) (string, error) {
@@ -86,11 +106,12 @@ func karch(target string) (string, error) {
 
 func newBuild(a *app) *cobra.Command {
 	var (
-		port  portFlags
-		build buildFlags
-		out   string
-		store string
-		plain bool
+		port   portFlags
+		build  buildFlags
+		out    string
+		store  string
+		plain  bool
+		asJSON bool
 	)
 	c := &cobra.Command{
 		Use:   "build SOURCE",
@@ -100,10 +121,13 @@ directory. A tarball or an unpacked tree gets our own spec; a source RPM keeps i
 into which the patch is put (--spec=inject), or gets ours (--spec=replace). The
 packages are listed on standard output; with -o they are copied there, else they stay
 in the cache. With --store they become a snapshot in a datastore, and its name is what
-standard output gets.
+standard output gets. A table of what is in them goes to standard error, or as JSON to
+standard output; a kernel that does not hold the patch it was built with is an error.
 ` + exitLongText,
 		Example: `  ovzpatch build linux-6.1.tar.xz --config my.config -o rpms
-  ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 -o rpms`,
+  ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 -o rpms
+  ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 --flavour=up,PAE -o rpms
+  ovzpatch build kernel-5.14.0-611.el9.src.rpm --flavour=up --without debuginfo --without kabichk -o rpms`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
@@ -118,16 +142,16 @@ standard output gets.
 					return err
 				}
 			}
-			in, s, done, err := a.prepare(ctx, u, args[0], port, build)
+			in, s, remove, err := a.prepare(ctx, u, args[0], port, build)
 			if err != nil {
 				return err
 			}
-			defer done()
+			defer remove()
 			r := s.with
 			if plain {
 				r = s.without
 			}
-			b, err := a.buildKernel(ctx, u, r, build)
+			b, packages, err := a.buildPackages(ctx, u, r, build)
 			if err != nil {
 				return err
 			}
@@ -138,24 +162,46 @@ standard output gets.
 				}
 				dir = out
 			}
+			done := built{Directory: dir, Packages: packages, Compiled: b.Compiled, Warnings: b.Warnings, Seconds: b.Seconds}
 			if keeper != nil {
 				ref, err := b.keep(ctx, keeper, in, r)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintln(c.OutOrStdout(), ref)
-				return nil
+				done.Snapshot = ref.String()
 			}
-			for _, name := range append(slices.Clone(b.Packages), b.Source) {
-				fmt.Fprintln(c.OutOrStdout(), filepath.Join(dir, name))
-			}
-			return nil
+			return done.print(c.OutOrStdout(), asJSON)
 		},
 	}
 	port.register(c)
 	build.register(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build as a snapshot in this datastore")
+	c.Flags().BoolVar(&asJSON, "json", false, "write what is in the packages as JSON")
 	c.Flags().BoolVar(&plain, "without-patch", false, "build the same kernel without the patch, to compare with")
 	return c
+}
+
+// built is what build says on standard output.
+type built struct {
+	Snapshot  string      `json:"snapshot,omitempty"` // in the datastore
+	Directory string      `json:"directory"`
+	Packages  []*contents `json:"packages"` // the source package is the last
+	Compiled  int         `json:"compiled"` // files
+	Warnings  int         `json:"warnings"`
+	Seconds   float64     `json:"seconds"`
+}
+
+func (b built) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, b)
+	}
+	if b.Snapshot != "" {
+		fmt.Fprintln(w, b.Snapshot)
+		return nil
+	}
+	for _, p := range b.Packages {
+		fmt.Fprintln(w, filepath.Join(b.Directory, p.File))
+	}
+	return nil
 }

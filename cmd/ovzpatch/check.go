@@ -55,6 +55,7 @@ func misfit(err error) error {
 func newCheck(a *app) *cobra.Command {
 	var (
 		port    portFlags
+		key     keyFlags
 		place   placeFlags
 		compile compileFlags
 		asJSON  bool
@@ -79,6 +80,9 @@ Where there is perl, the tree's own checkpatch.pl looks at the patch.
 			if err != nil {
 				return err
 			}
+			if err := key.verifySource(ctx, u, args[0]); err != nil {
+				return err
+			}
 			in, findings, err := checkSource(ctx, args[0], port, opt, checkpatchFiles...)
 			if in == nil {
 				return misfit(err)
@@ -98,6 +102,7 @@ Where there is perl, the tree's own checkpatch.pl looks at the patch.
 		},
 	}
 	port.register(c)
+	key.register(c)
 	place.register(c)
 	compile.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write what was found as JSON")

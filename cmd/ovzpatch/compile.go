@@ -101,7 +101,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 	}
 	job := rpmbuild.Job{
 		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
-		Target: r.Target, Without: r.without, NoDeps: f.nodeps, Jobs: f.jobs,
+		Target: r.Target, With: r.with, Without: r.without, NoDeps: f.nodeps, Jobs: f.jobs, Nice: f.nice,
 		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"),
 	}
 	for _, d := range r.Defines {
@@ -113,7 +113,10 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 		job.Defines = append(job.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})
 	}
 	if !job.NoDeps && noDatabase(ctx) {
-		u.Say("this host has no RPM database, so BuildRequires are not checked (--nodeps)")
+		u.Say("this host has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)")
+		if err := r.checkRequires(ctx, u); err != nil {
+			return nil, err
+		}
 		job.NoDeps = true
 	}
 	// A whole build compiles as many files as the last whole one of this configuration.

@@ -25,11 +25,11 @@ import (
 
 // keep puts a finished build into a datastore as a snapshot.
 func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r *recipe) (datastore.Ref, error) {
-	kernel, _, err := b.kernel(ctx)
+	kernels, err := b.kernels(ctx)
 	if err != nil {
 		return datastore.Ref{}, err
 	}
-	pkg, err := rpmfile.Open(ctx, kernel)
+	pkg, err := rpmfile.Open(ctx, kernels[0].path)
 	if err != nil {
 		return datastore.Ref{}, err
 	}

@@ -27,22 +27,36 @@ type kernelBuild struct {
 	Seconds  float64  `json:"seconds"`
 }
 
-// kernel finds the package with the kernel image, and its -devel package.
-func (b *kernelBuild) kernel(ctx context.Context) (kernel, devel string, err error) {
+// kernelPackage is a package with a kernel image, and its -devel package.
+type kernelPackage struct{ path, devel string }
+
+// kernels finds the packages with kernel images, debug kernels last.
+func (b *kernelBuild) kernels(ctx context.Context) ([]kernelPackage, error) {
+	var list, debug []kernelPackage
 	for _, name := range b.Packages {
 		path := filepath.Join(b.Dir, name)
 		pkg, err := rpmfile.Open(ctx, path)
 		if err != nil {
-			return "", "", err
+			return nil, err
 		}
 		pkg.Close()
-		if strings.Contains(pkg.Name(), "debug") || !slices.ContainsFunc(pkg.Files, isImage) {
+		if !slices.ContainsFunc(pkg.Files, isImage) {
 			continue
 		}
 		devel, err := findDevel(ctx, path)
-		return path, devel, err
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(pkg.Name(), "debug") {
+			debug = append(debug, kernelPackage{path, devel})
+		} else {
+			list = append(list, kernelPackage{path, devel})
+		}
 	}
-	return "", "", fmt.Errorf("no package holds a kernel image: %s", strings.Join(b.Packages, ", "))
+	if list = append(list, debug...); len(list) == 0 {
+		return nil, fmt.Errorf("no package holds a kernel image: %s", strings.Join(b.Packages, ", "))
+	}
+	return list, nil
 }
 
 // isImage tells the kernel image among a package's files.

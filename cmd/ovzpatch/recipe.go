@@ -30,7 +30,8 @@ var epoch = time.Unix(1_700_000_000, 0)
 type recipe struct {
 	srpm.Inputs
 	patched bool
-	without []string // rpmbuild's --without
+	with    []string // rpmbuild's --with
+	without []string // and --without
 	touched []string // files of the tree that the patch touches
 	port    string   // file name of the patch, "" where there is none in it
 	made    string   // path of the source RPM, where making the recipe made it
@@ -70,9 +71,12 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 		return nil, err
 	}
 	u.Say("rpmbuild will run the scripts and macros of %s on this machine", original.SpecName)
-	original.Target = f.target
+	original.Target, original.with, original.without = f.target, f.with, f.without
 	if original.SpecName == specs.Name {
 		// A package of ours has the patch and the switch for it.
+		if len(f.flavours) > 0 {
+			return nil, usage(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.source.Path))
+		}
 		original.port, original.touched, original.patched = in.name, in.touched(), true
 		in.readable(original, f)
 		return both(original), nil
@@ -83,7 +87,7 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 // both derives the kernel without the patch from a recipe whose spec has our switch.
 func both(with *recipe) *sides {
 	without := *with
-	without.patched, without.without = false, append(slices.Clone(with.without), "ovzpatch")
+	without.patched, without.without = false, append(slices.Clone(with.without), ownSwitch)
 	return &sides{with, &without}
 }
 
@@ -104,12 +108,17 @@ func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
 	if err != nil {
 		return nil, err
 	}
+	flavour, err := f.ownFlavour(arch)
+	if err != nil {
+		return nil, err
+	}
 	configName, config, err := in.config(f, arch)
 	if err != nil {
 		return nil, err
 	}
+	config = specs.FlavourConfig(flavour, config)
 	r := &recipe{
-		patched: true, port: in.name, touched: in.touched(),
+		patched: true, port: in.name, touched: in.touched(), with: f.with, without: f.without,
 		Inputs: srpm.Inputs{
 			SpecName: specs.Name, Date: epoch, Target: f.target,
 			Files: map[string]string{filepath.Base(archive): archive},
@@ -118,7 +127,7 @@ func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
 	}
 	v := specs.Values{
 		Base: in.kernel.Base(), Stable: in.kernel.Stable(), Release: "1",
-		Archive: filepath.Base(archive), Top: in.files.Top, Port: in.name, Config: configName,
+		Archive: filepath.Base(archive), Top: in.files.Top, Port: in.name, Config: configName, Flavour: flavour,
 	}
 	if own := in.kernel.Release(); own != "" {
 		v.Release = own + ".1"
@@ -216,6 +225,10 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 	if f.config != "" || f.compat {
 		return nil, usage(errors.New("--config and --compat belong to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
+	original.Defines = f.defines
+	if err := f.switchFlavours(ctx, u, original); err != nil {
+		return nil, err
+	}
 	made, err := srpm.Rewrite(ctx, in.source.Path, in.change(f), dir)
 	if err != nil {
 		return nil, specMisfit(err)
@@ -226,7 +239,7 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 		return nil, err
 	}
 	with.patched, with.port, with.touched, with.made = true, in.name, in.touched(), made.Path
-	with.Target = f.target
+	with.Target, with.with, with.without = f.target, original.with, original.without
 	with.Defines, original.Defines = made.Defines, made.Defines
 	return &sides{with, original}, nil
 }
@@ -271,7 +284,7 @@ func (r *recipe) keys(ctx context.Context) (objects, packages string, err error)
 	}
 	objects = k.String()
 	k.Add("spec", string(r.Spec)).Add("defines", strings.Join(r.Defines, "\x00")).
-		Add("without", strings.Join(r.without, "\x00"))
+		Add("with", strings.Join(r.with, "\x00")).Add("without", strings.Join(r.without, "\x00"))
 	if r.patched {
 		k.Add("port", string(r.Texts[r.port]))
 	}

@@ -76,6 +76,7 @@ Results go to standard output, progress to standard error.
 		newApply(app),
 		newSRPM(app),
 		newBuild(app),
+		newInspect(app),
 		newTest(app),
 		newRun(app),
 		newShell(app),

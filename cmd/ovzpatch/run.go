@@ -101,7 +101,7 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 		{recipes.with, "with the patch", guest.Protected},
 		{recipes.without, "without the patch", guest.Vulnerable},
 	} {
-		b, err := a.buildKernel(ctx, u, side.recipe, bf)
+		b, _, err := a.buildPackages(ctx, u, side.recipe, bf)
 		if err != nil {
 			return nil, err
 		}
@@ -110,11 +110,11 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 				return nil, err
 			}
 		}
-		k, err := a.tryBuild(ctx, u, b, trial{label: side.label, expect: side.expect, accel: accel, flags: tf, logDir: out})
+		tried, err := a.tryBuild(ctx, u, b, len(bf.flavours) > 0, trial{label: side.label, expect: side.expect, accel: accel, flags: tf, logDir: out})
 		if err != nil {
 			return nil, err
 		}
-		rep.Kernels = append(rep.Kernels, *k)
+		rep.Kernels = append(rep.Kernels, tried...)
 	}
 	if out != "" {
 		if err := writeWhole(filepath.Join(out, "report.json"), rep.JSON); err != nil {
@@ -125,13 +125,25 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 	return rep, nil
 }
 
-// tryBuild boots the kernel of a finished build.
-func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, t trial) (*report.Kernel, error) {
-	kernel, devel, err := b.kernel(ctx)
+// tryBuild boots the kernels of a finished build: those of the flavours that were asked
+// for, else the plain one.
+func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, all bool, t trial) ([]report.Kernel, error) {
+	packages, err := b.kernels(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return a.tryPackages(ctx, u, kernel, devel, t)
+	if !all {
+		packages = packages[:1]
+	}
+	var list []report.Kernel
+	for _, p := range packages {
+		k, err := a.tryPackages(ctx, u, p.path, p.devel, t)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, *k)
+	}
+	return list, nil
 }
 
 // prepare opens a source and puts together what both kernels are made from. done removes
@@ -141,6 +153,9 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		return nil, nil, nil, err
 	}
 	u.Say("reading %s", path)
+	if err := bf.key.verifySource(ctx, u, path); err != nil {
+		return nil, nil, nil, err
+	}
 	in, _, err = checkSource(ctx, path, pf, patch.Options{Strip: -1})
 	var misplaced *patch.Misplaced
 	switch {

@@ -38,7 +38,7 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
 			defer os.RemoveAll(dir)
-			parts, err := kernel.parts(ctx, a, args, dir)
+			parts, err := kernel.parts(ctx, u, a, args, dir)
 			if err != nil {
 				return err
 			}

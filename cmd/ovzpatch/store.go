@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,9 +50,7 @@ func (f *storeFlags) print(w io.Writer, v any, text func() error) error {
 	if !f.json {
 		return text()
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return printJSON(w, v)
 }
 
 func newStore(*app) *cobra.Command {

@@ -22,6 +22,7 @@ type kernelFlags struct {
 	devel   string
 	image   string
 	modules string
+	key     keyFlags
 }
 
 func (f *kernelFlags) register(c *cobra.Command) {
@@ -29,7 +30,9 @@ func (f *kernelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.image, "kernel", "", "boot this bare kernel image instead of a package; takes --modules")
 	c.Flags().StringVar(&f.modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to where it was compiled")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
+	f.key.register(c)
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")
+	c.MarkFlagsMutuallyExclusive("kernel", "keyring")
 }
 
 // check tells whether the arguments and flags name exactly one kernel.
@@ -41,7 +44,7 @@ func (f *kernelFlags) check(c *cobra.Command, args []string) error {
 }
 
 // parts gives the kernel that args and flags name, unpacked below dir.
-func (f *kernelFlags) parts(ctx context.Context, a *app, args []string, dir string) (*kernelParts, error) {
+func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, dir string) (*kernelParts, error) {
 	if f.image != "" {
 		modules, err := filepath.EvalSymlinks(f.modules)
 		if err != nil {
@@ -54,6 +57,13 @@ func (f *kernelFlags) parts(ctx context.Context, a *app, args []string, dir stri
 		var err error
 		if devel, err = findDevel(ctx, args[0]); err != nil {
 			return nil, err
+		}
+	}
+	if f.key.keyring != "" {
+		for _, path := range []string{args[0], devel} {
+			if err := f.key.verify(ctx, u, path); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return a.fromPackages(ctx, args[0], devel, dir)
@@ -130,15 +140,20 @@ it, and the verdict goes into the snapshot's manifest.
 					return err
 				}
 				defer snap.Close()
-				if args[0], kernel.devel, err = snapshotBuild(snap).kernel(ctx); err != nil {
+				kernels, err := snapshotBuild(snap).kernels(ctx)
+				if err != nil {
 					return err
 				}
+				if len(kernels) > 1 {
+					u.Say("the snapshot holds %d kernels; this tests %s", len(kernels), filepath.Base(kernels[0].path))
+				}
+				args[0], kernel.devel = kernels[0].path, kernels[0].devel
 			}
 			t := trial{label: "this kernel", expect: guest.Verdict(expect), accel: accel, flags: test}
 			if len(args) == 1 {
 				t.pkg = filepath.Base(args[0])
 			}
-			if t.parts, err = kernel.parts(ctx, a, args, dir); err != nil {
+			if t.parts, err = kernel.parts(ctx, u, a, args, dir); err != nil {
 				return err
 			}
 			k, err := a.try(ctx, u, t)

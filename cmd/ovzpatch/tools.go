@@ -35,6 +35,9 @@ var (
 		{"cpio", "cpio", "cpio"},
 		{"depmod", "kmod", "kmod"},
 	}
+	signatureTools = []tool{
+		{"gpgv", "gpgv", "gnupg2"},
+	}
 	guestTools = []tool{
 		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"},
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -87,4 +88,11 @@ func (u *ui) clear() {
 func (u *ui) stamp() string {
 	s := int(time.Since(u.start).Seconds())
 	return fmt.Sprintf("[%2d:%02d]", s/60, s%60)
+}
+
+// printJSON writes a result for programs.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/srpm"
+	"ovzpatch/specs"
+)
+
+// ownSwitch is the %bcond of our spec that --without-patch turns.
+const ownSwitch = "ovzpatch"
+
+// checkSwitches refuses what would leave the patch out of a build that is named after it.
+func (f *buildFlags) checkSwitches() error {
+	for _, name := range append(slices.Clone(f.with), f.without...) {
+		switch {
+		case !switchName.MatchString(name):
+			return usage(fmt.Errorf("--with/--without %q: it is a name of letters, digits and underscores", name))
+		case name == ownSwitch:
+			return usage(errors.New("--with/--without ovzpatch: the kernel without the patch is what ovzpatch build --without-patch makes"))
+		case name == "vanilla":
+			return usage(errors.New("--with/--without vanilla: a kernel without patches would be without ours, too"))
+		}
+		if slices.Contains(f.with, name) && slices.Contains(f.without, name) {
+			return usage(fmt.Errorf("--with %s and --without %s: choose one", name, name))
+		}
+	}
+	for _, d := range f.defines {
+		name, _, _ := strings.Cut(d, " ")
+		for _, word := range []string{ownSwitch, "vanilla", "nopatches"} {
+			if strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(name, "_"), "with_"), "without_") == word {
+				return usage(fmt.Errorf("--define %q: that would leave the patch out; the kernel without it is what ovzpatch build --without-patch makes", d))
+			}
+		}
+	}
+	return nil
+}
+
+// ownFlavour gives the flavour of our own spec that was asked for, "" for the plain kernel.
+func (f *buildFlags) ownFlavour(arch string) (string, error) {
+	there := specs.Flavours(arch)
+	switch {
+	case len(f.flavours) == 0:
+		return "", nil
+	case len(f.flavours) > 1:
+		return "", usage(fmt.Errorf("--flavour=%s: our own spec builds one flavour at a time; run ovzpatch once for each", strings.Join(f.flavours, ",")))
+	}
+	if at := slices.IndexFunc(there, func(name string) bool { return strings.EqualFold(name, f.flavours[0]) }); at >= 0 {
+		return there[at], nil
+	}
+	if len(there) == 0 {
+		return "", usage(fmt.Errorf("--flavour=%s: our own spec has no flavours for --target=%s; %s is for i686", f.flavours[0], f.target, specs.PAE))
+	}
+	return "", usage(fmt.Errorf("--flavour=%s: our own spec has %s for --target=%s, and without --flavour the plain kernel", f.flavours[0], strings.Join(there, ", "), f.target))
+}
+
+// switchFlavours finds the switches by which a foreign spec builds the flavours asked for,
+// and says them.
+func (f *buildFlags) switchFlavours(ctx context.Context, u *ui, r *recipe) error {
+	if len(f.flavours) == 0 {
+		return nil
+	}
+	o, built, err := srpm.SelectFlavours(r.SpecName, r.Spec, r.options(ctx), f.flavours)
+	var none *srpm.FlavourError
+	if errors.As(err, &none) {
+		return usage(err)
+	}
+	if err != nil {
+		return specMisfit(err)
+	}
+	r.with, r.without = o.With, o.Without
+	var names, extra []string
+	for _, b := range built {
+		names = append(names, b.Name)
+		if !slices.ContainsFunc(f.flavours, func(w string) bool { return strings.EqualFold(w, b.Name) }) {
+			extra = append(extra, b.Name)
+		}
+	}
+	said := ""
+	for _, w := range o.With {
+		said += " --with " + w
+	}
+	for _, w := range o.Without {
+		said += " --without " + w
+	}
+	if said == "" {
+		said = " as it is"
+	}
+	u.Say("flavours %s: %s builds them%s", strings.Join(names, ", "), r.SpecName, said)
+	if extra != nil {
+		u.Say("%s come with it: no option of rpmbuild switches them off alone", strings.Join(extra, ", "))
+	}
+	return nil
+}
+
+// options are what a recipe's spec is read with, here.
+func (r *recipe) options(ctx context.Context) srpm.Options {
+	o := srpm.Options{Target: r.Target, With: r.with, Without: r.without}
+	// Specs ask what they are built on; only rpm of this machine knows.
+	for _, name := range []string{"rhel", "fedora", "centos"} {
+		out, err := command.Output(ctx, command.Cmd{Args: []string{"rpm", "--eval", "%{?" + name + "}"}})
+		if value := strings.TrimSpace(string(out)); err == nil && value != "" {
+			o.Defines = append(o.Defines, name+" "+value)
+		}
+	}
+	o.Defines = append(o.Defines, r.Defines...)
+	return o
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/srpm"
+)
+
+// debianNames are Debian's packages for what kernel specs require, any of which will do;
+// an empty list is for what only rpm's own macros or a Red Hat system need, and a build
+// here does without.
+var debianNames = map[string][]string{
+	"asciidoc": {"asciidoc"}, "audit-libs-devel": {"libaudit-dev"}, "bash": {"bash"}, "bc": {"bc"},
+	"binutils": {"binutils"}, "binutils-devel": {"binutils-dev"}, "bison": {"bison"}, "bzip2": {"bzip2"},
+	"clang": {"clang"}, "coreutils": {"coreutils"}, "cpio": {"cpio"}, "diffutils": {"diffutils"},
+	"dracut": {"dracut-core"}, "dwarves": {"dwarves", "pahole"}, "elfutils": {"elfutils"},
+	"elfutils-devel": {"libdw-dev"}, "elfutils-libelf-devel": {"libelf-dev"}, "findutils": {"findutils"},
+	"flex": {"flex"}, "fuse-devel": {"libfuse-dev"}, "gawk": {"gawk", "mawk"}, "gcc": {"gcc"}, "gcc-c++": {"g++"},
+	"gcc-plugin-devel": {"gcc-12-plugin-dev"}, "gettext": {"gettext"}, "git": {"git"}, "git-core": {"git"},
+	"glibc-devel": {"libc6-dev"}, "glibc-static": {"libc6-dev"}, "gnupg": {"gnupg"}, "gzip": {"gzip"},
+	"hostname": {"hostname"}, "java-devel": {"default-jdk-headless"}, "kmod": {"kmod"},
+	"libbpf-devel": {"libbpf-dev"}, "libcap-devel": {"libcap-dev"}, "libcap-ng-devel": {"libcap-ng-dev"},
+	"libmnl-devel": {"libmnl-dev"}, "libnl3-devel": {"libnl-3-dev"}, "libtraceevent-devel": {"libtraceevent-dev"},
+	"libtracefs-devel": {"libtracefs-dev"}, "lld": {"lld"}, "llvm": {"llvm"}, "llvm-devel": {"llvm-dev"},
+	"lvm2": {"lvm2"}, "lz4": {"lz4"}, "m4": {"m4"}, "make": {"make"}, "module-init-tools": {"kmod"},
+	"ncurses-devel": {"libncurses-dev"}, "net-tools": {"net-tools"}, "newt-devel": {"libnewt-dev"},
+	"numactl-devel": {"libnuma-dev"}, "openssl": {"openssl"}, "openssl-devel": {"libssl-dev"}, "pahole": {"dwarves", "pahole"},
+	"patch": {"patch"}, "patchutils": {"patchutils"}, "pciutils-devel": {"libpci-dev"}, "perl": {"perl"},
+	"perl(ExtUtils::Embed)": {"libperl-dev"}, "perl-Carp": {"perl"}, "perl-devel": {"libperl-dev"},
+	"perl-interpreter": {"perl"}, "pesign": {"pesign"}, "python": {"python-is-python3"}, "python-devel": {"python3-dev"},
+	"python3": {"python3"}, "python3-devel": {"python3-dev"}, "python3-docutils": {"python3-docutils"},
+	"python3-setuptools": {"python3-setuptools"}, "python3-sphinx": {"python3-sphinx"}, "rpm-build": {"rpm"},
+	"rsync": {"rsync"}, "sh-utils": {"coreutils"}, "sparse": {"sparse"}, "tar": {"tar"}, "unifdef": {"unifdef"},
+	"util-linux": {"util-linux"}, "which": {"debianutils"}, "xmlto": {"xmlto"}, "xz": {"xz-utils"},
+	"xz-devel": {"liblzma-dev"}, "zlib-devel": {"zlib1g-dev"}, "zstd": {"zstd"},
+
+	"kernel-rpm-macros": {}, "perl-generators": {}, "python-rpm-macros": {}, "python3-rpm-macros": {},
+	"redhat-rpm-config": {}, "system-sb-certs": {},
+}
+
+// requirements are a spec's BuildRequires on a host without an RPM database.
+type requirements struct {
+	missing []string // as the spec names them
+	install []string // Debian's packages for them
+	unknown []string // nobody here knows what they are called
+}
+
+// sortRequires finds out what is missing. A package is there if it is present for dpkg;
+// a program may have come another way.
+func sortRequires(names []string, present func(pkg string) bool) requirements {
+	var r requirements
+	for _, name := range names {
+		bare := strings.TrimSuffix(strings.TrimSuffix(name, "(x86-64)"), "(x86-32)")
+		packages, known := debianNames[bare]
+		switch {
+		case known && (len(packages) == 0 || slices.ContainsFunc(packages, present)):
+			continue
+		case isTool(path.Base(name)):
+			continue
+		case !known:
+			r.unknown = append(r.unknown, name)
+			continue
+		}
+		r.missing = append(r.missing, name)
+		if !slices.Contains(r.install, packages[0]) {
+			r.install = append(r.install, packages[0])
+		}
+	}
+	return r
+}
+
+// checkRequires is what rpmbuild does on a host with an RPM database, for one with dpkg:
+// what a spec requires for its build and is not there is an error.
+func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
+	names, err := srpm.BuildRequires(r.SpecName, r.Spec, r.options(ctx))
+	if err != nil {
+		return specMisfit(err)
+	}
+	if _, err := findTool("dpkg-query"); err != nil {
+		u.Say("there is no dpkg either, so nobody knows whether this is there: %s", strings.Join(names, ", "))
+		return nil
+	}
+	out, err := command.Output(ctx, command.Cmd{Args: []string{"dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"}})
+	if err != nil {
+		return fmt.Errorf("ask dpkg for packages: %w", err)
+	}
+	need := sortRequires(names, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) })
+	if need.unknown != nil {
+		u.Say("required by %s, and not known here by a Debian name: %s", r.SpecName, strings.Join(need.unknown, ", "))
+	}
+	if need.missing != nil {
+		return fmt.Errorf("missing on this host of what %s requires to be built: %s\n  as root: apt-get install %s\n  or go on without, if you know that this build does not need them: --nodeps",
+			r.SpecName, strings.Join(need.missing, ", "), strings.Join(need.install, " "))
+	}
+	return nil
+}
+
+func isTool(name string) bool {
+	_, err := findTool(name)
+	return err == nil
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"ovzpatch/internal/srpm"
+	"ovzpatch/specs"
+)
+
+func TestSortRequires(t *testing.T) {
+	// No programs of this machine, but one.
+	t.Setenv("PATH", t.TempDir())
+	got := sortRequires([]string{
+		"gcc", "bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)", "perl-generators",
+		"redhat-rpm-config", "dwarves", "pahole", "never-heard-of", "/usr/bin/pod2man", "(dwarves or pahole)", "%{odd}",
+	}, func(pkg string) bool { return pkg == "gcc" || pkg == "pahole" })
+	for what, lists := range map[string][2][]string{
+		"missing": {got.missing, {"bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)"}},
+		"install": {got.install, {"bc", "libelf-dev", "libssl-dev", "libperl-dev"}},
+		"unknown": {got.unknown, {"never-heard-of", "/usr/bin/pod2man", "(dwarves or pahole)", "%{odd}"}},
+	} {
+		if !slices.Equal(lists[0], lists[1]) {
+			t.Errorf("%s: %q, want %q", what, lists[0], lists[1])
+		}
+	}
+}
+
+// Our own spec requires nothing whose Debian name is not known.
+func TestOwnSpecRequiresKnownNames(t *testing.T) {
+	text, err := specs.Spec(specs.Values{Base: "6.1.1", Release: "1", Archive: "a", Top: "a", Port: "p", Config: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := srpm.BuildRequires(specs.Name, text, srpm.Options{Target: "x86_64", With: []string{"headers"}})
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	for _, n := range names {
+		if len(debianNames[n]) == 0 {
+			t.Errorf("%s is not known", n)
+		}
+	}
+}
