@@ -31,7 +31,7 @@ type testFlags struct {
 
 func (f *testFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.cases, "cases", "", "try only the cases whose name matches this regular expression")
-	c.Flags().StringSliceVar(&f.containers, "container", nil, "try only these container backends (default: all that the kernel offers)")
+	c.Flags().StringSliceVar(&f.containers, "container", nil, "try only these container backends: ve, ve-cgroup, ve-userns, namespaces, userns (default: all that the kernel offers, and VEs alone where it has them)")
 	c.Flags().DurationVar(&f.limit, "boot-timeout", 0, "time limit of one guest (default: by the measured speed of this machine)")
 	c.Flags().Lookup("boot-timeout").DefValue = ""
 }
@@ -137,6 +137,9 @@ func (a *app) machine(parts *kernelParts, accel qemu.Accel) (qemu.Machine, error
 	if err := parts.addModules(&im); err != nil {
 		return qemu.Machine{}, err
 	}
+	if _, err := os.Stat(progs.compat); err == nil {
+		im.Files = map[string]initramfs.Content{guest.CompatProgram: {Path: progs.compat, Executable: true}}
+	}
 	extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
 	im.Modules[extra] = initramfs.Content{Path: parts.Probe}
 	im.Load = append(im.Load, extra)
@@ -185,6 +188,7 @@ func (t trial) consoleLog(cacheDir string) (string, error) {
 type guestPrograms struct {
 	umounttest string // becomes /init
 	base       string // archive of u-root's commands
+	compat     string // a 32-bit umounttest for an x86_64 guest, "" for others
 }
 
 // findGuestPrograms looks beside this program, which lies in home: in guest/ of a build
@@ -196,7 +200,10 @@ func findGuestPrograms(home, arch string) (*guestPrograms, error) {
 		filepath.Join(home, "..", "lib", "ovzpatch", "guest", goarch),
 	}
 	for _, dir := range dirs {
-		p := &guestPrograms{filepath.Join(dir, "umounttest"), filepath.Join(dir, "uroot.cpio")}
+		p := &guestPrograms{umounttest: filepath.Join(dir, "umounttest"), base: filepath.Join(dir, "uroot.cpio")}
+		if goarch == "amd64" {
+			p.compat = filepath.Join(dir, "..", "386", "umounttest")
+		}
 		missing := func(f string) bool { _, err := os.Stat(f); return err != nil }
 		if !slices.ContainsFunc([]string{p.umounttest, p.base}, missing) {
 			return p, nil
@@ -212,5 +219,9 @@ func (p *guestPrograms) forKernel(release string) *guestPrograms {
 	if n, _ := fmt.Sscanf(release, "2.6.%d", &patch); n == 0 || patch >= 27 {
 		return p
 	}
-	return &guestPrograms{p.umounttest + "-old", strings.TrimSuffix(p.base, ".cpio") + "-old.cpio"}
+	old := &guestPrograms{umounttest: p.umounttest + "-old", base: strings.TrimSuffix(p.base, ".cpio") + "-old.cpio"}
+	if p.compat != "" {
+		old.compat = p.compat + "-old"
+	}
+	return old
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,10 @@ func testRun(t *testing.T, target string) {
 		k := r.Kernels[i]
 		if len(k.Results) < 40 {
 			t.Errorf("%s: %d cases only", k.Label, len(k.Results))
+		}
+		compat := slices.ContainsFunc(k.Results, func(res guest.Result) bool { return res.Name == "force-32-bit" })
+		if compat != (target == "x86_64") {
+			t.Errorf("%s: a 32-bit program was tried: %v", k.Label, compat)
 		}
 		console, err := os.ReadFile(k.Console)
 		if err != nil || !bytes.Contains(console, []byte(want)) {

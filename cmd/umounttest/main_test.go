@@ -56,16 +56,25 @@ func TestOfferTellsWhatIsMissing(t *testing.T) {
 		t.Errorf("missing %q", missing)
 	}
 	for _, b := range container.Backends() {
-		if _, ok := gates[b.Name()]; !ok {
-			t.Errorf("no gate for %s", b.Name())
+		if _, ok := backends[b.Name()]; !ok {
+			t.Errorf("the cases know nothing of %s", b.Name())
 		}
 	}
 }
 
 func TestOfferMissesOnlyWhatWasAskedFor(t *testing.T) {
-	for asked, want := range map[string]int{"": 0, "ve": 1} {
+	for asked, want := range map[string]int{"": 0, "ve": 1, "ve-cgroup,ve-userns": 2} {
 		if _, _, missing := (session{backends: splitNames(asked)}).offer(); len(missing) != want {
 			t.Errorf("asked for %q: missing %q", asked, missing)
+		}
+	}
+}
+
+func TestHasCgroup(t *testing.T) {
+	const table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t1\t1\nve\t0\t1\t1\n"
+	for name, want := range map[string]bool{"ve": true, "cpu": true, "cp": false, "": false} {
+		if got := hasCgroup([]byte(table), name); got != want {
+			t.Errorf("%q: got %v", name, got)
 		}
 	}
 }

@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,6 +43,16 @@ func (s session) run(ctx context.Context) error {
 	backends, names, missing := s.offer()
 	if err != nil {
 		missing = append(missing, err.Error())
+	}
+	if slices.ContainsFunc(cases, func(c umount.Case) bool { return c.Compat }) {
+		note, err := runs32bit(ctx)
+		if note != "" {
+			s.notes = append(s.notes, note)
+			cases = slices.DeleteFunc(cases, func(c umount.Case) bool { return c.Compat })
+		}
+		if err != nil {
+			missing = append(missing, err.Error())
+		}
 	}
 	trials := umount.Plan(cases, backends)
 	var u unix.Utsname
@@ -115,11 +127,35 @@ func choose(pattern string) ([]umount.Case, error) {
 	return cases, nil
 }
 
-// gates says what stands before a forced umount in each backend's containers.
-var gates = map[string]umount.Gate{"ve": umount.VE, "namespaces": umount.Open, "userns": umount.Closed}
+// runs32bit gives a note where the kernel, or this machine, has nothing to try the cases
+// of 32-bit programs with. An error is a kernel that has, and yet does not run one.
+func runs32bit(ctx context.Context) (note string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, caseLimit)
+	defer cancel()
+	const not = "cases of 32-bit programs do not apply and are not tried: "
+	err = exec.CommandContext(ctx, guest.CompatProgram, "list").Run()
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return not + "there is no " + guest.CompatProgram, nil
+	case errors.Is(err, unix.ENOEXEC):
+		return not + "the kernel runs no such programs (CONFIG_IA32_EMULATION)", nil
+	case err != nil:
+		return "", fmt.Errorf("run a 32-bit program: %w", err)
+	}
+	return "", nil
+}
+
+// backends says what the cases must know of each backend's containers.
+var backends = map[string]umount.Backend{
+	"ve":         {Gate: umount.VE, VE: true},
+	"ve-cgroup":  {Gate: umount.Open, VE: true},
+	"ve-userns":  {Gate: umount.Closed, VE: true},
+	"namespaces": {Gate: umount.Open},
+	"userns":     {Gate: umount.Closed},
+}
 
 // offer gives the backends to use, and what was asked for and is not to be had.
-func (s session) offer() (backends []umount.Backend, names, missing []string) {
+func (s session) offer() (offered []umount.Backend, names, missing []string) {
 	var unavailable []string
 	asked := slices.Clone(s.backends)
 	for _, b := range container.Backends() {
@@ -127,29 +163,31 @@ func (s session) offer() (backends []umount.Backend, names, missing []string) {
 			continue
 		}
 		asked = slices.DeleteFunc(asked, func(name string) bool { return name == b.Name() })
+		u := backends[b.Name()]
+		// Where there are VEs, namespaces alone are no container: the host may use them.
+		if len(s.backends) == 0 && !u.VE && len(offered) > 0 && offered[0].VE {
+			continue
+		}
 		if err := b.Available(); err != nil {
 			unavailable = append(unavailable, err.Error())
 			continue
 		}
-		names = append(names, b.Name())
-		backends = append(backends, umount.Backend{Name: b.Name(), Gate: gates[b.Name()], Start: starter(b)})
-		// Where there are VEs, namespaces alone are no container: the host may use them.
-		if len(s.backends) == 0 && gates[b.Name()] == umount.VE {
-			break
-		}
+		u.Name, u.Start = b.Name(), starter(b)
+		names = append(names, u.Name)
+		offered = append(offered, u)
 	}
-	if len(s.backends) > 0 || len(backends) == 0 {
+	if len(s.backends) > 0 || len(offered) == 0 {
 		missing = unavailable
 	}
 	for _, name := range asked {
 		missing = append(missing, fmt.Sprintf("make %s container: no such backend", name))
 	}
-	return backends, names, missing
+	return offered, names, missing
 }
 
 func starter(b container.Backend) func(context.Context, umount.Start) (umount.Container, error) {
 	return func(ctx context.Context, s umount.Start) (umount.Container, error) {
-		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target})
+		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target, Programs: s.Programs})
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,36 @@ func mountSystem() []error {
 			problems = append(problems, fmt.Errorf("mount %s: %w", m.path, err))
 		}
 	}
+	if err := mountVEs(); err != nil {
+		problems = append(problems, err)
+	}
 	return problems
+}
+
+// mountVEs mounts the `ve` cgroup where the kernel has it (vz7 to vz9).
+func mountVEs() error {
+	const dir = "/run/ve"
+	b, err := os.ReadFile("/proc/cgroups")
+	if err != nil || !hasCgroup(b, "ve") {
+		return nil // a kernel without cgroups has no such file
+	}
+	if err = os.MkdirAll(dir, 0o755); err == nil {
+		err = unix.Mount("ve", dir, "cgroup", 0, "ve")
+	}
+	if err != nil {
+		return fmt.Errorf("mount the ve cgroup at %s: %w", dir, err)
+	}
+	return nil
+}
+
+// hasCgroup says whether /proc/cgroups names a controller.
+func hasCgroup(table []byte, name string) bool {
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 0 && f[0] == name {
+			return true
+		}
+	}
+	return false
 }
 
 // makeNodes is for kernels before devtmpfs (2.6.32).

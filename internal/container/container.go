@@ -21,6 +21,8 @@ type Spec struct {
 	// Source is a directory of the host that a VE has mounted at Target from its start.
 	// Containers of namespaces see all the host's mounts, and mount themselves.
 	Source, Target string
+	// Programs are files of the host that a VE with a root of its own has at the same path.
+	Programs []string
 }
 
 // Container is a running container.
@@ -57,5 +59,5 @@ var ErrStuck = errors.New("a killed container did not end; a process of it hangs
 
 // Backends gives every backend there is, available or not.
 func Backends() []Backend {
-	return []Backend{VEIoctl{}, Namespaces{}, Namespaces{User: true}}
+	return []Backend{VEIoctl{}, VECgroup{}, VECgroup{User: true}, Namespaces{}, Namespaces{User: true}}
 }

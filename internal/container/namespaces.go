@@ -6,11 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"strconv"
-	"sync"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +14,6 @@ import (
 type Namespaces struct {
 	User bool // a user namespace too
 }
-
-// mappedIDs is how many user and group ids a container with a user namespace has.
-const mappedIDs = 65536
 
 // Name is "namespaces" or "userns".
 func (n Namespaces) Name() string {
@@ -50,76 +42,34 @@ func (n Namespaces) Start(ctx context.Context, s Spec) (Container, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("make %s container: %w", n.Name(), context.Cause(ctx))
 	}
-	cmd := exec.Command(s.Args[0], s.Args[1:]...)
-	cmd.ExtraFiles = s.Files
-	if s.Stderr != nil {
-		cmd.Stderr = s.Stderr
-	}
-	cmd.SysProcAttr = n.attributes()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("make %s container: %w", n.Name(), err)
-	}
-	c := &namespaced{cmd: cmd, gone: make(chan struct{})}
-	go func() {
-		cmd.Wait()
-		close(c.gone)
-	}()
-	id, err := PIDNamespace(cmd.Process.Pid)
+	c, err := n.start(s)
 	if err != nil {
-		c.Kill()
 		return nil, fmt.Errorf("make %s container: %w", n.Name(), err)
 	}
-	c.id = id
 	return c, nil
 }
 
-func (n Namespaces) attributes() *syscall.SysProcAttr {
-	a := &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
+func (n Namespaces) start(s Spec) (*namespaced, error) {
+	child, err := newChild(s.Args, nil, s.Stderr, s.Files...)
+	if err != nil {
+		return nil, err
 	}
+	child.stages[0].flags |= unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+	var user *userNamespace
 	if n.User {
-		a.Cloneflags |= unix.CLONE_NEWUSER
-		ids := []syscall.SysProcIDMap{{Size: mappedIDs}}
-		a.UidMappings, a.GidMappings = ids, ids
-		a.GidMappingsEnableSetgroups = true
+		if user, err = newUserNamespace(child); err != nil {
+			return nil, err
+		}
+		defer user.Close()
 	}
-	return a
-}
-
-// PIDNamespace gives the inode number of a process' pid namespace, as lsns shows it.
-func PIDNamespace(pid int) (string, error) {
-	var st unix.Stat_t
-	path := "/proc/" + strconv.Itoa(pid) + "/ns/pid"
-	if err := unix.Stat(path, &st); err != nil {
-		return "", fmt.Errorf("stat %s: %w", path, err)
+	pid, err := child.start(user.forked)
+	if err != nil {
+		return nil, err
 	}
-	return strconv.FormatUint(st.Ino, 10), nil
-}
-
-// namespaced is a container made by Namespaces.
-type namespaced struct {
-	cmd  *exec.Cmd
-	id   string
-	once sync.Once
-	gone chan struct{} // closed when the first process was waited for
-}
-
-func (c *namespaced) ID() string { return c.id }
-func (c *namespaced) PID() int   { return c.cmd.Process.Pid }
-
-// Root is empty: no container of namespaces changes its root.
-func (c *namespaced) Root() string { return "" }
-
-// Kill relies on the kernel: with process 1 of a pid namespace all others die, and it
-// is not waited for before they are gone.
-func (c *namespaced) Kill() error {
-	c.once.Do(func() { c.cmd.Process.Kill() })
-	limit := time.NewTimer(KillLimit)
-	defer limit.Stop()
-	select {
-	case <-c.gone:
-		return nil
-	case <-limit.C:
-		return fmt.Errorf("kill container %s, process %d: %w", c.id, c.PID(), ErrStuck)
+	c := &namespaced{pid: pid, gone: reap(pid)}
+	if c.id, err = PIDNamespace(pid); err != nil {
+		c.Kill()
+		return nil, err
 	}
+	return c, nil
 }

@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -91,37 +89,61 @@ func (b VEIoctl) Start(ctx context.Context, s Spec) (Container, error) {
 }
 
 func (VEIoctl) start(s Spec, root veRoot) (*ve, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	vzctl, err := openVzctl()
 	if err != nil {
 		return nil, err
 	}
-	defer null.Close()
-	files := []*os.File{null, null, null}
-	if s.Stderr != nil {
-		files[2] = s.Stderr
-	}
-	files = append(files, s.Files...)
+	defer vzctl.Close()
 	for id := uint32(firstVE); id <= lastVE; id++ {
-		child, err := newVEChild(root.dir, s.Args, files, id, veCreate|veExclusive)
+		child, err := newChild(s.Args, nil, s.Stderr, s.Files...)
+		if err == nil {
+			err = enterVE(child, vzctl, root.dir, id, veCreate|veExclusive)
+		}
 		if err != nil {
 			return nil, err
 		}
-		pid, err := child.start()
+		child.clone(0)
+		pid, err := child.start(func(int, int) error { return nil })
 		if errors.Is(err, unix.EACCES) {
 			continue // the id is taken
 		}
 		if err != nil {
 			return nil, err
 		}
-		c := &ve{id: id, pid: pid, root: root, gone: make(chan struct{})}
-		go func() {
-			var status unix.WaitStatus
-			wait(pid, &status)
-			close(c.gone)
-		}()
-		return c, nil
+		return &ve{id: id, pid: pid, root: root, gone: reap(pid)}, nil
 	}
 	return nil, fmt.Errorf("every id from %d to %d is taken", firstVE, lastVE)
+}
+
+// enterVE adds the calls that make VE id, or enter it.
+func enterVE(c *child, vzctl *os.File, root string, id, flags uint32) error {
+	fd, err := c.descriptor(vzctl)
+	if err != nil {
+		return err
+	}
+	w := word(unsafe.Sizeof(uintptr(0)))
+	params := new(createParams)
+	data := w.createData(id, flags, uintptr(unsafe.Pointer(params)), int32(len(params)))
+	c.keep = append(c.keep, params, data)
+	c.last(
+		call{what: "make session", nr: unix.SYS_SETSID},
+		// Only 2.6.18 has user beancounters that a process must choose first.
+		call{what: "set login user id", nr: sysSetluid, args: [5]uintptr{uintptr(id)}, may: unix.ENOSYS},
+	)
+	if flags&veCreate != 0 {
+		// The kernel makes no mount namespace: the VE's umounts would be the host's.
+		c.last(call{what: "unshare mount namespace", nr: unix.SYS_UNSHARE, args: [5]uintptr{unix.CLONE_NEWNS}})
+	}
+	c.last(
+		call{what: "change root to " + root, nr: unix.SYS_CHROOT, args: [5]uintptr{c.text(root)}},
+		call{what: "change directory to the root", nr: unix.SYS_CHDIR, args: [5]uintptr{c.text("/")}},
+		call{what: "ask /dev/vzctl", nr: unix.SYS_IOCTL, args: [5]uintptr{fd, w.createRequest(), uintptr(unsafe.Pointer(&data[0]))}},
+	)
+	if flags&veCreate != 0 {
+		proc := c.text("proc")
+		c.last(call{what: "mount /proc", nr: unix.SYS_MOUNT, args: [5]uintptr{proc, c.text("/proc"), proc, 0, 0}})
+	}
+	return nil
 }
 
 // ve is a VE made by VEIoctl.
@@ -129,7 +151,7 @@ type ve struct {
 	id    uint32
 	pid   int
 	root  veRoot
-	gone  chan struct{} // closed when process 1 was waited for
+	gone  <-chan struct{} // closed when process 1 was waited for
 	once  sync.Once
 	ended error
 }
@@ -141,41 +163,18 @@ func (c *ve) Root() string { return c.root.dir }
 // Enter takes the way vzctl exec takes. The root comes from the VE's own process: the
 // host's path to it leads to mounts of the host's, which the VE must not umount.
 func (c *ve) Enter(ctx context.Context, args []string) ([]byte, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	vzctl, err := openVzctl()
 	if err != nil {
 		return nil, fmt.Errorf("enter VE %d: %w", c.id, err)
 	}
-	defer null.Close()
-	r, w, err := os.Pipe()
+	defer vzctl.Close()
+	out, err := output(ctx, args, func(child *child) error {
+		return enterVE(child, vzctl, "/proc/"+strconv.Itoa(c.pid)+"/root", c.id, veEnter)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("enter VE %d: %w", c.id, err)
+		return out, fmt.Errorf("enter VE %d: %w", c.id, err)
 	}
-	defer r.Close()
-	child, err := newVEChild("/proc/"+strconv.Itoa(c.pid)+"/root", args, []*os.File{null, w, null}, c.id, veEnter)
-	pid := 0
-	if err == nil {
-		pid, err = child.start()
-	}
-	w.Close()
-	if err != nil {
-		return nil, fmt.Errorf("enter VE %d: %w", c.id, err)
-	}
-	stop := context.AfterFunc(ctx, func() { syscall.Kill(pid, syscall.SIGKILL) })
-	defer stop()
-	var out bytes.Buffer
-	_, err = io.Copy(&out, r)
-	var status unix.WaitStatus
-	_, waited := wait(pid, &status)
-	switch {
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case waited == nil && status != 0:
-		err = errors.Join(err, fmt.Errorf("%s ended with status %#x", args[0], uint32(status)))
-	}
-	if err = errors.Join(err, waited); err != nil {
-		return out.Bytes(), fmt.Errorf("enter VE %d: %w", c.id, err)
-	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 // EnterMounts cannot be: these kernels have no setns, and entering makes a task the VE's.

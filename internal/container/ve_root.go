@@ -44,8 +44,10 @@ func (r *veRoot) fill(s Spec) error {
 	if err := unix.Mknod(filepath.Join(r.dir, os.DevNull), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
 		return fmt.Errorf("make %s: %w", os.DevNull, err)
 	}
-	if err := r.copy(s.Args[0], s.Args[0]); err != nil {
-		return err
+	for _, path := range append([]string{s.Args[0]}, s.Programs...) {
+		if err := r.copy(path, path); err != nil {
+			return err
+		}
 	}
 	// What users type; where there is none, only the case that runs it fails.
 	for _, path := range []string{"/bin/umount", "/bbin/umount", "/usr/bin/umount"} {

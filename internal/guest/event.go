@@ -19,6 +19,9 @@ const (
 	MaxEvents = 10_000
 )
 
+// CompatProgram is where an x86_64 guest has a 32-bit umounttest.
+const CompatProgram = "/bin/umounttest-386"
+
 // Verdict says which kernel a case, or a whole run, behaved like.
 type Verdict string
 
@@ -80,6 +83,7 @@ type Seen struct {
 	Messages int    `json:"messages"`       // override messages in the host's log
 	ID       string `json:"id,omitempty"`   // container id in the messages; all of them, where they differ
 	Want     string `json:"want,omitempty"` // the id a message must carry: the acting process' container's
+	Own      int    `json:"own,omitempty"`  // override messages in the container's own log, where it has one
 	Inactive int    `json:"inactive"`       // INACTIVE lines
 	Host     string `json:"host"`           // errno of a read on the host afterwards
 	Peer     string `json:"peer,omitempty"` // errno of a read in the other container

@@ -21,6 +21,7 @@ type Reader struct {
 // Actions of syslog(2); x/sys has no names for them.
 const (
 	syslogRead       = 2 // and clear what was read
+	syslogReadAll    = 3
 	syslogSizeUnread = 9
 )
 
@@ -98,6 +99,20 @@ func (r *Reader) Close() error {
 		return nil
 	}
 	return unix.Close(r.fd)
+}
+
+// allBytes is more than a VE's log holds.
+const allBytes = 256 << 10
+
+// All gives what the log holds for the calling process, oldest first, and leaves it to
+// other readers. In an OpenVZ VE that is the VE's own log.
+func All() ([]Record, error) {
+	buf := make([]byte, allBytes)
+	n, err := unix.Klogctl(syslogReadAll, buf)
+	if err != nil {
+		return nil, fmt.Errorf("read syslog(2): %w", err)
+	}
+	return ParseSyslog(buf[:n]), nil
 }
 
 // drainSyslog reads what nobody has read yet, without waiting for more.

@@ -152,6 +152,9 @@ func Seen(g guest.Seen) string {
 	case g.Messages > 1:
 		words = append(words, fmt.Sprintf("%d messages", g.Messages))
 	}
+	if g.Own > 0 {
+		words = append(words, "also in the container's log")
+	}
 	for _, reader := range []struct{ who, errno string }{{"host", g.Host}, {"peer", g.Peer}, {"held file", g.Held}} {
 		if reader.errno != "" && reader.errno != "0" {
 			words = append(words, reader.who+" "+reader.errno)

@@ -52,6 +52,20 @@ func umountAs(uid, flags int) act {
 	}
 }
 
+func umountWithoutAdmin(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		r, err := s.container.call(ctx, request{Op: "without-admin", Path: s.path, Flags: flags})
+		return r.Errno, err
+	}
+}
+
+func umountCompat(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		r, err := s.container.call(ctx, request{Op: "compat", Path: s.path, Flags: flags})
+		return r.Errno, err
+	}
+}
+
 func umountUnshared(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		r, err := s.container.call(ctx, request{Op: "unshare", Path: s.path, Flags: flags})
@@ -62,7 +76,9 @@ func umountUnshared(flags int) act {
 func umountNested(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		r, err := s.container.call(ctx, request{Op: "nested", Path: s.path, Flags: flags})
-		s.id = r.ID
+		if !s.ve {
+			s.id = r.ID
+		}
 		return r.Errno, err
 	}
 }
@@ -115,6 +131,9 @@ func umountHost(flags int) act {
 func shutdown(ctx context.Context, s *scene) (string, error) {
 	r, err := s.container.call(ctx, request{Op: "sweep", Path: s.path})
 	if err != nil {
+		return "", err
+	}
+	if err := s.readOwnLog(ctx); err != nil {
 		return "", err
 	}
 	err = s.container.finish(ctx)

@@ -16,6 +16,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/kmsg"
 )
 
 // The words that make this program an agent, or one umount, when it runs itself.
@@ -39,7 +42,9 @@ type reply struct {
 	Errno   string `json:",omitempty"`
 	ID      string `json:",omitempty"` // pid namespace of the process that acted, where not the agent's
 	Mounted bool   `json:",omitempty"`
-	Err     string `json:",omitempty"`
+	// Messages are the override messages in the log that the agent gets to see.
+	Messages int    `json:",omitempty"`
+	Err      string `json:",omitempty"`
 }
 
 // agent is the state of a container's first process.
@@ -83,6 +88,10 @@ var agentOps = map[string]func(*agent, request) (reply, error){
 	"nested":    (*agent).umountNested,
 	"command":   (*agent).command,
 	"sweep":     (*agent).sweep,
+	"own-log":   (*agent).readOwnLog,
+
+	"without-admin": (*agent).umountWithoutAdmin,
+	"compat":        (*agent).umountCompat,
 }
 
 func (a *agent) serve(q request) (reply, error) {
@@ -172,6 +181,24 @@ func onSpoiltThread(f func() (reply, error)) (reply, error) {
 	return res.r, res.err
 }
 
+func (a *agent) umountWithoutAdmin(q request) (reply, error) {
+	return onSpoiltThread(func() (reply, error) {
+		if err := dropAdmin(); err != nil {
+			return reply{}, err
+		}
+		return reply{Errno: errnoName(unix.Unmount(q.Path, q.Flags))}, nil
+	})
+}
+
+// umountCompat umounts by the kernel's entry for 32-bit programs.
+func (a *agent) umountCompat(q request) (reply, error) {
+	b, err := exec.Command(guest.CompatProgram, UmountWord, strconv.Itoa(q.Flags), q.Path).Output()
+	if err != nil {
+		return reply{}, fmt.Errorf("run the 32-bit program: %w", err)
+	}
+	return parseOnce(b)
+}
+
 func (a *agent) umountNested(q request) (reply, error) {
 	cmd := exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
@@ -209,63 +236,12 @@ func parseOnce(b []byte) (reply, error) {
 	return r, nil
 }
 
-// command runs the umount command that users type.
-func (a *agent) command(q request) (reply, error) {
-	path := "/bin:/bbin:/usr/bin"
-	if err := os.Setenv("PATH", path); err != nil {
-		return reply{}, err
-	}
-	out, err := exec.Command("umount", "-f", q.Path).CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return reply{Errno: "0"}, nil
-	case errors.As(err, &exit):
-		return reply{Errno: commandErrno(string(out))}, nil
-	}
-	return reply{}, fmt.Errorf("run umount -f: %w (is it in %s?)", err, path)
-}
-
-// commandErrno finds the errno in what a failed umount command printed; where there is
-// none it gives the text.
-func commandErrno(out string) string {
-	text := strings.ToLower(out)
-	for _, e := range []syscall.Errno{unix.EPERM, unix.EBUSY, unix.EINVAL, unix.EAGAIN, unix.ESHUTDOWN, unix.ENOENT} {
-		if strings.Contains(text, e.Error()) {
-			return unix.ErrnoName(e)
-		}
-	}
-	// util-linux has words of its own.
-	for words, errno := range map[string]string{"target is busy": "EBUSY", "must be superuser": "EPERM", "not mounted": "EINVAL"} {
-		if strings.Contains(text, words) {
-			return errno
-		}
-	}
-	return strings.TrimSpace(out)
-}
-
-// sweep does what `umount -a -f -r` does: all mounts, the last one first, read-only
-// where they will not go. The root stays, as do the other types' superblocks: they are
-// the guest's own, and the next case needs them writable.
-func (a *agent) sweep(q request) (reply, error) {
-	paths, err := mountPaths()
+func (a *agent) readOwnLog(request) (reply, error) {
+	records, err := kmsg.All()
 	if err != nil {
 		return reply{}, err
 	}
-	r := reply{}
-	slices.Reverse(paths)
-	for _, path := range paths {
-		if path == "/" {
-			continue
-		}
-		err := unix.Unmount(path, unix.MNT_FORCE)
-		if path != q.Path {
-			continue
-		}
-		r.Errno = errnoName(err)
-		if err != nil {
-			unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
-		}
-	}
-	return r, nil
+	var seen guest.Seen
+	evidence(records, &seen)
+	return reply{Messages: seen.Messages}, nil
 }

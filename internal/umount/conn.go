@@ -33,6 +33,9 @@ type Container interface {
 type Backend struct {
 	Name string
 	Gate Gate // what stands before a forced umount by root of such a container
+	// VE says that its containers are OpenVZ's VEs: the kernel knows them by number, also
+	// from a pid namespace within, and each has a log of its own.
+	VE bool
 	// Start makes a container whose first process runs args with files as descriptors
 	// 3, 4, ...
 	Start func(context.Context, Start) (Container, error)
@@ -44,6 +47,8 @@ type Start struct {
 	Files []*os.File
 	// Source is a directory of the host that a VE has mounted at Target from its start.
 	Source, Target string
+	// Programs are files of the host that a VE with a root of its own has, too.
+	Programs []string
 }
 
 // conn is a container with an agent in it.
@@ -55,8 +60,8 @@ type conn struct {
 	out      *json.Encoder
 }
 
-// connect starts a container with an agent, which is this program, self.
-func connect(ctx context.Context, b Backend, self, source, target string) (*conn, error) {
+// connect starts a container with an agent; s lacks only the files.
+func connect(ctx context.Context, b Backend, s Start) (*conn, error) {
 	requestEnd, requests, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make pipe to the agent: %w", err)
@@ -68,9 +73,8 @@ func connect(ctx context.Context, b Backend, self, source, target string) (*conn
 		return nil, fmt.Errorf("make pipe from the agent: %w", err)
 	}
 	defer replyEnd.Close()
-	c, err := b.Start(ctx, Start{
-		Args: []string{self, AgentWord}, Files: []*os.File{requestEnd, replyEnd}, Source: source, Target: target,
-	})
+	s.Files = []*os.File{requestEnd, replyEnd}
+	c, err := b.Start(ctx, s)
 	if err != nil {
 		requests.Close()
 		replies.Close()

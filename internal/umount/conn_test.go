@@ -47,7 +47,7 @@ func TestCallOfAnAgent(t *testing.T) {
 		Agent("/no/such/program", requests, replies)
 		replies.Close()
 	})
-	conn, err := connect(t.Context(), b, "/no/such/program", "", "")
+	conn, err := connect(t.Context(), b, Start{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestCallOfAnAgent(t *testing.T) {
 func TestCallOfAnAgentThatDied(t *testing.T) {
 	c := &fakeContainer{}
 	b := fakeBackend(t, c, func(requests, replies *os.File) { requests.Close(); replies.Close() })
-	conn, err := connect(t.Context(), b, "", "", "")
+	conn, err := connect(t.Context(), b, Start{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestCallOfAnAgentThatHangs(t *testing.T) {
 	hang := make(chan struct{})
 	c := &fakeContainer{}
 	b := fakeBackend(t, c, func(_, _ *os.File) { <-hang })
-	conn, err := connect(t.Context(), b, "", "", "")
+	conn, err := connect(t.Context(), b, Start{})
 	if err != nil {
 		t.Fatal(err)
 	}

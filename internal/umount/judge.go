@@ -58,6 +58,8 @@ func differences(want Want, got guest.Seen) string {
 	if want.Messages > 0 && got.Messages > 0 {
 		differ("container id", got.Want, got.ID)
 	}
+	// The host's administrator is to know, not the container's.
+	differ("messages in the container's own log", 0, got.Own)
 	differ("a read on the host", orNone(want.Host), orNone(got.Host))
 	differ("a read in the other container", orNone(want.Peer), orNone(got.Peer))
 	differ("a read on the held descriptor", orNone(want.Held), orNone(got.Held))

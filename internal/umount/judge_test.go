@@ -91,8 +91,9 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"logs before permission":    {"force-uid-1000", Open, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
 		"logs before the path":      {"force-not-a-mount", Closed, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
 		"drops NOFOLLOW":            {"force-nofollow-symlink", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
-		"no rate limit":             {"force-flood", Open, func(s *guest.Seen) { s.Messages = floods }, "messages 1 to 20, not 1000"},
+		"no rate limit":             {"force-flood", Closed, func(s *guest.Seen) { s.Messages = floods }, "messages 1 to 20, not 1000"},
 		"logs twice":                {"force-idle", Open, func(s *guest.Seen) { s.Messages = 2 }, "messages 1, not 2"},
+		"tells the container":       {"force-idle", VE, func(s *guest.Seen) { s.Own = 1 }, "messages in the container's own log 0, not 1"},
 		"warns":                     {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

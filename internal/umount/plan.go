@@ -15,8 +15,8 @@ var hostBackend = Backend{Name: "host", Gate: Host}
 
 // Plan gives every case on every backend it makes sense on, in an order in which the
 // kernel's rate limit costs the least waiting: what writes messages comes backend by
-// backend, at its end what writes many. The silent ones fill the first wait, but come
-// before the first flood: that they write nothing shows only where there is room.
+// backend, at its end what writes many. The silent ones come after the first backend's,
+// but before the first flood: that they write nothing shows only where there is room.
 func Plan(cases []Case, backends []Backend) []Trial {
 	var loud [][]Trial
 	var silent, flood []Trial

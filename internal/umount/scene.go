@@ -27,11 +27,13 @@ type scene struct {
 	held      *os.File // on the host, without a container
 	id        string   // container of the process that acted
 	leaks     bool     // the kernel may keep a container's mounts for ever
+	ve        bool     // the container is a VE
+	own       int      // override messages in the container's own log
 }
 
 // stage sets the scene for c; the caller must strike it also after an error.
 func stage(ctx context.Context, c Case, b Backend, self, dir string) (*scene, error) {
-	s := &scene{self: self, dir: dir, host: dir + "/host", path: dir + "/mount", leaks: b.Gate == VE}
+	s := &scene{self: self, dir: dir, host: dir + "/host", path: dir + "/mount", leaks: b.Gate == VE, ve: b.VE}
 	for _, d := range []string{s.host, s.path} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return s, fmt.Errorf("make mount point: %w", err)
@@ -44,12 +46,12 @@ func stage(ctx context.Context, c Case, b Backend, self, dir string) (*scene, er
 		return s, s.stageHost(c)
 	}
 	var err error
-	if s.container, err = s.join(ctx, b); err != nil {
+	if s.container, err = s.join(ctx, c, b); err != nil {
 		return s, err
 	}
 	s.id = s.container.ID()
 	if c.Peer {
-		if s.peer, err = s.join(ctx, b); err != nil {
+		if s.peer, err = s.join(ctx, c, b); err != nil {
 			return s, err
 		}
 	}
@@ -73,21 +75,39 @@ func (s *scene) stageHost(c Case) error {
 
 // join starts a container that has the superblock mounted by a bind of its own, or, as
 // a VE has it, of the host's.
-func (s *scene) join(ctx context.Context, b Backend) (*conn, error) {
-	c, err := connect(ctx, b, s.self, s.host, s.path)
+func (s *scene) join(ctx context.Context, c Case, b Backend) (*conn, error) {
+	start := Start{Args: []string{s.self, AgentWord}, Source: s.host, Target: s.path}
+	if c.Compat {
+		start.Programs = []string{guest.CompatProgram}
+	}
+	joined, err := connect(ctx, b, start)
 	if err != nil || b.Gate == VE {
-		return c, err
+		return joined, err
 	}
-	if _, err := c.call(ctx, request{Op: "bind", Source: s.host, Path: s.path}); err != nil {
-		return nil, errors.Join(err, c.close())
+	if _, err := joined.call(ctx, request{Op: "bind", Source: s.host, Path: s.path}); err != nil {
+		return nil, errors.Join(err, joined.close())
 	}
-	return c, nil
+	return joined, nil
+}
+
+// readOwnLog counts the messages in the container's own log, while it can be asked.
+func (s *scene) readOwnLog(ctx context.Context) error {
+	if !s.ve || s.container == nil {
+		return nil
+	}
+	r, err := s.container.call(ctx, request{Op: "own-log"})
+	s.own = r.Messages
+	return err
 }
 
 // look fills in what everybody sees of the filesystem after the act.
 func (s *scene) look(ctx context.Context, c Case, seen *guest.Seen) error {
 	seen.Want = s.id
 	seen.Host = errnoName(use(s.host))
+	if err := s.readOwnLog(ctx); err != nil {
+		return err
+	}
+	seen.Own = s.own
 	if s.peer != nil {
 		r, err := s.peer.call(ctx, request{Op: "read", Path: s.path})
 		if err != nil {

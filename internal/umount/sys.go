@@ -26,6 +26,32 @@ func errnoName(err error) string {
 	return err.Error()
 }
 
+// The capabilities that let umount: on OpenVZ's 2.6.18 and 2.6.32 CAP_VE_ADMIN does in
+// a VE. Later kernels call its number CAP_AUDIT_CONTROL.
+const (
+	capSysAdmin = unix.CAP_SYS_ADMIN
+	capVEAdmin  = 30
+)
+
+// dropAdmin takes them from the calling thread.
+func dropAdmin() error {
+	// Asked for no known version, the kernel names the one it wants.
+	var header unix.CapUserHeader
+	unix.Capget(&header, nil)
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("ask for capabilities: %w", err)
+	}
+	const admin = 1<<capSysAdmin | 1<<capVEAdmin
+	data[0].Effective &^= admin
+	data[0].Permitted &^= admin
+	data[0].Inheritable &^= admin
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("drop capabilities: %w", err)
+	}
+	return nil
+}
+
 // use does with a mounted filesystem what its users do: statfs and stat of the root,
 // open and read of a file. It gives the first error.
 func use(path string) error {
