@@ -23,7 +23,9 @@ func runHere(ctx context.Context, args []string) (err error) {
 	cases := flags.String("cases", "", "")
 	backends := flags.String("container", "", "")
 	hostname := flags.String("this-host-is-a-guest", "", "")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return help()
+	} else if err != nil || flags.NArg() > 0 {
 		return errors.Join(err, errUsage)
 	}
 	if err := mayRun(*hostname); err != nil {
@@ -37,12 +39,35 @@ func runHere(ctx context.Context, args []string) (err error) {
 		err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
 	}()
 	s := session{args: args, cases: *cases, backends: splitNames(*backends), dir: dir}
-	s.emit = (&ktap{w: os.Stdout}).emit
+	write := (&ktap{w: os.Stdout}).emit
 	if *asJSON {
-		s.emit = guest.NewEncoder(os.Stdout).Encode
+		write = guest.NewEncoder(os.Stdout).Encode
 	}
-	return s.run(ctx)
+	var verdict guest.Verdict
+	s.emit = func(e guest.Event) error {
+		if e.Done != nil {
+			verdict = e.Done.Verdict
+		}
+		return write(e)
+	}
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	return judged(verdict)
 }
+
+// judged is the error of a run that told everything, and no good.
+func judged(v guest.Verdict) error {
+	switch v {
+	case guest.Protected, guest.Vulnerable:
+		return nil
+	case guest.Faulty:
+		return errFaulty
+	}
+	return errors.New("no verdict: the notes and the cases that are not ok say why")
+}
+
+var errFaulty = errors.New("the kernel behaved as neither a patched nor an unpatched one does")
 
 // mayRun refuses where a forced umount could hurt somebody.
 func mayRun(hostname string) error {

@@ -33,8 +33,11 @@ func main() {
 	if err := dispatch(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "umounttest:", err)
 		stop()
-		if errors.Is(err, errUsage) {
+		switch {
+		case errors.Is(err, errUsage):
 			os.Exit(2)
+		case errors.Is(err, errFaulty):
+			os.Exit(4)
 		}
 		os.Exit(1)
 	}
@@ -42,15 +45,24 @@ func main() {
 
 const usage = `usage: umounttest list
        umounttest run [--json] [--cases=REGEXP] [--container=NAME,...] [--this-host-is-a-guest=HOSTNAME]
-list shows the cases, run tries them: it mounts, makes containers, and forces umounts`
+list shows the cases. run tries them: it mounts, makes containers, and forces umounts of
+the probe's filesystem, in a guest; be root, and load lustreprobe.ko.
+Exit codes: 0 protected or vulnerable, 1 no verdict, 2 usage, 4 faulty.`
 
 var errUsage = errors.New(usage)
+
+func help() error {
+	_, err := fmt.Println(usage)
+	return err
+}
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errUsage
 	}
 	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		return help()
 	case "list":
 		return list(os.Stdout)
 	case "run":

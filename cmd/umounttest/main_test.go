@@ -158,6 +158,17 @@ func TestRunRefusesHere(t *testing.T) {
 	}
 }
 
+func TestJudged(t *testing.T) {
+	for v, want := range map[guest.Verdict]string{
+		guest.Protected: "", guest.Vulnerable: "", guest.Faulty: "as neither", guest.Inconclusive: "no verdict", "": "no verdict",
+	} {
+		err := judged(v)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || errors.Is(err, errFaulty) != (v == guest.Faulty) {
+			t.Errorf("%s: got %v", v, err)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {"dance"}, {"run", "--no-such-flag"}, {"run", "more"}} {
 		if err := dispatch(t.Context(), args); !errors.Is(err, errUsage) {
