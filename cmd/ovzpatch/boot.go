@@ -113,6 +113,8 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		switch {
 		case e.Hello != nil:
 			k.Release = e.Hello.Release
+		case e.Note != nil:
+			k.Notes = append(k.Notes, e.Note.Text)
 		case e.Case != nil:
 			k.Results = append(k.Results, *e.Case)
 		case e.Done != nil:

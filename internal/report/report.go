@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"ovzpatch/internal/guest"
 )
@@ -32,6 +33,7 @@ type Kernel struct {
 	Expect  guest.Verdict  `json:"expect,omitempty"` // "" where nothing was expected
 	Verdict guest.Verdict  `json:"verdict"`
 	Results []guest.Result `json:"results"`
+	Notes   []string       `json:"notes,omitempty"`   // of the guest, for people: what was not tried, and why
 	Console string         `json:"console,omitempty"` // file with the whole console
 	Seconds float64        `json:"seconds"`           // from the start of QEMU to its end
 }
@@ -86,7 +88,13 @@ func (r *Report) Text(w io.Writer) error {
 		rows = append(rows, []string{k.Release, k.Label, fmt.Sprint(len(k.Results)), string(k.Verdict), expect})
 	}
 	table(&b, rows)
-	_, err := io.WriteString(w, b.String())
+	// The words of a guest must not command a terminal.
+	_, err := io.WriteString(w, strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, b.String()))
 	return err
 }
 
@@ -163,8 +171,11 @@ func Seen(g guest.Seen) string {
 	return strings.Join(words, ", ")
 }
 
-// odd explains the cases that behaved as neither kernel should.
+// odd explains what was not tried, and the cases that behaved as neither kernel should.
 func (k Kernel) odd(b *strings.Builder) {
+	for _, text := range k.Notes {
+		fmt.Fprintf(b, "%s: %s\n", k.Label, text)
+	}
 	for _, r := range k.Results {
 		if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
 			fmt.Fprintf(b, "%s, %s (%s): %s: %s\n", k.Label, r.Name, r.Backend, r.Verdict, r.Why)

@@ -35,6 +35,7 @@ func sample() *report.Report {
 					plain,
 				}},
 			{Label: "without", Release: "6.1.1-1.x86_64", Expect: guest.Vulnerable, Verdict: guest.Faulty,
+				Notes:   []string{"not tried: \x1b[31mno program"},
 				Results: []guest.Result{force(guest.Vulnerable, "namespaces", guest.Seen{Errno: "0", Forced: 1, Host: "ESHUTDOWN"}), odd, plain}},
 		},
 	}
