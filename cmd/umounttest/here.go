@@ -64,7 +64,7 @@ func judged(v guest.Verdict) error {
 	case guest.Faulty:
 		return errFaulty
 	}
-	return errors.New("no verdict: the notes and the cases that are not ok say why")
+	return errors.New("no verdict: something could not be tried, as the notes and what is not ok say, or no case that tells the kernels apart was asked for")
 }
 
 var errFaulty = errors.New("the kernel behaved as neither a patched nor an unpatched one does")
