@@ -74,7 +74,9 @@ func planFor(tree *patch.Tree, path string, port portFlags, opt patch.Options) (
 	if err != nil && port.file == "" {
 		return nil, usage(fmt.Errorf("%s: find out which kernel this is: %w; give --patch FILE for another tree", path, err))
 	}
-	if err := in.identify(path, makefile.Data, port); err != nil {
+	// Most trees have none, and it only makes a version complete.
+	rhelver, _ := tree.File(rhelverFile)
+	if err := in.identify(path, makefile.Data, rhelver.Data, "", port); err != nil {
 		return nil, err
 	}
 	p, err := patch.Parse(in.name, in.port)

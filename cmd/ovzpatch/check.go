@@ -148,10 +148,11 @@ func checkSource(ctx context.Context, path string, port portFlags, opt patch.Opt
 	in := &input{source: src, name: patches.Name}
 	// All in one pass: a compressed tarball is read from its start every time.
 	want := append([]string{"Makefile", patch.GateFile}, also...)
-	if in.files, err = src.ReadFiles(ctx, want); err != nil {
+	if in.files, err = src.ReadFiles(ctx, want, rhelverFile); err != nil {
 		return nil, nil, err
 	}
-	if err := in.identify(path, in.files.Files["Makefile"].Data, port); err != nil {
+	read := in.files.Files
+	if err := in.identify(path, read["Makefile"].Data, read[rhelverFile].Data, in.files.Release, port); err != nil {
 		return nil, nil, err
 	}
 	p, err := patch.Parse(in.name, in.port)
@@ -168,12 +169,18 @@ func checkSource(ctx context.Context, path string, port portFlags, opt patch.Opt
 	return in, f, f.place(in, p, opt)
 }
 
-// identify finds the kernel and its patch. Sources that are no kernel's take the patch
-// the user names.
-func (in *input) identify(path string, makefile []byte, port portFlags) error {
+// rhelverFile is what Red Hat's Makefile includes; few other kernels have it.
+const rhelverFile = "Makefile.rhelver"
+
+// identify finds the kernel and its patch, from its Makefiles and from the release of the
+// source RPM that it came in. Sources that are no kernel's take the patch the user names.
+func (in *input) identify(path string, makefile, rhelver []byte, release string, port portFlags) error {
 	var err error
-	if in.kernel, err = kernel.Identify(makefile); err != nil && port.file == "" {
+	if in.kernel, err = kernel.Identify(makefile, rhelver); err != nil && port.file == "" {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err == nil {
+		in.kernel.InPackage(release)
 	}
 	return in.choosePort(port)
 }

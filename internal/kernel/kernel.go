@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package kernel tells which kernel a source is, from the text of its top Makefile:
-// the version, the OpenVZ and Red Hat release, and the line, which is the family of
-// kernels that one port of the patch fits.
+// Package kernel tells which kernel a source is, from the text of its top Makefiles and
+// the release of its source RPM: the version, the OpenVZ version, and the line, which is
+// the family of kernels that one port of the patch fits.
 package kernel
 
 import (
@@ -36,27 +36,18 @@ var ErrNoLine = errors.New("no line fits this kernel")
 // Kernel is what a top Makefile says of itself.
 type Kernel struct {
 	Version, Patchlevel, Sublevel int
-	Extra                         string // EXTRAVERSION, as "-028stab056" or ".8-028stab056"
-	VZ                            string // VZVERSION of OpenVZ's Makefiles, as "042stab141"
-	RHEL                          string // RHEL_MAJOR.RHEL_MINOR, "" where there is none
+	Extra                         string // EXTRAVERSION, as ".8-028stab056" or "-42.ovz9.16.6"
+	VZ                            string // OpenVZ's own version, as "042stab141" or "ovz9.16.6"
 }
 
-var assignment = regexp.MustCompile(`^([A-Z_]+)[ \t]*:?=[ \t]*(.*?)[ \t]*(?:#.*)?$`)
-
-// Identify reads the top Makefile of a source. Only the assignments before the first
-// rule count, as they do for make.
-func Identify(makefile []byte) (Kernel, error) {
+// Identify reads the top Makefile of a source and the Makefile.rhelver that Red Hat's
+// include since 4.18, nil where there is none. The build number in it is a part of
+// OpenVZ's EXTRAVERSION.
+func Identify(makefile, rhelver []byte) (Kernel, error) {
 	var k Kernel
-	seen := map[string]string{}
-	for line := range strings.Lines(string(makefile)) {
-		m := assignment.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
-		if m == nil {
-			continue
-		}
-		if _, again := seen[m[1]]; !again {
-			seen[m[1]] = m[2]
-		}
-	}
+	seen := variables{}
+	seen.read(rhelver)
+	seen.read(makefile)
 	number := func(name string) (int, error) {
 		n, err := strconv.Atoi(seen[name])
 		if err != nil || n < 0 {
@@ -76,16 +67,25 @@ func Identify(makefile []byte) (Kernel, error) {
 	}
 	k.Extra = seen["EXTRAVERSION"]
 	k.VZ = seen["VZVERSION"]
-	if major := seen["RHEL_MAJOR"]; major != "" {
-		k.RHEL = major + "." + seen["RHEL_MINOR"]
-	}
-	for _, word := range []string{k.Extra, k.VZ, k.RHEL} {
+	for _, word := range []string{k.Extra, k.VZ} {
 		if !plain.MatchString(word) {
 			return k, fmt.Errorf("%w: its Makefile's version holds %q", ErrNotKernel, word)
 		}
 	}
 	return k, nil
 }
+
+// InPackage adds what the release of the source RPM tells. OpenVZ's packages hold the
+// tarball that their patches start from, whose Makefile says nothing of OpenVZ.
+func (k *Kernel) InPackage(release string) {
+	if k.VZ == "" {
+		k.VZ = packaged.FindString(release)
+	}
+}
+
+// packaged is the part of a release that is OpenVZ's, as in 92.1.18.el5.028stab060.2,
+// 042stab141.3, 1160.114.2.vz7.222.9 and 427.44.1.vz9.80.6.
+var packaged = regexp.MustCompile(`\b(0\d\dstab|o?vz\d+\.)[0-9][A-Za-z0-9._]*`)
 
 // What is read here ends up in file names and in a spec, so only plain words pass.
 var plain = regexp.MustCompile(`^[A-Za-z0-9._+~-]*$`)
@@ -112,7 +112,7 @@ func (k Kernel) Release() string {
 	if rest == "" {
 		rest = k.VZ
 	}
-	return strings.ReplaceAll(rest, "-", ".")
+	return strings.Trim(strings.ReplaceAll(rest, "-", "."), ".")
 }
 
 // String is the kernel's full name, as "2.6.18.8-028stab056".
@@ -134,24 +134,26 @@ func (k Kernel) AtLeast(version, patchlevel, sublevel int) bool {
 	return true
 }
 
-// Line finds the line the kernel belongs to. The older ones are OpenVZ's own numbers;
-// everything from 5.9 on, where can_umount was split off, is mainline, but for 5.14
-// with an OpenVZ or Red Hat mark.
+// openVZ reports whether anything says that the kernel is one of OpenVZ's.
+func (k Kernel) openVZ() bool {
+	return k.VZ != "" || strings.Contains(k.Extra, "stab") || strings.Contains(k.Extra, "vz")
+}
+
+// bases are the kernels that OpenVZ's lines start from.
+var bases = map[string]Line{"2.6.18": RHEL5, "2.6.32": RHEL6, "3.10.0": VZ7, "4.18.0": VZ8, "5.14.0": VZ9}
+
+// Line finds the line the kernel belongs to. Ports for OpenVZ's lines ask for the VE of
+// the caller, which only OpenVZ's kernels have. Every other from 5.9 on, where can_umount
+// was split off, is mainline.
 func (k Kernel) Line() (Line, error) {
-	openvz := k.VZ != "" || strings.Contains(k.Extra, "stab") || strings.Contains(k.Extra, "vz")
-	switch base := k.Base(); {
-	case base == "2.6.18":
-		return RHEL5, nil
-	case base == "2.6.32":
-		return RHEL6, nil
-	case base == "3.10.0":
-		return VZ7, nil
-	case base == "4.18.0":
-		return VZ8, nil
-	case base == "5.14.0" && (openvz || k.RHEL != ""):
-		return VZ9, nil
-	case k.AtLeast(5, 9, 0):
+	line, based := bases[k.Base()]
+	switch {
+	case based && k.openVZ():
+		return line, nil
+	case !k.openVZ() && k.AtLeast(5, 9, 0):
 		return Mainline, nil
+	case based:
+		return "", fmt.Errorf("%w: %s, whose Makefile says nothing of OpenVZ", ErrNoLine, k)
 	}
 	return "", fmt.Errorf("%w: %s", ErrNoLine, k)
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/compress"
@@ -30,27 +31,29 @@ type File struct {
 
 // Files are some files of a source, by their path below its top directory.
 type Files struct {
-	Top   string // the one top directory of a tarball, "" for a tree
-	Files map[string]File
+	Top     string // the one top directory of a tarball, "" for a tree
+	Release string // of the source RPM, "" for others
+	Files   map[string]File
 }
 
 // ReadFiles reads the files named in want, which are paths below the top directory. A
 // file that is not there is not in the answer. A tarball is read no further than the
-// last of them. Of a source RPM it is the tarball's files, without the package's own
+// last of them; files named in passing, which few sources have, are taken along when
+// they come before it. Of a source RPM it is the tarball's files, without the package's own
 // patches, since which of those apply only the running of its spec tells.
-func (s *Source) ReadFiles(ctx context.Context, want []string) (*Files, error) {
+func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string) (*Files, error) {
 	switch s.Kind {
 	case Tree:
-		return s.readTree(want)
+		return s.readTree(slices.Concat(want, passing))
 	case RPM:
-		return s.readRPM(ctx, want)
+		return s.readRPM(ctx, want, passing)
 	}
 	f, err := os.Open(s.Path)
 	if err != nil {
 		return nil, fmt.Errorf("read source: %w", err)
 	}
 	defer f.Close()
-	files, err := readTarball(ctx, f, want)
+	files, err := readTarball(ctx, f, want, passing)
 	if err != nil {
 		return nil, fmt.Errorf("read source %s: %w", s.Path, err)
 	}
@@ -90,7 +93,7 @@ func (s *Source) readTree(want []string) (*Files, error) {
 }
 
 // readTarball reads the wanted files of a compressed tarball as it streams by.
-func readTarball(ctx context.Context, r io.Reader, want []string) (*Files, error) {
+func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Files, error) {
 	z, _, err := compress.NewReader(ctx, r)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func readTarball(ctx context.Context, r io.Reader, want []string) (*Files, error
 		if top != got.Top {
 			return nil, fmt.Errorf("two top directories, %s and %s: %w", got.Top, top, ErrUnknown)
 		}
-		if h.Typeflag != tar.TypeReg || !missing[below] {
+		if h.Typeflag != tar.TypeReg || !missing[below] && !slices.Contains(passing, below) {
 			continue
 		}
 		data, err := readAll(t)

@@ -43,11 +43,11 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Source, error) {
 	if err := pkg.Extract(ctx, dir, func(n string) bool { return n == name }); err != nil {
 		return nil, err
 	}
-	return &Source{Path: filepath.Join(dir, name), Kind: Tarball}, nil
+	return &Source{Path: filepath.Join(dir, name), Kind: Tarball, Release: pkg.Release()}, nil
 }
 
 // readRPM reads files of the tarball in a source RPM.
-func (s *Source) readRPM(ctx context.Context, want []string) (*Files, error) {
+func (s *Source) readRPM(ctx context.Context, want, passing []string) (*Files, error) {
 	dir, err := os.MkdirTemp("", "ovzpatch-source-")
 	if err != nil {
 		return nil, fmt.Errorf("read source %s: %w", s.Path, err)
@@ -57,5 +57,10 @@ func (s *Source) readRPM(ctx context.Context, want []string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tarball.ReadFiles(ctx, want)
+	files, err := tarball.ReadFiles(ctx, want, passing...)
+	if err != nil {
+		return nil, err
+	}
+	files.Release = tarball.Release
+	return files, nil
 }

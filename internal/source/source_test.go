@@ -73,6 +73,43 @@ func TestReadFilesOfATarball(t *testing.T) {
 	}
 }
 
+// What few sources have is taken along, but nothing is read on for its sake: a kernel's
+// tarball takes seconds.
+func TestReadFilesInPassing(t *testing.T) {
+	before := entry{"l/Makefile.rhelver", "RHEL_MAJOR = 9\n", 0}
+	wanted := entry{"l/Makefile", "VERSION = 5\n", 0}
+	for name, tt := range map[string]struct {
+		tarball []byte
+		got     int
+	}{
+		"before the last": {tarball(t, before, wanted), 2},
+		"after the last":  {tarball(t, wanted, before), 1},
+		"none":            {tarball(t, wanted), 1},
+		// Reading on would end in an error: the second top directory is one.
+		"none, and wrong further on": {tarball(t, wanted, entry{"other/x", "", 0}), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := open(t, tt.tarball).ReadFiles(t.Context(), []string{"Makefile"}, "Makefile.rhelver")
+			if err != nil || len(f.Files) != tt.got || string(f.Files["Makefile"].Data) != wanted.data {
+				t.Errorf("got %+v, %v", f, err)
+			}
+		})
+	}
+	dir := t.TempDir()
+	for _, e := range []entry{before, wanted} {
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(e.name)), []byte(e.data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := source.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.ReadFiles(t.Context(), []string{"Makefile"}, "Makefile.rhelver", "not/there"); err != nil || len(f.Files) != 2 {
+		t.Errorf("a tree: got %+v, %v", f, err)
+	}
+}
+
 func TestReadFilesOfATreeStaysInIt(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "Makefile")); err != nil {
