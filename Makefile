@@ -19,8 +19,8 @@ SOURCE := /usr/src/linux-source-6.1.tar.xz
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 cpio flex gcc gnupg kmod libc6-dev libelf-dev libssl-dev \
-	linux-source-6.1 make patch perl qemu-system-x86 rpm systemd tar xz-utils zstd
+PACKAGES := bc binutils bison bzip2 ccache cpio distcc flex gcc gnupg kmod libc6-dev libelf-dev \
+	libssl-dev linux-source-6.1 make patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short bench install clean
 all: bin/ovzpatch guest

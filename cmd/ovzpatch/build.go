@@ -7,13 +7,13 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/srpm"
 )
 
@@ -33,8 +33,10 @@ type buildFlags struct {
 	// misplaced builds a patch that the gate check refuses.
 	misplaced bool
 	noCache   bool
-	jobs      int
+	jobs      int // 0 for what suits the machine, or the launcher's machines
 	nice      int
+	launcher  string
+	afresh    bool // compile what the launcher's cache has, too
 	limit     time.Duration
 }
 
@@ -51,9 +53,11 @@ func (f *buildFlags) register(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
 	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (said and done by itself where the host has no RPM database)")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU()+1, "compile jobs at one time")
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "compile jobs at one time (default: processors of this machine and one more, or what distcc says)")
+	c.Flags().StringVar(&f.launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
 	c.Flags().IntVar(&f.nice, "nice", 10, "how much the build gives way to what else runs here, 0 to 19; above 0 to the disk, too")
 	c.Flags().DurationVar(&f.limit, "build-timeout", 3*time.Hour, "time limit of one build")
+	c.RegisterFlagCompletionFunc("launcher", cobra.FixedCompletions(launcher.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // registerRecipe is for what goes into a source RPM, too.
@@ -84,6 +88,9 @@ func (f *buildFlags) check() error {
 		return usage(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))
 	}
 	if err := f.checkSwitches(); err != nil {
+		return err
+	}
+	if err := f.checkLauncher(); err != nil {
 		return err
 	}
 	_, err := karch(f.target)

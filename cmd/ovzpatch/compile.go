@@ -101,7 +101,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 	}
 	job := rpmbuild.Job{
 		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
-		Target: r.Target, With: r.with, Without: r.without, NoDeps: f.nodeps, Jobs: f.jobs, Nice: f.nice,
+		Target: r.Target, With: r.with, Without: r.without, NoDeps: f.nodeps, Nice: f.nice,
 		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"),
 	}
 	for _, d := range r.Defines {
@@ -135,8 +135,13 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 	if err := r.layOut(top); err != nil {
 		return nil, err
 	}
+	launched, err := f.launch(ctx, u, &job)
+	if err != nil {
+		return nil, err
+	}
 	res, err := rpmbuild.Run(ctx, job, func(p rpmbuild.Progress) { u.Live("%s", buildLine(p)) })
 	u.Done()
+	farm := launched()
 	if err != nil {
 		// The log is all that a failed build leaves.
 		if kept := filepath.Join(work, "failed.log"); os.Rename(job.Log, kept) == nil {
@@ -152,7 +157,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 		os.WriteFile(counts, []byte(strconv.Itoa(res.Compiled)), 0o644)
 	}
 	return &kernelBuild{Dir: top, Patched: r.patched, Source: res.Source, Packages: res.Packages,
-		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds()}, nil
+		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds(), Launcher: farm}, nil
 }
 
 // readCount is how many files a whole build compiled, 0 where none was seen.

@@ -42,6 +42,11 @@ is there and with 1 where something is missing.`,
 					say(err == nil, t.name, path)
 				}
 			}
+			for _, t := range launcherTools {
+				if path, err := findTool(t.name); err == nil {
+					say(true, t.name, path+", for --launcher="+t.name)
+				}
+			}
 			for _, arch := range []string{"x86_64", "i386"} {
 				p, err := findGuestPrograms(a.home, arch)
 				how := "run `make`, or `make install`"

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmfile"
 )
 
@@ -25,6 +26,8 @@ type kernelBuild struct {
 	Compiled int      `json:"compiled"`
 	Warnings int      `json:"warnings"`
 	Seconds  float64  `json:"seconds"`
+	// Launcher is what the compiler launcher did, nil without one.
+	Launcher *launcher.Report `json:"launcher,omitempty"`
 }
 
 // kernelPackage is a package with a kernel image, and its -devel package.

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +82,14 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_LOCKS", filepath.Join(e.WorkDir, ".run"))
 			e.Setenv("OVZPATCH_STORE", filepath.Join(e.WorkDir, "store"))
-			return nil
+			// For servers that scripts start.
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			e.Setenv("FREE_PORT", port)
+			return errors.Join(err, l.Close())
 		},
 	})
 }

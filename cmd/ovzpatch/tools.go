@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+
+	"ovzpatch/internal/launcher"
 )
 
 // tool is a program of the field that ovzpatch drives, and the packages that bring it.
@@ -37,6 +39,12 @@ var (
 	}
 	signatureTools = []tool{
 		{"gpgv", "gpgv", "gnupg2"},
+	}
+	launcherTools = []tool{
+		{launcher.Ccache, "ccache", "ccache"},
+		{launcher.Distcc, "distcc", "distcc"},
+		{launcher.Icecc, "icecc", "icecream"},
+		{launcher.Sccache, "sccache", "sccache"},
 	}
 	guestTools = []tool{
 		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"},

@@ -32,9 +32,13 @@ type Job struct {
 	With     []string
 	Without  []string
 	Defines  []Define
-	NoDeps   bool // pass --nodeps: the host has no RPM database to ask
-	Jobs     int  // make -j; 0 lets rpmbuild choose
-	Nice     int  // added to the niceness of all that runs; 0 leaves it, and the disk's priority, alone
+	NoDeps   bool     // pass --nodeps: the host has no RPM database to ask
+	Jobs     int      // make -j; 0 lets rpmbuild choose
+	Nice     int      // added to the niceness of all that runs; 0 leaves it, and the disk's priority, alone
+	Env      []string // added to the environment, KEY=value
+	// Hold is handed on to every program of the build. A lock that it holds stays held
+	// until the last of them has ended, whatever becomes of this process.
+	Hold *os.File
 	// Epoch is SOURCE_DATE_EPOCH, in seconds: the only time that gets into the packages.
 	Epoch int64
 	Log   string // file for the full output
@@ -152,11 +156,16 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 	}
 	start := time.Now()
 	w := newWatch(j.Expected, start)
+	var held []*os.File
+	if j.Hold != nil {
+		held = append(held, j.Hold)
+	}
 	err := command.Run(ctx, command.Cmd{
-		Args: j.Args(),
-		Dir:  j.Topdir,
-		Env:  []string{"LC_ALL=C", "SOURCE_DATE_EPOCH=" + strconv.FormatInt(j.Epoch, 10)},
-		Log:  j.Log,
+		Args:       j.Args(),
+		Dir:        j.Topdir,
+		Env:        append([]string{"LC_ALL=C", "SOURCE_DATE_EPOCH=" + strconv.FormatInt(j.Epoch, 10)}, j.Env...),
+		ExtraFiles: held,
+		Log:        j.Log,
 		Line: func(line string) {
 			if w.line(line) {
 				report(w.progress)

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/launcher"
+	"ovzpatch/internal/rpmbuild"
+)
+
+// checkLauncher refuses a launcher that is unknown or not installed.
+func (f *buildFlags) checkLauncher() error {
+	if f.launcher == "" {
+		return nil
+	}
+	i := slices.IndexFunc(launcherTools, func(t tool) bool { return t.name == f.launcher })
+	if i < 0 {
+		return usage(fmt.Errorf("--launcher=%s: it is one of %s", f.launcher, strings.Join(launcher.Names(), ", ")))
+	}
+	if err := needTools(launcherTools[i : i+1]); err != nil {
+		return usage(fmt.Errorf("--launcher=%s: %w", f.launcher, err))
+	}
+	return nil
+}
+
+// launch lets a job's compilations go through the launcher that was asked for. done ends
+// that, says what came of it, and gives it; nil where there is no launcher.
+func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done func() *launcher.Report, err error) {
+	job.Jobs = f.jobs
+	if job.Jobs == 0 {
+		job.Jobs = runtime.NumCPU() + 1
+	}
+	if f.launcher == "" {
+		return func() *launcher.Report { return nil }, nil
+	}
+	l, err := launcher.Setup(ctx, f.launcher, os.Getenv("PATH"), filepath.Join(job.Topdir, "launcher"))
+	if err != nil {
+		return nil, err
+	}
+	job.Env = append(job.Env, l.Env()...)
+	if f.afresh {
+		job.Env = append(job.Env, l.Afresh()...)
+	}
+	if n := l.Jobs(ctx); f.jobs == 0 && n > 0 {
+		job.Jobs = n
+	}
+	if f.jobs == 0 {
+		u.Say("compiling through %s, %d at one time; if its machines can take more, say so with -j", f.launcher, job.Jobs)
+	}
+	return func() *launcher.Report {
+		r, err := l.Finish(ctx)
+		if err != nil {
+			// The packages are none the worse.
+			u.Say("%v", err)
+			return nil
+		}
+		u.Say("%v", r)
+		return r
+	}, nil
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package launcher lets the compilations of a build go through ccache, distcc, icecc or
+// sccache, and says afterwards what came of it: hits, or the machines that compiled.
+//
+// The launcher gets in as the field's own masquerade does: a directory that stands first
+// in PATH has a link to the launcher under each compiler's name, and the launcher looks
+// further down PATH for the real one. No spec and no makefile needs to know, and the
+// command lines that make notes beside its objects stay those of a build without it.
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/command"
+)
+
+// The launchers there are.
+const (
+	Ccache  = "ccache"
+	Distcc  = "distcc"
+	Icecc   = "icecc"
+	Sccache = "sccache"
+)
+
+// Names are all launchers.
+func Names() []string { return []string{Ccache, Distcc, Icecc, Sccache} }
+
+// Launcher stands before the compilers of one build.
+type Launcher struct {
+	name    string
+	program string // its path
+	dir     string // the masquerade, and the launcher's log
+	path    string // PATH without the masquerade
+	server  *server
+}
+
+// Setup puts the launcher before every compiler that is found in path, a PATH. What it
+// needs for that lies in dir, which is made anew. Finish must be called in the end.
+func Setup(ctx context.Context, name, path, dir string) (*Launcher, error) {
+	program, err := exec.LookPath(name)
+	if err != nil {
+		return nil, fmt.Errorf("set up %s: %w", name, err)
+	}
+	l := &Launcher{name: name, program: program, dir: dir, path: path}
+	if err := l.masquerade(); err != nil {
+		return nil, fmt.Errorf("set up %s: %w", name, err)
+	}
+	if name == Sccache {
+		if l.server, err = startServer(ctx, program); err != nil {
+			return nil, fmt.Errorf("set up %s: %w", name, err)
+		}
+	}
+	return l, nil
+}
+
+// compiler matches the names that compilers have, plain, with a version, and with the
+// target before them.
+var compiler = regexp.MustCompile(`^([a-z0-9_]+(-[a-z0-9_]+){1,3}-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(-[0-9.]+)?$`)
+
+// compilers gives the compilers in a PATH by name, each with the first path it has. A
+// link to a launcher, as some distributions put before them, is none.
+func compilers(path string) map[string]string {
+	found := map[string]string{}
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			file := filepath.Join(dir, e.Name())
+			if found[e.Name()] != "" || !compiler.MatchString(e.Name()) {
+				continue
+			}
+			real, err := filepath.EvalSymlinks(file)
+			if err != nil || slices.Contains(Names(), filepath.Base(real)) {
+				continue
+			}
+			if st, err := os.Stat(real); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+				found[e.Name()] = file
+			}
+		}
+	}
+	return found
+}
+
+func (l *Launcher) masquerade() error {
+	all := compilers(l.path)
+	if len(all) == 0 {
+		return errors.New("no compiler is in PATH")
+	}
+	if err := errors.Join(os.RemoveAll(l.dir), os.MkdirAll(l.bin(), 0o755)); err != nil {
+		return err
+	}
+	for name, real := range all {
+		file := filepath.Join(l.bin(), name)
+		var err error
+		if l.name == Sccache {
+			// It goes by the name of its file, not by the one it is called with.
+			script := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", quote(l.program), quote(real))
+			err = os.WriteFile(file, []byte(script), 0o755)
+		} else {
+			err = os.Symlink(l.program, file)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quote is a word for the shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+func (l *Launcher) bin() string { return filepath.Join(l.dir, "bin") }
+func (l *Launcher) log() string { return filepath.Join(l.dir, "log") }
+
+// Env is what the build's environment gets. What else the user has set for the launcher,
+// such as CCACHE_DIR or DISTCC_HOSTS, is to be handed on as it is.
+func (l *Launcher) Env() []string {
+	env := []string{"PATH=" + l.bin() + string(filepath.ListSeparator) + l.path}
+	switch l.name {
+	case Ccache:
+		return append(env, "CCACHE_STATSLOG="+l.log())
+	case Distcc:
+		return append(env, "DISTCC_LOG="+l.log(), "DISTCC_VERBOSE=1",
+			// Else it calls the compiler by another name, which the compiler repeats
+			// when it is asked for its version, and the kernel in /proc/version.
+			"DISTCC_NO_REWRITE_CROSS=1")
+	case Icecc:
+		// Only at this level it names the machine that compiles.
+		return append(env, "ICECC_LOGFILE="+l.log(), "ICECC_DEBUG=debug")
+	}
+	return env
+}
+
+// Afresh is what makes a cache compile again what it has, and then keep that.
+func (l *Launcher) Afresh() []string {
+	switch l.name {
+	case Ccache:
+		return []string{"CCACHE_RECACHE=1"}
+	case Sccache:
+		return []string{"SCCACHE_RECACHE=1"}
+	}
+	return nil
+}
+
+// Jobs is how many compilations the launcher's machines do at one time; 0 where it does
+// not know, or compiles on this machine.
+func (l *Launcher) Jobs(ctx context.Context) int {
+	if l.name != Distcc {
+		return 0
+	}
+	out, err := command.Output(ctx, command.Cmd{Args: []string{l.program, "-j"}})
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(out)))
+	return n
+}
+
+// finishLimit is how long the launcher may take to answer in the end.
+const finishLimit = 30 * time.Second
+
+// Finish says what the launcher did, and ends what Setup has started, also when ctx has
+// ended.
+func (l *Launcher) Finish(ctx context.Context) (*Report, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
+	defer cancel()
+	r, err := l.report(ctx)
+	if l.server != nil {
+		err = errors.Join(err, l.server.stop(ctx))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask %s what it did: %w", l.name, err)
+	}
+	return r, nil
+}
