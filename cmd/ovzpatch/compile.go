@@ -42,13 +42,11 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	if b, ok := cached(); ok {
 		return b, nil
 	}
-	work, release, err := store.Work(ctx, "objects", objects, func() {
-		u.Say("another ovzpatch compiles the same kernel; waiting for it")
-	})
+	work, err := workDir(ctx, u, store, objects)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer work.Release()
 	// The one waited for may have built just this.
 	if b, ok := cached(); ok {
 		return b, nil
@@ -56,7 +54,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	if err := store.Remove("packages", packages); err != nil {
 		return nil, err
 	}
-	b, err := a.build(ctx, u, r, work, f)
+	b, err := a.build(ctx, u, r, work.Dir, work.Hold, f)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +64,18 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	}
 	b.Dir = dir
 	u.Say("kernel %s the patch: built in %.0f s, %d files compiled, %d warnings (log: %s)", r.label(), b.Seconds, b.Compiled, b.Warnings, b.log())
-	return b, os.RemoveAll(filepath.Join(work, "top"))
+	return b, os.RemoveAll(filepath.Join(work.Dir, "top"))
+}
+
+// workDir gives the directory of compiled objects, which one process at a time may use.
+func workDir(ctx context.Context, u *ui, store cache.Cache, key string) (*cache.Work, error) {
+	w, err := store.Work(ctx, "objects", key, func() {
+		u.Say("another ovzpatch compiles the same kernel; waiting for it")
+	})
+	if err == nil && len(w.Ended) > 0 {
+		u.Say("ended %d programs that an ovzpatch which was killed had left compiling", len(w.Ended))
+	}
+	return w, err
 }
 
 // forget removes what the cache has of both kernels, so that they are built anew.
@@ -77,14 +86,12 @@ func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 		if err != nil {
 			return err
 		}
-		work, release, err := store.Work(ctx, "objects", objects, func() {
-			u.Say("another ovzpatch compiles the same kernel; waiting for it")
-		})
+		work, err := workDir(ctx, u, store, objects)
 		if err != nil {
 			return err
 		}
-		err = errors.Join(os.RemoveAll(work), store.Remove("packages", packages))
-		release()
+		err = errors.Join(os.RemoveAll(work.Dir), store.Remove("packages", packages))
+		work.Release()
 		if err != nil {
 			return fmt.Errorf("forget cached build: %w", err)
 		}
@@ -92,8 +99,8 @@ func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 	return nil
 }
 
-// build runs rpmbuild in a topdir below the work directory.
-func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildFlags) (*kernelBuild, error) {
+// build runs rpmbuild in a topdir below the work directory. Its programs inherit hold.
+func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os.File, f buildFlags) (*kernelBuild, error) {
 	top := filepath.Join(work, "top")
 	// What a killed build left is of no use; its compiled objects are.
 	if err := os.RemoveAll(top); err != nil {
@@ -102,7 +109,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, f buildF
 	job := rpmbuild.Job{
 		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
 		Target: r.Target, With: r.with, Without: r.without, NoDeps: f.nodeps, Nice: f.nice,
-		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"),
+		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"), Hold: hold,
 	}
 	for _, d := range r.Defines {
 		name, value, _ := strings.Cut(d, " ")

@@ -6,10 +6,8 @@
 package cache
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -17,8 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Cache is a directory that belongs to ovzpatch.
@@ -130,41 +126,6 @@ func sweep(parent string) {
 // Remove forgets a result.
 func (c Cache) Remove(kind, key string) error {
 	return os.RemoveAll(filepath.Join(c.Dir, kind, key))
-}
-
-// Work gives a directory that is kept from run to run, locked for this process until
-// release is called. Where another process has it, waiting is called once and the
-// lock waited for.
-func (c Cache) Work(ctx context.Context, kind, key string, waiting func()) (dir string, release func(), err error) {
-	dir = filepath.Join(c.Dir, kind, key)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", nil, fmt.Errorf("open work directory: %w", err)
-	}
-	// The lock file outlives the work: removing it would let two processes lock two
-	// different files of one name.
-	f, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", nil, fmt.Errorf("open work directory: %w", err)
-	}
-	for said := false; ; said = true {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return dir, func() { f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			f.Close()
-			return "", nil, fmt.Errorf("lock work directory %s: %w", dir, err)
-		}
-		if !said {
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return "", nil, fmt.Errorf("wait for work directory %s: %w", dir, context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }
 
 // syncTree makes a result durable before it gets its name.

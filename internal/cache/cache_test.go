@@ -3,7 +3,6 @@
 package cache_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -51,26 +50,6 @@ func TestKeysKeepValuesApart(t *testing.T) {
 	if a == b {
 		t.Error("two different keys are one")
 	}
-}
-
-func TestWorkIsExclusive(t *testing.T) {
-	c := cache.Cache{Dir: t.TempDir()}
-	_, release, err := c.Work(t.Context(), "kbuild", "k", func() { t.Error("waited for nobody") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	waited := false
-	if _, _, err := c.Work(ctx, "kbuild", "k", func() { waited = true }); !errors.Is(err, context.DeadlineExceeded) || !waited {
-		t.Errorf("second lock: %v, waited %v", err, waited)
-	}
-	release()
-	_, release, err = c.Work(t.Context(), "kbuild", "k", func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	release()
 }
 
 func TestPutSweeps(t *testing.T) {

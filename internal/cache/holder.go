@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// endLimit is how long programs may take to be gone after SIGKILL.
+const endLimit = 30 * time.Second
+
+// endHolders takes the lock of f, ending the programs that have it. The caller has seen
+// to it that they are leftovers: nobody waits for them, and what they write is in the way.
+func endHolders(ctx context.Context, f *os.File) ([]int, error) {
+	var ended []int
+	for deadline := time.Now().Add(endLimit); ; {
+		free, err := tryLock(f)
+		if err != nil || free {
+			return ended, err
+		}
+		pids := holders(f)
+		if time.Now().After(deadline) {
+			return ended, fmt.Errorf("programs that a killed run has left are still at work in it (process ids %v): end them", pids)
+		}
+		for _, pid := range pids {
+			if end(pid, f) && !slices.Contains(ended, pid) {
+				ended = append(ended, pid)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ended, context.Cause(ctx)
+		case <-time.After(pause / 10):
+		}
+	}
+}
+
+// holders are the processes that have the lock of f by a descriptor they inherited.
+// Those of other users cannot be seen.
+func holders(f *os.File) []int {
+	var pids []int
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err == nil && pid != os.Getpid() && holds(pid, f) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func holds(pid int, f *os.File) bool {
+	want, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	dir := fmt.Sprintf("/proc/%d/", pid)
+	fds, _ := os.ReadDir(dir + "fd")
+	for _, fd := range fds {
+		if st, err := os.Stat(dir + "fd/" + fd.Name()); err != nil || !os.SameFile(st, want) {
+			continue
+		}
+		// A program may have the file open and not the lock: it comes from an earlier
+		// run, which ended well.
+		if info, _ := os.ReadFile(dir + "fdinfo/" + fd.Name()); bytes.Contains(info, []byte("FLOCK")) {
+			return true
+		}
+	}
+	return false
+}
+
+// end kills a holder. Its number may be another's by now: the descriptor of the process
+// is taken first, and then looked again.
+func end(pid int, f *os.File) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ENOSYS) { // before Linux 5.3
+		return holds(pid, f) && unix.Kill(pid, unix.SIGKILL) == nil
+	}
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return holds(pid, f) && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+}
