@@ -126,10 +126,12 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		}
 		job.NoDeps = true
 	}
+	recompiling, whole, err := startPoint(u, work, job.BuildDir)
+	if err != nil {
+		return nil, err
+	}
 	// A whole build compiles as many files as the last whole one of this configuration.
 	counts := filepath.Join(a.cacheDir, "compiled-"+r.configKey())
-	_, err := os.Stat(job.BuildDir)
-	whole := errors.Is(err, fs.ErrNotExist)
 	if whole {
 		job.Expected = readCount(counts)
 		u.Say("building the kernel %s the patch from nothing", r.label())
@@ -149,6 +151,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 	res, err := rpmbuild.Run(ctx, job, func(p rpmbuild.Progress) { u.Live("%s", buildLine(p)) })
 	u.Done()
 	farm := launched()
+	err = errors.Join(err, os.RemoveAll(recompiling))
 	if err != nil {
 		// The log is all that a failed build leaves.
 		if kept := filepath.Join(work, "failed.log"); os.Rename(job.Log, kept) == nil {
@@ -165,6 +168,30 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 	}
 	return &kernelBuild{Dir: top, Patched: r.patched, Source: res.Source, Packages: res.Packages,
 		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds(), Launcher: farm}, nil
+}
+
+// startPoint tells whether there is nothing in the build directory to go on from. Where
+// there is, it leaves a mark that is to be removed when rpmbuild has ended.
+//
+// In a build from nothing make takes an object for whole when it has noted, last, the
+// command that made it. When an object is compiled again the old note stands, and one
+// that a SIGKILL of everything left half made would be taken for whole: then what the
+// mark still stands in is not to be gone on from.
+func startPoint(u *ui, work, buildDir string) (mark string, whole bool, err error) {
+	mark = filepath.Join(work, "recompiling")
+	if _, err := os.Stat(mark); err == nil {
+		u.Say("an ovzpatch was killed while it compiled files again: starting clean")
+		if err := errors.Join(os.RemoveAll(buildDir), os.Remove(mark)); err != nil {
+			return "", false, fmt.Errorf("clear build directory: %w", err)
+		}
+	}
+	if _, err := os.Stat(buildDir); errors.Is(err, fs.ErrNotExist) {
+		return mark, true, nil
+	}
+	if err := os.WriteFile(mark, nil, 0o644); err != nil {
+		return "", false, fmt.Errorf("mark build directory: %w", err)
+	}
+	return mark, false, nil
 }
 
 // readCount is how many files a whole build compiled, 0 where none was seen.

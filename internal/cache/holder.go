@@ -16,25 +16,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endLimit is how long programs may take to be gone after SIGKILL.
-const endLimit = 30 * time.Second
+// How long programs may take to be gone: politely asked, make takes half written files
+// away, and then by SIGKILL.
+const (
+	askLimit = 5 * time.Second
+	endLimit = 30 * time.Second
+)
 
 // endHolders takes the lock of f, ending the programs that have it. The caller has seen
 // to it that they are leftovers: nobody waits for them, and what they write is in the way.
 func endHolders(ctx context.Context, f *os.File) ([]int, error) {
 	var ended []int
-	for deadline := time.Now().Add(endLimit); ; {
+	for start := time.Now(); ; {
 		free, err := tryLock(f)
 		if err != nil || free {
 			return ended, err
 		}
-		pids := holders(f)
-		if time.Now().After(deadline) {
+		pids, passed := holders(f), time.Since(start)
+		if passed > endLimit {
 			return ended, fmt.Errorf("programs that a killed run has left are still at work in it (process ids %v): end them", pids)
 		}
 		for _, pid := range pids {
-			if end(pid, f) && !slices.Contains(ended, pid) {
+			switch asked := slices.Contains(ended, pid); {
+			case !asked && end(pid, f, unix.SIGTERM):
 				ended = append(ended, pid)
+			case asked && passed > askLimit:
+				end(pid, f, unix.SIGKILL)
 			}
 		}
 		select {
@@ -79,16 +86,16 @@ func holds(pid int, f *os.File) bool {
 	return false
 }
 
-// end kills a holder. Its number may be another's by now: the descriptor of the process
-// is taken first, and then looked again.
-func end(pid int, f *os.File) bool {
+// end sends a signal to a holder. Its number may be another's by now: the descriptor of
+// the process is taken first, and then looked again.
+func end(pid int, f *os.File, signal unix.Signal) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.3
-		return holds(pid, f) && unix.Kill(pid, unix.SIGKILL) == nil
+		return holds(pid, f) && unix.Kill(pid, signal) == nil
 	}
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	return holds(pid, f) && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+	return holds(pid, f) && unix.PidfdSendSignal(fd, signal, nil, 0) == nil
 }
