@@ -36,7 +36,7 @@ type buildFlags struct {
 	jobs      int // 0 for what suits the machine, or the launcher's machines
 	nice      int
 	launcher  string
-	afresh    bool // compile what the launcher's cache has, too
+	again     bool // a second build, to compare with: everything is compiled, and otherwise
 	limit     time.Duration
 }
 
@@ -118,6 +118,7 @@ func newBuild(a *app) *cobra.Command {
 		out    string
 		store  string
 		plain  bool
+		twice  bool
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -149,6 +150,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 					return err
 				}
 			}
+			build.noCache = build.noCache || twice
 			in, s, remove, err := a.prepare(ctx, u, args[0], port, build)
 			if err != nil {
 				return err
@@ -162,6 +164,11 @@ standard output; a kernel that does not hold the patch it was built with is an e
 			if err != nil {
 				return err
 			}
+			if twice {
+				if err := a.verifyReproducible(ctx, u, r, b, build); err != nil {
+					return err
+				}
+			}
 			dir := b.Dir
 			if out != "" {
 				if err := b.copyOut(out); err != nil {
@@ -169,7 +176,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 				}
 				dir = out
 			}
-			done := built{Directory: dir, Packages: packages, Compiled: b.Compiled, Warnings: b.Warnings, Seconds: b.Seconds}
+			done := built{Directory: dir, Packages: packages, Compiled: b.Compiled, Warnings: b.Warnings, Seconds: b.Seconds, Launcher: b.Launcher}
 			if keeper != nil {
 				ref, err := b.keep(ctx, keeper, in, r)
 				if err != nil {
@@ -185,6 +192,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build as a snapshot in this datastore")
 	c.Flags().BoolVar(&asJSON, "json", false, "write what is in the packages as JSON")
+	c.Flags().BoolVar(&twice, "verify-reproducible", false, "build twice from nothing, and fail at the first difference between the packages")
 	c.Flags().BoolVar(&plain, "without-patch", false, "build the same kernel without the patch, to compare with")
 	return c
 }
@@ -197,6 +205,8 @@ type built struct {
 	Compiled  int         `json:"compiled"` // files
 	Warnings  int         `json:"warnings"`
 	Seconds   float64     `json:"seconds"`
+	// Launcher is what the compiler launcher did, nil without one.
+	Launcher *launcher.Report `json:"launcher,omitempty"`
 }
 
 func (b built) print(w io.Writer, asJSON bool) error {

@@ -20,7 +20,7 @@ import (
 // buildKernel gives the packages of a recipe, from the cache or from rpmbuild. Recipes
 // that differ in nothing but the text of the patch share one directory of compiled objects.
 func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (*kernelBuild, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, f.limit, fmt.Errorf("time limit of %v reached; see --build-timeout", f.limit))
+	ctx, cancel := f.within(ctx)
 	defer cancel()
 	objects, packages, err := r.keys(ctx)
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	if b, ok := cached(); ok {
 		return b, nil
 	}
-	work, err := workDir(ctx, u, store, objects)
+	work, err := workDir(ctx, u, store, "objects", objects)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +67,14 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	return b, os.RemoveAll(filepath.Join(work.Dir, "top"))
 }
 
-// workDir gives the directory of compiled objects, which one process at a time may use.
-func workDir(ctx context.Context, u *ui, store cache.Cache, key string) (*cache.Work, error) {
-	w, err := store.Work(ctx, "objects", key, func() {
+// within sets the time limit of one build.
+func (f *buildFlags) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, f.limit, fmt.Errorf("time limit of %v reached; see --build-timeout", f.limit))
+}
+
+// workDir gives a directory to compile in, which one process at a time may use.
+func workDir(ctx context.Context, u *ui, store cache.Cache, kind, key string) (*cache.Work, error) {
+	w, err := store.Work(ctx, kind, key, func() {
 		u.Say("another ovzpatch compiles the same kernel; waiting for it")
 	})
 	if err == nil && len(w.Ended) > 0 {
@@ -86,7 +91,7 @@ func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 		if err != nil {
 			return err
 		}
-		work, err := workDir(ctx, u, store, objects)
+		work, err := workDir(ctx, u, store, "objects", objects)
 		if err != nil {
 			return err
 		}

@@ -33,9 +33,12 @@ func (f *buildFlags) checkLauncher() error {
 // launch lets a job's compilations go through the launcher that was asked for. done ends
 // that, says what came of it, and gives it; nil where there is no launcher.
 func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done func() *launcher.Report, err error) {
-	job.Jobs = f.jobs
-	if job.Jobs == 0 {
+	if job.Jobs = f.jobs; job.Jobs == 0 {
 		job.Jobs = runtime.NumCPU() + 1
+	}
+	if f.again {
+		job.Jobs++
+		job.Env = append(job.Env, "TZ=XXX-11")
 	}
 	if f.launcher == "" {
 		return func() *launcher.Report { return nil }, nil
@@ -45,7 +48,7 @@ func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done
 		return nil, err
 	}
 	job.Env = append(job.Env, l.Env()...)
-	if f.afresh {
+	if f.again {
 		job.Env = append(job.Env, l.Afresh()...)
 	}
 	if n := l.Jobs(ctx); f.jobs == 0 && n > 0 {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // headerMagic starts every header: three bytes of magic, version 1, four zero bytes.
@@ -246,4 +247,27 @@ func (h *Header) Bytes(tag Tag) []byte {
 		return nil
 	}
 	return h.data[e.offset : e.offset+e.length]
+}
+
+// Differing gives the tags, in ascending order, whose values are not the same in both
+// headers. The regions say nothing of their own.
+func (h *Header) Differing(o *Header) []Tag {
+	same := func(a, b entry) bool {
+		return a.kind == b.kind && a.count == b.count &&
+			bytes.Equal(h.data[a.offset:a.offset+a.length], o.data[b.offset:b.offset+b.length])
+	}
+	var tags []Tag
+	for tag, a := range h.entries {
+		if b, ok := o.entries[tag]; !ok || !same(a, b) {
+			tags = append(tags, tag)
+		}
+	}
+	for tag := range o.entries {
+		if !h.Has(tag) {
+			tags = append(tags, tag)
+		}
+	}
+	tags = slices.DeleteFunc(tags, func(t Tag) bool { return t <= tagHeaderImmutable })
+	slices.Sort(tags)
+	return tags
 }

@@ -32,8 +32,10 @@ const (
 	TagChangelogText     Tag = 1082
 	TagSourcePackage     Tag = 1106
 	TagPayloadFormat     Tag = 1124
+	TagSourcePackageID   Tag = 1146
 	TagPayloadCompressor Tag = 1125
 	TagLongArchiveSize   Tag = 271
+	TagSpec              Tag = 5099
 	TagRPMFormat         Tag = 5114
 
 	tagProvideName    Tag = 1047

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/rpmdiff"
+)
+
+// verifyReproducible builds a kernel that has just been built from nothing once more:
+// in another directory, at another time and in another time zone, with another -j.
+// The packages must be the same.
+func (a *app) verifyReproducible(ctx context.Context, u *ui, r *recipe, first *kernelBuild, f buildFlags) error {
+	ctx, cancel := f.within(ctx)
+	defer cancel()
+	_, packages, err := r.keys(ctx)
+	if err != nil {
+		return err
+	}
+	work, err := workDir(ctx, u, cache.Cache{Dir: a.cacheDir}, "reproduce", packages)
+	if err != nil {
+		return err
+	}
+	defer work.Release()
+	if err := os.RemoveAll(work.Dir); err != nil {
+		return fmt.Errorf("build once more: %w", err)
+	}
+	f.again = true
+	u.Say("once more, in another directory and time zone, and with another -j")
+	second, err := a.build(ctx, u, r, work.Dir, work.Hold, f)
+	if err != nil {
+		return err
+	}
+	said, err := sameBuild(ctx, first, second)
+	if err != nil {
+		// The packages are for a closer look; the tree and the objects are not needed for it.
+		return errors.Join(err, fmt.Errorf("the packages of both builds are in %s and %s", first.Dir, filepath.Join(work.Dir, "top")),
+			os.RemoveAll(filepath.Join(work.Dir, "BUILD")))
+	}
+	u.Say("reproducible: both builds gave the same payloads (SHA-256)\n%s", strings.Join(said, "\n"))
+	return os.RemoveAll(work.Dir)
+}
+
+// sameBuild gives a line for each package, or the first difference as an error.
+func sameBuild(ctx context.Context, first, second *kernelBuild) ([]string, error) {
+	again := map[string]string{}
+	for _, path := range append(slices.Clone(second.Packages), second.Source) {
+		again[filepath.Base(path)] = path
+	}
+	var said []string
+	for _, name := range append(slices.Clone(first.Packages), first.Source) {
+		path, ok := again[name]
+		if !ok {
+			return nil, fmt.Errorf("not reproducible: the second build has no %s", name)
+		}
+		delete(again, name)
+		d, digest, err := rpmdiff.First(ctx, filepath.Join(first.Dir, name), path)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			return nil, fmt.Errorf("not reproducible: %v", d)
+		}
+		said = append(said, "  "+digest+"  "+name)
+	}
+	for name := range again {
+		return nil, fmt.Errorf("not reproducible: only the second build has %s", name)
+	}
+	return said, nil
+}
