@@ -48,6 +48,24 @@ const (
 `
 )
 
+// ahead and behind are the two halves of a hook in one function: the decision where the
+// mount is known, the message where nothing refuses any more.
+const (
+	ahead = `
+	type = path.mnt->mnt_sb->s_type->name;
+	override = (flags & (MNT_FORCE | MNT_EXPIRE)) == MNT_FORCE &&
+		   !ve_is_super(get_exec_env()) &&
+		   (!strcmp(type, "lustre") || !strcmp(type, "lustre_tgt"));
+	if (override)
+		flags &= ~MNT_FORCE;
+`
+	behind = `
+	if (override)
+		pr_warn_ratelimited("Forced umount of lustre fs is not allowed inside container (%d). Overriding MNT_FORCE flag.\n",
+				    get_exec_env()->veid);
+`
+)
+
 func on(sb string) string { return strings.ReplaceAll(inline, "SB", sb) }
 
 func TestCheckGate(t *testing.T) {
@@ -116,6 +134,15 @@ static int lustre_flags(struct super_block *sb, int flags)
 		{"vz7 right, before the gate", "vz7", true, map[string]string{"before-gate": withExpire(on("path.mnt->mnt_sb"))}, nil},
 		{"vz7 behind the gate", "vz7", true, map[string]string{"after-gate": withExpire(on("path.mnt->mnt_sb"))}, []string{"behind the MNT_FORCE gate"}},
 		{"vz7 in do_umount", "vz7", true, map[string]string{"after-expire": on("sb")}, []string{"behind the MNT_FORCE gate"}},
+		{"vz7 right, deciding before the gate and logging behind it", "vz7", true,
+			map[string]string{"before-gate": ahead, "after-gate": behind}, nil},
+		{"vz7 the same where containers have no user namespaces", "vz7", false,
+			map[string]string{"before-gate": ahead, "after-gate": behind}, nil},
+		{"vz7 deciding before the gate, whatever the type", "vz7", true,
+			map[string]string{"before-gate": strings.ReplaceAll(ahead, `"lustre`, `"nfs`), "after-gate": behind}, []string{"every file system"}},
+		{"vz7 dropping the flag for everybody", "vz7", true,
+			map[string]string{"before-gate": strings.Replace(ahead, "override)", "flags & MNT_FORCE)", 1), "after-gate": behind},
+			[]string{"before the MNT_EXPIRE test, which then", "every file system", "stop working on the host"}},
 		{"vz7 in do_umount, were there no user namespaces", "vz7", false, map[string]string{"after-expire": on("sb")}, nil},
 
 		{"mainline right, deciding first and logging last", "mainline", true,
