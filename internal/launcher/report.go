@@ -19,7 +19,7 @@ import (
 
 // Report is what a launcher did in one build.
 type Report struct {
-	Launcher string `json:"launcher"`
+	Launcher string `json:"name"`
 	Hits     int    `json:"hits,omitempty"`   // objects that came from a cache
 	Misses   int    `json:"misses,omitempty"` // objects that had to be compiled for it
 	// Hosts counts compilations by the machine that did them.
