@@ -54,9 +54,7 @@ func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done
 	if n := l.Jobs(ctx); f.jobs == 0 && n > 0 {
 		job.Jobs = n
 	}
-	if f.jobs == 0 {
-		u.Say("compiling through %s, %d at one time; if its machines can take more, say so with -j", f.launcher, job.Jobs)
-	}
+	u.Say("compiling through %s, %d files at one time (-j)", f.launcher, job.Jobs)
 	return func() *launcher.Report {
 		r, err := l.Finish(ctx)
 		if err != nil {
