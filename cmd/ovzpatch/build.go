@@ -48,7 +48,6 @@ const (
 
 func (f *buildFlags) register(c *cobra.Command) {
 	f.registerRecipe(c)
-	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
 	c.Flags().StringSliceVar(&f.with, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
 	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
 	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (said and done by itself where the host has no RPM database)")
@@ -66,6 +65,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, or replace that by ours")
 	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
 	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
+	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
 	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what a foreign spec's Release is marked with")
 	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
 	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")

@@ -44,6 +44,9 @@ rpmbuild -bs reads the spec for that, which runs the spec's macros on this machi
 				return err
 			}
 			defer done()
+			if s.with.made != "" && len(build.flavours) > 0 {
+				u.Say("the source RPM holds all flavours: give these switches to what builds it")
+			}
 			path := filepath.Join(out, filepath.Base(s.with.made))
 			if s.with.made != "" {
 				err = copyFile(s.with.made, path)
