@@ -202,6 +202,9 @@ func (s *spec) unswitchable(f Flavour, o Options) error {
 	last := map[string]macro{}
 	s.evaluate(o, func(_ int, live truth, m macros) {
 		for _, sw := range f.switches {
+			if delete(last, sw); m.condition("%if %{"+sw+"}") == yes {
+				continue
+			}
 			last[sw] = m[sw]
 			// A switch that follows its option is decided where the spec sets that.
 			if off := m["_without"+strings.TrimPrefix(sw, "with")]; off.line > 0 {

@@ -132,6 +132,7 @@ func TestSelectFlavours(t *testing.T) {
 		{spec: "rhel9", target: "x86_64", want: []string{"up"}, without: "debug realtime", built: "up"},
 		{spec: "rhel9", target: "x86_64", want: []string{"rt"}, without: "debug up", built: "rt"},
 		{spec: "rhel9", target: "x86_64", want: []string{"up", "debug", "rt", "rt-debug"}, built: "rt-debug debug rt up"},
+		{spec: "rhel9", target: "x86_64", want: []string{"64k-debug"}, fails: `switched off by "%define with_arm64_64k 0" under "%ifnarch aarch64"`},
 		{spec: "early5", target: "i686", want: []string{"up"}, built: "PAE up xen"},
 		{spec: "early5", target: "x86_64", want: []string{"PAE"}, fails: "add --target=i686"},
 	} {
