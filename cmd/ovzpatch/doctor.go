@@ -33,7 +33,7 @@ is there and with 1 where something is missing.`,
 				}
 				fmt.Fprintf(w, "%s%-22s %s\n", mark, what, how)
 			}
-			for _, set := range [][]tool{buildTools, guestTools} {
+			for _, set := range [][]tool{buildTools, signatureTools, guestTools} {
 				for _, t := range set {
 					path, err := findTool(t.name)
 					if err != nil {

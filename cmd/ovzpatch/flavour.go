@@ -104,10 +104,16 @@ func (f *buildFlags) switchFlavours(ctx context.Context, u *ui, r *recipe) error
 func (r *recipe) options(ctx context.Context) srpm.Options {
 	o := srpm.Options{Target: r.Target, With: r.with, Without: r.without}
 	// Specs ask what they are built on; only rpm of this machine knows.
-	for _, name := range []string{"rhel", "fedora", "centos"} {
-		out, err := command.Output(ctx, command.Cmd{Args: []string{"rpm", "--eval", "%{?" + name + "}"}})
-		if value := strings.TrimSpace(string(out)); err == nil && value != "" {
-			o.Defines = append(o.Defines, name+" "+value)
+	systems := []string{"rhel", "fedora", "centos"}
+	ask := []string{"rpm"}
+	for _, name := range systems {
+		ask = append(ask, "--eval", "%{?"+name+"}")
+	}
+	if out, err := command.Output(ctx, command.Cmd{Args: ask}); err == nil {
+		for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+			if value = strings.TrimSpace(value); value != "" && i < len(systems) {
+				o.Defines = append(o.Defines, systems[i]+" "+value)
+			}
 		}
 	}
 	o.Defines = append(o.Defines, r.Defines...)
