@@ -24,7 +24,7 @@ import (
 
 // caseLimit is for one case, in the guest's time. It is far more than a case takes on
 // an emulated processor.
-const caseLimit = 60 * time.Second
+const caseLimit = 3 * time.Minute
 
 // session is one run over cases and backends.
 type session struct {

@@ -52,7 +52,7 @@ type Backend interface {
 }
 
 // KillLimit is how long a killed container may take to be gone.
-const KillLimit = 10 * time.Second
+const KillLimit = time.Minute
 
 // ErrStuck is what Kill gives when a process of the container does not end.
 var ErrStuck = errors.New("a killed container did not end; a process of it hangs in the kernel")
