@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"ovzpatch/internal/umount"
@@ -24,7 +25,7 @@ func init() {
 }
 
 func main() {
-	if os.Getpid() == 1 && len(os.Args) == 1 {
+	if os.Getpid() == 1 && !isCommand(os.Args[1:]) {
 		bootGuest()
 		return
 	}
@@ -41,6 +42,12 @@ func main() {
 		}
 		os.Exit(1)
 	}
+}
+
+// isCommand tells what was asked for from what the kernel hands to /init: the words of its
+// command line that it does not know.
+func isCommand(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"list", "run", umount.AgentWord, umount.UmountWord}, args[0])
 }
 
 const usage = `usage: umounttest list

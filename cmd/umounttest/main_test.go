@@ -169,6 +169,20 @@ func TestJudged(t *testing.T) {
 	}
 }
 
+// Kernels hand to /init what they do not know, as 2.6.18 on i386 does with no_timer_check.
+func TestWordsOfTheKernelAreNoCommand(t *testing.T) {
+	for _, args := range [][]string{nil, {"no_timer_check"}, {"no_timer_check", "run"}} {
+		if isCommand(args) {
+			t.Errorf("%v is taken for a command", args)
+		}
+	}
+	for _, word := range []string{"list", "run", umount.AgentWord, umount.UmountWord} {
+		if !isCommand([]string{word, "more"}) {
+			t.Errorf("%s is no command", word)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {"dance"}, {"run", "--no-such-flag"}, {"run", "more"}} {
 		if err := dispatch(t.Context(), args); !errors.Is(err, errUsage) {
