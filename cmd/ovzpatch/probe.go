@@ -90,11 +90,29 @@ func compileProbe(ctx context.Context, tree, dir string) error {
 	if err := os.CopyFS(src, kmod.Lustreprobe()); err != nil {
 		return err
 	}
-	err = command.Run(ctx, command.Cmd{Args: []string{"make", "-C", tree, "M=" + src, "modules"}})
+	// Kernels before 2.6.24 would take this machine's architecture for theirs.
+	arch, err := treeArch(tree)
+	if err != nil {
+		return err
+	}
+	err = command.Run(ctx, command.Cmd{Args: []string{"make", "-C", tree, "ARCH=" + arch, "M=" + src, "modules"}})
 	if err != nil {
 		return err
 	}
 	return copyFile(filepath.Join(src, probeFile), filepath.Join(dir, probeFile))
+}
+
+// treeArch gives the architecture, x86_64 or i386, that a kernel's build tree is
+// configured for.
+func treeArch(tree string) (string, error) {
+	config, err := os.ReadFile(filepath.Join(tree, ".config"))
+	if err != nil {
+		return "", fmt.Errorf("read the kernel's configuration: %w", err)
+	}
+	if strings.Contains("\n"+string(config), "\nCONFIG_X86_64=y\n") {
+		return "x86_64", nil
+	}
+	return "i386", nil
 }
 
 // kernelParts are what a guest is booted from.
@@ -121,14 +139,11 @@ func (a *app) fromPackages(ctx context.Context, kernel, devel, dir string) (*ker
 // left, whose build link leads to where the kernel was compiled. The probe goes to dir.
 func fromTree(ctx context.Context, image, modules, dir string) (*kernelParts, error) {
 	build := filepath.Join(modules, "build")
-	config, err := os.ReadFile(filepath.Join(build, ".config"))
+	arch, err := treeArch(build)
 	if err != nil {
 		return nil, usage(fmt.Errorf("the probe is built in %s, where the kernel was compiled: %w", build, err))
 	}
-	parts := &kernelParts{Arch: "i386", Image: image, ModuleTree: modules, Release: filepath.Base(modules)}
-	if strings.Contains(string(config), "\nCONFIG_X86_64=y\n") {
-		parts.Arch = "x86_64"
-	}
+	parts := &kernelParts{Arch: arch, Image: image, ModuleTree: modules, Release: filepath.Base(modules)}
 	if err := compileProbe(ctx, build, dir); err != nil {
 		return nil, fmt.Errorf("build probe module in %s: %w", build, err)
 	}
