@@ -12,7 +12,7 @@ GO     ?= go
 # The guest programs are static and small: they are a guest's whole user space.
 GUEST  := CGO_ENABLED=0 GOOS=linux
 # What a guest is made of; the -old ones are for kernels before 2.6.27.
-PROGRAMS := $(foreach a,amd64 386,$(a)/umounttest $(a)/uroot.cpio) amd64/umounttest-old amd64/uroot-old.cpio
+PROGRAMS := $(foreach a,amd64 386,$(addprefix $(a)/,umounttest uroot.cpio umounttest-old uroot-old.cpio))
 
 SOURCE := /usr/src/linux-source-6.1.tar.xz
 
