@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -29,13 +30,20 @@ type Record struct {
 // facility: there every line passes for the kernel's.
 func (r Record) Kernel() bool { return r.Facility == 0 }
 
-// troubles are what a kernel prints when it finds something wrong with itself.
+// troubles are what a kernel prints when it finds something wrong with itself; "Kernel BUG
+// at", "Unable to handle kernel" and "Bad page state" stand without "BUG:" in 2.6.18.
 var troubles = []string{
-	"WARNING: CPU:", "WARNING: at ", "BUG:", "kernel BUG at", "Oops", "general protection fault",
+	"WARNING: CPU:", "WARNING: at ", "BUG:", "kernel BUG at", "Kernel BUG at", "Oops",
+	"Unable to handle kernel", "general protection fault", "Bad page state", "slab error in",
+	"Slab corruption", "VFS: Busy inodes after unmount",
 	"Kernel panic", "circular locking dependency", "recursive locking", "inconsistent lock state",
 	"suspicious RCU usage", "bad unlock balance", "held lock freed", "blocked for more than",
 	"detected stall", "self-detected stall", "KASAN:", "UBSAN:", "refcount_t:",
 }
+
+// trap ends the line that names an exception in the kernel: "invalid opcode: 0000 [#1]",
+// in 2.6.18 on x86_64 "[1]".
+var trap = regexp.MustCompile(`: [0-9a-f]{4} \[#?\d+\]`)
 
 // Trouble says whether the kernel tells in this record of a warning, a bug, an oops,
 // a locking mistake or a stall of its own.
@@ -48,7 +56,7 @@ func (r Record) Trouble() bool {
 			return true
 		}
 	}
-	return false
+	return trap.MatchString(r.Text)
 }
 
 // ParseRecord reads one record as read(2) on /dev/kmsg gives it:

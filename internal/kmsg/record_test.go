@@ -72,6 +72,7 @@ func TestTrouble(t *testing.T) {
 		"WARNING: possible circular locking dependency detected":         true,
 		"watchdog: BUG: soft lockup - CPU#0 stuck for 22s!":              true,
 		"Lustre: setting import INACTIVE by administrator request":       false,
+		"Kernel command line: console=ttyS0 oops=panic panic=1":          false,
 	} {
 		if got := (kmsg.Record{Text: text}).Trouble(); got != want {
 			t.Errorf("%q: got %v", text, got)
