@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -137,11 +138,18 @@ func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, all bool, t t
 	}
 	var list []report.Kernel
 	for _, p := range packages {
+		if name := filepath.Base(p.path); all && strings.Contains(name, "-xen-") {
+			u.Say("%s is a kernel for Xen, which QEMU does not boot: not tried", name)
+			continue
+		}
 		k, err := a.tryPackages(ctx, u, p.path, p.devel, t)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, *k)
+	}
+	if len(list) == 0 {
+		return nil, usage(errors.New("none of these flavours can be tried in QEMU; use ovzpatch build"))
 	}
 	return list, nil
 }
