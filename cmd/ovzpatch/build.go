@@ -50,7 +50,7 @@ func (f *buildFlags) register(c *cobra.Command) {
 	f.registerRecipe(c)
 	c.Flags().StringSliceVar(&f.with, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
 	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
-	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (said and done by itself where the host has no RPM database)")
+	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (where the host has no RPM database dpkg is asked for them)")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "compile jobs at one time (default: processors of this machine and one more, or what distcc says)")
 	c.Flags().StringVar(&f.launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
