@@ -30,8 +30,8 @@ type Record struct {
 // facility: there every line passes for the kernel's.
 func (r Record) Kernel() bool { return r.Facility == 0 }
 
-// troubles are what a kernel prints when it finds something wrong with itself; "Kernel BUG
-// at", "Unable to handle kernel" and "Bad page state" stand without "BUG:" in 2.6.18.
+// troubles are what a kernel prints when it finds something wrong with itself. 2.6.18 does
+// not begin all of it with "BUG:".
 var troubles = []string{
 	"WARNING: CPU:", "WARNING: at ", "BUG:", "kernel BUG at", "Kernel BUG at", "Oops",
 	"Unable to handle kernel", "general protection fault", "Bad page state", "slab error in",

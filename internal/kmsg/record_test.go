@@ -73,6 +73,21 @@ func TestTrouble(t *testing.T) {
 		"watchdog: BUG: soft lockup - CPU#0 stuck for 22s!":              true,
 		"Lustre: setting import INACTIVE by administrator request":       false,
 		"Kernel command line: console=ttyS0 oops=panic panic=1":          false,
+
+		// What 2.6.18-028stab056 said when a module made it stumble: on i386,
+		"BUG: warning at /root/trouble.c:14/t_init()":                                       true,
+		"kernel BUG at /root/trouble.c:15!":                                                 true,
+		"invalid opcode: 0000 [#1]":                                                         true,
+		"BUG: unable to handle kernel NULL pointer dereference at virtual address 00000008": true,
+		"general protection fault: 07b8 [#4]":                                               true,
+		"int3: 0000 [#6]":                                                                   true,
+		"Bad page state in process 'init'":                                                  true,
+		// and on x86_64.
+		"Kernel BUG at /root/trouble.c:15":                                 true,
+		"invalid opcode: 0000 [1] SMP ":                                    true,
+		"Unable to handle kernel paging request at fffffffffffff000 RIP: ": true,
+		"Oops: 0002 [3] SMP ":                                              true,
+		"int3: 0000 [6] SMP ":                                              true,
 	} {
 		if got := (kmsg.Record{Text: text}).Trouble(); got != want {
 			t.Errorf("%q: got %v", text, got)
