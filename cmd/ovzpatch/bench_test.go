@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,32 +76,56 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// BenchmarkGuest compares all cases of one boot with booting the same kernel to an empty
-// init that powers off, under the same QEMU.
+// BenchmarkGuest compares, for each kernel, all cases of one boot with booting the same
+// kernel to an empty init that powers off, under the same QEMU. The kernels are Debian's
+// 6.1 for both architectures, and the packages in the directories that
+// OVZPATCH_BENCH_KERNELS names (one after another, with colons).
 func BenchmarkGuest(b *testing.B) {
 	home, err := filepath.Abs("../../bin")
 	if err != nil {
 		b.Fatal(err)
 	}
 	a := &app{cacheDir: defaultCache(), home: home}
-	u, dir, packages := newUI(io.Discard), b.TempDir(), b.TempDir()
-	timed(b, "../../bin/ovzpatch", "build", defaultSource, "-o", packages)
-	kernels, err := filepath.Glob(filepath.Join(packages, "kernel-ovz-6*.x86_64.rpm"))
-	if err != nil || len(kernels) != 1 {
-		b.Fatal(kernels, err)
-	}
-	devel, err := findDevel(b.Context(), kernels[0])
+	accel, err := a.accelerator(b.Context(), newUI(io.Discard))
 	if err != nil {
 		b.Fatal(err)
 	}
-	parts, err := a.fromPackages(b.Context(), kernels[0], devel, dir)
-	if err != nil {
-		b.Fatal(err)
+	packages := b.TempDir()
+	for _, target := range []string{"x86_64", "i686"} {
+		timed(b, "../../bin/ovzpatch", "build", defaultSource, "--target="+target, "-o", packages)
 	}
-	accel, err := a.accelerator(b.Context(), u)
-	if err != nil {
-		b.Fatal(err)
+	for _, dir := range append([]string{packages}, filepath.SplitList(os.Getenv("OVZPATCH_BENCH_KERNELS"))...) {
+		for _, kernel := range kernelPackages(b, dir) {
+			b.Run(strings.TrimSuffix(filepath.Base(kernel), ".rpm"), func(b *testing.B) {
+				devel, err := findDevel(b.Context(), kernel)
+				if err != nil {
+					b.Fatal(err)
+				}
+				parts, err := a.fromPackages(b.Context(), kernel, devel, b.TempDir())
+				if err != nil {
+					b.Fatal(err)
+				}
+				compareBoots(b, a, parts, accel)
+			})
+		}
 	}
+}
+
+// kernelPackages gives the kernels in a directory that a build left.
+func kernelPackages(b *testing.B, dir string) []string {
+	all, err := filepath.Glob(filepath.Join(dir, "*.rpm"))
+	kernels := slices.DeleteFunc(all, func(path string) bool {
+		name := filepath.Base(path)
+		return strings.Contains(name, "-devel-") || strings.HasSuffix(name, ".src.rpm")
+	})
+	if err != nil || len(kernels) == 0 {
+		b.Fatalf("no kernel package in %s (%v)", dir, err)
+	}
+	return kernels
+}
+
+// compareBoots measures one kernel: to the verdict, and to an empty init.
+func compareBoots(b *testing.B, a *app, parts *kernelParts, accel qemu.Accel) {
 	boot := func(words ...string) time.Duration {
 		m, err := a.machine(parts, accel)
 		if err != nil {
