@@ -22,6 +22,7 @@ type words struct {
 	mode     string   // "run", "shell", "empty"
 	cases    string
 	backends []string
+	source   string // of a user's Lustre, "" for the probe
 }
 
 // parseWords reads the umounttest.KEY=VALUE words of a kernel command line.
@@ -41,6 +42,8 @@ func parseWords(cmdline string) words {
 			w.cases = value
 		case "umounttest.container":
 			w.backends = splitNames(value)
+		case "umounttest.mount":
+			w.source = value
 		}
 	}
 	return w
@@ -71,8 +74,11 @@ func bootGuest() {
 		problems = append(problems, fmt.Errorf("umounttest.mode=%s is not known, taken as run", w.mode))
 	}
 	problems = append(problems, loadModules("/etc/umounttest/modules")...)
+	if w.source != "" {
+		problems = append(problems, bringUpNetwork()...)
+	}
 	if w.mode == "shell" {
-		if err := errors.Join(append(problems, shell())...); err != nil {
+		if err := errors.Join(append(problems, shell(w.source))...); err != nil {
 			fmt.Fprintln(os.Stderr, "umounttest:", err)
 		}
 		return
@@ -91,6 +97,9 @@ func runGuest(w words, problems []error) error {
 	defer port.drain()
 	enc, console := guest.NewEncoder(port), &ktap{w: os.Stdout}
 	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest"}
+	if w.source != "" {
+		s.lustre = &lustre{source: w.source, setup: setupScript}
+	}
 	for _, p := range problems {
 		s.notes = append(s.notes, p.Error())
 	}

@@ -22,6 +22,7 @@ func runHere(ctx context.Context, args []string) (err error) {
 	asJSON := flags.Bool("json", false, "")
 	cases := flags.String("cases", "", "")
 	backends := flags.String("container", "", "")
+	source := flags.String("mount", "", "")
 	hostname := flags.String("this-host-is-a-guest", "", "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return help()
@@ -39,6 +40,9 @@ func runHere(ctx context.Context, args []string) (err error) {
 		err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
 	}()
 	s := session{args: args, cases: *cases, backends: splitNames(*backends), dir: dir}
+	if *source != "" {
+		s.lustre = &lustre{source: *source}
+	}
 	write := (&ktap{w: os.Stdout}).emit
 	if *asJSON {
 		write = guest.NewEncoder(os.Stdout).Encode

@@ -51,9 +51,11 @@ func isCommand(args []string) bool {
 }
 
 const usage = `usage: umounttest list
-       umounttest run [--json] [--cases=REGEXP] [--container=NAME,...] [--this-host-is-a-guest=HOSTNAME]
+       umounttest run [--json] [--cases=REGEXP] [--container=NAME,...]
+                      [--mount=SOURCE] [--this-host-is-a-guest=HOSTNAME]
 list shows the cases. run tries them: it mounts, makes containers, and forces umounts of
-the probe's filesystem, in a guest; be root, and load lustreprobe.ko.
+the probe's filesystem, or with --mount of Lustre from SOURCE, in a guest; be root, and
+load lustreprobe.ko or Lustre's modules.
 Exit codes: 0 protected or vulnerable, 1 no verdict, 2 usage, 4 faulty.`
 
 var errUsage = errors.New(usage)

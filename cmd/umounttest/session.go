@@ -26,6 +26,9 @@ import (
 // an emulated processor.
 const caseLimit = 3 * time.Minute
 
+// lustreLimit is for one case on real Lustre, where a forced umount takes ten seconds.
+const lustreLimit = 5 * time.Minute
+
 // session is one run over cases and backends.
 type session struct {
 	args     []string // what was asked for, for the hello
@@ -33,6 +36,7 @@ type session struct {
 	backends []string // names; none means all that the kernel offers
 	dir      string   // an empty directory for the mounts
 	notes    []string // told after the hello
+	lustre   *lustre  // what the cases are tried on; nil is the probe
 	emit     func(guest.Event) error
 }
 
@@ -54,6 +58,12 @@ func (s session) run(ctx context.Context) error {
 			missing = append(missing, err.Error())
 		}
 	}
+	if s.lustre != nil {
+		var left []string
+		if cases, left = umount.ForLustre(cases); len(left) > 0 {
+			s.notes = append(s.notes, "left out, for they need the probe: "+strings.Join(left, ", "))
+		}
+	}
 	trials := umount.Plan(cases, backends)
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -72,6 +82,11 @@ func (s session) run(ctx context.Context) error {
 	for _, text := range s.notes {
 		if err := s.emit(guest.Event{Note: &guest.Note{Text: text}}); err != nil {
 			return err
+		}
+	}
+	if s.lustre != nil {
+		if err := s.lustre.bringUp(ctx, s.dir+"/first", s.emit); err != nil {
+			return s.emit(guest.Event{Done: &guest.Done{Verdict: guest.Inconclusive, Failed: err.Error()}})
 		}
 	}
 	results, err := s.try(ctx, trials)
@@ -108,7 +123,10 @@ func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result
 		return nil, err
 	}
 	defer log.Close()
-	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit}
+	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit, Filesystem: umount.Probe{}}
+	if s.lustre != nil {
+		r.Limit, r.Filesystem = lustreLimit, s.lustre.filesystem()
+	}
 	return r.Run(ctx, trials, func(res guest.Result) error {
 		return s.emit(guest.Event{Case: &res})
 	})

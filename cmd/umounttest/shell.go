@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,27 +12,39 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/umount"
 )
 
-// shellMount is where the shell finds a filesystem of the probe.
+// shellMount is where the shell finds the filesystem.
 const shellMount = "/mnt/lustre"
 
 const shellHint = `
-The probe is mounted at ` + shellMount + `. Try:
+lustre is mounted at ` + shellMount + `. Try:
   umount -f ` + shellMount + `
   /init list
-  /init run --cases=force-idle
+  /init run --cases=force-idle%s
   dmesg
 The machine goes off when this shell ends.
 `
 
-// shell runs a shell on the console until it ends.
-func shell() error {
+// shell runs a shell on the console until it ends, with a user's Lustre from source, or
+// with the probe where that is "".
+func shell(source string) error {
+	hint := fmt.Sprintf(shellHint, "")
 	if err := os.MkdirAll(shellMount, 0o755); err != nil {
 		return fmt.Errorf("make mount point: %w", err)
 	}
-	if err := unix.Mount("none", shellMount, "lustre", 0, ""); err != nil {
-		fmt.Fprintf(os.Stderr, "umounttest: mount lustre: %v (is the probe in the list of modules?)\n", err)
+	var fs umount.Filesystem = umount.Probe{}
+	if source != "" {
+		hint = fmt.Sprintf(shellHint, " --mount="+source)
+		fs = umount.Lustre{Source: source}
+		if err := runSetup(context.Background(), setupScript); err != nil {
+			fmt.Fprintln(os.Stderr, "umounttest:", err)
+		}
+	}
+	if err := fs.Mount(context.Background(), "lustre", shellMount); err != nil {
+		fmt.Fprintln(os.Stderr, "umounttest:", err)
 	}
 	path, err := findShell()
 	if err != nil {
@@ -43,11 +56,11 @@ func shell() error {
 		return fmt.Errorf("open console: %w", err)
 	}
 	defer tty.Close()
-	if _, err := fmt.Fprint(tty, shellHint); err != nil {
+	if _, err := fmt.Fprint(tty, hint); err != nil {
 		return fmt.Errorf("write to console: %w", err)
 	}
 	cmd := exec.Command(path)
-	cmd.Env = []string{"PATH=/bin:/bbin:/usr/bin:/sbin", "HOME=/", "TERM=vt100"}
+	cmd.Env = append(guestEnv(), "TERM=vt100")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	var exit *exec.ExitError

@@ -98,6 +98,9 @@ type Seen struct {
 type Done struct {
 	Cases   int     `json:"cases"`
 	Verdict Verdict `json:"verdict"`
+	// Failed says why there was nothing to try the cases on: a user's Lustre did not come
+	// up. It is no verdict on the kernel.
+	Failed string `json:"failed,omitempty"`
 }
 
 // Encoder writes events with running numbers.

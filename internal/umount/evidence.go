@@ -14,7 +14,8 @@ import (
 // override is the patch's message; the id is whatever the kernel calls a container.
 var override = regexp.MustCompile(`^Forced umount of lustre fs is not allowed inside container \(([^()]*)\)\. Overriding MNT_FORCE flag\.$`)
 
-const inactive = "Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request"
+// inactive is what Lustre, and the probe, say when an import is taken away.
+var inactive = regexp.MustCompile(`^Lustre: setting import \S+ INACTIVE by administrator request$`)
 
 // logLines is how many lines of the kernel's log a result carries.
 const logLines = 8
@@ -35,7 +36,7 @@ func evidence(records []kmsg.Record, seen *guest.Seen) []string {
 			if !slices.Contains(ids, m[1]) {
 				ids = append(ids, m[1])
 			}
-		case text == inactive:
+		case inactive.MatchString(text):
 			seen.Inactive++
 		case r.Trouble():
 			if seen.Trouble == "" {

@@ -14,6 +14,8 @@ func message(id string) string {
 	return "Forced umount of lustre fs is not allowed inside container (" + id + "). Overriding MNT_FORCE flag."
 }
 
+const probeInactive = "Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request"
+
 func TestEvidence(t *testing.T) {
 	kernel := func(text string) kmsg.Record { return kmsg.Record{Text: text} }
 	for name, c := range map[string]struct {
@@ -28,7 +30,7 @@ func TestEvidence(t *testing.T) {
 			lines:   []string{message("999")},
 		},
 		"user space wrote it": {
-			records: []kmsg.Record{{Facility: 1, Text: message("999")}, {Facility: 3, Text: inactive}},
+			records: []kmsg.Record{{Facility: 1, Text: message("999")}, {Facility: 3, Text: probeInactive}},
 		},
 		"two containers": {
 			records: []kmsg.Record{kernel(message("1")), kernel(message("2")), kernel(message("1"))},
@@ -40,9 +42,9 @@ func TestEvidence(t *testing.T) {
 			lines:   []string{message("9") + " ", "Forced umount of lustre fs", "VFS: " + message("9")},
 		},
 		"inactive": {
-			records: []kmsg.Record{kernel(inactive), kernel("Lustre: something else")},
+			records: []kmsg.Record{kernel(probeInactive), kernel("Lustre: something else")},
 			want:    guest.Seen{Inactive: 1},
-			lines:   []string{inactive},
+			lines:   []string{probeInactive},
 		},
 		"the first trouble": {
 			records: []kmsg.Record{kernel("BUG: one"), kernel("BUG: two")},

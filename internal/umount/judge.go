@@ -20,7 +20,7 @@ func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why string) {
 	if got.Trouble != "" {
 		return guest.Faulty, "the kernel complained: " + got.Trouble
 	}
-	patched, unpatched := differences(want.Patched, got), differences(want.Unpatched, got)
+	patched, unpatched := c.differences(want.Patched, got), c.differences(want.Unpatched, got)
 	switch {
 	case patched == "" && unpatched == "":
 		return guest.Either, ""
@@ -35,7 +35,7 @@ func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why string) {
 }
 
 // differences says in words where got is not as wanted; "" means nowhere.
-func differences(want Want, got guest.Seen) string {
+func (c Case) differences(want Want, got guest.Seen) string {
 	var out []string
 	differ := func(what string, want, got any) {
 		if want != got {
@@ -45,8 +45,13 @@ func differences(want Want, got guest.Seen) string {
 	if !slices.Contains(strings.Split(want.Errno, "|"), got.Errno) {
 		differ("errno", want.Errno, got.Errno)
 	}
-	differ("umount_begin calls", want.Forced, got.Forced)
-	differ("INACTIVE lines", want.Inactive, got.Inactive)
+	switch {
+	case !c.Uncounted:
+		differ("umount_begin calls", want.Forced, got.Forced)
+		differ("INACTIVE lines", want.Inactive, got.Inactive)
+	case want.Inactive == 0:
+		differ("INACTIVE lines", 0, got.Inactive)
+	}
 	most := max(want.Messages, want.Limit)
 	switch {
 	case got.Messages >= want.Messages && got.Messages <= most:
@@ -84,7 +89,7 @@ func Overall(results []guest.Result, gates map[string]Gate) guest.Verdict {
 	for _, r := range results {
 		count[r.Verdict]++
 		gate, known := gates[r.Backend]
-		harm = harm || known && (gate == Open || gate == VE) && r.Verdict == guest.Vulnerable && r.Got.Forced > 0
+		harm = harm || known && (gate == Open || gate == VE) && r.Verdict == guest.Vulnerable && r.Got.Host == down
 	}
 	protected, vulnerable := count[guest.Protected], count[guest.Vulnerable]
 	known := protected + vulnerable + count[guest.Either]

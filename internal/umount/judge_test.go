@@ -116,7 +116,7 @@ func TestJudgeDoesNotGuess(t *testing.T) {
 
 func TestOverall(t *testing.T) {
 	gates := map[string]Gate{"namespaces": Open, "userns": Closed, "ve": VE, "host": Host}
-	harm := guest.Seen{Forced: 1}
+	harm := guest.Seen{Forced: 1, Host: down}
 	res := func(backend string, v guest.Verdict, got guest.Seen) guest.Result {
 		return guest.Result{Backend: backend, Verdict: v, Got: got}
 	}

@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"ovzpatch/internal/guest"
@@ -28,6 +26,8 @@ type Runner struct {
 	Dir   string        // an empty directory of the host, on no shared mount
 	Log   Log           // read by nobody else
 	Limit time.Duration // for one case
+
+	Filesystem Filesystem
 }
 
 // Run tries the trials one after the other and reports each as it ends. A case that
@@ -72,7 +72,7 @@ func (r *Runner) try(ctx context.Context, t Trial, dir string) guest.Result {
 // observe tries a case. The log and the count are read after everything was taken down,
 // for that is part of the case: it too must leave the filesystem alone.
 func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.Seen) ([]string, error) {
-	before, err := forced(t.Case.Type)
+	before, err := r.Filesystem.Forced(t.Case.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.S
 	acted := r.perform(ctx, t, dir, seen)
 	records, logged := r.Log.Since()
 	lines := evidence(records, seen)
-	after, counted := forced(t.Case.Type)
+	after, counted := r.Filesystem.Forced(t.Case.Type)
 	seen.Forced = after - before
 	return lines, errors.Join(acted, logged, counted)
 }
@@ -90,7 +90,7 @@ func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.S
 func (r *Runner) perform(ctx context.Context, t Trial, dir string, seen *guest.Seen) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Limit, fmt.Errorf("not done within %v", r.Limit))
 	defer cancel()
-	s, err := stage(ctx, t.Case, t.Backend, r.Self, dir)
+	s, err := r.stage(ctx, t.Case, t.Backend, dir)
 	defer func() { err = errors.Join(err, s.strike()) }()
 	if err != nil {
 		return err
@@ -99,18 +99,4 @@ func (r *Runner) perform(ctx context.Context, t Trial, dir string, seen *guest.S
 		return err
 	}
 	return s.look(ctx, t.Case, seen)
-}
-
-// forced gives how often the probe's umount_begin was called for a type.
-func forced(fstype string) (int, error) {
-	path := "/sys/module/lustreprobe/parameters/" + fstype + "_umount_begin"
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return 0, fmt.Errorf("read the probe's count: %w (load lustreprobe.ko)", err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return 0, fmt.Errorf("read the probe's count in %s: %w", path, err)
-	}
-	return n, nil
 }

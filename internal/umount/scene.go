@@ -32,15 +32,15 @@ type scene struct {
 }
 
 // stage sets the scene for c; the caller must strike it also after an error.
-func stage(ctx context.Context, c Case, b Backend, self, dir string) (*scene, error) {
-	s := &scene{self: self, dir: dir, host: dir + "/host", path: dir + "/mount", leaks: b.Gate == VE, ve: b.VE}
+func (r *Runner) stage(ctx context.Context, c Case, b Backend, dir string) (*scene, error) {
+	s := &scene{self: r.Self, dir: dir, host: dir + "/host", path: dir + "/mount", leaks: b.Gate == VE, ve: b.VE}
 	for _, d := range []string{s.host, s.path} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return s, fmt.Errorf("make mount point: %w", err)
 		}
 	}
-	if err := unix.Mount("none", s.host, c.Type, 0, ""); err != nil {
-		return s, fmt.Errorf("mount %s at %s: %w", c.Type, s.host, err)
+	if err := r.Filesystem.Mount(ctx, c.Type, s.host); err != nil {
+		return s, err
 	}
 	if b.Gate == Host {
 		return s, s.stageHost(c)

@@ -67,8 +67,11 @@ func use(path string) error {
 	return err
 }
 
-// dataFile is a file that the probe's filesystems hold.
-const dataFile = "data"
+// dataFile and dirName are a file and a directory that every filesystem on trial holds.
+const (
+	dataFile = "data"
+	dirName  = "dir"
+)
 
 // mountPaths gives where something is mounted, in the order of mounting.
 func mountPaths() ([]string, error) {

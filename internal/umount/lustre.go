@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Filesystem is what the cases are tried on.
+type Filesystem interface {
+	// Mount mounts a superblock of its own at dir, with dataFile and dirName in it.
+	Mount(ctx context.Context, fstype, dir string) error
+	// Forced is how often umount_begin was called for a type since it was registered,
+	// always 0 where that is not counted (Case.Uncounted).
+	Forced(fstype string) (int, error)
+}
+
+// Probe is the filesystem of our own module, which stands in for Lustre.
+type Probe struct{}
+
+// Mount needs no helper: each mount is a superblock of its own.
+func (Probe) Mount(_ context.Context, fstype, dir string) error {
+	if err := unix.Mount("none", dir, fstype, 0, ""); err != nil {
+		return fmt.Errorf("mount %s at %s: %w", fstype, dir, err)
+	}
+	return nil
+}
+
+// Forced reads the module's count.
+func (Probe) Forced(fstype string) (int, error) {
+	path := "/sys/module/lustreprobe/parameters/" + fstype + "_umount_begin"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read the probe's count: %w (load lustreprobe.ko)", err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0, fmt.Errorf("read the probe's count in %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// Lustre is the real one: a client's mount of Source, for example 10.0.0.1@tcp:/lustre.
+// Every mount of a client is a superblock of its own, with imports of its own, so that
+// the next case finds a whole one when the last one was forced.
+type Lustre struct{ Source string }
+
+// mountHelpers are where packages put what mount(8) runs for the type.
+var mountHelpers = []string{"/sbin/mount.lustre", "/usr/sbin/mount.lustre"}
+
+// Mount mounts with Lustre's helper; where there is none, with the one option that the
+// helper would give the kernel for such a source (device=).
+func (l Lustre) Mount(ctx context.Context, fstype, dir string) error {
+	helper, err := mountHelper()
+	switch {
+	case err != nil:
+		return err
+	case helper == "":
+		err = unix.Mount(l.Source, dir, fstype, 0, "device="+l.Source)
+	default:
+		var out []byte
+		if out, err = exec.CommandContext(ctx, helper, l.Source, dir).CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, strings.Join(strings.Fields(string(out)), " "))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("mount %s at %s (helper: %s): %w", l.Source, dir, orNone(helper), err)
+	}
+	return populate(dir)
+}
+
+func mountHelper() (string, error) {
+	for _, path := range mountHelpers {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find mount helper: %w", err)
+		}
+	}
+	return "", nil
+}
+
+// Forced is 0: Lustre counts no calls.
+func (Lustre) Forced(string) (int, error) { return 0, nil }
+
+// populate makes what the cases use, where it is not there already.
+func populate(dir string) error {
+	if err := os.Mkdir(dir+"/"+dirName, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("fill %s: %w", dir, err)
+	}
+	_, err := os.Stat(dir + "/" + dataFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.WriteFile(dir+"/"+dataFile, []byte("alive\n"), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("fill %s: %w", dir, err)
+	}
+	return nil
+}
+
+// ForLustre gives the cases as they are tried on real Lustre, which does not count, and
+// the names of those that cannot be: another type than lustre takes the probe, and in a
+// flood every umount that is not refused lasts ten seconds.
+func ForLustre(cases []Case) (kept []Case, left []string) {
+	for _, c := range cases {
+		if c.Type != "lustre" || c.floods() {
+			left = append(left, c.Name)
+			continue
+		}
+		c.Uncounted = true
+		kept = append(kept, c)
+	}
+	return kept, left
+}
+
+func (c Case) floods() bool {
+	for _, w := range c.Wants {
+		if w.Patched.Limit > 0 {
+			return true
+		}
+	}
+	return false
+}
