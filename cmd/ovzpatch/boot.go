@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/compress"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/qemu"
@@ -70,7 +73,8 @@ type trial struct {
 	expect guest.Verdict
 	accel  qemu.Accel
 	flags  testFlags
-	logDir string // where the console's log goes; "" is the cache
+	lustre *userLustre // in place of the probe, where not nil
+	logDir string      // where the console's log goes; "" is the cache
 }
 
 // try boots a kernel with its probe and gives what umounttest found.
@@ -79,16 +83,19 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.machine(t.parts, t.accel)
+	m, err := a.machine(ctx, t.parts, t.lustre, t.accel)
 	if err != nil {
 		return nil, err
 	}
-	m.Append = words
+	m.Append = append(m.Append, words...)
 	if m.ConsoleLog, err = t.consoleLog(a.cacheDir); err != nil {
 		return nil, err
 	}
+	m.Limits = qemu.LimitsFor(t.accel.Slowdown)
+	if t.lustre != nil {
+		m.Limits = m.Limits.ForLustre()
+	}
 	if t.flags.limit > 0 {
-		m.Limits = qemu.LimitsFor(t.accel.Slowdown)
 		m.Limits.Total = t.flags.limit
 	}
 	u.Say("booting %s", t.parts.Release)
@@ -97,6 +104,8 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		switch {
 		case e.Hello != nil:
 			cases = e.Hello.Cases
+		case e.Note != nil:
+			u.Say("guest: %s", e.Note.Text)
 		case e.Case != nil:
 			tried++
 			u.Live("case %d of %d: %s in %s: %s", tried, cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
@@ -107,6 +116,7 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	var failed string
 	k := &report.Kernel{Label: t.label, Package: t.pkg, Expect: t.expect,
 		Console: m.ConsoleLog, Seconds: boot.Elapsed.Seconds()}
 	for _, e := range boot.Events {
@@ -119,7 +129,11 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 			k.Results = append(k.Results, *e.Case)
 		case e.Done != nil:
 			k.Verdict = e.Done.Verdict
+			failed = e.Done.Failed
 		}
+	}
+	if failed != "" {
+		return nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing of the kernel; the console is in %s)", failed, k.Console)
 	}
 	if k.Release != t.parts.Release {
 		return nil, fmt.Errorf("the guest runs %s, not the kernel on trial, %s: do image and modules belong together?", k.Release, t.parts.Release)
@@ -128,50 +142,96 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	return k, nil
 }
 
-// machine describes the guest that boots a kernel, with its initramfs.
-func (a *app) machine(parts *kernelParts, accel qemu.Accel) (qemu.Machine, error) {
+// machine describes the guest that boots a kernel, with its initramfs: with the probe, or
+// with a user's Lustre where that is not nil.
+func (a *app) machine(ctx context.Context, parts *kernelParts, lustre *userLustre, accel qemu.Accel) (qemu.Machine, error) {
 	progs, err := findGuestPrograms(a.home, parts.Arch)
 	if err != nil {
 		return qemu.Machine{}, err
 	}
 	progs = progs.forKernel(parts.Release)
 	im := initramfs.Image{Base: progs.base, Init: progs.umounttest, Modules: map[string]initramfs.Content{}}
-	if err := parts.addModules(&im); err != nil {
+	if err := parts.addOwnModules(ctx, &im); err != nil {
+		return qemu.Machine{}, err
+	}
+	if lustre != nil {
+		err = lustre.addTo(ctx, &im, parts)
+	} else {
+		extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
+		im.Modules[extra] = initramfs.Content{Path: parts.Probe}
+		im.Load = append(im.Load, extra)
+	}
+	if err != nil {
 		return qemu.Machine{}, err
 	}
 	if _, err := os.Stat(progs.compat); err == nil {
 		im.Files = map[string]initramfs.Content{guest.CompatProgram: {Path: progs.compat, Executable: true}}
 	}
-	extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
-	im.Modules[extra] = initramfs.Content{Path: parts.Probe}
-	im.Load = append(im.Load, extra)
 	archive, err := initramfs.Build(cache.Cache{Dir: a.cacheDir}, im)
 	if err != nil {
 		return qemu.Machine{}, err
 	}
-	return qemu.Machine{Arch: parts.Arch, Accel: accel, Kernel: parts.Image, Initrd: archive.Path}, nil
+	m := qemu.Machine{Arch: parts.Arch, Accel: accel, Kernel: parts.Image, Initrd: archive.Path}
+	if lustre != nil {
+		err = lustre.join(&m)
+	}
+	return m, err
 }
 
 // ownModules are modules of the kernel under test that the guest loads where there are
 // such: that its own modules load at all is part of the trial.
 var ownModules = []string{"dummy"}
 
-// addModules puts some of the kernel's own modules into a guest.
-func (k *kernelParts) addModules(im *initramfs.Image) error {
-	tree := os.DirFS(k.ModuleTree)
-	files, err := initramfs.SelectModules(tree, ownModules)
+// addOwnModules puts ownModules, and what they need, into a guest.
+func (k *kernelParts) addOwnModules(ctx context.Context, im *initramfs.Image) error {
+	files, err := initramfs.SelectModules(os.DirFS(k.ModuleTree), ownModules)
 	if errors.Is(err, initramfs.ErrNoModule) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	return k.addModules(ctx, im, files)
+}
+
+// addModules puts files of the kernel's module tree into a guest, in load order.
+func (k *kernelParts) addModules(ctx context.Context, im *initramfs.Image, files []string) error {
 	for _, f := range files {
-		name := path.Join("/lib/modules", k.Release, f)
-		im.Modules[name] = initramfs.Content{Path: filepath.Join(k.ModuleTree, f)}
+		plain, _, _ := strings.Cut(f, ".ko")
+		name := path.Join("/lib/modules", k.Release, plain+".ko")
+		if _, there := im.Modules[name]; there {
+			continue
+		}
+		image, err := readPlain(ctx, os.DirFS(k.ModuleTree), f)
+		if err != nil {
+			return err
+		}
+		im.Modules[name] = initramfs.Content{Data: image}
 		im.Load = append(im.Load, name)
 	}
 	return nil
+}
+
+// maxModule is the size in bytes up to which a file is taken for a module.
+const maxModule = 512 << 20
+
+// readPlain reads a module, which may be compressed; the guest's may not.
+func readPlain(ctx context.Context, tree fs.FS, name string) ([]byte, error) {
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, _, err := compress.NewReader(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("read module %s: %w", name, err)
+	}
+	defer r.Close()
+	image, err := io.ReadAll(compress.Limit(r, maxModule))
+	if err != nil {
+		return nil, fmt.Errorf("read module %s: %w", name, err)
+	}
+	return image, nil
 }
 
 // consoleLog names the file for a guest's console.

@@ -136,14 +136,18 @@ func (a *app) fromPackages(ctx context.Context, kernel, devel, dir string) (*ker
 }
 
 // fromTree takes a bare kernel: an image, and the module tree that make modules_install
-// left, whose build link leads to where the kernel was compiled. The probe goes to dir.
-func fromTree(ctx context.Context, image, modules, dir string) (*kernelParts, error) {
+// left, whose build link leads to where the kernel was compiled. The probe, if it is
+// wanted, goes to dir.
+func fromTree(ctx context.Context, image, modules, dir string, probe bool) (*kernelParts, error) {
 	build := filepath.Join(modules, "build")
 	arch, err := treeArch(build)
 	if err != nil {
 		return nil, usage(fmt.Errorf("the probe is built in %s, where the kernel was compiled: %w", build, err))
 	}
 	parts := &kernelParts{Arch: arch, Image: image, ModuleTree: modules, Release: filepath.Base(modules)}
+	if !probe {
+		return parts, nil
+	}
 	if err := compileProbe(ctx, build, dir); err != nil {
 		return nil, fmt.Errorf("build probe module in %s: %w", build, err)
 	}

@@ -13,16 +13,22 @@ import (
 )
 
 func newShell(a *app) *cobra.Command {
-	var kernel kernelFlags
+	var (
+		kernel kernelFlags
+		lustre lustreFlags
+	)
 	c := &cobra.Command{
 		Use:   "shell RPM",
 		Short: "An interactive guest with the same kernel and initramfs",
-		Long: `shell boots the kernel of RPM as ovzpatch test does, with the probe loaded, but gives
+		Long: `shell boots the kernel of RPM as ovzpatch test does, with the probe or your own Lustre, but gives
 you a shell on its console. Leave it with exit, or with the keys it names.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			if err := kernel.check(c, args); err != nil {
+				return err
+			}
+			if err := lustre.check(); err != nil {
 				return err
 			}
 			in, ok := c.InOrStdin().(*os.File)
@@ -38,19 +44,26 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
 			defer os.RemoveAll(dir)
-			parts, err := kernel.parts(ctx, u, a, args, dir)
+			parts, err := kernel.parts(ctx, u, a, args, dir, !lustre.given())
 			if err != nil {
 				return err
 			}
-			m, err := a.machine(parts, accel)
+			var own *userLustre
+			if lustre.given() {
+				if own, err = lustre.load(ctx, u, parts, dir); err != nil {
+					return err
+				}
+			}
+			m, err := a.machine(ctx, parts, own, accel)
 			if err != nil {
 				return err
 			}
-			m.Append = []string{"umounttest.mode=shell", "quiet"}
+			m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
 			u.Say("booting %s; %s leaves it whatever it does", parts.Release, qemu.LeaveKeys)
 			return m.Interact(ctx, in, c.OutOrStdout())
 		},
 	}
 	kernel.register(c)
+	lustre.register(c)
 	return c
 }

@@ -43,14 +43,18 @@ func (f *kernelFlags) check(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// parts gives the kernel that args and flags name, unpacked below dir.
-func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, dir string) (*kernelParts, error) {
+// parts gives the kernel that args and flags name, unpacked below dir, with the probe if
+// that is wanted.
+func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, dir string, probe bool) (*kernelParts, error) {
 	if f.image != "" {
 		modules, err := filepath.EvalSymlinks(f.modules)
 		if err != nil {
 			return nil, usage(err)
 		}
-		return fromTree(ctx, f.image, modules, dir)
+		return fromTree(ctx, f.image, modules, dir, probe)
+	}
+	if !probe {
+		return unpackKernel(ctx, args[0], dir)
 	}
 	devel := f.devel
 	if devel == "" {
@@ -92,6 +96,7 @@ func findDevel(ctx context.Context, kernel string) (string, error) {
 func newTest(a *app) *cobra.Command {
 	var (
 		kernel kernelFlags
+		lustre lustreFlags
 		test   testFlags
 		expect string
 		store  string
@@ -105,12 +110,17 @@ against its -devel package that stands in for Lustre, and tries in containers an
 outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faulty
 (as neither a patched nor an unpatched kernel does) or inconclusive.
 
+With --lustre your own Lustre takes the place of the probe: its modules are loaded, the
+script given with --lustre-setup is run, and the source given with --mount is mounted.
+If that does not come up, the exit code is 1, for nothing is known of the kernel then.
+
 With --store the argument is a snapshot of that datastore, as ovzpatch store list shows
 it, and the verdict goes into the snapshot's manifest.
 ` + exitLongText,
 		Example: `  ovzpatch test kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --expect=protected
   ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
   ovzpatch test --store builds kernel/kernel-ovz.x86_64/2026-11-20T22:05:00Z
+  ovzpatch test kernel.rpm --lustre lustre-root --lustre-setup setup.sh --mount 10.0.0.1@tcp:/lustre
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -120,6 +130,9 @@ it, and the verdict goes into the snapshot's manifest.
 			}
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
 				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
+			}
+			if err := lustre.check(); err != nil {
+				return err
 			}
 			if err := needTools(guestTools, buildTools); err != nil {
 				return err
@@ -153,8 +166,13 @@ it, and the verdict goes into the snapshot's manifest.
 			if len(args) == 1 {
 				t.pkg = filepath.Base(args[0])
 			}
-			if t.parts, err = kernel.parts(ctx, u, a, args, dir); err != nil {
+			if t.parts, err = kernel.parts(ctx, u, a, args, dir, !lustre.given()); err != nil {
 				return err
+			}
+			if lustre.given() {
+				if t.lustre, err = lustre.load(ctx, u, t.parts, dir); err != nil {
+					return err
+				}
 			}
 			k, err := a.try(ctx, u, t)
 			if err != nil {
@@ -169,6 +187,7 @@ it, and the verdict goes into the snapshot's manifest.
 		},
 	}
 	kernel.register(c)
+	lustre.register(c)
 	test.register(c)
 	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and note the verdict there")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")

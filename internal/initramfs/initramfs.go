@@ -7,7 +7,6 @@ package initramfs
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -29,7 +28,6 @@ type Image struct {
 	Modules map[string]Content // by absolute path in the guest
 	Load    []string           // paths of Modules, in load order
 	Files   map[string]Content // by absolute path in the guest
-	Append  []string           // newc archives that go in whole, at the end
 }
 
 // Content is a file's bytes: those of the file Path, or, where Path is "", Data.
@@ -76,7 +74,7 @@ func Build(c cache.Cache, im Image) (Archive, error) {
 // key digests all of im's inputs.
 func (im Image) key(kind string) (string, error) {
 	k := cache.NewKey(kind).Add("layout", layout)
-	for _, p := range append([]string{im.Base, im.Init}, im.Append...) {
+	for _, p := range []string{im.Base, im.Init} {
 		if err := k.AddFile("input", p); err != nil {
 			return "", err
 		}
@@ -133,15 +131,7 @@ func (im Image) write(name string) (err error) {
 			err = cerr
 		}
 	}()
-	if err := t.write(f); err != nil {
-		return err
-	}
-	for _, more := range im.Append {
-		if err := appendArchive(f, more); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.write(f)
 }
 
 // checkLoad refuses an order that the guest could only fail at.
@@ -152,26 +142,4 @@ func (im Image) checkLoad() error {
 		}
 	}
 	return nil
-}
-
-// appendArchive puts a whole archive behind another. The kernel wants each to begin at a
-// multiple of four bytes and skips zeros between them.
-func appendArchive(f *os.File, name string) error {
-	in, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if _, err := readArchive(in); err != nil {
-		return fmt.Errorf("append %s: not a newc archive: %w", name, err)
-	}
-	end, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(make([]byte, -end&3)); err != nil {
-		return err
-	}
-	_, err = io.Copy(f, in)
-	return err
 }

@@ -162,7 +162,6 @@ func TestBuildCached(t *testing.T) {
 		"executable": func(i *Image) { m := i.Modules["/m.ko"]; m.Executable = true; i.Modules["/m.ko"] = m },
 		"load":       func(i *Image) { i.Load = []string{"/m.ko"} },
 		"file":       func(i *Image) { i.Files = map[string]Content{"/f": {}} },
-		"appended":   func(i *Image) { i.Append = []string{archive(t)} },
 	}
 	for name, change := range changes {
 		p := build(change)
@@ -170,26 +169,6 @@ func TestBuildCached(t *testing.T) {
 			t.Errorf("a change of %s gave the archive of %s", name, seen[p])
 		}
 		seen[p] = name
-	}
-}
-
-// A whole archive goes behind ours, where the kernel finds it.
-func TestBuildAppends(t *testing.T) {
-	more := archive(t, cpio.StaticFile("more", "abc", 0o644))
-	a, err := Build(cache.Cache{Dir: t.TempDir()}, Image{Base: base(t), Init: file(t, "i"), Append: []string{more, more}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(a.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tail, err := os.ReadFile(more)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if i := bytes.Index(b, tail); i < 0 || i%4 != 0 || !bytes.HasSuffix(b, tail) || bytes.Count(b, tail) != 2 {
-		t.Errorf("the appended archive lies at %d", i)
 	}
 }
 
@@ -210,7 +189,6 @@ func TestBuildRefuses(t *testing.T) {
 		"file in a file":  {func(i *Image) { i.Files = map[string]Content{"/init/x": {}} }, "/init is no directory"},
 		"unknown module":  {func(i *Image) { i.Load = []string{"/x.ko"} }, "/x.ko"},
 		"hard links":      {func(i *Image) { i.Base = archive(t, hard) }, "hard links"},
-		"append nothing":  {func(i *Image) { i.Append = []string{file(t, "x")} }, "not a newc archive"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -34,3 +34,11 @@ func LimitsFor(slowdown float64) Limits {
 		Settle:   scale(5 * time.Second),
 	}
 }
+
+// ForLustre gives the limits for a guest that mounts real Lustre: a client waits for its
+// servers for 160 s, a forced umount lasts 10 s, and servers have to start.
+func (l Limits) ForLustre() Limits {
+	l.Progress *= 4
+	l.Total *= 2
+	return l
+}

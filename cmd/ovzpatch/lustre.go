@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/rpmfile"
+)
+
+// lustreFlags say which Lustre a guest mounts in place of the probe.
+type lustreFlags struct {
+	from  []string
+	setup string
+	mount string
+}
+
+func (f *lustreFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.from, "lustre", nil, "use your own Lustre in place of the probe: a directory laid over the guest's root, or an RPM unpacked there; may be repeated")
+	c.Flags().StringVar(&f.setup, "lustre-setup", "", "a script the guest runs before it mounts (default: none)")
+	c.Flags().StringVar(&f.mount, "mount", "", "what the guest mounts, for example 10.0.0.1@tcp:/lustre")
+	c.MarkFlagsRequiredTogether("lustre", "mount")
+	c.MarkFlagsMutuallyExclusive("lustre", "devel")
+}
+
+func (f *lustreFlags) given() bool { return len(f.from) > 0 }
+
+// check tells whether the flags fit together.
+func (f *lustreFlags) check() error {
+	if f.setup != "" && !f.given() {
+		return usage(errors.New("--lustre-setup goes with --lustre: it prepares a Lustre of your own"))
+	}
+	if strings.ContainsAny(f.mount, " \t\n\"") {
+		return usage(fmt.Errorf("--mount=%q: a space or a quote cannot stand on a kernel command line", f.mount))
+	}
+	return nil
+}
+
+// userLustre is a user's own Lustre made ready for a guest.
+type userLustre struct {
+	mount   string
+	order   *initramfs.ForeignOrder
+	images  map[string][]byte // of the modules, by their File
+	overlay string            // archive with the rest
+	size    int64             // bytes of the overlay
+}
+
+// load makes a user's Lustre ready for the kernel in parts; what that takes is put below dir.
+func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir string) (*userLustre, error) {
+	root := filepath.Join(dir, "lustre-root")
+	for _, from := range f.from {
+		if err := unpackOver(ctx, from, root); err != nil {
+			return nil, err
+		}
+	}
+	modules, images, err := foreignModules(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	if len(modules) == 0 {
+		return nil, usage(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(f.from, ", ")))
+	}
+	l := &userLustre{mount: f.mount, images: images, overlay: filepath.Join(dir, "lustre.cpio")}
+	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.ModuleTree), parts.Release, modules); err != nil {
+		return nil, usage(err)
+	}
+	for _, left := range l.order.Left {
+		u.Say("%v", left)
+	}
+	files := map[string]initramfs.Content{}
+	if f.setup != "" {
+		files["/etc/umounttest/setup"] = initramfs.Content{Path: f.setup, Executable: true}
+	}
+	err = writeWhole(l.overlay, func(w io.Writer) error { return initramfs.WriteOverlay(w, root, guestsOwn, files) })
+	if err != nil {
+		return nil, err
+	}
+	st, err := os.Stat(l.overlay)
+	if err != nil {
+		return nil, err
+	}
+	l.size = st.Size()
+	u.Say("Lustre of yours: %d modules, %d MiB of other files, mounted from %s", len(l.order.Foreign), l.size>>20, l.mount)
+	return l, nil
+}
+
+// unpackOver puts a directory's or a package's files into root.
+func unpackOver(ctx context.Context, from, root string) error {
+	st, err := os.Stat(from)
+	if err != nil {
+		return usage(fmt.Errorf("--lustre: %w", err))
+	}
+	if st.IsDir() {
+		if err := os.MkdirAll(root, 0o755); err != nil {
+			return err
+		}
+		// Without --remove-destination cp writes through a link that an earlier tree left.
+		return command.Run(ctx, command.Cmd{Args: []string{"cp", "-R", "--preserve=mode,links", "--remove-destination", from + "/.", root}})
+	}
+	pkg, err := rpmfile.Open(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer pkg.Close()
+	if pkg.Source {
+		return usage(fmt.Errorf("%s is a source package: give the packages built from it", from))
+	}
+	return pkg.Extract(ctx, root, nil)
+}
+
+// guestsOwn are the parts of a user's tree that stay out: modules go in one by one, and
+// /init and what steers it are the guest's own.
+func guestsOwn(name string) bool {
+	switch name {
+	case "lib/modules", "usr/lib/modules", "usr/src", "boot", "init", "etc/umounttest":
+		return true
+	}
+	return false
+}
+
+// foreignModules finds the modules of a user's tree, and gives them uncompressed, by the
+// File that each is named with.
+func foreignModules(ctx context.Context, tree string) ([]initramfs.ForeignModule, map[string][]byte, error) {
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	var found []initramfs.ForeignModule
+	images := map[string][]byte{}
+	for _, top := range []string{"lib/modules", "usr/lib/modules"} {
+		// Where lib is a link to usr/lib, that is where they are found.
+		if st, err := root.Lstat(path.Dir(top)); err != nil || !st.IsDir() {
+			continue
+		}
+		err := fs.WalkDir(root.FS(), top, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == top {
+				return fs.SkipAll
+			}
+			if err != nil || !d.Type().IsRegular() || !isModule("/"+strings.TrimPrefix(name, "usr/")) {
+				return err
+			}
+			if images[name], err = readPlain(ctx, root.FS(), name); err != nil {
+				return err
+			}
+			m, err := initramfs.ReadModule(name, images[name])
+			found = append(found, m)
+			return err
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("find Lustre's modules: %w", err)
+		}
+	}
+	return found, images, nil
+}
+
+// addTo puts the modules, and those of the kernel that they need, into a guest.
+func (l *userLustre) addTo(ctx context.Context, im *initramfs.Image, parts *kernelParts) error {
+	if err := parts.addModules(ctx, im, l.order.Own); err != nil {
+		return err
+	}
+	for _, m := range l.order.Foreign {
+		name := path.Join("/lib/modules", parts.Release, "extra", m.Name+".ko")
+		im.Modules[name] = initramfs.Content{Data: l.images[m.File]}
+		im.Load = append(im.Load, name)
+	}
+	return nil
+}
+
+// join gives a machine the overlay, and the memory it takes: the overlay is there packed
+// and unpacked while the kernel starts, and servers want some of their own.
+func (l *userLustre) join(m *qemu.Machine) error {
+	joined := filepath.Join(filepath.Dir(l.overlay), "initramfs-with-lustre.cpio")
+	if err := initramfs.Join(joined, m.Initrd, l.overlay); err != nil {
+		return err
+	}
+	m.Initrd = joined
+	m.MemoryMiB = 1536 + 3*int(l.size>>20)
+	m.Append = append(m.Append, "umounttest.mount="+l.mount)
+	return nil
+}

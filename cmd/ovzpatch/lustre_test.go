@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/guest"
+)
+
+// standIn is what a user's Lustre consists of, with the probe for Lustre: a package with
+// the module, and a directory with a mount helper. It shows that what --lustre does works,
+// not what Lustre does.
+type standIn struct{ kernel, module, userland, setup string }
+
+func newStandIn(t *testing.T, flags ...string) standIn {
+	t.Helper()
+	dir := t.TempDir()
+	if _, stderr, code := ovzpatch(t, append([]string{"build", defaultSource, "-o", dir}, flags...)...); code != 0 {
+		t.Fatalf("build: exit code %d\n%s", code, stderr)
+	}
+	kernels, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))
+	if err != nil || len(kernels) != 1 {
+		t.Fatal(kernels, err)
+	}
+	devel, err := findDevel(t.Context(), kernels[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{cacheDir: defaultCache()}
+	probe, err := a.probeFromPackage(t.Context(), devel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := unpackKernel(t.Context(), kernels[0], t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := standIn{kernel: kernels[0], userland: filepath.Join(dir, "root"), setup: filepath.Join(dir, "setup")}
+	s.module = packModule(t, probe, parts.Release)
+	helper := filepath.Join(s.userland, "usr/sbin/mount.lustre")
+	if err := os.MkdirAll(filepath.Dir(helper), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		helper:  "#!/bin/gosh\nmount -t lustre \"$1\" \"$2\"\n",
+		s.setup: "echo the stand-in is set up\ngrep lustre /proc/filesystems\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// packModule makes a package of a module, as Lustre's packages have theirs.
+func packModule(t *testing.T, module, release string) string {
+	t.Helper()
+	dir := t.TempDir()
+	spec := filepath.Join(dir, "kmod-standin.spec")
+	text := fmt.Sprintf(`Name: kmod-standin
+Version: 1
+Release: 1
+Summary: stand-in
+License: GPL-2.0
+%%global __os_install_post %%{nil}
+%%global debug_package %%{nil}
+%%description
+A module.
+%%install
+install -D -m 0644 %s %%{buildroot}/lib/modules/%s/extra/standin/lustreprobe.ko
+%%files
+/lib/modules/*
+`, module, release)
+	if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "rpmbuild", "-bb", "--nodeps", "--define", "_topdir "+dir, spec).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "RPMS/*/*.rpm"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	return found[0]
+}
+
+func (s standIn) test(t *testing.T, flags ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return ovzpatch(t, append([]string{"test", s.kernel, "--json", "--container=namespaces",
+		"--lustre", s.module, "--lustre", s.userland, "--lustre-setup", s.setup, "--mount", "none"}, flags...)...)
+}
+
+// The whole way of a user's own Lustre, on kernels with and without the patch.
+func TestLustreOfTheUser(t *testing.T) {
+	long(t)
+	for want, s := range map[guest.Verdict]standIn{
+		guest.Protected:  newStandIn(t),
+		guest.Vulnerable: newStandIn(t, "--without-patch"),
+	} {
+		t.Run(string(want), func(t *testing.T) {
+			stdout, stderr, code := s.test(t, "--expect="+string(want))
+			if code != 0 {
+				t.Fatalf("exit code %d\n%s\n%s", code, stderr, stdout)
+			}
+			for _, said := range []string{"1 modules", "mounting none", "left out, for they need the probe: force-flood, force-other-type"} {
+				if !strings.Contains(stderr, said) {
+					t.Errorf("standard error lacks %q:\n%s", said, stderr)
+				}
+			}
+			k := parseReport(t, stdout).Kernels[0]
+			for _, r := range k.Results {
+				if r.Name == "force-flood" || r.Name == "force-other-type" || r.Got.Forced != 0 {
+					t.Errorf("%s was tried, or counted %d calls", r.Name, r.Got.Forced)
+				}
+			}
+			console, err := os.ReadFile(k.Console)
+			if err != nil || !strings.Contains(string(console), "the stand-in is set up") {
+				t.Errorf("the console lacks what the setup script said (%v)", err)
+			}
+		})
+	}
+}
+
+// What does not come up says nothing of the kernel.
+func TestLustreThatDoesNotComeUp(t *testing.T) {
+	long(t)
+	s := newStandIn(t)
+	if err := os.WriteFile(s.setup, []byte("echo no servers here\nexit 7\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := s.test(t)
+	if code != 1 || stdout != "" || !strings.Contains(stderr, "bring Lustre up in the guest: run setup script: exit status 7; it said last: no servers here") {
+		t.Errorf("failing script: exit code %d\n%s\n%s", code, stderr, stdout)
+	}
+}
+
+// What cannot work is told before anything boots.
+func TestLustreRefusesModulesOfAnotherKernel(t *testing.T) {
+	long(t)
+	s := newStandIn(t)
+	other := newStandIn(t, "--without-patch")
+	s.module = other.module
+	stdout, stderr, code := s.test(t)
+	if code != exitUsage || stdout != "" || !strings.Contains(stderr, "was built for kernel 6.1.") || strings.Contains(stderr, "booting") {
+		t.Errorf("exit code %d\n%s\n%s", code, stderr, stdout)
+	}
+}
+
+func TestLustreFlags(t *testing.T) {
+	for says, args := range map[string][]string{
+		"--lustre-setup goes with --lustre": {"--lustre-setup", "x"},
+		"kernel command line":               {"--lustre", ".", "--mount", "a b"},
+		"[lustre mount]":                    {"--lustre", "."},
+	} {
+		c := newTest(&app{})
+		c.SetArgs(append(args, "kernel.rpm"))
+		c.SilenceErrors, c.SilenceUsage = true, true
+		if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestUnpackOverGoesThroughNoLink(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	first, second, root := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "root")
+	if err := os.Symlink(victim, filepath.Join(first, "f")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(second, "f"), []byte("theirs"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{first, second} {
+		if err := unpackOver(t.Context(), from, root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := os.ReadFile(victim); err != nil || string(b) != "mine" {
+		t.Errorf("the file behind the link is now %q (%v)", b, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "f")); err != nil || string(b) != "theirs" {
+		t.Errorf("the tree has %q (%v)", b, err)
+	}
+}
