@@ -60,7 +60,7 @@ func bootGuest() {
 		// The end of process 1 is a kernel panic, which with panic=1 is a reboot too.
 		panic(fmt.Sprintf("reboot: %v", err))
 	}()
-	problems := mountSystem()
+	problems := append(setEnvironment(), mountSystem()...)
 	b, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		problems = append(problems, fmt.Errorf("read kernel command line: %w", err))

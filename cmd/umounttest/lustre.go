@@ -76,7 +76,6 @@ func runSetup(ctx context.Context, path string) error {
 	defer cancel()
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = guestEnv()
 	cmd.Stdout = io.MultiWriter(os.Stdout, &said)
 	cmd.Stderr = cmd.Stdout
 	// What it left running may hold its output open.
@@ -104,11 +103,6 @@ func interpreter(path string) ([]string, error) {
 	}
 	shell, err := findShell()
 	return []string{shell, path}, err
-}
-
-// guestEnv is what programs in the guest get: the user's own come first.
-func guestEnv() []string {
-	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bbin", "HOME=/"}
 }
 
 func lastLines(text string, n int) string {

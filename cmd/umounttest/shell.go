@@ -60,7 +60,7 @@ func shell(source string) error {
 		return fmt.Errorf("write to console: %w", err)
 	}
 	cmd := exec.Command(path)
-	cmd.Env = append(guestEnv(), "TERM=vt100")
+	cmd.Env = append(os.Environ(), "TERM=vt100")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	var exit *exec.ExitError

@@ -12,6 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// setEnvironment is for the programs the guest starts. The kernel gives /init no more than
+// HOME and TERM; a user's own programs go before u-root's.
+func setEnvironment() []error {
+	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/bbin"); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
 // mountSystem gives the guest /proc, /sys and /dev. What fails is told, and the guest
 // goes on: what lacks it says so later.
 func mountSystem() []error {
