@@ -70,7 +70,7 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 // planFor chooses the patch for a tree and places it.
 func planFor(tree *patch.Tree, path string, port portFlags, opt patch.Options) (*patch.Plan, error) {
 	in := &input{name: patches.Name}
-	makefile, err := tree.File("Makefile")
+	makefile, err := tree.File(makefileName)
 	if err != nil && port.file == "" {
 		return nil, usage(fmt.Errorf("%s: find out which kernel this is: %w; give --patch FILE for another tree", path, err))
 	}

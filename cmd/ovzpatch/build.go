@@ -62,14 +62,19 @@ func (f *buildFlags) register(c *cobra.Command) {
 // registerRecipe is for what goes into a source RPM, too.
 func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	f.key.register(c)
-	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, or replace that by ours")
+	f.registerSpec(c)
 	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
-	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
 	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
 	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what a foreign spec's Release is marked with")
-	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
 	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
 	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds in the wrong place, to see in a guest what it does")
+}
+
+// registerSpec is for how a source RPM's spec is read.
+func (f *buildFlags) registerSpec(c *cobra.Command) {
+	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, behind the package's own patches, or replace that by ours, without them")
+	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
+	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
 	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,7 @@ type placeFlags struct {
 func (f *placeFlags) register(c *cobra.Command) {
 	c.Flags().IntVarP(&f.strip, "strip", "p", -1, "leading directories to take off the patch's names (default: found out)")
 	c.Flags().IntVarP(&f.fuzz, "fuzz", "F", 0, "context lines at either end of a hunk that may differ; 0 is what rpmbuild allows, so that what fits here fits there")
-	c.Flags().Lookup("strip").DefValue = ""
+	c.Flags().Lookup("strip").DefValue = "0" // which is not shown
 }
 
 func (f *placeFlags) options() (patch.Options, error) {
@@ -69,6 +71,10 @@ fs/namespace.c: in which order the permission check, the MNT_FORCE gate, the
 MNT_EXPIRE test, the hook, its message and the file system's umount_begin come. A hook
 that would never run, or would do harm, is an error with the lines that show it.
 Where there is perl, the tree's own checkpatch.pl looks at the patch.
+
+In a source RPM the patch goes upon the package's own patches, as in %prep. The spec is
+read for that, not run; what only rpmbuild knows is told as unsure, and --define and
+--target say it.
 ` + exitLongText,
 		Example: `  ovzpatch check linux-6.1.tar.xz
   ovzpatch check kernel-2.6.32-042stab141.3.src.rpm --json
@@ -77,23 +83,28 @@ Where there is perl, the tree's own checkpatch.pl looks at the patch.
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			opt, err := place.options()
+			if err == nil {
+				err = compile.build.check()
+			}
 			if err != nil {
 				return err
 			}
 			if err := key.verifySource(ctx, u, args[0]); err != nil {
 				return err
 			}
-			in, findings, err := checkSource(ctx, args[0], port, opt, checkpatchFiles...)
+			in, findings, err := checkSource(ctx, args[0], port, compile.build, opt, checkpatchFiles...)
 			if in == nil {
 				return misfit(err)
 			}
+			findings.Fits = err == nil
 			if err == nil {
 				findings.Checkpatch, err = in.checkpatch(ctx)
 			}
 			if err == nil && compile.wanted {
-				findings.Compiled, err = in.compile(ctx, u, a.cacheDir, compile)
+				if findings.Compiled, err = in.compile(ctx, u, a.cacheDir, compile); err != nil {
+					findings.Compiled = notCompiled
+				}
 			}
-			findings.Fits = err == nil
 			write := findings.text
 			if asJSON {
 				write = findings.json
@@ -121,6 +132,7 @@ type findings struct {
 	Applied    bool              `json:"applied"` // the patch is in already
 	Placements []patch.Placement `json:"placements"`
 	Problems   []string          `json:"problems"`
+	Own        *ownFindings      `json:"own"`  // of a source RPM's own patches; null for other sources
 	Gate       *patch.Gate       `json:"gate"` // null where the patch leaves fs/namespace.c alone
 	Checkpatch []string          `json:"checkpatch"`
 	Compiled   string            `json:"compiled"` // "" where not asked for
@@ -129,44 +141,91 @@ type findings struct {
 	rejects []patch.Reject
 }
 
-// checkSource places the patch in a source. Once the source is known the findings are
-// there, also with an error that says why the patch does not fit. Files named in also
-// are read along.
-func checkSource(ctx context.Context, path string, port portFlags, opt patch.Options, also ...string) (*input, *findings, error) {
+// checkSource places the patch in a source, in a source RPM on top of the package's own
+// patches. Once the source is known the findings are there, also with an error that says
+// why the patch does not fit. Files named in also are read along.
+func checkSource(ctx context.Context, path string, port portFlags, build buildFlags, opt patch.Options, also ...string) (*input, *findings, error) {
 	src, err := source.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, usage(err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if src.Kind == source.Tree {
+	in := &input{source: src, files: &source.Files{}, name: patches.Name}
+	if port.file != "" {
+		in.name = filepath.Base(port.file)
+	}
+	archive, release := src, ""
+	switch src.Kind {
+	case source.Tree:
 		// Held so that nobody patches the tree meanwhile; what was interrupted is undone.
 		tree, err := patch.OpenTree(src.Path)
 		if err != nil {
 			return nil, nil, err
 		}
 		defer tree.Close()
+	case source.RPM:
+		dir, err := os.MkdirTemp("", "ovzpatch-source-")
+		if err != nil {
+			return nil, nil, fmt.Errorf("unpack source: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		pkg, err := src.Unpack(ctx, dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		archive, release = pkg.Tarball, pkg.Release
+		if build.spec == specInject {
+			if in.own, err = readOwnPatches(pkg, in.name, build); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
-	in := &input{source: src, name: patches.Name}
 	// All in one pass: a compressed tarball is read from its start every time.
-	want := append([]string{"Makefile", patch.GateFile}, also...)
-	if in.files, err = src.ReadFiles(ctx, want, rhelverFile); err != nil {
+	want := append([]string{makefileName, patch.GateFile}, also...)
+	if in.files, err = archive.ReadFiles(ctx, want, rhelverFile); err != nil {
 		return nil, nil, err
 	}
-	read := in.files.Files
-	if err := in.identify(path, read["Makefile"].Data, read[rhelverFile].Data, in.files.Release, port); err != nil {
+	if err := in.own.layMakefile(ctx, in.files); err != nil {
+		return nil, nil, err
+	}
+	makefile, ok := in.files.Files[makefileName]
+	if !ok && port.file == "" {
+		return nil, nil, usage(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", path))
+	}
+	if err := in.identify(path, makefile.Data, in.files.Files[rhelverFile].Data, release, port); err != nil {
+		return nil, nil, err
+	}
+	if err := in.takeHeld(); err != nil {
 		return nil, nil, err
 	}
 	p, err := patch.Parse(in.name, in.port)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := in.read(ctx, p); err != nil {
+	if err := in.read(ctx, archive, p); err != nil {
 		return nil, nil, err
 	}
 	f := &findings{Source: path, Kind: src.Kind, Line: in.line, Patch: in.name, Tried: in.tried}
 	if in.kernel != (kernel.Kernel{}) {
 		f.Kernel = in.kernel.String()
 	}
-	return in, f, f.place(in, p, opt)
+	if err := in.own.layFiles(ctx, in.files, candidates(p)); err != nil {
+		return nil, nil, err
+	}
+	err = f.place(in, p, opt)
+	if in.own != nil {
+		f.Own = in.own.findings(in.touched(), func(files patch.Files) error {
+			plan, err := patch.NewPlan(p, files, opt)
+			if err == nil {
+				_, err = gate(plan, files, in.line)
+			}
+			return err
+		})
+		err = errors.Join(f.Own.err(), err)
+	}
+	return in, f, err
 }
 
 // rhelverFile is what Red Hat's Makefile includes; few other kernels have it.
@@ -200,18 +259,23 @@ func (f *findings) place(in *input, p *patch.Patch, opt patch.Options) error {
 		return err
 	}
 	f.Strip, f.Applied, f.Placements = in.plan.Strip, in.plan.Applied, in.plan.Placements
-	after, changed := in.plan.After(patch.GateFile)
-	if !changed && f.Applied {
-		content, err := in.file(patch.GateFile)
+	f.Gate, err = gate(in.plan, in.file, in.line)
+	return err
+}
+
+// gate checks the gate's file as a plan leaves it; nil where the plan leaves it alone.
+func gate(plan *patch.Plan, files patch.Files, line string) (*patch.Gate, error) {
+	after, changed := plan.After(patch.GateFile)
+	if !changed && plan.Applied {
+		content, err := files(patch.GateFile)
 		if err == nil {
 			after, changed = &content, true
 		}
 	}
 	if !changed || after == nil {
-		return nil
+		return nil, nil
 	}
-	f.Gate, err = patch.CheckGate(after.Data, hasUserNamespaces(in.line))
-	return err
+	return patch.CheckGate(after.Data, hasUserNamespaces(line))
 }
 
 // file gives a file of the source to the planner.
@@ -252,6 +316,9 @@ func (f *findings) text(w io.Writer) error {
 	if len(f.Tried) == 0 {
 		row("tried on", "nothing: nobody has said so in its header")
 	}
+	if f.Own != nil {
+		f.Own.rows(row)
+	}
 	for _, p := range f.Placements {
 		row("place", "%s", placementLine(p))
 	}
@@ -288,10 +355,18 @@ func (f *findings) text(w io.Writer) error {
 	switch {
 	case f.Gate != nil && len(f.Gate.Faults) > 0:
 		row("verdict", "FITS, BUT IS MISPLACED")
+	case f.Own != nil && len(f.Own.Problems) > 0:
+		row("verdict", "THE PACKAGE CANNOT BE BUILT WITH IT: see the problem")
 	case !f.Fits:
 		row("verdict", "DOES NOT FIT")
+	case f.Compiled == notCompiled:
+		row("verdict", "FITS, BUT DOES NOT COMPILE: see the error")
+	case f.Applied && f.Gate != nil:
+		row("verdict", "is in already, and the hook would fire")
 	case f.Gate == nil:
 		row("verdict", "fits; the patch leaves %s alone, so that nothing is said of the gate", patch.GateFile)
+	case f.Own != nil && len(f.Own.Unsure) > 0:
+		row("verdict", "fits, and the hook would fire, but see what is unsure")
 	default:
 		row("verdict", "fits, and the hook would fire")
 	}

@@ -80,9 +80,12 @@ type compileFlags struct {
 func (f *compileFlags) register(c *cobra.Command) {
 	c.Flags().BoolVar(&f.wanted, "compile", false, "also compile the C files that the patch touches, in a copy of the source")
 	c.Flags().StringVar(&f.build.config, "config", "", "with --compile: kernel configuration (default: a small one for guests)")
-	c.Flags().StringVar(&f.build.target, "target", "x86_64", "with --compile: what to compile for, x86_64 or i686")
+	f.build.registerSpec(c)
 	c.Flags().BoolVar(&f.build.compat, "compat", false, "with --compile: also apply what the line's old sources need for this machine's compiler")
 }
+
+// notCompiled is what is found where a trial compilation failed.
+const notCompiled = "no"
 
 // compile compiles the C files that the patch touches and says so.
 func (in *input) compile(ctx context.Context, u *ui, cacheDir string, f compileFlags) (string, error) {
@@ -93,7 +96,7 @@ func (in *input) compile(ctx context.Context, u *ui, cacheDir string, f compileF
 		}
 	}
 	if len(objects) == 0 {
-		return "", errors.New("compile: the patch touches no C file")
+		return "nothing: the patch touches no C file", nil
 	}
 	arch, err := karch(f.build.target)
 	if err != nil {
@@ -142,9 +145,19 @@ func (in *input) copyTo(ctx context.Context, dir string) error {
 	args := []string{"tar", "-xf", in.source.Path, "-C", dir, "--strip-components=1"}
 	switch in.source.Kind {
 	case source.Tree:
-		args = []string{"cp", "-a", "--reflink=auto", in.source.Path + "/.", dir}
+		list, err := os.ReadDir(in.source.Path)
+		if err != nil {
+			return fmt.Errorf("compile: copy source: %w", err)
+		}
+		args = []string{"cp", "-a", "--reflink=auto", "-t", dir}
+		for _, e := range list {
+			// The history of a kernel is larger than the kernel.
+			if e.Name() != ".git" {
+				args = append(args, filepath.Join(in.source.Path, e.Name()))
+			}
+		}
 	case source.RPM:
-		return usage(errors.New("compile: a source RPM holds more than one archive; name its kernel tarball or an unpacked tree"))
+		return usage(errors.New("compile: --compile takes a tarball or a tree; for a source RPM there is ovzpatch build"))
 	}
 	if err := command.Run(ctx, command.Cmd{Args: args}); err != nil {
 		return fmt.Errorf("compile: copy source: %w", err)

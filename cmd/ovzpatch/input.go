@@ -22,6 +22,9 @@ import (
 // defaultSource is Debian's own kernel source, which `make demo` installs.
 const defaultSource = "/usr/src/linux-source-6.1.tar.xz"
 
+// makefileName is the file that tells which kernel a source is.
+const makefileName = "Makefile"
+
 // portFlags choose the patch.
 type portFlags struct {
 	line string
@@ -45,6 +48,7 @@ type input struct {
 	name   string   // file name of the patch
 	tried  []string // what the port's header says it was tried on
 	plan   *patch.Plan
+	own    *ownPatches // of a source RPM that keeps its spec; nil for other sources
 }
 
 func (in *input) choosePort(f portFlags) error {
@@ -56,7 +60,7 @@ func (in *input) choosePort(f portFlags) error {
 	if f.file != "" {
 		data, err := os.ReadFile(f.file)
 		if err != nil {
-			return fmt.Errorf("read patch: %w", err)
+			return usage(fmt.Errorf("read patch: %w", err))
 		}
 		in.port, in.name = data, filepath.Base(f.file)
 		return nil
@@ -75,30 +79,50 @@ func (in *input) choosePort(f portFlags) error {
 	return nil
 }
 
-// read gets the files that the patch names, with any number of leading directories
-// taken off their names, as far as they are not read already.
-func (in *input) read(ctx context.Context, p *patch.Patch) error {
-	var want []string
-	for _, f := range p.Files {
-		for _, name := range []string{f.OldName, f.NewName} {
-			if in.knows(name) {
-				continue
-			}
-			for more := true; more; _, name, more = strings.Cut(name, "/") {
-				want = append(want, name)
-			}
-		}
-	}
-	if len(want) == 0 {
+// takeHeld puts in the place of our patch the one of that name which a source RPM has
+// already: it is what a build of the package takes.
+func (in *input) takeHeld() error {
+	if in.own == nil || in.own.prepared.Held == nil {
 		return nil
 	}
-	slices.Sort(want)
-	files, err := in.source.ReadFiles(ctx, slices.Compact(want))
+	data, err := os.ReadFile(filepath.Join(in.own.pkg.Dir, in.name))
+	if err != nil {
+		return fmt.Errorf("read patch: %w", err)
+	}
+	in.port = data
+	return nil
+}
+
+// read gets the files that the patch names, as far as they are not read already.
+func (in *input) read(ctx context.Context, from *source.Source, p *patch.Patch) error {
+	known := true
+	for _, f := range p.Files {
+		known = known && in.knows(f.OldName) && in.knows(f.NewName)
+	}
+	if known {
+		return nil
+	}
+	files, err := from.ReadFiles(ctx, candidates(p))
 	if err != nil {
 		return err
 	}
 	maps.Copy(in.files.Files, files.Files)
 	return nil
+}
+
+// candidates are the names in a source that a patch may mean: its own, with any number of
+// leading directories taken off.
+func candidates(p *patch.Patch) []string {
+	var names []string
+	for _, f := range p.Files {
+		for _, name := range []string{f.OldName, f.NewName} {
+			for more := name != "/dev/null"; more; _, name, more = strings.Cut(name, "/") {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // knows tells whether a file that a patch names is read already.
@@ -111,13 +135,22 @@ func (in *input) knows(name string) bool {
 	return name == "/dev/null"
 }
 
-// touched are the files of the tree that the patch changes.
+// touched are the files of the tree that the patch changes, or has changed; none where it
+// does not fit.
 func (in *input) touched() []string {
 	var names []string
+	if in.plan == nil {
+		return nil
+	}
 	for _, c := range in.plan.Changes {
 		names = append(names, c.Name)
 	}
-	return names
+	if in.plan.Applied {
+		for _, p := range in.plan.Placements {
+			names = append(names, p.File)
+		}
+	}
+	return slices.Compact(names)
 }
 
 // placementLine says where one hunk went.

@@ -59,12 +59,12 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 		}
 		return in.ownSpec(f, archive)
 	case f.spec == specReplace:
-		tarball, err := in.source.Unpack(ctx, dir)
+		pkg, err := in.source.Unpack(ctx, dir)
 		if err != nil {
 			return nil, err
 		}
 		u.Say("our spec takes the place of the source RPM's own; its own patches stay out")
-		return in.ownSpec(f, tarball.Path)
+		return in.ownSpec(f, pkg.Tarball.Path)
 	}
 	original, err := fromSourceRPM(ctx, in.source.Path, filepath.Join(dir, "original"))
 	if err != nil {

@@ -43,7 +43,7 @@ func exitCode(err error) int {
 		return 0
 	case errors.As(err, &c):
 		return c.code
-	case errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown):
+	case errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball):
 		return exitUsage
 	case errors.Is(err, kernel.ErrNoLine):
 		return exitMisfit
@@ -90,12 +90,16 @@ Results go to standard output, progress to standard error.
 	return root
 }
 
-// wrapArgs makes a wrong number of arguments a usage error, in every subcommand.
+// wrapArgs makes a wrong number of arguments a usage error, in every subcommand, and
+// flags that are missing or exclude each other.
 func wrapArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
 				return usage(errors.New(err.Error() + "; see " + c.CommandPath() + " --help"))
+			}
+			if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+				return usage(err)
 			}
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/source"
 )
 
 func newRun(a *app) *cobra.Command {
@@ -164,12 +165,16 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 	if err := bf.key.verifySource(ctx, u, path); err != nil {
 		return nil, nil, nil, err
 	}
-	in, _, err = checkSource(ctx, path, pf, patch.Options{Strip: -1})
+	in, found, err := checkSource(ctx, path, pf, bf, patch.Options{Strip: -1})
 	var misplaced *patch.Misplaced
 	switch {
 	case in != nil && in.plan != nil && in.plan.Applied:
-		return nil, nil, nil, &coded{exitMisfit, fmt.Errorf("the patch is in %s already, and the comparison needs it without: take it out with ovzpatch apply --reverse", path)}
-	case errors.As(err, &misplaced) && bf.misplaced:
+		how := "take it out with ovzpatch apply --reverse"
+		if in.source.Kind == source.RPM {
+			how = "give the package it was made from (ovzpatch check tells which of its patches it is in)"
+		}
+		return nil, nil, nil, &coded{exitMisfit, fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how)}
+	case errors.As(err, &misplaced) && bf.misplaced && (found.Own == nil || found.Own.err() == nil):
 		u.Say("going on although %v", err)
 	case err != nil:
 		return nil, nil, nil, misfit(err)
@@ -177,6 +182,9 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 	u.Say("%s: kernel %s, line %s; the patch fits:", in.source.Kind, in.kernel, in.line)
 	for _, p := range in.plan.Placements {
 		u.Say("  %s", placementLine(p))
+	}
+	if found.Own != nil {
+		found.Own.rows(func(what, format string, args ...any) { u.Say("  %-8s %s", what, fmt.Sprintf(format, args...)) })
 	}
 	dir, err := os.MkdirTemp("", "ovzpatch-recipe-")
 	if err != nil {

@@ -53,7 +53,7 @@ func (w *planner) file(f *File) error {
 	}
 	for _, name := range []string{v.oldName, v.newName} {
 		if name == "" {
-			w.issue(f, f.names()[0], UnsafeName, fmt.Sprintf("no name is left without the first %d components", w.opt.Strip))
+			w.issue(f, f.names()[0], Missing, fmt.Sprintf("no name is left without its first %d directories; is --strip right?", w.opt.Strip))
 			return nil
 		}
 		if !filepath.IsLocal(name) || name == "." {

@@ -99,6 +99,9 @@ func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 		}
 		return 0, 0, miss
 	}
+	if p.opt.Nearest {
+		return where, fuzz, nil
+	}
 	wanted, in := h.function, ""
 	if wanted != "" && isC(p.name) {
 		in = enclosingFunction(p.text, where)

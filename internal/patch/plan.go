@@ -19,6 +19,9 @@ type Options struct {
 	Fuzz int
 	// Reverse takes the patch out.
 	Reverse bool
+	// Nearest puts a hunk into the nearest place that it matches, whatever function that is
+	// in and wherever else it matches, as GNU patch does: for what GNU patch will put in.
+	Nearest bool
 }
 
 // Placement is where a hunk goes.

@@ -4,6 +4,7 @@ package patch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,8 @@ type scanner struct {
 	text string
 	pos  int // start of the current line
 	line int // its number, from 1
+	// want chooses the sections by the names in their headers; nil takes all.
+	want func(raw string) bool
 }
 
 // scanError is where and why a patch cannot be read.
@@ -67,7 +70,7 @@ func (s *scanner) skip(line string) {
 func (s *scanner) sections() (header string, all []section, err error) {
 	first := -1
 	for s.pos < len(s.text) {
-		start, line := s.pos, s.peek(0)
+		start, number, line := s.pos, s.line, s.peek(0)
 		var sec section
 		switch {
 		case strings.HasPrefix(line, "diff --git "):
@@ -84,6 +87,15 @@ func (s *scanner) sections() (header string, all []section, err error) {
 			s.skip(line)
 			continue
 		}
+		if s.want != nil && !s.wants(&sec, line) {
+			if err != nil {
+				// What was wanted may begin on the very next line.
+				s.pos, s.line = start, number
+				s.skip(line)
+				err = nil
+			}
+			continue
+		}
 		if err != nil {
 			return "", nil, err
 		}
@@ -92,10 +104,22 @@ func (s *scanner) sections() (header string, all []section, err error) {
 		}
 		all = append(all, sec)
 	}
+	if first < 0 && s.want != nil {
+		return s.text, nil, nil
+	}
 	if first < 0 {
 		return "", nil, s.nothing()
 	}
 	return s.text[:first], all, nil
+}
+
+// wants tells whether a section is asked for, by its names or, where those could not be
+// read, by its first line.
+func (s *scanner) wants(sec *section, line string) bool {
+	if sec.oldName == "" && sec.newName == "" {
+		return slices.ContainsFunc(strings.Fields(line), s.want)
+	}
+	return s.want(sec.oldName) || s.want(sec.newName)
 }
 
 // nothing says why a text without any unified diff is no patch.

@@ -31,22 +31,17 @@ type File struct {
 
 // Files are some files of a source, by their path below its top directory.
 type Files struct {
-	Top     string // the one top directory of a tarball, "" for a tree
-	Release string // of the source RPM, "" for others
-	Files   map[string]File
+	Top   string // the one top directory of a tarball, "" for a tree
+	Files map[string]File
 }
 
 // ReadFiles reads the files named in want, which are paths below the top directory. A
 // file that is not there is not in the answer. A tarball is read no further than the
 // last of them; files named in passing, which few sources have, are taken along when
-// they come before it. Of a source RPM it is the tarball's files, without the package's own
-// patches, since which of those apply only the running of its spec tells.
+// they come before it. A source RPM must be unpacked for that.
 func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string) (*Files, error) {
-	switch s.Kind {
-	case Tree:
+	if s.Kind == Tree {
 		return s.readTree(slices.Concat(want, passing))
-	case RPM:
-		return s.readRPM(ctx, want, passing)
 	}
 	f, err := os.Open(s.Path)
 	if err != nil {
@@ -110,6 +105,9 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Fil
 		if err == io.EOF {
 			break
 		}
+		if err != nil && got.Top == "" && ctx.Err() == nil {
+			return nil, fmt.Errorf("it begins with no archive of tar's (%v): %w", err, ErrUnknown)
+		}
 		if err != nil {
 			return nil, damaged(ctx, err)
 		}
@@ -122,7 +120,7 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Fil
 			got.Top = top
 		}
 		if top != got.Top {
-			return nil, fmt.Errorf("two top directories, %s and %s: %w", got.Top, top, ErrUnknown)
+			return nil, fmt.Errorf("%s and %s lie side by side in the archive, where a kernel's has one top directory: %w", got.Top, top, ErrUnknown)
 		}
 		if h.Typeflag != tar.TypeReg || !missing[below] && !slices.Contains(passing, below) {
 			continue

@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"ovzpatch/internal/rpmfile"
 )
@@ -19,48 +19,51 @@ var ErrNoTarball = errors.New("the source RPM holds no tarball that is named lik
 // kernelTarball is how distributions name the kernel's own tarball.
 var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)-.*\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
 
-// Unpack takes the kernel tarball out of a source RPM into dir and opens it.
-func (s *Source) Unpack(ctx context.Context, dir string) (*Source, error) {
+// Package is an unpacked source RPM.
+type Package struct {
+	Dir     string   // where its files are
+	Tarball *Source  // the kernel's own
+	Spec    string   // bare name of its spec
+	Files   []string // bare names of all its files
+	Release string
+}
+
+// Unpack unpacks a source RPM into dir and finds the kernel's tarball and the spec in it.
+func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 	pkg, err := rpmfile.Open(ctx, s.Path)
 	if err != nil {
 		return nil, err
 	}
 	defer pkg.Close()
 	if !pkg.Source {
-		return nil, fmt.Errorf("read source %s: a binary package: %w", s.Path, ErrUnknown)
+		return nil, fmt.Errorf("read source %s: a binary package: %w; give the source RPM it was built from, %s", s.Path, ErrUnknown, pkg.SourceRPM())
 	}
+	p := &Package{Dir: dir, Release: pkg.Release()}
 	// The kernel's own is the largest; documentation and ABI lists are named alike.
 	var name string
 	var size int64
 	for _, e := range pkg.Files {
+		p.Files = append(p.Files, e.Name)
 		if kernelTarball.MatchString(e.Name) && e.Size > size {
 			name, size = e.Name, e.Size
 		}
+		if !strings.HasSuffix(e.Name, ".spec") {
+			continue
+		}
+		if p.Spec != "" {
+			return nil, fmt.Errorf("read source %s: it holds two specs, %s and %s: %w", s.Path, p.Spec, e.Name, ErrUnknown)
+		}
+		p.Spec = e.Name
 	}
-	if name == "" {
+	switch {
+	case name == "":
 		return nil, fmt.Errorf("read source %s: %w", s.Path, ErrNoTarball)
+	case p.Spec == "":
+		return nil, fmt.Errorf("read source %s: it holds no spec: %w", s.Path, ErrUnknown)
 	}
-	if err := pkg.Extract(ctx, dir, func(n string) bool { return n == name }); err != nil {
+	if err := pkg.Extract(ctx, dir, nil); err != nil {
 		return nil, err
 	}
-	return &Source{Path: filepath.Join(dir, name), Kind: Tarball, Release: pkg.Release()}, nil
-}
-
-// readRPM reads files of the tarball in a source RPM.
-func (s *Source) readRPM(ctx context.Context, want, passing []string) (*Files, error) {
-	dir, err := os.MkdirTemp("", "ovzpatch-source-")
-	if err != nil {
-		return nil, fmt.Errorf("read source %s: %w", s.Path, err)
-	}
-	defer os.RemoveAll(dir)
-	tarball, err := s.Unpack(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	files, err := tarball.ReadFiles(ctx, want, passing...)
-	if err != nil {
-		return nil, err
-	}
-	files.Release = tarball.Release
-	return files, nil
+	p.Tarball = &Source{Path: filepath.Join(dir, name), Kind: Tarball}
+	return p, nil
 }

@@ -30,9 +30,8 @@ var ErrUnknown = errors.New("neither a kernel tree, nor a tarball, nor a source 
 
 // Source is one opened source.
 type Source struct {
-	Path    string // absolute
-	Kind    Kind
-	Release string // of the source RPM that a tarball was unpacked from
+	Path string // absolute
+	Kind Kind
 }
 
 // Open finds out what lies at path, by content and not by name.

@@ -113,7 +113,7 @@ func Rewrite(ctx context.Context, path string, c Change, outDir string) (Rewritt
 	// has it already.
 	delete(in.Files, c.PatchFile)
 	in.Texts[c.PatchFile] = patch
-	in.Defines = append(distOf(f), c.Defines...)
+	in.Defines = append(Dist(f.Release()), c.Defines...)
 	result.Defines, result.Runs = in.Defines, Runs(in.SpecName, in.Spec)
 	if result.Path, err = Build(ctx, in, outDir); err != nil {
 		return fail(err)
@@ -164,10 +164,10 @@ func digestOf(f *rpmfile.File) int { return rpmfile.DigestNumber(f.DigestAlgorit
 
 var distTag = regexp.MustCompile(`\.(el|fc|vl|vz|amzn|oe|ol)\d+[a-z]?(_\d+)?`)
 
-// distOf gives the dist the original was made with: it is part of the release, and a
+// Dist gives the dist a package of this release was made with, as a define: a
 // machine of another distribution does not define it.
-func distOf(f *rpmfile.File) []string {
-	if dist := distTag.FindString(f.Release()); dist != "" {
+func Dist(release string) []string {
+	if dist := distTag.FindString(release); dist != "" {
 		return []string{"dist " + dist}
 	}
 	return nil

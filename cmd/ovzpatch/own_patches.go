@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/source"
+	"ovzpatch/internal/srpm"
+)
+
+// ownPatches are the patches of a source RPM's own, which its %prep applies before ours.
+// A nil one stands for a source that has none.
+type ownPatches struct {
+	pkg      *source.Package
+	prepared srpm.Prepared
+	texts    map[string]*patch.Text // by file: each is looked at more than once
+	short    map[string]bool        // files that ApplyOptionalPatch leaves out
+	makefile *layer                 // the top Makefile, which is needed before the others are known
+	files    *layer                 // the files that our patch needs
+}
+
+// layer is some files of a source with the package's patches on them.
+type layer struct {
+	stack    *patch.Stack
+	changed  map[int][]string // by patch: the files it changed
+	unknown  []string         // patches that hang on what only rpmbuild knows
+	problems []string         // patches that do not go in
+	other    *layer           // the same, decided the other way where something is unknown
+	with     bool             // it is with the unknown patches
+}
+
+// readOwnPatches reads the spec of an unpacked source RPM.
+func readOwnPatches(pkg *source.Package, name string, build buildFlags) (*ownPatches, error) {
+	text, err := os.ReadFile(filepath.Join(pkg.Dir, pkg.Spec))
+	if err != nil {
+		return nil, fmt.Errorf("read spec: %w", err)
+	}
+	p := srpm.Package{
+		SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Target: build.target,
+		Defines: append(srpm.Dist(pkg.Release), build.defines...),
+	}
+	o := &ownPatches{pkg: pkg, texts: map[string]*patch.Text{}, short: map[string]bool{}}
+	o.prepared, err = p.Before(name)
+	return o, err
+}
+
+// text gives a patch of the package.
+func (o *ownPatches) text(file string) (*patch.Text, error) {
+	if t, ok := o.texts[file]; ok {
+		return t, nil
+	}
+	if !slices.Contains(o.pkg.Files, file) {
+		return nil, errors.New("the package does not hold it")
+	}
+	data, err := os.ReadFile(filepath.Join(o.pkg.Dir, file))
+	if err != nil {
+		return nil, fmt.Errorf("read patch: %w", err)
+	}
+	t, err := patch.ReadText(file, data)
+	if err == nil {
+		o.texts[file], o.short[file] = t, bytes.Count(data, []byte("\n")) < 10
+	}
+	return t, err
+}
+
+// label names a patch as the spec does.
+func label(c srpm.Carried) string {
+	switch {
+	case c.File == "":
+		return fmt.Sprintf("what line %d of the spec applies", c.Line)
+	case c.Number < 0:
+		return c.File
+	}
+	return fmt.Sprintf("Patch%d %s", c.Number, c.File)
+}
+
+// over puts the package's patches on some files; with those that hang on what only
+// rpmbuild knows, or without.
+func (o *ownPatches) over(ctx context.Context, base patch.Files, names []string, with bool) (*layer, error) {
+	l := &layer{stack: patch.NewStack(base, names), changed: map[int][]string{}, with: with}
+	for i, c := range o.prepared.Patches {
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		unknown := fmt.Sprintf("%s: %s is not known until rpmbuild runs", label(c), c.Unknown)
+		if c.File == "" {
+			l.unknown = append(l.unknown, unknown)
+			continue
+		}
+		stack := l.stack
+		if c.Unknown != "" && !with {
+			stack = stack.Clone() // only to see whether it matters
+		}
+		text, err := o.text(c.File)
+		if err == nil && c.Optional && o.short[c.File] {
+			continue
+		}
+		var changed []string
+		if err == nil {
+			changed, err = stack.Apply(text, patch.Options{Strip: c.Strip, Fuzz: c.Fuzz, Reverse: c.Reverse})
+		}
+		switch {
+		case err == nil && len(changed) == 0:
+			continue
+		case c.Unknown != "":
+			l.unknown = append(l.unknown, unknown)
+		}
+		switch {
+		case stack != l.stack:
+		case err != nil:
+			l.problems = append(l.problems, fmt.Sprintf("%s, applied before ours in line %d of the spec: %s", label(c), c.Line, why(err)))
+		default:
+			l.changed[i] = changed
+		}
+	}
+	return l, nil
+}
+
+// why gives the cause of an error of placing a patch that is named already, in one line.
+func why(err error) string {
+	var no *patch.NotApplicable
+	if !errors.As(err, &no) {
+		return err.Error()
+	}
+	var all []string
+	for _, p := range no.Problems {
+		all = append(all, p.Error())
+	}
+	return strings.Join(all, "; ")
+}
+
+// lay makes the named files what %prep makes of them. It does so without the patches that
+// are not known to be applied, but for a case where the others go in only with them.
+func (o *ownPatches) lay(ctx context.Context, files *source.Files, names []string) (*layer, error) {
+	base := (&input{files: &source.Files{Files: maps.Clone(files.Files)}}).file
+	l, err := o.over(ctx, base, names, false)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.unknown) > 0 {
+		if l.other, err = o.over(ctx, base, names, true); err != nil {
+			return nil, err
+		}
+		if len(l.problems) > 0 && len(l.other.problems) == 0 {
+			l.other.other, l, l.other = l, l.other, nil
+		}
+	}
+	for _, name := range names {
+		if c, err := l.stack.File(name); err == nil {
+			files.Files[name] = source.File{Data: c.Data, Mode: c.Mode}
+		} else {
+			delete(files.Files, name)
+		}
+	}
+	return l, nil
+}
+
+// makefiles tell which kernel a source is.
+var makefiles = []string{makefileName, rhelverFile}
+
+// layMakefile makes the top Makefile, by which the kernel is told, what %prep makes of it.
+func (o *ownPatches) layMakefile(ctx context.Context, files *source.Files) (err error) {
+	if o != nil {
+		o.makefile, err = o.lay(ctx, files, makefiles)
+	}
+	return err
+}
+
+// layFiles does the same for the files that our patch names, and for the gate's.
+func (o *ownPatches) layFiles(ctx context.Context, files *source.Files, names []string) (err error) {
+	if o == nil {
+		return nil
+	}
+	names = slices.DeleteFunc(append(slices.Clone(names), patch.GateFile), func(n string) bool { return slices.Contains(makefiles, n) })
+	o.files, err = o.lay(ctx, files, names)
+	return err
+}
+
+// ownFindings are what is said of a source RPM's own patches.
+type ownFindings struct {
+	Spec     string   `json:"spec"`
+	Before   int      `json:"before"`   // patches that %prep applies before ours
+	Changing []string `json:"changing"` // those that change a file that ours changes, or the Makefile
+	Unsure   []string `json:"unsure"`   // what was not known, and what was done about it
+	Problems []string `json:"problems"` // why the package cannot be built with ours
+	Held     string   `json:"held"`     // the package's patch of the name of ours; "" without
+}
+
+// findings says what was done. fits tells whether our patch goes into other files.
+func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *ownFindings {
+	f := &ownFindings{Spec: o.pkg.Spec, Before: len(o.prepared.Patches)}
+	if o.prepared.Held != nil {
+		f.Held = label(*o.prepared.Held)
+	}
+	for i, c := range o.prepared.Patches {
+		if changed := append(slices.Clone(o.makefile.changed[i]), o.files.changed[i]...); len(changed) > 0 {
+			f.Changing = append(f.Changing, fmt.Sprintf("%s (%s)", label(c), strings.Join(changed, ", ")))
+		}
+	}
+	for _, l := range []*layer{o.makefile, o.files} {
+		with := map[bool]string{false: "without ", true: "with "}[l.with]
+		for _, u := range l.unknown {
+			f.Unsure = append(f.Unsure, "checked "+with+u)
+		}
+	}
+	if o.files.other != nil {
+		the := map[bool]string{false: "without those", true: "with those"}[o.files.other.with]
+		if err := fits(o.files.other.stack.File); err == nil {
+			f.Unsure = append(f.Unsure, the+" ours fits as well")
+		} else {
+			f.Unsure = append(f.Unsure, fmt.Sprintf("%s ours is not right: %s; --define 'NAME VALUE' decides it", the, why(err)))
+		}
+	}
+	for _, p := range o.makefile.problems {
+		f.Unsure = append(f.Unsure, "the kernel's version is read without "+p)
+	}
+	followed := true
+	for _, c := range o.prepared.Commands {
+		for _, name := range append([]string{patch.GateFile}, names...) {
+			if strings.Contains(name, "/") && strings.Contains(c.Text, name) {
+				f.Unsure = append(f.Unsure, fmt.Sprintf("what line %d of the spec does to %s is not followed: %s", c.Line, name, c.Text))
+				followed = false
+				break
+			}
+		}
+	}
+	for _, p := range o.files.problems {
+		if followed {
+			f.Problems = append(f.Problems, p+"; rpmbuild would stop there, or %prep does more before it than its text shows")
+		} else {
+			f.Unsure = append(f.Unsure, "checked without "+p)
+		}
+	}
+	if o.prepared.NoPlace != nil {
+		f.Problems = append(f.Problems, o.prepared.NoPlace.Error())
+	}
+	return f
+}
+
+// err is that of a package which cannot be built with ours.
+func (f *ownFindings) err() error {
+	if len(f.Problems) == 0 {
+		return nil
+	}
+	return &coded{exitMisfit, errors.New(strings.Join(f.Problems, "\n\t"))}
+}
+
+// rows writes them as text.
+func (f *ownFindings) rows(row func(what, format string, args ...any)) {
+	row("package", "own patches that %s applies before ours: %d; of them change the same files or the Makefile: %d", f.Spec, f.Before, len(f.Changing))
+	for _, c := range f.Changing {
+		row("", "%s", c)
+	}
+	if f.Held != "" {
+		row("carried", "the package has this patch already, as its own %s; that is the one checked", f.Held)
+	}
+	for _, u := range f.Unsure {
+		row("unsure", "%s", u)
+	}
+	for _, p := range f.Problems {
+		row("problem", "%s", p)
+	}
+}

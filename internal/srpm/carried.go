@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package srpm
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Package is what a source package says of itself, for reading its spec.
+type Package struct {
+	SpecName string
+	Spec     []byte
+	Files    []string // bare names of its files
+	Target   string   // as for rpmbuild --target
+	Defines  []string // "name value" each, as for rpmbuild --define
+}
+
+// Carried is a patch of a source package's own, as %prep applies it to the kernel's tree.
+type Carried struct {
+	Number  int    // N of PatchN; -1 where it has none
+	File    string // bare name; "" where the spec's text does not tell
+	Line    int    // of the spec, where it is applied, from 1
+	Strip   int    // as for patch -p
+	Fuzz    int    // context lines that may differ
+	Reverse bool
+	// Optional patches are left out where they have fewer than ten lines.
+	Optional bool
+	// Unknown is what only rpmbuild knows and the application hangs on, as "%if
+	// 0%{?rhel}"; "" for a patch that is applied in any case, just so.
+	Unknown string
+}
+
+// Prepared is what %prep does to the kernel's tree before a new patch is applied.
+type Prepared struct {
+	Patches []Carried // in order
+	// Commands are the other lines that run in the tree; what they do is not followed.
+	Commands []Command
+	// Held is the new patch itself, where the package has one of that name already.
+	Held *Carried
+	// NoPlace says why Inject finds no place for the new patch; the patches are then all
+	// there are. It is a *SpecError or nil.
+	NoPlace error
+}
+
+// Command is a line of a spec.
+type Command struct {
+	Line int // from 1
+	Text string
+}
+
+// Before tells what a package does to the kernel's tree before the patch file, which
+// Inject puts in where the package does not have it. The spec is read as text and
+// nothing of it is run: macros that it defines are followed, and those that it does not
+// define count as undefined, but for the ones that distributions define.
+func (p *Package) Before(file string) (Prepared, error) {
+	s, err := parseSpec(p.SpecName, p.Spec)
+	if err != nil {
+		return Prepared{NoPlace: err}, nil
+	}
+	declared, err := s.declared()
+	if err != nil {
+		return Prepared{NoPlace: err}, nil
+	}
+	var result Prepared
+	held := slices.ContainsFunc(declared.patches, func(d declaration) bool { return path.Base(d.file) == file })
+	if !held {
+		edited, err := Inject(p.SpecName, p.Spec, Injection{PatchFile: file})
+		if err != nil {
+			result.NoPlace = err
+		} else if s, err = parseSpec(p.SpecName, edited.Text); err != nil {
+			return Prepared{}, err
+		}
+	}
+	r := &specReader{spec: s, macros: newMacros(p.Target, p.Defines), files: append(slices.Clone(p.Files), file), ours: file, walk: walker{depth: buildDirectory}}
+	r.read()
+	r.countFrom(strings.Split(string(p.Spec), "\n"))
+	result.Patches, result.Commands = r.list, r.commands
+	if held {
+		result.Held = r.held
+	}
+	return result, nil
+}
+
+// countFrom makes the lines that were noted those of the original, into which Inject has
+// put others.
+func (r *specReader) countFrom(original []string) {
+	number := make([]int, len(r.spec.lines)+1)
+	for i, l := range r.spec.lines {
+		number[i+1] = number[i]
+		if n := number[i]; n < len(original) && original[n] == l.text {
+			number[i+1]++
+		}
+	}
+	for i := range r.list {
+		r.list[i].Line = number[r.list[i].Line]
+	}
+	for i := range r.commands {
+		r.commands[i].Line = number[r.commands[i].Line]
+	}
+}
+
+// specReader follows a spec from its first line on.
+type specReader struct {
+	spec     *spec
+	macros   *ownMacros
+	files    []string
+	ours     string // file name of the new patch
+	branches []openIf
+	declared []patchTagged
+
+	walk    walker
+	blocks  []string // the lines that opened the walker's blocks
+	program string   // what patch_command holds
+
+	list     []Carried
+	commands []Command
+	held     *Carried
+}
+
+// openIf is an open %if.
+type openIf struct {
+	text  string
+	now   truth // of the branch that is read
+	taken truth // one before was
+}
+
+// patchTagged is a PatchN line that is read, perhaps.
+type patchTagged struct {
+	number  int
+	file    string
+	unknown string
+}
+
+var conditional = regexp.MustCompile(`^\s*%(if|ifarch|ifnarch|ifos|ifnos|elif|elifarch|elifos|else|endif)\b(.*)$`)
+
+// read walks over the spec until the new patch is applied.
+func (r *specReader) read() {
+	s := r.spec
+	for i, l := range s.lines {
+		if l.macro || l.section == "changelog" && !conditional.MatchString(l.text) {
+			continue
+		}
+		if f := conditional.FindStringSubmatch(l.text); f != nil {
+			r.branch(f[1], f[2], strings.TrimSpace(l.text))
+			continue
+		}
+		active, unknown := r.active()
+		if active == no {
+			continue
+		}
+		spans := i+1 < len(s.lines) && s.lines[i+1].macro
+		if definition.MatchString(l.text) && spans {
+			r.macros.forget(l.text)
+			continue
+		}
+		if r.macros.directive(l.text, active) {
+			continue
+		}
+		if macroBlock.MatchString(l.text) {
+			r.macros.forget(l.text)
+			continue
+		}
+		if l.section == "prep" {
+			r.command(i, unknown)
+			if r.held != nil {
+				return
+			}
+			continue
+		}
+		r.tag(l, active, unknown)
+	}
+}
+
+// branch follows a line of %if and its kind.
+func (r *specReader) branch(keyword, args, text string) {
+	last := len(r.branches) - 1
+	is := func(keyword string) truth {
+		args := r.macros.expand(args)
+		if keyword == "if" {
+			return condition(args)
+		}
+		return machineCondition(keyword, args, r.macros.values["_target_cpu"])
+	}
+	outer, _ := r.active()
+	switch {
+	case keyword == "endif":
+		if last >= 0 {
+			r.branches = r.branches[:last]
+		}
+	case keyword == "else" || strings.HasPrefix(keyword, "el"):
+		if last < 0 {
+			return
+		}
+		b := r.branches[last]
+		b.taken = max(b.taken, b.now)
+		b.now = not(b.taken)
+		if k, ok := strings.CutPrefix(keyword, "el"); ok && k != "se" {
+			b.now = min(b.now, is(k))
+			b.text = text
+		} else {
+			b.text = "the %else of " + strings.TrimPrefix(b.text, "the %else of ")
+		}
+		r.branches[last] = b
+	case outer == no:
+		r.branches = append(r.branches, openIf{text: text, now: no})
+	default:
+		r.branches = append(r.branches, openIf{text: text, now: is(keyword)})
+	}
+}
+
+// active tells whether a line is read, and the condition that is not known.
+func (r *specReader) active() (t truth, unknown string) {
+	t = yes
+	for _, b := range r.branches {
+		if b.now == cannotTell && unknown == "" {
+			unknown = b.text
+		}
+		t = min(t, b.now)
+	}
+	return t, unknown
+}
+
+var (
+	simpleTag    = regexp.MustCompile(`(?i)^\s*(Name|Version|Release|Epoch)\s*:\s*(\S.*?)\s*$`)
+	numberedFile = regexp.MustCompile(`(?i)^\s*(Patch|Source)(\d*)\s*:\s*(\S.*?)\s*$`)
+)
+
+// tag reads a line of the preamble, or of a list of patches.
+func (r *specReader) tag(l line, active truth, unknown string) {
+	switch l.section {
+	case "", "package":
+	case "patchlist":
+		if name := strings.TrimSpace(l.text); name != "" && name[0] != '#' && !sectionStart.MatchString(l.text) {
+			r.declare(-1, name, unknown)
+		}
+		return
+	default:
+		r.macros.expand(l.text) // %{!?x: %define ...} may stand anywhere
+		return
+	}
+	if f := simpleTag.FindStringSubmatch(l.text); f != nil && l.section == "" {
+		value := r.macros.expand(f[2])
+		if active == cannotTell {
+			value = unknownText
+		}
+		name := strings.ToLower(f[1])
+		r.macros.values[name], r.macros.values[strings.ToUpper(name)], r.macros.values["PACKAGE_"+strings.ToUpper(name)] = value, value, value
+		return
+	}
+	f := numberedFile.FindStringSubmatch(l.text)
+	if f == nil {
+		r.macros.expand(l.text)
+		return
+	}
+	n, ok := number(f[2])
+	if !ok {
+		n = -1
+	}
+	if strings.EqualFold(f[1], "patch") {
+		r.declare(n, f[3], unknown)
+	} else {
+		r.macros.values["SOURCE"+f[2]] = unknownText + "/" + r.fileName(f[3])
+	}
+}
+
+// declare notes a patch. One without a number takes the next.
+func (r *specReader) declare(n int, file, unknown string) {
+	if n < 0 {
+		n = 0
+		if last := len(r.declared) - 1; last >= 0 {
+			n = r.declared[last].number + 1
+		}
+	}
+	file = r.fileName(file)
+	r.declared = append(r.declared, patchTagged{n, file, unknown})
+	r.macros.values["PATCH"+digits(n)] = unknownText + "/" + file
+}
+
+// fileName gives the bare name of a source. Where a part of it is not known, the one file
+// of the package that it may be.
+func (r *specReader) fileName(text string) string {
+	name := path.Base(r.macros.expand(text))
+	if !strings.Contains(name, unknownText) && !strings.Contains(name, "%{") {
+		return name
+	}
+	parts := unknownPart.Split(name, -1)
+	found := ""
+	for _, f := range r.files {
+		if mayBe(f, parts) {
+			if found != "" {
+				return ""
+			}
+			found = f
+		}
+	}
+	return found
+}
+
+var unknownPart = regexp.MustCompile(unknownText + `|%\{[^}]*\}`)
+
+// mayBe reports whether a name is made of the parts, with anything between them.
+func mayBe(name string, parts []string) bool {
+	rest, ok := strings.CutPrefix(name, parts[0])
+	if !ok || len(parts) < 2 {
+		return false
+	}
+	for _, part := range parts[1 : len(parts)-1] {
+		var found bool
+		if _, rest, found = strings.Cut(rest, part); !found {
+			return false
+		}
+	}
+	return strings.HasSuffix(rest, parts[len(parts)-1])
+}
