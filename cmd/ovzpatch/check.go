@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -294,9 +293,7 @@ func hasUserNamespaces(line string) bool {
 }
 
 func (f *findings) json(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(f)
+	return printJSON(w, f)
 }
 
 func (f *findings) text(w io.Writer) error {
