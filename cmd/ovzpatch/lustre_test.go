@@ -14,7 +14,8 @@ import (
 )
 
 // standIn is what a user's Lustre consists of, with the probe for Lustre: a package with
-// the module, and a directory with a mount helper. It shows that what --lustre does works,
+// the module, and a directory with a mount helper and the libraries it is linked with. It
+// shows that what --lustre does works,
 // not what Lustre does.
 type standIn struct{ kernel, module, userland, setup string }
 
@@ -43,19 +44,62 @@ func newStandIn(t *testing.T, flags ...string) standIn {
 	}
 	s := standIn{kernel: kernels[0], userland: filepath.Join(dir, "root"), setup: filepath.Join(dir, "setup")}
 	s.module = packModule(t, probe, parts.Release)
-	helper := filepath.Join(s.userland, "usr/sbin/mount.lustre")
-	if err := os.MkdirAll(filepath.Dir(helper), 0o755); err != nil {
+	linkHelper(t, s.userland)
+	text := "echo the stand-in is set up\ngrep lustre /proc/filesystems\n"
+	if err := os.WriteFile(s.setup, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for path, text := range map[string]string{
-		helper:  "#!/bin/gosh\nmount -t lustre \"$1\" \"$2\"\n",
-		s.setup: "echo the stand-in is set up\ngrep lustre /proc/filesystems\n",
+	return s
+}
+
+// helperSource is a mount.lustre SOURCE DIRECTORY for the probe, which takes no options.
+const helperSource = `#include <stdio.h>
+#include <sys/mount.h>
+int main(int n, char **arg)
+{
+	if (n == 3 && mount(arg[1], arg[2], "lustre", 0, "") == 0)
+		return 0;
+	perror("mount");
+	return 1;
+}
+`
+
+// linkHelper puts the helper into a user's tree, linked with this machine's C library as
+// Lustre's programs are with theirs, and with it that library.
+func linkHelper(t *testing.T, root string) {
+	t.Helper()
+	source := filepath.Join(t.TempDir(), "helper.c")
+	if err := os.WriteFile(source, []byte(helperSource), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	helper := filepath.Join(root, "usr/sbin/mount.lustre")
+	for _, args := range [][]string{
+		{"mkdir", "-p", filepath.Dir(helper)},
+		{"gcc", "-o", helper, source},
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	needs, err := exec.CommandContext(t.Context(), "ldd", helper).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range strings.Fields(string(needs)) {
+		if !strings.HasPrefix(word, "/") {
+			continue
+		}
+		to := filepath.Join(root, word)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := copyFile(word, to); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(to, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return s
 }
 
 // packModule makes a package of a module, as Lustre's packages have theirs.

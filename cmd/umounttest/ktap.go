@@ -35,6 +35,9 @@ func (k *ktap) emit(e guest.Event) error {
 		}
 		b.WriteByte('\n')
 	case e.Done != nil:
+		if e.Done.Failed != "" {
+			fmt.Fprintf(&b, "# failed: %s\n", strings.ReplaceAll(e.Done.Failed, "\n", "\n# "))
+		}
 		fmt.Fprintf(&b, "# verdict: %s\n", e.Done.Verdict)
 	}
 	_, err := io.WriteString(k.w, b.String())

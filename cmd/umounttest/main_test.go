@@ -88,7 +88,7 @@ func TestKTAP(t *testing.T) {
 		{Case: &guest.Result{Name: "force-idle", Backend: "userns", Verdict: guest.Protected}},
 		{Case: &guest.Result{Name: "plain", Backend: "userns", Verdict: guest.Inconclusive, Why: "a\nb"}},
 		{Case: &guest.Result{Name: "host-force", Backend: "host", Verdict: guest.Faulty, Why: "on any kernel: x"}},
-		{Done: &guest.Done{Cases: 3, Verdict: guest.Faulty}},
+		{Done: &guest.Done{Cases: 3, Verdict: guest.Faulty, Failed: "no\nservers"}},
 	} {
 		if err := k.emit(e); err != nil {
 			t.Fatal(err)
@@ -102,6 +102,8 @@ func TestKTAP(t *testing.T) {
 ok 1 userns/force-idle # protected
 not ok 2 userns/plain # inconclusive: a b
 not ok 3 host/host-force # faulty: on any kernel: x
+# failed: no
+# servers
 # verdict: faulty
 `
 	if b.String() != want {
