@@ -8,6 +8,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -32,18 +33,47 @@ func firstByte(ctx context.Context, a, b *rpmfile.File, name string) (string, er
 		}
 		defer files[i].Close()
 	}
-	offset, err := firstDifference(files[0], files[1])
+	at, where, err := firstIn(files[0], files[1])
 	if err != nil {
 		return "", err
 	}
-	s := fmt.Sprintf("differs from byte %d (%#x) on", offset, offset)
-	if where := section(files[0], offset); where != "" {
+	s := fmt.Sprintf("differs from byte %d (%#x) on", at[0], at[0])
+	if where != "" {
 		s += ", in " + where
 	}
 	for i, f := range files {
-		s += fmt.Sprintf("\n  %s: %s", []string{"first ", "second"}[i], excerpt(f, offset))
+		s += fmt.Sprintf("\n  %s: %s", []string{"first ", "second"}[i], excerpt(f, at[i]))
 	}
 	return s, nil
+}
+
+// firstIn gives the offsets in both files of the first difference, and in an ELF file the
+// section: there a longer section moves what follows it, and the header's count of bytes
+// comes first and explains nothing.
+func firstIn(a, b *os.File) (at [2]int64, where string, err error) {
+	ea, errA := elf.NewFile(a)
+	eb, errB := elf.NewFile(b)
+	if errA == nil && errB == nil {
+		for i, s := range ea.Sections {
+			if i >= len(eb.Sections) || s.Name != eb.Sections[i].Name {
+				break
+			}
+			o := eb.Sections[i]
+			if s.Type == elf.SHT_NULL || s.Type == elf.SHT_NOBITS {
+				continue
+			}
+			n, err := firstDifference(s.Open(), o.Open())
+			if err != nil {
+				return at, "", err
+			}
+			if n < int64(s.FileSize) || s.FileSize != o.FileSize {
+				return [2]int64{int64(s.Offset) + n, int64(o.Offset) + n}, fmt.Sprintf("section %s at %#x", s.Name, n), nil
+			}
+		}
+		where = "the headers of the ELF file"
+	}
+	n, err := firstDifference(io.NewSectionReader(a, 0, math.MaxInt64), io.NewSectionReader(b, 0, math.MaxInt64))
+	return [2]int64{n, n}, where, err
 }
 
 // firstDifference is the offset in bytes of the first difference of two streams, or the
@@ -64,21 +94,6 @@ func firstDifference(a, b io.Reader) (int64, error) {
 			return n, nil
 		}
 	}
-}
-
-// section says in which section of an ELF file an offset lies; "" in other files.
-func section(r io.ReaderAt, offset int64) string {
-	f, err := elf.NewFile(r)
-	if err != nil {
-		return ""
-	}
-	for _, s := range f.Sections {
-		in := uint64(offset) - s.Offset
-		if s.Type != elf.SHT_NULL && s.Type != elf.SHT_NOBITS && uint64(offset) >= s.Offset && in < s.FileSize {
-			return fmt.Sprintf("section %s at %#x", s.Name, in)
-		}
-	}
-	return "no section: the headers of the ELF file"
 }
 
 // excerpt shows what is around an offset: a path or a date explains itself.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -25,29 +26,47 @@ func TestFirstDifference(t *testing.T) {
 	}
 }
 
-func TestSection(t *testing.T) {
+// changed is a copy of this program with one byte changed.
+func changed(t *testing.T, offset int64) *os.File {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(self)
+	b, err := os.ReadFile(self)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	e, err := elf.NewFile(f)
+	if offset >= 0 {
+		b[offset] ^= 1
+	}
+	path := filepath.Join(t.TempDir(), "copy")
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := e.Section(".text")
-	if got := section(f, int64(text.Offset)+16); got != "section .text at 0x10" {
-		t.Errorf("got %q", got)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func TestFirstInELF(t *testing.T) {
+	same := changed(t, -1)
+	e, err := elf.NewFile(same)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := section(f, 0); !strings.Contains(got, "headers of the ELF file") {
-		t.Errorf("got %q", got)
-	}
-	if got := section(strings.NewReader("no ELF file"), 3); got != "" {
-		t.Errorf("got %q", got)
+	inText := int64(e.Section(".text").Offset) + 16
+	for offset, want := range map[int64]string{
+		inText: "section .text at 0x10",
+		0x30:   "the headers of the ELF file", // its flags
+	} {
+		at, where, err := firstIn(same, changed(t, offset))
+		if err != nil || at[0] != offset || at[1] != offset || where != want {
+			t.Errorf("%d: got %v, %s, %v", offset, at, where, err)
+		}
 	}
 }
 
