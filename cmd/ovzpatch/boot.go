@@ -104,8 +104,6 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		switch {
 		case e.Hello != nil:
 			cases = e.Hello.Cases
-		case e.Note != nil:
-			u.Say("guest: %s", e.Note.Text)
 		case e.Case != nil:
 			tried++
 			u.Live("case %d of %d: %s in %s: %s", tried, cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))

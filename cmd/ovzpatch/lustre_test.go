@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,12 +153,10 @@ func TestLustreOfTheUser(t *testing.T) {
 			if code != 0 {
 				t.Fatalf("exit code %d\n%s\n%s", code, stderr, stdout)
 			}
-			for _, said := range []string{"1 modules", "mounting none", "left out, for they need the probe: force-flood, force-other-type"} {
-				if !strings.Contains(stderr, said) {
-					t.Errorf("standard error lacks %q:\n%s", said, stderr)
-				}
-			}
 			k := parseReport(t, stdout).Kernels[0]
+			if len(k.Results) < 15 || !slices.Contains(k.Notes, "left out, for they need the probe: force-flood, force-other-type") {
+				t.Errorf("%d cases, notes %q", len(k.Results), k.Notes)
+			}
 			for _, r := range k.Results {
 				if r.Name == "force-flood" || r.Name == "force-other-type" || r.Got.Forced != 0 {
 					t.Errorf("%s was tried, or counted %d calls", r.Name, r.Got.Forced)

@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ovzpatch/internal/guest"
 	"ovzpatch/internal/umount"
 )
 
@@ -39,18 +38,11 @@ func (l *lustre) filesystem() umount.Filesystem { return umount.Lustre{Source: l
 
 // bringUp runs the user's script and mounts once, at dir: what does not come up is no
 // fault of the kernel on trial.
-func (l *lustre) bringUp(ctx context.Context, dir string, emit func(guest.Event) error) error {
-	say := func(text string) error { return emit(guest.Event{Note: &guest.Note{Text: text}}) }
+func (l *lustre) bringUp(ctx context.Context, dir string) error {
 	if l.setup != "" {
-		if err := say("running the setup script"); err != nil {
-			return err
-		}
 		if err := runSetup(ctx, l.setup); err != nil {
 			return err
 		}
-	}
-	if err := say("mounting " + l.source); err != nil {
-		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make mount point: %w", err)

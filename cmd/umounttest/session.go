@@ -85,7 +85,7 @@ func (s session) run(ctx context.Context) error {
 		}
 	}
 	if s.lustre != nil {
-		if err := s.lustre.bringUp(ctx, s.dir+"/first", s.emit); err != nil {
+		if err := s.lustre.bringUp(ctx, s.dir+"/first"); err != nil {
 			return s.emit(guest.Event{Done: &guest.Done{Verdict: guest.Inconclusive, Failed: err.Error()}})
 		}
 	}
