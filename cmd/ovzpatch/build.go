@@ -14,6 +14,7 @@ import (
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/launcher"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 )
 
@@ -30,6 +31,8 @@ type buildFlags struct {
 	flavours []string
 	compat   bool
 	nodeps   bool
+	rootArg  string
+	root     rpmbuild.Root // where rpmbuild runs, from rootArg
 	// misplaced builds a patch that the gate check refuses.
 	misplaced bool
 	noCache   bool
@@ -51,6 +54,7 @@ func (f *buildFlags) register(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.with, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
 	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
 	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (where the host has no RPM database dpkg is asked for them)")
+	c.Flags().StringVar(&f.rootArg, "root", "", "run rpmbuild where another compiler lives: chroot:DIR, a directory with a whole system, or mock:CONFIG")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "compile jobs at one time (default: processors of this machine and one more, or what distcc says)")
 	c.Flags().StringVar(&f.launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
@@ -96,6 +100,9 @@ func (f *buildFlags) check() error {
 		return err
 	}
 	if err := f.checkLauncher(); err != nil {
+		return err
+	}
+	if err := f.checkRoot(); err != nil {
 		return err
 	}
 	_, err := karch(f.target)
@@ -144,7 +151,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := needTools(buildTools); err != nil {
+			if err := needTools(build.tools()); err != nil {
 				return err
 			}
 			var keeper *datastore.Store

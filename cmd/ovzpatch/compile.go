@@ -15,6 +15,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/srpm"
 )
 
 // buildKernel gives the packages of a recipe, from the cache or from rpmbuild. Recipes
@@ -42,7 +43,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 	if b, ok := cached(); ok {
 		return b, nil
 	}
-	work, err := workDir(ctx, u, store, "objects", objects)
+	work, err := workDir(ctx, u, a.compiled(r), "objects", objects)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 		if err != nil {
 			return err
 		}
-		work, err := workDir(ctx, u, store, "objects", objects)
+		work, err := workDir(ctx, u, a.compiled(r), "objects", objects)
 		if err != nil {
 			return err
 		}
@@ -112,6 +113,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		return nil, err
 	}
 	job := rpmbuild.Job{
+		Root: r.root,
 		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
 		Target: r.Target, With: r.with, Without: r.without, NoDeps: f.nodeps, Nice: f.nice,
 		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"), Hold: hold,
@@ -124,10 +126,16 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		n := strconv.Itoa(r.FileDigest)
 		job.Defines = append(job.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})
 	}
-	if !job.NoDeps && noDatabase(ctx) {
-		u.Say("this host has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)")
-		if err := r.checkRequires(ctx, u); err != nil {
-			return nil, err
+	switch {
+	case r.root.Mock != "":
+		// mock makes the root directory anew, with what the BuildRequires name.
+		job.BuildDir = ""
+	case !job.NoDeps && noDatabase(ctx, r.root):
+		u.Say("%s has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)", hostName(r.root))
+		if r.root.Chroot == "" {
+			if err := r.checkRequires(ctx, u); err != nil {
+				return nil, err
+			}
 		}
 		job.NoDeps = true
 	}
@@ -146,7 +154,11 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 	if err := job.Dirs(); err != nil {
 		return nil, err
 	}
-	if err := r.layOut(top); err != nil {
+	if r.root.Mock != "" {
+		if job.Spec, err = srpm.Build(ctx, r.Inputs, filepath.Join(top, "SRPMS")); err != nil {
+			return nil, err
+		}
+	} else if err := r.layOut(top); err != nil {
 		return nil, err
 	}
 	launched, err := f.launch(ctx, u, &job)

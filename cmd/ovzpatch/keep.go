@@ -20,6 +20,7 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
 )
 
@@ -58,7 +59,7 @@ func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r
 	w.Manifest.Spec = datastore.Input{Name: r.SpecName, SHA256: digest(r.Spec)}
 	w.Manifest.Options = os.Args[1:]
 	w.Manifest.Log = filepath.Base(b.log())
-	w.Manifest.Toolchain = toolchain(ctx)
+	w.Manifest.Toolchain = toolchain(ctx, r.root)
 	if who, err := user.Current(); err == nil {
 		w.Manifest.Owner = who.Username
 	}
@@ -88,12 +89,16 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// toolchain is what each program that makes a kernel says of itself. One that is silent
-// is left out: the build itself would have failed without it.
-func toolchain(ctx context.Context) map[string]string {
+// toolchain is what each program that makes a kernel says of itself, where it runs. One
+// that is silent is left out: the build itself would have failed without it.
+func toolchain(ctx context.Context, root rpmbuild.Root) map[string]string {
 	versions := map[string]string{}
+	if root.Mock != "" {
+		versions["mock"] = root.Mock
+		return versions
+	}
 	for _, name := range []string{"gcc", "ld", "make", "rpmbuild"} {
-		out, err := command.Output(ctx, command.Cmd{Args: []string{name, "--version"}})
+		out, err := command.Output(ctx, command.Cmd{Args: root.Args(name, "--version")})
 		if first, _, _ := bytes.Cut(out, []byte("\n")); err == nil {
 			versions[name] = strings.TrimSpace(string(first))
 		}

@@ -77,7 +77,11 @@ const buildManifest = "build.json"
 func (b *kernelBuild) moveTo(dir string) error {
 	move := func(path string) (string, error) {
 		name := filepath.Base(path)
-		return name, os.Rename(path, filepath.Join(dir, name))
+		if os.Rename(path, filepath.Join(dir, name)) == nil {
+			return name, nil
+		}
+		// The root directory of --root may lie on another filesystem.
+		return name, copyFile(path, filepath.Join(dir, name))
 	}
 	var err error
 	for i, p := range b.Packages {

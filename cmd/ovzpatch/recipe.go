@@ -16,6 +16,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/srpm"
@@ -35,6 +36,7 @@ type recipe struct {
 	touched []string // files of the tree that the patch touches
 	port    string   // file name of the patch, "" where there is none in it
 	made    string   // path of the source RPM, where making the recipe made it
+	root    rpmbuild.Root
 }
 
 // label tells the two kernels apart in what is said.
@@ -266,11 +268,11 @@ func specMisfit(err error) error {
 // packages do. The first leaves out the text of the patch, but not which files it
 // touches: an object of a file that only another patch touched would be stale.
 func (r *recipe) keys(ctx context.Context) (objects, packages string, err error) {
-	compiler, err := command.Output(ctx, command.Cmd{Args: []string{"gcc", "--version"}})
+	compiler, err := r.compiler(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	k := cache.NewKey("kernel").Add("compiler", string(compiler)).Add("target", r.Target).
+	k := cache.NewKey("kernel").Add("compiler", compiler).Add("target", r.Target).
 		Add("touched", strings.Join(r.touched, "\x00"))
 	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
 		if err := k.AddFile(name, r.Files[name]); err != nil {
@@ -325,9 +327,9 @@ func (r *recipe) layOut(top string) error {
 	return nil
 }
 
-// noDatabase tells whether this host has no RPM database that could say what is
-// installed, as on Debian.
-func noDatabase(ctx context.Context) bool {
-	out, err := command.Output(ctx, command.Cmd{Args: []string{"rpm", "-qa"}})
+// noDatabase tells whether there is no RPM database that could say what is installed, as
+// on Debian.
+func noDatabase(ctx context.Context, root rpmbuild.Root) bool {
+	out, err := command.Output(ctx, command.Cmd{Args: root.Args("rpm", "-qa")})
 	return err != nil || len(bytes.TrimSpace(out)) == 0
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/rpmdiff"
 )
 
@@ -25,7 +24,7 @@ func (a *app) verifyReproducible(ctx context.Context, u *ui, r *recipe, first *k
 	if err != nil {
 		return err
 	}
-	work, err := workDir(ctx, u, cache.Cache{Dir: a.cacheDir}, "reproduce", packages)
+	work, err := workDir(ctx, u, a.compiled(r), "reproduce", packages)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			} else if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 				return usage(fmt.Errorf("%s is not there: install it with `apt-get install linux-source-6.1`, or name a SOURCE", path))
 			}
-			if err := needTools(buildTools, guestTools); err != nil {
+			if err := needTools(build.tools(), guestTools); err != nil {
 				return err
 			}
 			r, err := a.proveSource(ctx, u, path, port, build, test, out)
@@ -191,7 +191,9 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		return nil, nil, nil, fmt.Errorf("unpack source: %w", err)
 	}
 	done = func() { os.RemoveAll(dir) }
-	s, err = in.recipes(ctx, u, bf, dir)
+	if s, err = in.recipes(ctx, u, bf, dir); err == nil {
+		s.with.root, s.without.root = bf.root, bf.root
+	}
 	if err == nil && bf.noCache {
 		err = a.forget(ctx, u, s)
 	}

@@ -22,8 +22,12 @@ type Define struct{ Name, Value string }
 
 // Job describes one rpmbuild -ba.
 type Job struct {
-	Spec string // path of the spec; its sources lie in Topdir/SOURCES
-	// Topdir is private to this job. Its layout is made where it is missing.
+	Root Root
+	// Spec is the path of the spec, whose sources lie in Topdir/SOURCES; with Root.Mock
+	// that of the source RPM.
+	Spec string
+	// Topdir is private to this job. Its layout is made where it is missing. With
+	// Root.Chroot it, BuildDir and Spec lie below that; all paths are this machine's.
 	Topdir string
 	// BuildDir is _builddir. One that is kept from job to job makes the next build of
 	// nearly the same tree short; "" is Topdir/BUILD. Not to be shared at one time.
@@ -62,19 +66,38 @@ func (j Job) Args() []string {
 		// -t: where the system does not let ionice do it, the build goes on.
 		args = []string{"nice", "-n", strconv.Itoa(j.Nice), "ionice", "-t", "-c", "2", "-n", "7"}
 	}
-	args = append(args,
+	if j.Root.Mock != "" {
+		return append(args, j.mockArgs()...)
+	}
+	return append(args, j.Root.Args(j.rpmbuildArgs()...)...)
+}
+
+func (j Job) rpmbuildArgs() []string {
+	top := j.Root.inside(j.Topdir)
+	args := []string{
 		"rpmbuild", "-ba",
-		"--define", "_topdir "+j.Topdir,
-		"--define", "_tmppath "+filepath.Join(j.Topdir, "tmp"),
+		"--define", "_topdir " + top,
+		"--define", "_tmppath " + filepath.Join(top, "tmp"),
 		// Kernel specs use pushd and [[, which Debian's /bin/sh does not know.
 		"--define", "_buildshell /bin/bash",
+	}
+	if j.BuildDir != "" {
+		args = append(args, "--define", "_builddir "+j.Root.inside(j.BuildDir))
+	}
+	args = append(args, j.options()...)
+	if j.NoDeps {
+		args = append(args, "--nodeps")
+	}
+	return append(args, j.Root.inside(j.Spec))
+}
+
+// options are those that rpmbuild and mock share.
+func (j Job) options() []string {
+	args := []string{
 		// What is in the packages must not tell when and where they were built.
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
-	)
-	if j.BuildDir != "" {
-		args = append(args, "--define", "_builddir "+j.BuildDir)
 	}
 	if j.Jobs > 0 {
 		args = append(args, "--define", "_smp_mflags -j"+strconv.Itoa(j.Jobs))
@@ -91,10 +114,7 @@ func (j Job) Args() []string {
 	for _, w := range j.Without {
 		args = append(args, "--without", w)
 	}
-	if j.NoDeps {
-		args = append(args, "--nodeps")
-	}
-	return append(args, j.Spec)
+	return args
 }
 
 // Dirs makes the topdir's layout, and the build directory.
@@ -163,7 +183,7 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 	err := command.Run(ctx, command.Cmd{
 		Args:       j.Args(),
 		Dir:        j.Topdir,
-		Env:        append([]string{"LC_ALL=C", "SOURCE_DATE_EPOCH=" + strconv.FormatInt(j.Epoch, 10)}, j.Env...),
+		Env:        append(append(j.Root.env(), "LC_ALL=C", "SOURCE_DATE_EPOCH="+strconv.FormatInt(j.Epoch, 10)), j.Env...),
 		ExtraFiles: held,
 		Log:        j.Log,
 		Line: func(line string) {
@@ -186,9 +206,12 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 	if len(w.packages) == 0 {
 		return nil, fmt.Errorf("build packages: rpmbuild wrote none; see %s", j.Log)
 	}
+	for i, p := range w.packages {
+		w.packages[i] = j.outside(p)
+	}
 	return &Result{
 		Packages: w.packages,
-		Source:   w.source,
+		Source:   j.outside(w.source),
 		Compiled: w.progress.Compiled,
 		Warnings: w.progress.Warnings,
 		Duration: time.Since(start),

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
+)
+
+// tools are what this machine needs for a build: with --root the compiler is elsewhere.
+func (f *buildFlags) tools() []tool {
+	switch root, _ := rpmbuild.ParseRoot(f.rootArg); {
+	case root.Mock != "":
+		return append(slices.Clone(sourceTools), tool{"mock", "mock", "mock"})
+	case root.Chroot != "":
+		return append(slices.Clone(sourceTools), tool{"chroot", "coreutils", "coreutils"})
+	}
+	return buildTools
+}
+
+// checkRoot reads --root.
+func (f *buildFlags) checkRoot() error {
+	var err error
+	if f.root, err = rpmbuild.ParseRoot(f.rootArg); err != nil {
+		return usage(fmt.Errorf("--root: %w", err))
+	}
+	if f.root != (rpmbuild.Root{}) && f.launcher != "" {
+		return usage(errors.New("--root and --launcher: there is nobody in that root directory who knows of the launcher here"))
+	}
+	return nil
+}
+
+// hostName is what people call where a build runs.
+func hostName(root rpmbuild.Root) string {
+	if root.Chroot != "" {
+		return root.Chroot
+	}
+	return "this host"
+}
+
+// compiled is where compiled objects are kept. Those of a chroot lie in it: rpmbuild sees
+// nothing else there, and they know their own paths.
+func (a *app) compiled(r *recipe) cache.Cache {
+	if r.root.Chroot != "" {
+		return cache.Cache{Dir: filepath.Join(r.root.Chroot, "var/cache/ovzpatch")}
+	}
+	return cache.Cache{Dir: a.cacheDir}
+}
+
+// compiler says which compiler a kernel is built with, and with --root where: for mock,
+// which installs the compiler only when it builds, that is its configuration.
+func (r *recipe) compiler(ctx context.Context) (string, error) {
+	if r.root.Mock != "" {
+		text, err := os.ReadFile(r.root.Mock)
+		if errors.Is(err, fs.ErrNotExist) {
+			text, err = os.ReadFile(filepath.Join("/etc/mock", r.root.Mock+".cfg"))
+		}
+		if err != nil {
+			return "", fmt.Errorf("read mock's configuration %s: %w", r.root.Mock, err)
+		}
+		return "mock " + r.root.Mock + "\n" + string(text), nil
+	}
+	if r.root.Chroot != "" {
+		if err := checkChroot(ctx, r.root); err != nil {
+			return "", err
+		}
+	}
+	version, err := command.Output(ctx, command.Cmd{Args: r.root.Args("gcc", "--version")})
+	if err != nil {
+		return "", err
+	}
+	return r.root.Chroot + string(version), nil
+}
+
+// checkChroot tells what every build would fail for, before there is one.
+func checkChroot(ctx context.Context, root rpmbuild.Root) error {
+	// As a plain file it would grow with all that programs throw away.
+	null, err := os.Lstat(filepath.Join(root.Chroot, "dev/null"))
+	if err != nil || null.Mode()&fs.ModeCharDevice == 0 {
+		return fmt.Errorf("check %s: it has no /dev/null; make one: mknod -m 666 %s c 1 3", root.Chroot, filepath.Join(root.Chroot, "dev/null"))
+	}
+	for _, name := range []string{"rpmbuild", "gcc"} {
+		if _, err := command.Output(ctx, command.Cmd{Args: root.Args(name, "--version")}); err != nil {
+			return fmt.Errorf("check %s: %w\nit needs rpmbuild and a compiler, and chroot(8) needs root's rights", root.Chroot, err)
+		}
+	}
+	return nil
+}

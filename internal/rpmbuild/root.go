@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmbuild
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Root is where rpmbuild runs, if not in this machine's own root directory: where the
+// compiler of an old distribution lives. The zero value is this machine.
+type Root struct {
+	Chroot string // absolute path of a directory that holds a whole system
+	Mock   string // configuration of mock: a name, or the path of a file
+}
+
+// ParseRoot reads chroot:DIR or mock:CONFIG. "" is this machine.
+func ParseRoot(s string) (Root, error) {
+	kind, value, _ := strings.Cut(s, ":")
+	switch {
+	case s == "":
+		return Root{}, nil
+	case value == "":
+	case kind == "mock":
+		return Root{Mock: value}, nil
+	case kind == "chroot":
+		dir, err := filepath.Abs(value)
+		if err != nil {
+			return Root{}, fmt.Errorf("find root directory: %w", err)
+		}
+		// Paths below it are compared with what the kernel calls them.
+		if dir, err = filepath.EvalSymlinks(dir); err != nil {
+			return Root{}, fmt.Errorf("find root directory: %w", err)
+		}
+		if dir == "/" {
+			return Root{}, nil
+		}
+		return Root{Chroot: dir}, nil
+	}
+	return Root{}, fmt.Errorf("%q is no root: it is chroot:DIR or mock:CONFIG", s)
+}
+
+// Args is the command line that runs a program there. In mock's roots only mock runs
+// programs.
+func (r Root) Args(args ...string) []string {
+	if r.Chroot == "" {
+		return args
+	}
+	return append([]string{"chroot", r.Chroot}, args...)
+}
+
+// env is what a program gets there besides the environment of this process, whose
+// directories may not exist there.
+func (r Root) env() []string {
+	if r.Chroot == "" {
+		return nil
+	}
+	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TMPDIR=/tmp"}
+}
+
+// inside is what a path of this machine is called in there.
+func (r Root) inside(path string) string {
+	if r.Chroot == "" {
+		return path
+	}
+	return strings.TrimPrefix(path, r.Chroot)
+}
+
+// outside is where a package is that rpmbuild wrote to path in there.
+func (j Job) outside(path string) string {
+	switch {
+	case j.Root.Chroot != "":
+		return filepath.Join(j.Root.Chroot, path)
+	case j.Root.Mock != "":
+		return filepath.Join(j.results(), filepath.Base(path))
+	}
+	return path
+}
+
+// results is where mock puts packages.
+func (j Job) results() string { return filepath.Join(j.Topdir, "RPMS") }
+
+// mockArgs is the whole command line of mock. Its root directory is named after the
+// directory that holds Topdir: whoever has locked that has the root to himself, and
+// another configuration's build at the same time does not wait.
+func (j Job) mockArgs() []string {
+	args := []string{
+		"mock", "-r", j.Root.Mock, "--uniqueext", filepath.Base(filepath.Dir(j.Topdir)),
+		"--resultdir", j.results(),
+		// Off a terminal it would keep rpmbuild's output to itself.
+		"--config-opts", "print_main_output=True",
+		// mock does not hand SOURCE_DATE_EPOCH in.
+		"--define", "source_date_epoch_from_changelog 1",
+	}
+	args = append(args, j.options()...)
+	return append(args, "--rebuild", j.Spec)
+}
