@@ -20,6 +20,9 @@ func (f *buildFlags) checkLauncher() error {
 	if f.launcher == "" {
 		return nil
 	}
+	if f.rootArg != "" {
+		return usage(fmt.Errorf("--launcher=%s: it is a program of this machine, and --root=%s has its own", f.launcher, f.rootArg))
+	}
 	i := slices.IndexFunc(launcherTools, func(t tool) bool { return t.name == f.launcher })
 	if i < 0 {
 		return usage(fmt.Errorf("--launcher=%s: it is one of %s", f.launcher, strings.Join(launcher.Names(), ", ")))
