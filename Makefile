@@ -19,8 +19,8 @@ SOURCE := /usr/src/linux-source-6.1.tar.xz
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 ccache cpio distcc flex gcc gnupg kmod libc6-dev libelf-dev \
-	libssl-dev linux-source-6.1 make patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
+PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk flex gcc gnupg kmod libc6-dev libelf-dev \
+	libssl-dev linux-source-6.1 make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short bench install clean
 all: bin/ovzpatch guest
@@ -79,8 +79,16 @@ bin/test/bzImage: bin/ovzpatch guest
 	bin/ovzpatch build $(SOURCE) -o bin/test
 	cd bin/test && rpm2cpio kernel-ovz-[0-9]*.x86_64.rpm | cpio -i --quiet --to-stdout './boot/vmlinuz-*' > bzImage.tmp && mv bzImage.tmp bzImage
 
+# The boot loader of the guest with a disk. Its package is unpacked and not installed: on a
+# machine with an EFI system partition that would make it the boot loader.
+bin/test/systemd-boot:
+	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root systemd-boot systemd-boot-efi libsystemd-shared
+	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
+	rm -rf $@.tmp/deb && mv $@.tmp $@
+
 # What boots takes both cores, so packages are tested one after the other.
-test: deps all bin/test/bzImage
+test: deps all bin/test/bzImage bin/test/systemd-boot
 	$(GO) vet ./...
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage $(GO) test -race -p 1 -timeout 80m ./...
 
