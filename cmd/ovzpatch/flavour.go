@@ -111,8 +111,12 @@ func (r *recipe) options(ctx context.Context) srpm.Options {
 	}
 	if out, err := command.Output(ctx, command.Cmd{Args: ask}); err == nil {
 		for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
-			if value = strings.TrimSpace(value); value != "" && i < len(systems) {
+			switch value = strings.TrimSpace(value); {
+			case i >= len(systems):
+			case value != "":
 				o.Defines = append(o.Defines, systems[i]+" "+value)
+			default:
+				o.Undefined = append(o.Undefined, systems[i])
 			}
 		}
 	}

@@ -46,8 +46,10 @@ func readOwnPatches(pkg *source.Package, name string, build buildFlags) (*ownPat
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
 	p := srpm.Package{
-		SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Target: build.target,
-		Defines: append(srpm.Dist(pkg.Release), build.defines...),
+		SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Options: srpm.Options{
+			Target: build.target, With: build.with, Without: build.without,
+			Defines: append(srpm.Dist(pkg.Release), build.defines...),
+		},
 	}
 	o := &ownPatches{pkg: pkg, texts: map[string]*patch.Text{}, short: map[string]bool{}}
 	o.prepared, err = p.Before(name)

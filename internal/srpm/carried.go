@@ -14,8 +14,7 @@ type Package struct {
 	SpecName string
 	Spec     []byte
 	Files    []string // bare names of its files
-	Target   string   // as for rpmbuild --target
-	Defines  []string // "name value" each, as for rpmbuild --define
+	Options  Options
 }
 
 // Carried is a patch of a source package's own, as %prep applies it to the kernel's tree.
@@ -74,7 +73,7 @@ func (p *Package) Before(file string) (Prepared, error) {
 			return Prepared{}, err
 		}
 	}
-	r := &specReader{spec: s, macros: newMacros(p.Target, p.Defines), files: append(slices.Clone(p.Files), file), ours: file, walk: walker{depth: buildDirectory}}
+	r := &specReader{spec: s, macros: p.Options.macros(), files: append(slices.Clone(p.Files), file), ours: file, walk: walker{depth: buildDirectory}}
 	r.read()
 	r.countFrom(strings.Split(string(p.Spec), "\n"))
 	result.Patches, result.Commands = r.list, r.commands
@@ -105,10 +104,9 @@ func (r *specReader) countFrom(original []string) {
 // specReader follows a spec from its first line on.
 type specReader struct {
 	spec     *spec
-	macros   *ownMacros
+	macros   *macros
 	files    []string
 	ours     string // file name of the new patch
-	branches []openIf
 	declared []patchTagged
 
 	walk    walker
@@ -120,13 +118,6 @@ type specReader struct {
 	held     *Carried
 }
 
-// openIf is an open %if.
-type openIf struct {
-	text  string
-	now   truth // of the branch that is read
-	taken truth // one before was
-}
-
 // patchTagged is a PatchN line that is read, perhaps.
 type patchTagged struct {
 	number  int
@@ -134,125 +125,37 @@ type patchTagged struct {
 	unknown string
 }
 
-var conditional = regexp.MustCompile(`^\s*%(if|ifarch|ifnarch|ifos|ifnos|elif|elifarch|elifos|else|endif)\b(.*)$`)
-
 // read walks over the spec until the new patch is applied.
 func (r *specReader) read() {
-	s := r.spec
-	for i, l := range s.lines {
-		if l.macro || l.section == "changelog" && !conditional.MatchString(l.text) {
-			continue
-		}
-		if f := conditional.FindStringSubmatch(l.text); f != nil {
-			r.branch(f[1], f[2], strings.TrimSpace(l.text))
-			continue
-		}
-		active, unknown := r.active()
-		if active == no {
-			continue
-		}
-		spans := i+1 < len(s.lines) && s.lines[i+1].macro
-		if definition.MatchString(l.text) && spans {
-			r.macros.forget(l.text)
-			continue
-		}
-		if r.macros.directive(l.text, active) {
-			continue
-		}
-		if macroBlock.MatchString(l.text) {
-			r.macros.forget(l.text)
-			continue
-		}
-		if l.section == "prep" {
-			r.command(i, unknown)
-			if r.held != nil {
+	for l := range r.spec.evaluate(r.macros) {
+		switch {
+		case l.live == no:
+		case l.section == "prep":
+			if r.command(l); r.held != nil {
 				return
 			}
-			continue
+		default:
+			r.tag(l)
 		}
-		r.tag(l, active, unknown)
 	}
 }
 
-// branch follows a line of %if and its kind.
-func (r *specReader) branch(keyword, args, text string) {
-	last := len(r.branches) - 1
-	is := func(keyword string) truth {
-		args := r.macros.expand(args)
-		if keyword == "if" {
-			return condition(args)
-		}
-		return machineCondition(keyword, args, r.macros.values["_target_cpu"])
-	}
-	outer, _ := r.active()
-	switch {
-	case keyword == "endif":
-		if last >= 0 {
-			r.branches = r.branches[:last]
-		}
-	case keyword == "else" || strings.HasPrefix(keyword, "el"):
-		if last < 0 {
-			return
-		}
-		b := r.branches[last]
-		b.taken = max(b.taken, b.now)
-		b.now = not(b.taken)
-		if k, ok := strings.CutPrefix(keyword, "el"); ok && k != "se" {
-			b.now = min(b.now, is(k))
-			b.text = text
-		} else {
-			b.text = "the %else of " + strings.TrimPrefix(b.text, "the %else of ")
-		}
-		r.branches[last] = b
-	case outer == no:
-		r.branches = append(r.branches, openIf{text: text, now: no})
-	default:
-		r.branches = append(r.branches, openIf{text: text, now: is(keyword)})
-	}
-}
-
-// active tells whether a line is read, and the condition that is not known.
-func (r *specReader) active() (t truth, unknown string) {
-	t = yes
-	for _, b := range r.branches {
-		if b.now == cannotTell && unknown == "" {
-			unknown = b.text
-		}
-		t = min(t, b.now)
-	}
-	return t, unknown
-}
-
-var (
-	simpleTag    = regexp.MustCompile(`(?i)^\s*(Name|Version|Release|Epoch)\s*:\s*(\S.*?)\s*$`)
-	numberedFile = regexp.MustCompile(`(?i)^\s*(Patch|Source)(\d*)\s*:\s*(\S.*?)\s*$`)
-)
+var numberedFile = regexp.MustCompile(`(?i)^\s*(Patch|Source)(\d*)\s*:\s*(\S.*?)\s*$`)
 
 // tag reads a line of the preamble, or of a list of patches.
-func (r *specReader) tag(l line, active truth, unknown string) {
+func (r *specReader) tag(l reading) {
 	switch l.section {
 	case "", "package":
 	case "patchlist":
 		if name := strings.TrimSpace(l.text); name != "" && name[0] != '#' && !sectionStart.MatchString(l.text) {
-			r.declare(-1, name, unknown)
+			r.declare(-1, name, l.doubt)
 		}
 		return
 	default:
-		r.macros.expand(l.text) // %{!?x: %define ...} may stand anywhere
-		return
-	}
-	if f := simpleTag.FindStringSubmatch(l.text); f != nil && l.section == "" {
-		value := r.macros.expand(f[2])
-		if active == cannotTell {
-			value = unknownText
-		}
-		name := strings.ToLower(f[1])
-		r.macros.values[name], r.macros.values[strings.ToUpper(name)], r.macros.values["PACKAGE_"+strings.ToUpper(name)] = value, value, value
 		return
 	}
 	f := numberedFile.FindStringSubmatch(l.text)
 	if f == nil {
-		r.macros.expand(l.text)
 		return
 	}
 	n, ok := number(f[2])
@@ -260,9 +163,9 @@ func (r *specReader) tag(l line, active truth, unknown string) {
 		n = -1
 	}
 	if strings.EqualFold(f[1], "patch") {
-		r.declare(n, f[3], unknown)
+		r.declare(n, f[3], l.doubt)
 	} else {
-		r.macros.values["SOURCE"+f[2]] = unknownText + "/" + r.fileName(f[3])
+		r.place("SOURCE"+f[2], r.fileName(f[3]))
 	}
 }
 
@@ -276,14 +179,24 @@ func (r *specReader) declare(n int, file, unknown string) {
 	}
 	file = r.fileName(file)
 	r.declared = append(r.declared, patchTagged{n, file, unknown})
-	r.macros.values["PATCH"+digits(n)] = unknownText + "/" + file
+	r.place("PATCH"+digits(n), file)
+}
+
+// place makes the name of a declared file its path. Who uses the name counts on the line
+// being read; where two lines may declare it, nobody knows which.
+func (r *specReader) place(name, file string) {
+	if value := unknownText + "/" + file; r.macros.defined(name) == no {
+		r.macros.values[name] = macro{body: value, defined: yes}
+	} else {
+		r.macros.set(name, value)
+	}
 }
 
 // fileName gives the bare name of a source. Where a part of it is not known, the one file
 // of the package that it may be.
 func (r *specReader) fileName(text string) string {
 	name := path.Base(r.macros.expand(text))
-	if !strings.Contains(name, unknownText) && !strings.Contains(name, "%{") {
+	if known(name) && !strings.Contains(name, "%{") {
 		return name
 	}
 	parts := unknownPart.Split(name, -1)

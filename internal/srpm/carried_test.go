@@ -53,6 +53,8 @@ func TestBefore(t *testing.T) {
 		"by distribution":   {two, setup + "%if 0%{?rhel} > 7\n%patch1 -p1\n%else\n%patch2 -p1\n%endif\n", "1:a.patch -p1 F0 ? %if 0%{?rhel} > 7; 2:b.patch -p1 F0 ? the %else of %if 0%{?rhel} > 7"},
 		"elif":              {two, setup + "%if 1\n%patch1 -p1\n%elif 1\n%patch2 -p1\n%endif\n", "1:a.patch -p1 F0"},
 		"by option":         {two + "\n%bcond_with new", setup + "%if %{with new}\n%patch1 -p1\n%else\n%patch2 -p1\n%endif\n", "2:b.patch -p1 F0"},
+		"perhaps defined":   {two, "%if 0%{?rhel}\n%{!?old: %define old 1}\n%endif\n" + setup + "%if 0%{?old}\n%patch1 -p1\n%endif\n%patch2 -p1\n", "1:a.patch -p1 F0 ? %if 0%{?old}; 2:b.patch -p1 F0"},
+		"perhaps declared":  {"%if 0%{?rhel}\n" + two + "\n%else\nPatch2: c.patch\n%endif\nPatch3: z.patch", setup + "patch -p1 < %{PATCH1}\npatch -p1 < %{PATCH2}\n%patch3 -p1\n", "1:a.patch -p1 F2; -1: -p0 F0 ? patch -p1 < %{PATCH2}; 3:z.patch -p1 F0"},
 		"by the shell's if": {two, setup + "if [ -e x ]; then\n%patch1 -p1\nfi\n%patch2 -p1\n", "1:a.patch -p1 F0 ? the shell's if [ -e x ]; then; 2:b.patch -p1 F0"},
 		"below":             {two, setup + "cd drivers\n%patch1 -p1\ncd ..\n%patch2 -p1\n", "1:a.patch -p1 F0 ? the directory, which is not the kernel tree's own,; 2:b.patch -p1 F0"},
 		"elsewhere":         {two, setup + "%patch1 -p1\n%patch2 -p1 -d drivers\n", "1:a.patch -p1 F0; 2:b.patch -p1 F0 ? what -d does"},
@@ -62,7 +64,7 @@ func TestBefore(t *testing.T) {
 		"in a function":     {two, setup + "Apply()\n{\n  patch -p1 < %{PATCH1}\n}\n%patch2 -p1\n", "2:b.patch -p1 F0"},
 	} {
 		p := Package{
-			SpecName: "kernel.spec", Spec: []byte(specOfParts("1", c.preamble, c.prep)), Target: "x86_64",
+			SpecName: "kernel.spec", Spec: []byte(specOfParts("1", c.preamble, c.prep)), Options: Options{Target: "x86_64"},
 			Files: []string{"a.patch", "b.patch", "c.patch", "s.patch", "z.patch", "p-2026.diff", "linux-5.14.0.tar.gz"},
 		}
 		got, err := p.Before(patchName)
@@ -83,10 +85,29 @@ func TestBefore(t *testing.T) {
 	}
 }
 
+// What is told by --with and --define, and what surely is not defined, decides.
+func TestBeforeWithOptions(t *testing.T) {
+	text := specOfParts("1", "Patch1: a.patch\nPatch2: b.patch\n%bcond_with new", "%setup -q -n linux-5.14.0\n%if %{with new} || 0%{?rhel} > 7\n%patch1 -p1\n%else\n%patch2 -p1\n%endif\n")
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{With: []string{"new"}}, "1:a.patch -p1 F0"},
+		{Options{Defines: []string{"rhel 8"}}, "1:a.patch -p1 F0"},
+		{Options{Undefined: []string{"rhel"}}, "2:b.patch -p1 F0"},
+	} {
+		p := Package{SpecName: "kernel.spec", Spec: []byte(text), Files: []string{"a.patch", "b.patch"}, Options: c.o}
+		got, err := p.Before(patchName)
+		if err != nil || len(got.Patches) != 1 || brief(got.Patches[0]) != c.want {
+			t.Errorf("%+v: %+v, %v, want %s", c.o, got, err, c.want)
+		}
+	}
+}
+
 // Lines are those of the package's own spec, and what the package has is held.
 func TestBeforeHeldAndLines(t *testing.T) {
 	text := specOfParts("1", "Patch1: a.patch\nPatch2: "+patchName, "%setup -q -n linux-5.14.0\nsed -i s/x/y/ Makefile\n%patch1 -p1\n%patch2 -p1\n%patch3 -p1")
-	p := Package{SpecName: "kernel.spec", Spec: []byte(text), Files: []string{"a.patch", patchName}, Target: "i686"}
+	p := Package{SpecName: "kernel.spec", Spec: []byte(text), Files: []string{"a.patch", patchName}, Options: Options{Target: "i686"}}
 	got, err := p.Before(patchName)
 	if err != nil || got.Held == nil || got.Held.Number != 2 || len(got.Patches) != 1 {
 		t.Fatalf("%+v, %v", got, err)
@@ -121,7 +142,7 @@ func FuzzBefore(f *testing.F) {
 	f.Add([]byte("%define a %{a}%{b\n%if %{?a:%{!?b:(1 + \"}}\n%else\n%endif\n%prep\n%patch -P\n%{?x: %define\n%patch1 -p -F\nApplyPatch a\npatch -p1 <\n%patch\n%autopatch -m -M\n"))
 	f.Add([]byte("Release: 1\nSource0: \xab\xf3-%{v\nPatch1: \xab%{v}\n%prep\n%autosetup -p1\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p := Package{SpecName: "kernel.spec", Spec: text, Files: []string{"a.patch"}, Target: "x86_64"}
+		p := Package{SpecName: "kernel.spec", Spec: text, Files: []string{"a.patch"}, Options: Options{Target: "x86_64"}}
 		p.Before(patchName)
 	})
 }

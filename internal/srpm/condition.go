@@ -9,173 +9,230 @@ import (
 	"strings"
 )
 
-var (
-	conditionLine = regexp.MustCompile(`^\s*%(ifarch|ifnarch|ifos|ifnos|if|elifarch|elifos|elif)\b(.*)$`)
-	token         = regexp.MustCompile(`^\s*(\d+|"[^"]*"|&&|\|\||==|!=|<=|>=|[<>!()+*/-])`)
+// truth is what can be told about a condition, or about whether a macro is defined,
+// without running the spec.
+type truth int8
+
+const (
+	no truth = iota
+	cannotTell
+	yes
 )
 
-// condition tells whether a line that begins with %if or %elif is true.
-func (m macros) condition(text string) truth {
-	match := conditionLine.FindStringSubmatch(text)
-	if match == nil {
-		return cannotTell
+func and(a, b truth) truth { return min(a, b) }
+func or(a, b truth) truth  { return max(a, b) }
+func not(a truth) truth    { return yes - a }
+
+func truthOf(b bool) truth {
+	if b {
+		return yes
 	}
-	value, ok := m.expand(strings.TrimSuffix(strings.TrimSpace(match[2]), `\`))
-	if !ok {
-		return cannotTell
-	}
-	kind := strings.TrimPrefix(match[1], "el")
-	is := func(macro string) truth {
-		words := strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' })
-		return truthOf(slices.Contains(words, m[macro].body))
-	}
-	switch kind {
-	case "ifarch":
-		return is("_target_cpu")
-	case "ifnarch":
-		return not(is("_target_cpu"))
-	case "ifos":
-		return is("_target_os")
-	case "ifnos":
-		return not(is("_target_os"))
-	}
-	e := expression{rest: value}
-	result := e.or()
-	if e.failed || strings.TrimSpace(e.rest) != "" {
-		return cannotTell
-	}
-	return truthOf(result.holds())
+	return no
 }
 
-// expression reads rpm's expressions over numbers and quoted strings.
+// digit is a truth as rpm's macros write it.
+func (t truth) digit() string {
+	return [...]string{no: "0", cannotTell: unknownText, yes: "1"}[t]
+}
+
+var conditionLine = regexp.MustCompile(`^\s*%(?:el)?(ifarch|ifnarch|ifos|ifnos|if)\b(.*)$`)
+
+// condition tells whether a line that begins with %if or %elif is true.
+func (m *macros) condition(text string) truth {
+	f := conditionLine.FindStringSubmatch(text)
+	if f == nil {
+		return cannotTell
+	}
+	args := m.expand(strings.TrimSuffix(strings.TrimSpace(f[2]), `\`))
+	if f[1] == "if" {
+		return condition(args)
+	}
+	want := m.values["_target_cpu"].body
+	if strings.HasSuffix(f[1], "os") {
+		want = m.values["_target_os"].body
+	}
+	is := no
+	for _, word := range strings.FieldsFunc(args, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' }) {
+		switch {
+		case word == want:
+			is = yes
+		case !known(word):
+			is = or(is, cannotTell)
+		}
+	}
+	if strings.HasPrefix(f[1], "ifn") {
+		return not(is)
+	}
+	return is
+}
+
+var token = regexp.MustCompile(`^\s*("[^"]*"|&&|\|\||[=!<>]=|[!<>()+*/?:-]|[^\s"&|=!<>()+*/?:-]+)`)
+
+// condition evaluates what stands behind %if, with its macros expanded already. What it
+// cannot read is cannotTell.
+func condition(text string) truth {
+	e := expression{}
+	for text = strings.TrimSpace(text); text != ""; {
+		m := token.FindStringSubmatch(text)
+		if m == nil {
+			return cannotTell
+		}
+		e.tokens = append(e.tokens, m[1])
+		text = strings.TrimSpace(text[len(m[0]):])
+	}
+	v := e.logical(0)
+	if e.failed || len(e.tokens) > 0 {
+		return cannotTell
+	}
+	return v.truth()
+}
+
+// expression reads tokens by rpm's grammar, over numbers and quoted strings.
 type expression struct {
-	rest   string
+	tokens []string
 	failed bool
 }
 
+// operand is a number or a string, or what nobody knows.
 type operand struct {
-	number int
-	text   string
-	isText bool
+	unknown bool
+	text    string
+	number  int
+	isText  bool
 }
 
-func (o operand) holds() bool { return o.number != 0 || o.isText && o.text != "" }
+var unknownOperand = operand{unknown: true}
 
-func boolean(b bool) operand {
-	if b {
-		return operand{number: 1}
+func (o operand) truth() truth {
+	if o.unknown {
+		return cannotTell
 	}
-	return operand{}
+	return truthOf(o.number != 0 || o.isText && o.text != "")
 }
+
+func truthOperand(t truth) operand {
+	if t == cannotTell {
+		return unknownOperand
+	}
+	return operand{number: int(t / yes)}
+}
+
+// maxDepth is how deep parentheses and signs may be within each other.
+const maxDepth = 64
 
 // take reads one of the tokens, or gives "".
 func (e *expression) take(want ...string) string {
-	m := token.FindStringSubmatch(e.rest)
-	if m == nil || !slices.Contains(want, m[1]) {
+	if len(e.tokens) == 0 || !slices.Contains(want, e.tokens[0]) {
 		return ""
 	}
-	e.rest = e.rest[len(m[0]):]
-	return m[1]
+	t := e.tokens[0]
+	e.tokens = e.tokens[1:]
+	return t
 }
 
-func (e *expression) or() operand {
-	v := e.and()
-	for e.take("||") != "" {
-		w := e.and()
-		v = boolean(v.holds() || w.holds())
+// logical reads && and ||, which rpm takes from the left with the same rank.
+func (e *expression) logical(depth int) operand {
+	v := e.relation(depth)
+	for {
+		switch e.take("&&", "||") {
+		case "&&":
+			v = truthOperand(and(v.truth(), e.relation(depth).truth()))
+		case "||":
+			v = truthOperand(or(v.truth(), e.relation(depth).truth()))
+		default:
+			return v
+		}
 	}
-	return v
 }
 
-func (e *expression) and() operand {
-	v := e.compare()
-	for e.take("&&") != "" {
-		w := e.compare()
-		v = boolean(v.holds() && w.holds())
-	}
-	return v
-}
-
-func (e *expression) compare() operand {
-	v := e.sum()
+func (e *expression) relation(depth int) operand {
+	v := e.sum(depth)
 	for {
 		op := e.take("==", "!=", "<=", ">=", "<", ">")
 		if op == "" {
 			return v
 		}
-		w := e.sum()
-		if v.isText != w.isText {
-			e.failed = true
-		}
-		sign := v.number - w.number
-		if v.isText {
-			sign = strings.Compare(v.text, w.text)
-		}
-		v = boolean(map[string]bool{
-			"==": sign == 0, "!=": sign != 0, "<=": sign <= 0, ">=": sign >= 0, "<": sign < 0, ">": sign > 0,
-		}[op])
+		v = compare(v, e.sum(depth), op)
 	}
 }
 
-func (e *expression) sum() operand {
-	v := e.product()
+func compare(a, b operand, op string) operand {
+	if a.unknown || b.unknown || a.isText != b.isText {
+		return unknownOperand
+	}
+	order := a.number - b.number
+	if a.isText {
+		order = strings.Compare(a.text, b.text)
+	}
+	is := map[string]bool{"==": order == 0, "!=": order != 0, "<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0}
+	return truthOperand(truthOf(is[op]))
+}
+
+func (e *expression) sum(depth int) operand {
+	v := e.product(depth)
 	for {
-		switch e.take("+", "-") {
-		case "+":
-			v.number += e.product().number
-		case "-":
-			v.number -= e.product().number
-		default:
+		op := e.take("+", "-")
+		if op == "" {
 			return v
 		}
+		v = reckon(v, e.product(depth), op)
 	}
 }
 
-func (e *expression) product() operand {
-	v := e.single()
+func (e *expression) product(depth int) operand {
+	v := e.single(depth)
 	for {
 		op := e.take("*", "/")
 		if op == "" {
 			return v
 		}
-		w := e.single()
-		switch {
-		case op == "*":
-			v.number *= w.number
-		case w.number == 0:
-			e.failed = true
-		default:
-			v.number /= w.number
-		}
+		v = reckon(v, e.single(depth), op)
 	}
 }
 
-func (e *expression) single() operand {
-	if e.take("!") != "" {
-		return boolean(!e.single().holds())
+func reckon(a, b operand, op string) operand {
+	if a.unknown || b.unknown || a.isText || b.isText || op == "/" && b.number == 0 {
+		return unknownOperand
 	}
-	if e.take("-") != "" {
-		return operand{number: -e.single().number}
+	switch op {
+	case "+":
+		a.number += b.number
+	case "-":
+		a.number -= b.number
+	case "*":
+		a.number *= b.number
+	case "/":
+		a.number /= b.number
 	}
-	if e.take("(") != "" {
-		v := e.or()
+	return a
+}
+
+func (e *expression) single(depth int) operand {
+	if len(e.tokens) == 0 || depth > maxDepth {
+		e.failed = true
+		return unknownOperand
+	}
+	t := e.tokens[0]
+	e.tokens = e.tokens[1:]
+	switch {
+	case t == "!":
+		return truthOperand(not(e.single(depth + 1).truth()))
+	case t == "-":
+		return reckon(operand{}, e.single(depth+1), "-")
+	case t == "(":
+		v := e.logical(depth + 1)
 		if e.take(")") == "" {
 			e.failed = true
 		}
 		return v
+	case !known(t):
+		return unknownOperand
+	case t[0] == '"':
+		return operand{isText: true, text: strings.Trim(t, `"`)}
 	}
-	m := token.FindStringSubmatch(e.rest)
-	if m == nil {
-		e.failed = true
-		return operand{}
-	}
-	e.rest = e.rest[len(m[0]):]
-	if m[1][0] == '"' {
-		return operand{text: strings.Trim(m[1], `"`), isText: true}
-	}
-	n, err := strconv.Atoi(m[1])
+	n, err := strconv.Atoi(t)
 	if err != nil {
-		e.failed = true
+		return unknownOperand // a bare word, which rpm's ages read in different ways
 	}
 	return operand{number: n}
 }

@@ -3,129 +3,100 @@
 package srpm
 
 import (
+	"iter"
 	"regexp"
 	"strings"
 )
 
-// Options are what rpmbuild is told besides the spec.
-type Options struct {
-	Target        string   // --target
-	With, Without []string // --with, --without
-	Defines       []string // --define, "NAME VALUE"
+// branch is an open %if.
+type branch struct {
+	text  string // as people are told of it
+	now   truth  // of the branch that is open
+	taken truth  // one before was
 }
 
-func (o Options) macros() macros {
-	m := baseMacros(o.Target)
-	set := func(name, body string) { m[name] = macro{body: body, known: true, defined: yes, line: -1} }
-	for _, d := range o.Defines {
-		name, body, _ := strings.Cut(d, " ")
-		set(name, strings.TrimSpace(body))
+// follow opens, changes and closes branches by a line. ok is false for any other line.
+func follow(open []branch, text string, m *macros) (now []branch, ok bool) {
+	last := len(open) - 1
+	switch {
+	case ifStart.MatchString(text):
+		return append(open, branch{text: strings.TrimSpace(text), now: m.condition(text)}), true
+	case ifElse.MatchString(text):
+		b := &open[last]
+		b.taken = or(b.taken, b.now)
+		b.now = not(b.taken)
+		if strings.HasPrefix(strings.TrimSpace(text), "%else") {
+			b.text = "the %else of " + strings.TrimPrefix(b.text, "the %else of ")
+		} else {
+			b.now, b.text = and(b.now, m.condition(text)), strings.TrimSpace(text)
+		}
+		return open, true
+	case ifEnd.MatchString(text):
+		return open[:last], true
 	}
-	for _, w := range o.With {
-		set("_with_"+w, "--with-"+w)
-	}
-	for _, w := range o.Without {
-		set("_without_"+w, "--without-"+w)
-	}
-	return m
+	return open, false
+}
+
+// reading is a line of a spec as rpmbuild comes by it.
+type reading struct {
+	line
+	i     int    // from 0
+	live  truth  // whether it is read
+	doubt string // the condition that cannot be told
 }
 
 var (
-	undefinition = regexp.MustCompile(`^\s*%undefine\s+(\w+)`)
-	buildOption  = regexp.MustCompile(`^\s*%(bcond|bcond_with|bcond_without)\s+(\w+)(.*)$`)
+	directiveLine = regexp.MustCompile(`^\s*%(define|global|undefine|bcond|bcond_with|bcond_without)\b`)
+	simpleTag     = regexp.MustCompile(`(?i)^\s*(Name|Version|Release|Epoch)\s*:\s*(\S.*?)\s*$`)
 )
 
-// branch is an open %if.
-type branch struct {
-	outer truth // whether the %if itself is read
-	taken truth // whether a branch before this one was
-	live  truth // whether this branch is read
-}
-
-// evaluate follows a spec down to its %changelog as rpmbuild would read it with these
-// options, and calls visit for each line with whether it is read, and the macros there.
+// evaluate follows a spec as rpmbuild would read it, and gives its lines one by one, but
+// those of macros and conditions and %changelog. At each the macros are those known there.
 // Nothing is run: what %(...) or Lua would give cannot be told, nor can what hangs on it.
-func (s *spec) evaluate(o Options, visit func(i int, live truth, m macros)) {
-	m := o.macros()
-	var open []branch
-	for i, l := range s.lines {
-		if l.section == "changelog" {
-			return
-		}
-		live := yes
-		if n := len(open); n > 0 {
-			live = open[n-1].live
-		}
-		top := len(open) - 1
-		switch {
-		case l.macro:
-		case ifStart.MatchString(l.text):
-			cond := m.condition(l.text)
-			open = append(open, branch{outer: live, taken: cond, live: and(live, cond)})
-			continue
-		case ifElse.MatchString(l.text):
-			b := &open[top]
-			cond := yes
-			if !strings.HasPrefix(strings.TrimSpace(l.text), "%else") {
-				cond = m.condition(l.text)
+func (s *spec) evaluate(m *macros) iter.Seq[reading] {
+	return func(yield func(reading) bool) {
+		var open []branch
+		for i, l := range s.lines {
+			if l.macro {
+				continue
 			}
-			b.live = and(b.outer, and(not(b.taken), cond))
-			b.taken = or(b.taken, cond)
-			continue
-		case ifEnd.MatchString(l.text):
-			open = open[:top]
-			continue
-		case live != no:
-			m.define(i, l.text, live)
+			r := reading{line: l, i: i, live: yes}
+			for _, b := range open {
+				if b.now == cannotTell && r.doubt == "" {
+					r.doubt = b.text
+				}
+				r.live = and(r.live, b.now)
+			}
+			m.line, m.live = i+1, r.live
+			if now, ok := follow(open, l.text, m); ok {
+				open = now
+				continue
+			}
+			if l.section == "changelog" {
+				continue
+			}
+			if r.live != no {
+				m.read(l)
+			}
+			if directiveLine.MatchString(l.text) || macroBlock.MatchString(l.text) {
+				continue
+			}
+			if !yield(r) {
+				return
+			}
 		}
-		visit(i, live, m)
 	}
 }
 
-// define follows a line that may define a macro.
-func (m macros) define(i int, text string, live truth) {
-	set := func(name string, d macro) {
-		if d.line, d.defined = i, live; live != yes {
-			// Defined or not, before or now: neither is known.
-			d.known, d.defined = false, cannotTell
-		}
-		m[name] = d
+// read takes the definitions of a line, which may stand anywhere, and its tag.
+func (m *macros) read(l line) {
+	text := m.expand(l.text)
+	f := simpleTag.FindStringSubmatch(text)
+	if f == nil || l.section != "" {
+		return
 	}
-	if d := definition.FindStringSubmatch(text); d != nil {
-		body := strings.TrimSpace(text[len(d[0]):])
-		whole := d[3] == "" && !strings.HasSuffix(body, `\`) && balance(text) == 0
-		if whole && d[1] == "global" {
-			body, whole = m.expand(body)
-		}
-		set(d[2], macro{body: body, known: whole})
-	} else if u := undefinition.FindStringSubmatch(text); u != nil {
-		if live == yes {
-			delete(m, u[1])
-		} else {
-			set(u[1], macro{})
-		}
-	} else if b := buildOption.FindStringSubmatch(text); b != nil {
-		m.option(b[1], b[2], b[3], set)
-	}
-}
-
-// option follows %bcond and its older forms: with_NAME is defined where the option is on.
-func (m macros) option(kind, name, value string, set func(string, macro)) {
-	on, off := m.defined("_with_"+name), m.defined("_without_"+name)
-	standard := no
-	switch kind {
-	case "bcond_without":
-		standard = yes
-	case "bcond":
-		standard = m.condition("%if" + value)
-	}
-	switch or(on, and(standard, not(off))) {
-	case yes:
-		set("with_"+name, macro{body: "1", known: true})
-	case cannotTell:
-		set("with_"+name, macro{})
-		d := m["with_"+name]
-		d.defined = cannotTell
-		m["with_"+name] = d
+	lower, upper := strings.ToLower(f[1]), strings.ToUpper(f[1])
+	for _, name := range []string{lower, upper, "PACKAGE_" + upper} {
+		m.set(name, f[2])
 	}
 }

@@ -16,8 +16,8 @@ type Flavour struct {
 	Name  string // as in the packages' names, "PAE"; for the plain kernel its switch's, "up"
 	Built bool   // surely built
 
-	maybe    bool // it cannot be told whether it is built
-	line     int
+	maybe    bool     // it cannot be told whether it is built
+	line     int      // of its call, from 1
 	switches []string // macros in its conditions
 }
 
@@ -52,17 +52,17 @@ func Flavours(name string, text []byte, o Options) ([]Flavour, error) {
 
 func (s *spec) flavours(o Options) []Flavour {
 	var list []Flavour
-	s.evaluate(o, func(i int, live truth, m macros) {
-		l := s.lines[i]
-		if l.section != "build" || l.macro {
-			return
+	m := o.macros()
+	for l := range s.evaluate(m) {
+		if l.section != "build" {
+			continue
 		}
 		call := buildKernel.FindStringSubmatch(l.text)
 		if call == nil {
-			return
+			continue
 		}
-		f := Flavour{Name: call[1], Built: live == yes, maybe: live == cannotTell, line: i, switches: s.switches(l.within)}
-		if name, ok := m.expand(f.Name); ok {
+		f := Flavour{Name: call[1], Built: l.live == yes, maybe: l.live == cannotTell, line: l.i + 1, switches: s.switches(l.within)}
+		if name := m.expand(f.Name); known(name) {
 			f.Name = name
 		}
 		if f.Name == "" {
@@ -74,12 +74,12 @@ func (s *spec) flavours(o Options) []Flavour {
 		at := slices.IndexFunc(list, func(g Flavour) bool { return g.Name == f.Name })
 		if at < 0 {
 			list = append(list, f)
-			return
+			continue
 		}
 		g := &list[at] // the branch of another architecture
 		g.Built, g.maybe = g.Built || f.Built, g.maybe || f.maybe
 		g.switches = append(g.switches, f.switches...)
-	})
+	}
 	return list
 }
 
@@ -155,7 +155,8 @@ func SelectFlavours(name string, text []byte, o Options, want []string) (Options
 			needed = append(needed, f.switches...)
 		}
 	}
-	chosen := Options{Target: o.Target, Defines: o.Defines, With: slices.Clone(o.With), Without: slices.Clone(o.Without)}
+	chosen := o
+	chosen.With, chosen.Without = slices.Clone(o.With), slices.Clone(o.Without)
 	use := func(options *[]string, sw string) {
 		if option, ok := strings.CutPrefix(sw, "with_"); ok && !slices.Contains(*options, option) {
 			*options = append(*options, option)
@@ -190,38 +191,39 @@ func (s *spec) unswitchable(f Flavour, o Options) error {
 		elsewhere.Target = target
 		for _, g := range s.flavours(elsewhere) {
 			if g.Name == f.Name && g.Built {
-				return s.fail(f.line+1, fmt.Sprintf("the flavour %s is not built for %s, but for %s", f.Name, o.Target, target), "add --target="+target)
+				return s.fail(f.line, fmt.Sprintf("the flavour %s is not built for %s, but for %s", f.Name, o.Target, target), "add --target="+target)
 			}
 		}
 	}
 	for _, sw := range f.switches {
 		if option := strings.TrimPrefix(sw, "with_"); slices.Contains(o.Without, option) {
-			return s.fail(f.line+1, fmt.Sprintf("the flavour %s is switched off by --without %s", f.Name, option), "leave that out")
+			return s.fail(f.line, fmt.Sprintf("the flavour %s is switched off by --without %s", f.Name, option), "leave that out")
 		}
 	}
 	last := map[string]macro{}
-	s.evaluate(o, func(_ int, live truth, m macros) {
+	m := o.macros()
+	for range s.evaluate(m) {
 		for _, sw := range f.switches {
 			if delete(last, sw); m.condition("%if %{"+sw+"}") == yes {
 				continue
 			}
-			last[sw] = m[sw]
+			last[sw] = m.values[sw]
 			// A switch that follows its option is decided where the spec sets that.
-			if off := m["_without"+strings.TrimPrefix(sw, "with")]; off.line > 0 {
+			if off := m.values["_without"+strings.TrimPrefix(sw, "with")]; off.line > 0 {
 				last[sw] = off
 			}
 		}
-	})
+	}
 	for _, sw := range f.switches {
 		if d := last[sw]; d.line > 0 {
-			l := s.lines[d.line]
+			l := s.lines[d.line-1]
 			reason := fmt.Sprintf("the flavour %s is switched off by %q", f.Name, strings.TrimSpace(l.text))
 			if n := len(l.within); n > 0 {
 				reason += fmt.Sprintf(" under %q", l.within[n-1])
 			}
-			return s.fail(d.line+1, reason, "change that line in the source RPM's spec; no option of rpmbuild does")
+			return s.fail(d.line, reason, "change that line in the source RPM's spec; no option of rpmbuild does")
 		}
 	}
-	return s.fail(f.line+1, fmt.Sprintf("the flavour %s hangs on conditions that cannot be told without running the spec", f.Name),
+	return s.fail(f.line, fmt.Sprintf("the flavour %s hangs on conditions that cannot be told without running the spec", f.Name),
 		"give the spec's own switches by --with, --without and --define")
 }

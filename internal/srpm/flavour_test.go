@@ -193,23 +193,6 @@ func TestFlavoursElsewhere(t *testing.T) {
 	}
 }
 
-func TestExpand(t *testing.T) {
-	m := Options{Target: "i686", Defines: []string{"a 1", "loop %{loop}", "b %{a}%%"}, With: []string{"x"}}.macros()
-	for text, want := range map[string]string{
-		"%a%{a}%{?a}%{!?a}%{?z}": "111", "%{b}": "1%", "%{?z:no}%{!?z:yes}": "yes", "%{?_with_x:{1}}": "{1}",
-		"%{?a:%{?z}x}": "x", "100%%": "100%",
-	} {
-		if got, ok := m.expand(text); !ok || got != want {
-			t.Errorf("%q: %q %v, want %q", text, got, ok, want)
-		}
-	}
-	for _, text := range []string{"%(id)", "%{lua:x}", "%{z}", "%z", "%{loop}", "%{a", "%[1+1]", "%{-n:x}", "%1", "%{expand:x}", "%{a b}"} {
-		if got, ok := m.expand(text); ok {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-}
-
 func FuzzEvaluate(f *testing.F) {
 	for _, name := range []string{"ovz5", "rhel6", "rhel9", "early5"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "flavours", name+".spec"))

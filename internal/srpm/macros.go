@@ -7,171 +7,248 @@ import (
 	"strings"
 )
 
-// truth is what can be told about a condition, or about whether a macro is defined,
-// without running the spec.
-type truth int8
+// unknownText stands in an expansion for what only rpmbuild knows.
+const unknownText = "\x00"
 
-const (
-	no truth = iota
-	cannotTell
-	yes
-)
+// known tells whether all of an expansion could be told.
+func known(text string) bool { return !strings.Contains(text, unknownText) }
 
-func and(a, b truth) truth { return min(a, b) }
-func or(a, b truth) truth  { return max(a, b) }
-func not(a truth) truth    { return yes - a }
+// maxExpansion is how many bytes one expansion may read, of its text and of the bodies it
+// leads to. It ends macros that lead to themselves or double each time; specs in use take
+// some hundreds.
+const maxExpansion = 64 << 10
 
-func truthOf(b bool) truth {
-	if b {
-		return yes
+// macro is a macro as it stands at one line of a spec.
+type macro struct {
+	body    string // with unknownText where only rpmbuild knows it
+	defined truth
+	line    int // of the spec, from 1; 0 for what does not come from the spec
+}
+
+// macros are those that a spec and the options of rpmbuild define. They are expanded as
+// rpm does it, but for what runs programs, which is not done.
+type macros struct {
+	values map[string]macro
+	line   int   // of the text in hand
+	live   truth // whether that text is read
+	left   int   // bytes that its expansion may still read
+}
+
+func (m *macros) defined(name string) truth {
+	if d, ok := m.values[name]; ok {
+		return d.defined
+	}
+	if foreignMacro.MatchString(name) && !optionMacro.MatchString(name) {
+		return cannotTell
 	}
 	return no
 }
 
-// macro is a macro's body, as far as it can be told.
-type macro struct {
-	body    string
-	known   bool  // the body is text that expand understands
-	defined truth // cannotTell where a condition that cannot be told hides it
-	line    int   // of the spec, from 0; -1 for what does not come from the spec
-}
+// set defines a macro, as far as the text in hand is read.
+func (m *macros) set(name, body string) { m.become(name, macro{body, yes, m.line}) }
 
-// macros are those that a spec and the options of rpmbuild define. They are expanded as
-// rpm does it, but for what runs programs, which is not done: then the result is not known.
-type macros map[string]macro
-
-// baseMacros are rpm's own that kernel specs ask for.
-func baseMacros(target string) macros {
-	m := macros{}
-	for name, body := range map[string]string{
-		"nil": "", "_target_cpu": target, "_target_os": "linux",
-		"ix86": "i386 i486 i586 i686 pentium3 pentium4 athlon geode",
-		"arm":  "armv3l armv4b armv4l armv4tl armv5b armv5l armv5teb armv5tel armv5tejl armv6l armv6hl armv7l armv7hl armv7hnl armv8l armv8hl armv8hnl armv8hcnl",
-	} {
-		m[name] = macro{body: body, known: true, defined: yes, line: -1}
+func (m *macros) become(name string, d macro) {
+	if m.live == no {
+		return
 	}
-	return m
+	if m.live == cannotTell {
+		d.body = unknownText
+		if m.defined(name) != d.defined {
+			d.defined = cannotTell
+		}
+	}
+	m.values[name] = d
 }
 
-// maxExpansion is how many bytes of bodies one expansion may read. It ends macros that
-// lead to themselves or double each time; specs in use take some hundreds.
-const maxExpansion = 64 << 10
+// unsure makes a macro one that may be defined, or be another.
+func (m *macros) unsure(name string) {
+	live := m.live
+	m.live = and(live, cannotTell)
+	m.set(name, unknownText)
+	m.live = live
+}
+
+// forget makes what a text would define unsure.
+func (m *macros) forget(text string) {
+	for _, f := range anyDefinition.FindAllStringSubmatch(text, -1) {
+		m.unsure(f[1])
+	}
+}
+
+// expand gives text with its macros expanded. Definitions in it take effect.
+func (m *macros) expand(text string) string {
+	m.left = maxExpansion
+	return m.expanded(text)
+}
 
 var (
-	macroName = regexp.MustCompile(`^[A-Za-z_]\w*`)
-	withMacro = regexp.MustCompile(`^(with|without)\s+(\w+)$`)
+	bareMacro     = regexp.MustCompile(`^[?!]*\w+`)
+	directive     = regexp.MustCompile(`^(define|global|undefine|bcond|bcond_with|bcond_without)$`)
+	macroCall     = regexp.MustCompile(`(?s)^([?!]*)(\w+)(:?)(.*)$`)
+	parameter     = regexp.MustCompile(`^\d+$`)
+	anyDefinition = regexp.MustCompile(`%(?:define|global)\s+(\w+)`)
+	oneDefinition = regexp.MustCompile(`(?s)^(define|global)\s+(\w+)(\([^)]*\))?(.*)$`)
+	undefinition  = regexp.MustCompile(`^undefine\s+(\w+)`)
+	buildOption   = regexp.MustCompile(`^(bcond|bcond_with|bcond_without)\s+(\w+)(.*)$`)
 )
 
-// expand gives the text with its macros expanded, and whether that could be told.
-func (m macros) expand(text string) (string, bool) {
-	left := maxExpansion
-	return m.expandWithin(text, &left)
-}
-
-func (m macros) expandWithin(text string, left *int) (string, bool) {
-	if *left -= 1 + len(text); *left < 0 {
-		return "", false
+// expanded is expand within another expansion.
+func (m *macros) expanded(text string) string {
+	if m.left -= 1 + len(text); m.left < 0 {
+		return unknownText
 	}
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(text, "%")
 		b.WriteString(before)
 		if !found {
-			return b.String(), true
+			return b.String()
 		}
-		var value string
-		ok := true
-		switch {
-		case strings.HasPrefix(rest, "%"):
-			value, text = "%", rest[1:]
-		case strings.HasPrefix(rest, "{"):
-			end := closing(rest)
-			if end < 0 {
-				return "", false
+		if rest == "" {
+			return b.String() + "%"
+		}
+		text = rest
+		switch c := rest[0]; c {
+		case '%':
+			b.WriteByte('%')
+			text = rest[1:]
+		case '{', '(', '[':
+			inner, after, ok := braced(rest, c, map[byte]byte{'{': '}', '(': ')', '[': ']'}[c])
+			switch {
+			case !ok:
+				m.forget(rest)
+				return b.String() + unknownText
+			case c == '{':
+				b.WriteString(m.call(inner, "%{"+inner+"}"))
+			default:
+				b.WriteString(unknownText) // a shell command, or an expression of newer rpm
 			}
-			value, ok = m.braced(rest[1:end], left)
-			text = rest[end+1:]
+			text = after
 		default:
-			marks := rest[:len(rest)-len(strings.TrimLeft(rest, "?!"))]
-			name := macroName.FindString(rest[len(marks):])
-			if name == "" {
-				return "", false // %(...), %[...], an argument
+			word := bareMacro.FindString(rest)
+			switch {
+			case word == "":
+				b.WriteByte('%')
+			case directive.MatchString(word):
+				m.direct(rest) // it takes the rest of the line
+				return b.String()
+			default:
+				b.WriteString(m.call(word, "%"+word))
 			}
-			value, ok = m.value(marks, name, left)
-			text = rest[len(marks)+len(name):]
+			text = rest[len(word):]
 		}
-		if !ok {
-			return "", false
-		}
-		b.WriteString(value)
 	}
 }
 
-// closing gives the place of the brace that closes the one text begins with.
-func closing(text string) int {
-	open := 0
-	for i, c := range text {
-		switch c {
-		case '{':
-			open++
-		case '}':
-			if open--; open == 0 {
-				return i
+// braced cuts text, which begins with open, behind the matching end.
+func braced(text string, open, end byte) (inner, rest string, ok bool) {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case open:
+			depth++
+		case end:
+			if depth--; depth == 0 {
+				return text[1:i], text[i+1:], true
 			}
 		}
 	}
-	return -1
+	return "", "", false
 }
 
-// braced expands what stood between the braces of %{...}.
-func (m macros) braced(inner string, left *int) (string, bool) {
-	if w := withMacro.FindStringSubmatch(inner); w != nil {
-		has := m.defined("with_" + w[2])
-		if w[1] == "without" {
-			has = not(has)
-		}
-		return map[truth]string{no: "0", yes: "1"}[has], has != cannotTell
+// call expands the inside of %{...}; written is what rpm leaves of an undefined macro.
+func (m *macros) call(inner, written string) string {
+	f := macroCall.FindStringSubmatch(inner)
+	if f == nil || parameter.MatchString(f[2]) {
+		return unknownText
 	}
-	marks := inner[:len(inner)-len(strings.TrimLeft(inner, "?!"))]
-	name := macroName.FindString(inner[len(marks):])
-	rest := inner[len(marks)+len(name):]
-	switch {
-	case name == "":
-		return "", false
-	case rest == "":
-		return m.value(marks, name, left)
-	case rest[0] == ':' && strings.Contains(marks, "?"):
-		switch m.wanted(marks, name) {
-		case yes:
-			return m.expandWithin(rest[1:], left)
-		case no:
-			return "", true
-		}
-	}
-	return "", false // %{lua:...}, %{expand:...}, a macro with arguments
-}
-
-// value is what %name or, with marks, %{?name} stands for.
-func (m macros) value(marks, name string, left *int) (string, bool) {
+	marks, name, colon, rest := f[1], f[2], f[3], f[4]
+	absent := strings.Count(marks, "!")%2 == 1
 	conditional := strings.Contains(marks, "?")
-	if conditional && strings.Contains(marks, "!") {
-		return "", true
+	word := strings.TrimSpace(rest)
+	switch {
+	case name == "expand" && colon != "":
+		return m.expanded(m.expanded(rest))
+	case name == "with" && colon == "":
+		return m.defined("with_" + word).digit()
+	case name == "without" && colon == "":
+		return not(m.defined("with_" + word)).digit()
+	case name == "defined" && colon == "":
+		return m.defined(word).digit()
+	case name == "undefined" && colon == "":
+		return not(m.defined(word)).digit()
+	case (name == "P" || name == "S") && colon != "":
+		name = map[string]string{"P": "PATCH", "S": "SOURCE"}[name] + word
+		return m.value(name, written)
+	case conditional && colon != "":
+		wanted := m.defined(name)
+		if absent {
+			wanted = not(wanted)
+		}
+		switch wanted {
+		case yes:
+			return m.expanded(rest)
+		case cannotTell:
+			m.forget(rest)
+			return unknownText
+		}
+		return ""
+	case colon != "" || word != "":
+		return unknownText // a macro with arguments, or one that rpm is born with
+	case conditional && absent:
+		return ""
+	case conditional:
+		return m.value(name, "")
 	}
-	switch d := m[name]; {
-	case d.defined == yes && d.known:
-		return m.expandWithin(d.body, left)
-	case d.defined == no && conditional:
-		return "", true
-	}
-	return "", false
+	return m.value(name, written)
 }
 
-// wanted tells whether %{?name:text} or %{!?name:text} gives its text.
-func (m macros) wanted(marks, name string) truth {
-	if strings.Count(marks, "!")%2 == 1 {
-		return not(m.defined(name))
+// value is what a macro stands for, or without it what rpm puts there.
+func (m *macros) value(name, without string) string {
+	switch m.defined(name) {
+	case yes:
+		return m.expanded(m.values[name].body)
+	case cannotTell:
+		return unknownText
 	}
-	return m.defined(name)
+	return without
 }
 
-func (m macros) defined(name string) truth { return m[name].defined }
+// direct obeys what follows the % of a definition or its like, up to the line's end.
+func (m *macros) direct(text string) {
+	if f := oneDefinition.FindStringSubmatch(text); f != nil {
+		body := strings.TrimSpace(f[4])
+		switch {
+		case f[3] != "" || strings.HasSuffix(body, `\`) || balance(body) != 0:
+			body = unknownText // it takes arguments, or spans lines
+		case f[1] == "global":
+			body = m.expanded(body)
+		}
+		m.set(f[2], body)
+	} else if f := undefinition.FindStringSubmatch(text); f != nil {
+		if m.live == yes {
+			delete(m.values, f[1]) // a distribution's own may come to light
+		} else {
+			m.become(f[1], macro{defined: no, line: m.line})
+		}
+	} else if f := buildOption.FindStringSubmatch(text); f != nil {
+		m.option(f[1], f[2], f[3])
+	}
+}
+
+// option follows %bcond and its older forms: with_NAME is defined where the option is on.
+func (m *macros) option(kind, name, value string) {
+	standard := no
+	switch kind {
+	case "bcond_without":
+		standard = yes
+	case "bcond":
+		standard = condition(m.expanded(value))
+	}
+	switch or(m.defined("_with_"+name), and(standard, not(m.defined("_without_"+name)))) {
+	case yes:
+		m.set("with_"+name, "1")
+	case cannotTell:
+		m.unsure("with_" + name)
+	}
+}

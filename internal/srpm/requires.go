@@ -16,7 +16,7 @@ var (
 )
 
 // BuildRequires gives the packages that building a spec with these options needs, without
-// their versions, in the spec's order. What hangs on conditions that cannot be told is
+// their versions and machines, in the spec's order. What hangs on conditions that cannot be told is
 // among them; a name that is put together by macros that cannot be told stays as it is
 // written, and a condition between packages ("(a or b)") stays whole.
 func BuildRequires(name string, text []byte, o Options) ([]string, error) {
@@ -25,18 +25,19 @@ func BuildRequires(name string, text []byte, o Options) ([]string, error) {
 		return nil, err
 	}
 	var list []string
-	s.evaluate(o, func(i int, live truth, m macros) {
-		l := s.lines[i]
-		if live == no || l.macro || l.section != "" && l.section != "package" {
-			return
+	m := o.macros()
+	for l := range s.evaluate(m) {
+		if l.live == no || l.section != "" && l.section != "package" {
+			continue
 		}
 		tag := requireTag.FindStringSubmatch(l.text)
 		if tag == nil {
-			return
+			continue
 		}
-		value, ok := m.expand(tag[1])
-		if !ok {
-			value = tag[1]
+		written := strings.ReplaceAll(tag[1], "%{?_isa}", "")
+		value := m.expand(written)
+		if !known(value) {
+			value = written
 		}
 		words := []string{value}
 		if !strings.HasPrefix(value, "(") {
@@ -47,6 +48,6 @@ func BuildRequires(name string, text []byte, o Options) ([]string, error) {
 				list = append(list, w)
 			}
 		}
-	})
+	}
 	return list, nil
 }
