@@ -36,7 +36,6 @@ func (f *testFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.cases, "cases", "", "try only the cases whose name matches this regular expression")
 	c.Flags().StringSliceVar(&f.containers, "container", nil, "try only these container backends: ve, ve-cgroup, ve-userns, namespaces, userns (default: all that the kernel offers, and VEs alone where it has them)")
 	c.Flags().DurationVar(&f.limit, "boot-timeout", 0, "time limit of one guest (default: by the measured speed of this machine)")
-	c.Flags().Lookup("boot-timeout").DefValue = ""
 }
 
 // args are the words of the kernel command line that umounttest reads.
