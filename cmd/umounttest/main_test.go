@@ -70,15 +70,6 @@ func TestOfferMissesOnlyWhatWasAskedFor(t *testing.T) {
 	}
 }
 
-func TestHasCgroup(t *testing.T) {
-	const table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t1\t1\nve\t0\t1\t1\n"
-	for name, want := range map[string]bool{"ve": true, "cpu": true, "cp": false, "": false} {
-		if got := hasCgroup([]byte(table), name); got != want {
-			t.Errorf("%q: got %v", name, got)
-		}
-	}
-}
-
 func TestKTAP(t *testing.T) {
 	var b bytes.Buffer
 	k := &ktap{w: &b}

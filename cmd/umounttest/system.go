@@ -43,30 +43,22 @@ func mountSystem() []error {
 	return problems
 }
 
-// mountVEs mounts the `ve` cgroup where the kernel has it (vz7 to vz9).
+// mountVEs mounts the `ve` cgroup where the kernel has it (vz7 to vz9). Whether it does is
+// told by the mount alone: early vz7 hides its controllers from /proc/cgroups (hide_cgroups).
 func mountVEs() error {
 	const dir = "/run/ve"
-	b, err := os.ReadFile("/proc/cgroups")
-	if err != nil || !hasCgroup(b, "ve") {
-		return nil // a kernel without cgroups has no such file
-	}
-	if err = os.MkdirAll(dir, 0o755); err == nil {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
 		err = unix.Mount("ve", dir, "cgroup", 0, "ve")
 	}
-	if err != nil {
+	switch {
+	// No cgroups, or none of that name; EINVAL is what newer kernels say to the latter.
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL):
+		return os.Remove(dir)
+	case err != nil:
 		return fmt.Errorf("mount the ve cgroup at %s: %w", dir, err)
 	}
 	return nil
-}
-
-// hasCgroup says whether /proc/cgroups names a controller.
-func hasCgroup(table []byte, name string) bool {
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 0 && f[0] == name {
-			return true
-		}
-	}
-	return false
 }
 
 // makeNodes is for kernels before devtmpfs (2.6.32).

@@ -17,9 +17,8 @@ import (
 // real_ns_env_create), what the kernel demands is in vzkernel's kernel/ve/ve.c. Only the
 // `ve` hierarchy is used, and the root stays the host's.
 //
-// It was never run on a kernel of OpenVZ's, for there is no public one to be had whole.
-// What it shares with Namespaces (the forked process, namespaces, id maps) runs in every
-// guest; the order of what is written was tried on plain files.
+// It runs on the vz7 line's 3.10.0-229.7.2 (ovz.6.8); of what later kernels want more of it,
+// ve.pseudosuper above all, only the order was tried, on plain files.
 type VECgroup struct {
 	User bool // a user namespace too, as libvzctl has made it since it knows them
 }
@@ -87,8 +86,12 @@ func (b VECgroup) startIn(s Spec, ve veGroup, namespaces uintptr) (*veCgroup, er
 		return nil, err
 	}
 	var opened [3]*os.File
-	for i, name := range []string{"cgroup.procs", "ve.state", "ve.pseudosuper"} {
-		if opened[i], err = ve.open(name); err != nil {
+	for i, name := range []string{"cgroup.procs", "ve.state", pseudosuper} {
+		opened[i], err = ve.open(name)
+		if name == pseudosuper && errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
 		defer opened[i].Close()
@@ -107,7 +110,11 @@ func (b VECgroup) startIn(s Spec, ve veGroup, namespaces uintptr) (*veCgroup, er
 		defer user.Close()
 	}
 	// Only the VE's own process 1 may start it: ECHILD otherwise.
-	if err := errors.Join(child.write(opened[1], "START"), child.write(opened[2], "0")); err != nil {
+	err = child.write(opened[1], "START")
+	if err == nil && opened[2] != nil {
+		err = child.write(opened[2], "0")
+	}
+	if err != nil {
 		return nil, err
 	}
 	child.clone(0)

@@ -32,6 +32,9 @@ func findVEHierarchy(table string) (string, error) {
 	return "", errors.New("no ve cgroup is mounted (it takes an OpenVZ kernel of vz7 to vz9; mount -t cgroup -o ve ve DIR)")
 }
 
+// pseudosuper is the file that lets a VE's processes do what only the host's may.
+const pseudosuper = "ve.pseudosuper"
+
 // veGroup is a VE's directory in the hierarchy.
 type veGroup struct {
 	dir string
@@ -39,7 +42,8 @@ type veGroup struct {
 }
 
 // newVEGroup makes the directory for a VE and sets what must be set before a process is
-// let in: its number, and pseudosuper, which the VE's process 1 takes back. ve.features
+// let in: its number, and, where the kernel has it (not the first vz7), pseudosuper, which
+// the VE's process 1 takes back. ve.features
 // keeps the kernel's default, as with libvzctl where nothing is configured.
 func newVEGroup(hierarchy string, id int) (veGroup, error) {
 	g := veGroup{filepath.Join(hierarchy, strconv.Itoa(id)), id}
@@ -55,9 +59,10 @@ func newVEGroup(hierarchy string, id int) (veGroup, error) {
 func (g veGroup) set() error {
 	for _, s := range []struct{ file, text string }{
 		{"ve.veid", strconv.Itoa(g.id)},
-		{"ve.pseudosuper", "1"},
+		{pseudosuper, "1"},
 	} {
-		if err := writeFile(filepath.Join(g.dir, s.file), s.text); err != nil {
+		err := writeFile(filepath.Join(g.dir, s.file), s.text)
+		if err != nil && !(s.file == pseudosuper && errors.Is(err, os.ErrNotExist)) {
 			return err
 		}
 	}

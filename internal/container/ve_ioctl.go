@@ -30,8 +30,12 @@ const (
 // Name is "ve".
 func (VEIoctl) Name() string { return "ve" }
 
-// Available asks /dev/vzctl for a VE.
+// Available asks /dev/vzctl for a VE. vz7 answers too, but its own tools make VEs by the
+// `ve` cgroup, and what is left of the ioctl wants more set up first.
 func (VEIoctl) Available() error {
+	if _, err := findVEHierarchy("/proc/self/mounts"); err == nil {
+		return errors.New("make ve container: this kernel makes VEs by the ve cgroup")
+	}
 	if _, err := veRuns(firstVE); err != nil {
 		return fmt.Errorf("make ve container: %w (it takes an OpenVZ kernel of 2.6.18 or 2.6.32)", err)
 	}
