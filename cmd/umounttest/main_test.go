@@ -200,3 +200,13 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 }
+
+func TestFindGatesBelievesNewerKernels(t *testing.T) {
+	// The backend cannot start a container: whoever asked it would panic.
+	offered := []umount.Backend{{Name: "ve-userns", Gate: umount.Closed, VE: true}}
+	for _, release := range []string{"4.18.0-305.3.1.vz8", "5.14.0-70", "6.1.192", "3.100.0"} {
+		if err := (session{}).findGates(t.Context(), offered, release); err != nil || offered[0].Gate != umount.Closed {
+			t.Errorf("%s: gate %v, %v", release, offered[0].Gate, err)
+		}
+	}
+}
