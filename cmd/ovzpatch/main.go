@@ -21,7 +21,7 @@ func run() int {
 	context.AfterFunc(ctx, stop)
 	err := newRoot().ExecuteContext(ctx)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ovzpatch:", err)
+		fmt.Fprintln(os.Stderr, "ovzpatch:", harmless(err.Error()))
 	}
 	return exitCode(err)
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +45,7 @@ func (u *ui) Say(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
-	fmt.Fprintf(u.w, "%s %s\n", u.stamp(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(u.w, "%s %s\n", u.stamp(), harmless(fmt.Sprintf(format, args...)))
 	u.last = time.Now()
 }
 
@@ -51,7 +53,7 @@ func (u *ui) Say(format string, args ...any) {
 func (u *ui) Live(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	line := u.stamp() + "   " + fmt.Sprintf(format, args...)
+	line := u.stamp() + "   " + harmless(fmt.Sprintf(format, args...))
 	if u.width == 0 {
 		if time.Since(u.last) >= quietTime {
 			fmt.Fprintln(u.w, line)
@@ -82,6 +84,17 @@ func (u *ui) clear() {
 		fmt.Fprint(u.w, "\r\x1b[K")
 		u.live = false
 	}
+}
+
+// harmless takes out what could command a terminal: much of what is said comes from
+// guests, compilers and other people's files.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }
 
 // stamp is the time since the start, so that a log tells where the minutes went.
