@@ -14,12 +14,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Apply makes a plan's changes to the tree, all or none: after an error every file is as
-// it was, and after SIGKILL or a power failure the next OpenTree makes it so. Files that
+// it was, and after SIGKILL the next OpenTree makes it so. After a power failure it does,
+// too, for a plan of at most maxSynced files. Files that
 // are replaced keep their mode and owner; what shares their inode (a tree copied by
 // cp -al) keeps the old content. It fails when a file is not as the plan found it, and
 // with ErrBusy when another program looks at the tree or changes it.
@@ -126,8 +125,8 @@ func (t *Tree) dirs(j *journal, changes []Change) error {
 const stagers = 8
 
 // stage fills the journal's directory; the tree's own files are only read. All files are
-// written, and on their way to the disk, before the first is synced: the file system then
-// commits them together, where a sync after each would cost a commit each.
+// written before the first is synced: the file system then commits them together, where
+// a sync after each would cost a commit each.
 func (t *Tree) stage(ctx context.Context, j *journal, changes []Change) error {
 	for _, dir := range []string{journalDir, journalDir + "/new", journalDir + "/old"} {
 		if err := t.root.Mkdir(dir, 0o700); err != nil {
@@ -137,12 +136,14 @@ func (t *Tree) stage(ctx context.Context, j *journal, changes []Change) error {
 	if err := inParallel(ctx, len(changes), func(n int) error { return t.stageOne(n, changes[n]) }); err != nil {
 		return err
 	}
-	if err := inParallel(ctx, len(changes), func(n int) error { return t.syncNew(n, changes[n]) }); err != nil {
-		return err
-	}
-	for _, dir := range []string{journalDir + "/new", journalDir + "/old"} {
-		if err := syncDir(t.root, dir); err != nil {
+	if j.synced() {
+		if err := inParallel(ctx, len(changes), func(n int) error { return t.syncNew(n, changes[n]) }); err != nil {
 			return err
+		}
+		for _, dir := range []string{journalDir + "/new", journalDir + "/old"} {
+			if err := syncDir(t.root, dir); err != nil {
+				return err
+			}
 		}
 	}
 	return j.write(t.root)
@@ -209,9 +210,6 @@ func (t *Tree) create(name string, c Change) error {
 	if _, err := f.Write(c.After.Data); err != nil {
 		return err
 	}
-	// Only a hint, to be done with the writing when it is waited for: it gives the file its
-	// place on the disk now, so that one commit serves all files. It may fail.
-	syscall.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 	if err := t.takeOwner(name, c.From); err != nil {
 		return err
 	}
@@ -276,9 +274,11 @@ func (t *Tree) perform(ctx context.Context, j *journal) error {
 			return err
 		}
 	}
-	for _, dir := range parents(j.Steps) {
-		if err := syncDir(t.root, dir); err != nil {
-			return err
+	if j.synced() {
+		for _, dir := range parents(j.Steps) {
+			if err := syncDir(t.root, dir); err != nil {
+				return err
+			}
 		}
 	}
 	return t.root.Rename(journalFile, doneFile)

@@ -40,6 +40,14 @@ type journal struct {
 	Empty []string // directories that may be empty afterwards, children first
 }
 
+// maxSynced is up to how many changed files Apply waits for the disk. SIGKILL needs no
+// such wait, only a power failure does; the ports change a file or a few. A patch of the
+// size of a kernel release would wait several times as long as it works, for files whose
+// whole tree was unpacked a moment ago by a tar that did not wait either.
+const maxSynced = 64
+
+func (j *journal) synced() bool { return len(j.Steps) <= maxSynced }
+
 // step is the change of one name; its number is its place in the list.
 type step struct {
 	Name string
