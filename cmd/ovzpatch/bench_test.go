@@ -135,7 +135,7 @@ func kernelPackages(b *testing.B, dir string) []string {
 // compareBoots measures one kernel: to the verdict, and to an empty init.
 func compareBoots(b *testing.B, a *app, parts *kernelParts, accel qemu.Accel) {
 	boot := func(words ...string) time.Duration {
-		m, err := a.machine(b.Context(), parts, nil, accel)
+		m, err := a.machine(b.Context(), parts, accel)
 		if err != nil {
 			b.Fatal(err)
 		}

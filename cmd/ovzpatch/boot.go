@@ -72,8 +72,7 @@ type trial struct {
 	expect guest.Verdict
 	accel  qemu.Accel
 	flags  testFlags
-	lustre *userLustre // in place of the probe, where not nil
-	logDir string      // where the console's log goes; "" is the cache
+	logDir string // where the console's log goes; "" is the cache
 }
 
 // try boots a kernel with its probe and gives what umounttest found.
@@ -82,7 +81,7 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.machine(ctx, t.parts, t.lustre, t.accel)
+	m, err := a.machine(ctx, t.parts, t.accel)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +90,7 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		return nil, err
 	}
 	m.Limits = qemu.LimitsFor(t.accel.Slowdown)
-	if t.lustre != nil {
+	if t.parts.Lustre != nil {
 		m.Limits = m.Limits.ForLustre()
 	}
 	if t.flags.limit > 0 {
@@ -139,9 +138,8 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	return k, nil
 }
 
-// machine describes the guest that boots a kernel, with its initramfs: with the probe, or
-// with a user's Lustre where that is not nil.
-func (a *app) machine(ctx context.Context, parts *kernelParts, lustre *userLustre, accel qemu.Accel) (qemu.Machine, error) {
+// machine describes the guest that boots a kernel, with its initramfs.
+func (a *app) machine(ctx context.Context, parts *kernelParts, accel qemu.Accel) (qemu.Machine, error) {
 	progs, err := findGuestPrograms(a.home, parts.Arch)
 	if err != nil {
 		return qemu.Machine{}, err
@@ -151,8 +149,8 @@ func (a *app) machine(ctx context.Context, parts *kernelParts, lustre *userLustr
 	if err := parts.addOwnModules(ctx, &im); err != nil {
 		return qemu.Machine{}, err
 	}
-	if lustre != nil {
-		err = lustre.addTo(ctx, &im, parts)
+	if parts.Lustre != nil {
+		err = parts.Lustre.addTo(ctx, &im, parts)
 	} else {
 		extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
 		im.Modules[extra] = initramfs.Content{Path: parts.Probe}
@@ -169,8 +167,8 @@ func (a *app) machine(ctx context.Context, parts *kernelParts, lustre *userLustr
 		return qemu.Machine{}, err
 	}
 	m := qemu.Machine{Arch: parts.Arch, Accel: accel, Kernel: parts.Image, Initrd: archive.Path}
-	if lustre != nil {
-		err = lustre.join(&m)
+	if parts.Lustre != nil {
+		err = parts.Lustre.join(&m)
 	}
 	return m, err
 }

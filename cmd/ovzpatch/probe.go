@@ -121,7 +121,9 @@ type kernelParts struct {
 	Arch       string // x86_64 or i386
 	Image      string // path of the bzImage
 	ModuleTree string // path of its /lib/modules/RELEASE
-	Probe      string // path of the probe module that was built for it
+	Probe      string // path of the probe module that was built for it, "" where Lustre is not nil
+	// Lustre is a user's own, in the place of the probe.
+	Lustre *userLustre
 }
 
 // fromPackages takes the image and the modules out of a kernel package into dir, and

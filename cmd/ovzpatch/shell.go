@@ -13,10 +13,7 @@ import (
 )
 
 func newShell(a *app) *cobra.Command {
-	var (
-		kernel kernelFlags
-		lustre lustreFlags
-	)
+	var kernel kernelFlags
 	c := &cobra.Command{
 		Use:   "shell RPM",
 		Short: "An interactive guest with the same kernel and initramfs",
@@ -26,9 +23,6 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			if err := kernel.check(c, args); err != nil {
-				return err
-			}
-			if err := lustre.check(); err != nil {
 				return err
 			}
 			in, ok := c.InOrStdin().(*os.File)
@@ -44,17 +38,11 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
 			defer os.RemoveAll(dir)
-			parts, err := kernel.parts(ctx, u, a, args, dir, !lustre.given())
+			parts, err := kernel.parts(ctx, u, a, args, dir)
 			if err != nil {
 				return err
 			}
-			var own *userLustre
-			if lustre.given() {
-				if own, err = lustre.load(ctx, u, parts, dir); err != nil {
-					return err
-				}
-			}
-			m, err := a.machine(ctx, parts, own, accel)
+			m, err := a.machine(ctx, parts, accel)
 			if err != nil {
 				return err
 			}
@@ -64,6 +52,5 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 		},
 	}
 	kernel.register(c)
-	lustre.register(c)
 	return c
 }

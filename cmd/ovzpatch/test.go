@@ -23,6 +23,7 @@ type kernelFlags struct {
 	image   string
 	modules string
 	key     keyFlags
+	lustre  lustreFlags
 }
 
 func (f *kernelFlags) register(c *cobra.Command) {
@@ -31,21 +32,33 @@ func (f *kernelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to where it was compiled")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
 	f.key.register(c)
+	f.lustre.register(c)
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")
 	c.MarkFlagsMutuallyExclusive("kernel", "keyring")
 }
 
-// check tells whether the arguments and flags name exactly one kernel.
+// check tells whether the arguments and flags name exactly one kernel, and what belongs
+// to a Lustre of the user's fits together.
 func (f *kernelFlags) check(c *cobra.Command, args []string) error {
 	if (len(args) == 1) == (f.image != "") {
 		return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
 	}
-	return nil
+	return f.lustre.check()
 }
 
-// parts gives the kernel that args and flags name, unpacked below dir, with the probe if
-// that is wanted.
-func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, dir string, probe bool) (*kernelParts, error) {
+// parts gives the kernel that args and flags name, unpacked below dir, with the probe or
+// with a Lustre of the user's.
+func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, dir string) (*kernelParts, error) {
+	parts, err := f.kernel(ctx, u, a, args, dir)
+	if err == nil && f.lustre.given() {
+		parts.Lustre, err = f.lustre.load(ctx, u, parts, dir)
+	}
+	return parts, err
+}
+
+// kernel is parts without a Lustre of the user's.
+func (f *kernelFlags) kernel(ctx context.Context, u *ui, a *app, args []string, dir string) (*kernelParts, error) {
+	probe := !f.lustre.given()
 	if f.image != "" {
 		modules, err := filepath.EvalSymlinks(f.modules)
 		if err != nil {
@@ -53,24 +66,28 @@ func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, d
 		}
 		return fromTree(ctx, f.image, modules, dir, probe)
 	}
-	if !probe {
-		return unpackKernel(ctx, args[0], dir)
-	}
-	devel := f.devel
-	if devel == "" {
-		var err error
-		if devel, err = findDevel(ctx, args[0]); err != nil {
-			return nil, err
+	packages := []string{args[0]}
+	if probe {
+		devel := f.devel
+		if devel == "" {
+			var err error
+			if devel, err = findDevel(ctx, args[0]); err != nil {
+				return nil, err
+			}
 		}
+		packages = append(packages, devel)
 	}
 	if f.key.keyring != "" {
-		for _, path := range []string{args[0], devel} {
+		for _, path := range packages {
 			if err := f.key.verify(ctx, u, path); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return a.fromPackages(ctx, args[0], devel, dir)
+	if !probe {
+		return unpackKernel(ctx, args[0], dir)
+	}
+	return a.fromPackages(ctx, args[0], packages[1], dir)
 }
 
 // findDevel looks for the -devel package of a kernel package in the same directory:
@@ -96,7 +113,6 @@ func findDevel(ctx context.Context, kernel string) (string, error) {
 func newTest(a *app) *cobra.Command {
 	var (
 		kernel kernelFlags
-		lustre lustreFlags
 		test   testFlags
 		expect string
 		store  string
@@ -131,9 +147,6 @@ it, and the verdict goes into the snapshot's manifest.
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
 				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
 			}
-			if err := lustre.check(); err != nil {
-				return err
-			}
 			if err := needTools(guestTools, buildTools); err != nil {
 				return err
 			}
@@ -166,13 +179,8 @@ it, and the verdict goes into the snapshot's manifest.
 			if len(args) == 1 {
 				t.pkg = filepath.Base(args[0])
 			}
-			if t.parts, err = kernel.parts(ctx, u, a, args, dir, !lustre.given()); err != nil {
+			if t.parts, err = kernel.parts(ctx, u, a, args, dir); err != nil {
 				return err
-			}
-			if lustre.given() {
-				if t.lustre, err = lustre.load(ctx, u, t.parts, dir); err != nil {
-					return err
-				}
 			}
 			k, err := a.try(ctx, u, t)
 			if err != nil {
@@ -187,7 +195,6 @@ it, and the verdict goes into the snapshot's manifest.
 		},
 	}
 	kernel.register(c)
-	lustre.register(c)
 	test.register(c)
 	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and note the verdict there")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
