@@ -39,12 +39,15 @@ func (f *buildFlags) checkRoot() error {
 	return nil
 }
 
-// hostName is what people call where a build runs.
-func hostName(root rpmbuild.Root) string {
-	if root.Chroot != "" {
+// rootName is what people call the root directory that a build runs in.
+func rootName(root rpmbuild.Root) string {
+	switch {
+	case root.Mock != "":
+		return "mock"
+	case root.Chroot != "":
 		return root.Chroot
 	}
-	return "this host"
+	return "this machine"
 }
 
 // compiled is where compiled objects are kept. Those of a chroot lie in it: rpmbuild sees

@@ -131,7 +131,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		// mock makes the root directory anew, with what the BuildRequires name.
 		job.BuildDir = ""
 	case !job.NoDeps && noDatabase(ctx, r.root):
-		u.Say("%s has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)", hostName(r.root))
+		u.Say("%s has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)", rootName(r.root))
 		if r.root.Chroot == "" {
 			if err := r.checkRequires(ctx, u); err != nil {
 				return nil, err

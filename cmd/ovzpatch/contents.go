@@ -13,11 +13,9 @@ import (
 	"strings"
 
 	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/patch"
 	"ovzpatch/internal/rpmfile"
 )
-
-// patchMark is the part of the patch's message that every port has in one string.
-const patchMark = "Forced umount of lustre fs is not allowed inside container"
 
 // contents is what is in one package.
 type contents struct {
@@ -107,7 +105,7 @@ func imagePatched(ctx context.Context, pkg *rpmfile.File, name string) (*bool, e
 	if err != nil {
 		return nil, fmt.Errorf("unpack kernel image: %w", err)
 	}
-	holds, err := kernel.ImageHolds(ctx, image, patchMark)
+	holds, err := kernel.ImageHolds(ctx, image, patch.MessageHead)
 	if errors.Is(err, kernel.ErrImage) {
 		return nil, nil
 	}
@@ -138,7 +136,7 @@ func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*contents, 
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Contains(r.Texts[r.port], []byte(patchMark)) && c.Patched != nil && *c.Patched != b.Patched {
+		if bytes.Contains(r.Texts[r.port], []byte(patch.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
 			return nil, fmt.Errorf("look into packages: the kernel in %s was built %s the patch, but its message is %s; see %s",
 				name, r.label(), map[bool]string{true: "there", false: "not there: does the spec apply it?"}[*c.Patched], b.log())
 		}

@@ -41,7 +41,7 @@ func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done
 	}
 	if f.again {
 		job.Jobs++
-		job.Env = append(job.Env, "TZ=XXX-11")
+		job.Env = append(job.Env, "TZ=UTC-11")
 	}
 	if f.launcher == "" {
 		return func() *launcher.Report { return nil }, nil

@@ -72,7 +72,7 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 	if err != nil {
 		return nil, err
 	}
-	u.Say("rpmbuild will run the scripts and macros of %s on this machine", original.SpecName)
+	u.Say("%s will run the scripts and macros of %s, by rpmbuild", rootName(f.root), original.SpecName)
 	original.Target, original.with, original.without = f.target, f.with, f.without
 	if original.SpecName == specs.Name {
 		// A package of ours has the patch and the switch for it.

@@ -60,7 +60,10 @@ func bootGuest() {
 		// The end of process 1 is a kernel panic, which with panic=1 is a reboot too.
 		panic(fmt.Sprintf("reboot: %v", err))
 	}()
-	problems := append(setEnvironment(), mountSystem()...)
+	problems := mountSystem()
+	if err := setEnvironment(); err != nil {
+		problems = append(problems, err)
+	}
 	b, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		problems = append(problems, fmt.Errorf("read kernel command line: %w", err))

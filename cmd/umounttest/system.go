@@ -14,11 +14,8 @@ import (
 
 // setEnvironment is for the programs the guest starts. The kernel gives /init no more than
 // HOME and TERM; a user's own programs go before u-root's.
-func setEnvironment() []error {
-	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/bbin"); err != nil {
-		return []error{err}
-	}
-	return nil
+func setEnvironment() error {
+	return os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/bbin")
 }
 
 // mountSystem gives the guest /proc, /sys and /dev. What fails is told, and the guest

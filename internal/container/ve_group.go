@@ -43,8 +43,8 @@ type veGroup struct {
 
 // newVEGroup makes the directory for a VE and sets what must be set before a process is
 // let in: its number, and, where the kernel has it (not the first vz7), pseudosuper, which
-// the VE's process 1 takes back. ve.features
-// keeps the kernel's default, as with libvzctl where nothing is configured.
+// the VE's process 1 takes back. ve.features keeps the kernel's default, as with libvzctl
+// where nothing is configured.
 func newVEGroup(hierarchy string, id int) (veGroup, error) {
 	g := veGroup{filepath.Join(hierarchy, strconv.Itoa(id)), id}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {

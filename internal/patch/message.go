@@ -10,9 +10,10 @@ import (
 )
 
 // What the host's log must say, with any one conversion between the two. Monitoring of
-// hosting nodes looks for it, so not a letter may differ.
+// hosting nodes looks for it, so not a letter may differ. A kernel with the patch holds
+// MessageHead in one piece.
 const (
-	messageHead = "Forced umount of lustre fs is not allowed inside container ("
+	MessageHead = "Forced umount of lustre fs is not allowed inside container ("
 	messageTail = "). Overriding MNT_FORCE flag."
 )
 
@@ -46,9 +47,9 @@ func messageProblem(text string) string {
 	// The level, where it is a literal: <4> or its newer form with SOH.
 	bare := regexp.MustCompile(`^(<[0-7c]>|\x01[0-7c])`).ReplaceAllString(text, "")
 	bare = strings.TrimSuffix(bare, "\n")
-	head, rest, ok := cutPrefix(bare, messageHead)
+	head, rest, ok := cutPrefix(bare, MessageHead)
 	if !ok {
-		return fmt.Sprintf("the message begins %q, the documented one %q", firstDifference(head, messageHead), messageHead)
+		return fmt.Sprintf("the message begins %q, the documented one %q", firstDifference(head, MessageHead), MessageHead)
 	}
 	id, tail, found := strings.Cut(rest, ")")
 	if !found || !conversion.MatchString(id) {
