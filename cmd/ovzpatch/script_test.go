@@ -82,6 +82,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_LOCKS", filepath.Join(e.WorkDir, ".run"))
 			e.Setenv("OVZPATCH_STORE", filepath.Join(e.WorkDir, "store"))
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			// For servers that scripts start.
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
