@@ -13,7 +13,7 @@ import (
 // read: that a line was not seen then proves nothing.
 var ErrLost = errors.New("the kernel log overwrote records before they were read")
 
-// Reader reads the running kernel's log from a marked position on.
+// Reader reads what the running kernel logs from Open on.
 type Reader struct {
 	fd int // of /dev/kmsg, or -1 where syslog(2) is read
 }
@@ -41,7 +41,7 @@ func Open() (*Reader, error) {
 			unix.Close(fd)
 		}
 	}
-	if err := r.Mark(); err != nil {
+	if err := r.mark(); err != nil {
 		return nil, fmt.Errorf("open kernel log: %w (be root in the initial namespaces)", err)
 	}
 	return r, nil
@@ -50,8 +50,8 @@ func Open() (*Reader, error) {
 // recordBytes holds the longest record /dev/kmsg gives (CONSOLE_EXT_LOG_MAX).
 const recordBytes = 8192
 
-// Mark forgets everything before now.
-func (r *Reader) Mark() error {
+// mark forgets everything before now.
+func (r *Reader) mark() error {
 	if r.fd < 0 {
 		_, err := drainSyslog()
 		return err
@@ -62,7 +62,7 @@ func (r *Reader) Mark() error {
 	return nil
 }
 
-// Since gives the records since the last Mark or Since, oldest first. With ErrLost the
+// Since gives the records since Open or the last Since, oldest first. With ErrLost the
 // records that are left come along.
 func (r *Reader) Since() ([]Record, error) {
 	if r.fd < 0 {

@@ -14,9 +14,9 @@ import (
 	"ovzpatch/internal/kmsg"
 )
 
-// Log is the kernel's log; *kmsg.Reader is one.
+// Log is the kernel's log; *kmsg.Reader is one. Since gives what was printed after it was
+// called last.
 type Log interface {
-	Mark() error
 	Since() ([]kmsg.Record, error)
 }
 
@@ -31,7 +31,8 @@ type Runner struct {
 }
 
 // Run tries the trials one after the other and reports each as it ends. A case that
-// cannot be tried is reported inconclusive; Run itself fails only with report or ctx.
+// cannot be tried is reported inconclusive; Run itself fails only with report or ctx, or
+// where the kernel complained when all was over.
 func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Result) error) ([]guest.Result, error) {
 	var results []guest.Result
 	var p pace
@@ -51,7 +52,11 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 			return results, context.Cause(ctx)
 		}
 	}
-	return results, nil
+	trouble, err := r.between()
+	if trouble != "" {
+		err = errors.Join(err, fmt.Errorf("after the last case the kernel complained: %s", trouble))
+	}
+	return results, err
 }
 
 func (r *Runner) try(ctx context.Context, t Trial, dir string) guest.Result {
@@ -76,15 +81,28 @@ func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.S
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Log.Mark(); err != nil {
+	late, err := r.between()
+	if err != nil {
 		return nil, err
 	}
 	acted := r.perform(ctx, t, dir, seen)
 	records, logged := r.Log.Since()
 	lines := evidence(records, seen)
+	if late != "" {
+		seen.Trouble = late + " (before this case began)"
+	}
 	after, counted := r.Filesystem.Forced(t.Case.Type)
 	seen.Forced = after - before
 	return lines, errors.Join(acted, logged, counted)
+}
+
+// between gives the first trouble that the kernel told of since the case before ended, as
+// when a container's remains are taken away later. Messages in there are nobody's evidence.
+func (r *Runner) between() (trouble string, err error) {
+	records, err := r.Log.Since()
+	var late guest.Seen
+	evidence(records, &late)
+	return late.Trouble, err
 }
 
 func (r *Runner) perform(ctx context.Context, t Trial, dir string, seen *guest.Seen) (err error) {

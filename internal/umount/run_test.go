@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/kmsg"
+)
+
+type scriptedLog [][]kmsg.Record
+
+func (l *scriptedLog) Since() ([]kmsg.Record, error) {
+	if len(*l) == 0 {
+		return nil, nil
+	}
+	first := (*l)[0]
+	*l = (*l)[1:]
+	return first, nil
+}
+
+// What the kernel says while no case runs counts as well, but only when it is trouble.
+func TestTroubleBetweenCases(t *testing.T) {
+	for text, bad := range map[string]bool{
+		"WARNING: at kernel/ve/vecalls.c:1234":                                                         true,
+		"Forced umount of lustre fs is not allowed inside container (999). Overriding MNT_FORCE flag.": false,
+		"device veth0 left promiscuous mode":                                                           false,
+	} {
+		r := Runner{Log: &scriptedLog{{{Text: text}}}}
+		_, err := r.Run(t.Context(), nil, func(guest.Result) error { return nil })
+		if (err != nil) != bad || bad && !strings.Contains(err.Error(), text) {
+			t.Errorf("after the last case %q: %v", text, err)
+		}
+	}
+}
