@@ -229,7 +229,8 @@ func readPlain(ctx context.Context, tree fs.FS, name string) ([]byte, error) {
 	return image, nil
 }
 
-// consoleLog names the file for a guest's console.
+// consoleLog names the file for a guest's console. One that is there goes first, as it may be
+// another run's, whose guest still writes.
 func (t trial) consoleLog(cacheDir string) (string, error) {
 	dir := t.logDir
 	if dir == "" {
@@ -238,7 +239,11 @@ func (t trial) consoleLog(cacheDir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("keep console: %w", err)
 	}
-	return filepath.Join(dir, "console-"+t.parts.Release+".log"), nil
+	log := filepath.Join(dir, "console-"+t.parts.Release+".log")
+	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("keep console: %w", err)
+	}
+	return log, nil
 }
 
 // guestPrograms are what `make` built beforehand for the guest.
