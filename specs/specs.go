@@ -22,6 +22,7 @@ type Values struct {
 	Base    string   // kernel version, three numbers
 	Stable  string   // what continues it, with its dot, or ""
 	Release string   // of the packages, without the mark of the patch
+	Tag     string   // that mark, with its dot, or ""
 	Archive string   // file name of the tarball
 	Top     string   // its one top directory
 	Port    string   // file name of the patch
@@ -60,6 +61,7 @@ func Spec(v Values) ([]byte, error) {
 		words []string
 	}{
 		{"kbase", []string{v.Base}}, {"kstable", []string{v.Stable}}, {"krelease", []string{v.Release}},
+		{"ktag", []string{v.Tag}},
 		{"karchive", []string{v.Archive}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
 		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat}, {"kflavour", []string{v.Flavour}},
 	} {

@@ -11,7 +11,7 @@ import (
 
 func TestSpecIsFilledIn(t *testing.T) {
 	v := specs.Values{
-		Base: "2.6.18", Stable: ".8", Release: "028stab056.1", Archive: "linux.tar.zst", Top: "linux",
+		Base: "2.6.18", Stable: ".8", Release: "028stab056.1", Tag: ".lustre2", Archive: "linux.tar.zst", Top: "linux",
 		Port: "a.patch", Config: "c.config", Compat: []string{"compat-01.patch", "compat-02.patch"}, Flavour: specs.PAE,
 	}
 	b, err := specs.Spec(v)
@@ -19,7 +19,7 @@ func TestSpecIsFilledIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"%global kbase     2.6.18\n", "%global kstable   .8\n", "%global krelease  028stab056.1\n",
+		"%global kbase     2.6.18\n", "%global kstable   .8\n", "%global krelease  028stab056.1\n", "%global ktag      .lustre2\n",
 		"%global kcompat   compat-01.patch compat-02.patch\n", "%global kflavour  PAE\n",
 	} {
 		if !strings.Contains(string(b), want) {

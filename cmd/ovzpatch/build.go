@@ -69,7 +69,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	f.registerSpec(c)
 	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
 	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
-	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what a foreign spec's Release is marked with")
+	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what the Release of a patched kernel is marked with; none leaves it as it is")
 	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
 	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds in the wrong place, to see in a guest what it does")
 }
@@ -92,6 +92,9 @@ func (f *buildFlags) check() error {
 		if name, _, ok := strings.Cut(d, " "); !ok || name == "" {
 			return usage(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
 		}
+	}
+	if err := srpm.CheckTag(f.tag); err != nil {
+		return usage(fmt.Errorf("--release-tag: %w", err))
 	}
 	if f.nice < 0 || f.nice > 19 {
 		return usage(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))

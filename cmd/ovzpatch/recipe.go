@@ -79,6 +79,9 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 		if len(f.flavours) > 0 {
 			return nil, usage(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.source.Path))
 		}
+		if f.tag != srpm.DefaultTag {
+			return nil, usage(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", in.source.Path))
+		}
 		original.port, original.touched, original.patched = in.name, in.touched(), true
 		in.readable(original, f)
 		return both(original), nil
@@ -128,7 +131,7 @@ func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
 		},
 	}
 	v := specs.Values{
-		Base: in.kernel.Base(), Stable: in.kernel.Stable(), Release: "1",
+		Base: in.kernel.Base(), Stable: in.kernel.Stable(), Release: "1", Tag: f.tag,
 		Archive: filepath.Base(archive), Top: in.files.Top, Port: in.name, Config: configName, Flavour: flavour,
 	}
 	if own := in.kernel.Release(); own != "" {

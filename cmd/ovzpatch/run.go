@@ -44,6 +44,9 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			if build.tag == "" {
+				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
+			}
 			path := defaultSource
 			if len(args) == 1 {
 				path = args[0]

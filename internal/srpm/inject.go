@@ -34,6 +34,14 @@ var (
 	nameSyntax = regexp.MustCompile(`^[A-Za-z0-9._+-]+$`)
 )
 
+// CheckTag refuses what a Release cannot be marked with.
+func CheckTag(tag string) error {
+	if !tagSyntax.MatchString(tag) {
+		return fmt.Errorf("%q cannot be part of a release: use letters, digits and dots", tag)
+	}
+	return nil
+}
+
 // Inject edits a spec file so that it carries one more patch: declared with the next
 // free number, applied in %prep as the spec applies its others, Release marked, a
 // %changelog entry, and nothing else touched. name is the spec's name for messages and
@@ -43,8 +51,8 @@ func Inject(name string, text []byte, in Injection) (Edited, error) {
 	if !nameSyntax.MatchString(in.PatchFile) {
 		return Edited{}, fmt.Errorf("edit spec %s: %q is no name for a patch: use letters, digits, dots and dashes", name, in.PatchFile)
 	}
-	if !tagSyntax.MatchString(in.Tag) {
-		return Edited{}, fmt.Errorf("edit spec %s: %q cannot be part of a release: use letters, digits and dots", name, in.Tag)
+	if err := CheckTag(in.Tag); err != nil {
+		return Edited{}, fmt.Errorf("edit spec %s: %w", name, err)
 	}
 	s, err := parseSpec(path.Base(name), text)
 	if err != nil {
