@@ -17,6 +17,12 @@ const Name = "kernel-ovz.spec"
 //go:embed kernel-ovz.spec guest-*.config
 var files embed.FS
 
+// Own tells whether a spec is this one, filled in. OpenVZ's own source RPMs have a spec of
+// the same name.
+func Own(spec []byte) bool { return own.Match(spec) }
+
+var own = regexp.MustCompile(`(?m)^%bcond_without ovzpatch$`)
+
 // Values fill the first block of the spec; see there what each is.
 type Values struct {
 	Base    string   // kernel version, three numbers

@@ -91,7 +91,12 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			if err := key.verifySource(ctx, u, args[0]); err != nil {
 				return err
 			}
-			in, findings, err := checkSource(ctx, args[0], port, compile.build, opt, checkpatchFiles...)
+			dir, err := os.MkdirTemp("", "ovzpatch-source-")
+			if err != nil {
+				return fmt.Errorf("unpack source: %w", err)
+			}
+			defer os.RemoveAll(dir)
+			in, findings, err := checkSource(ctx, args[0], dir, port, compile.build, opt, checkpatchFiles...)
 			if in == nil {
 				return misfit(err)
 			}
@@ -142,8 +147,9 @@ type findings struct {
 
 // checkSource places the patch in a source, in a source RPM on top of the package's own
 // patches. Once the source is known the findings are there, also with an error that says
-// why the patch does not fit. Files named in also are read along.
-func checkSource(ctx context.Context, path string, port portFlags, build buildFlags, opt patch.Options, also ...string) (*input, *findings, error) {
+// why the patch does not fit. Files named in also are read along. A source RPM is
+// unpacked in dir, where it stays.
+func checkSource(ctx context.Context, path, dir string, port portFlags, build buildFlags, opt patch.Options, also ...string) (*input, *findings, error) {
 	src, err := source.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, usage(err)
@@ -165,18 +171,12 @@ func checkSource(ctx context.Context, path string, port portFlags, build buildFl
 		}
 		defer tree.Close()
 	case source.RPM:
-		dir, err := os.MkdirTemp("", "ovzpatch-source-")
-		if err != nil {
-			return nil, nil, fmt.Errorf("unpack source: %w", err)
-		}
-		defer os.RemoveAll(dir)
-		pkg, err := src.Unpack(ctx, dir)
-		if err != nil {
+		if in.pkg, err = src.Unpack(ctx, dir); err != nil {
 			return nil, nil, err
 		}
-		archive, release = pkg.Tarball, pkg.Release
+		archive, release = in.pkg.Tarball, in.pkg.RPM.Release()
 		if build.spec == specInject {
-			if in.own, err = readOwnPatches(pkg, in.name, build); err != nil {
+			if in.own, err = readOwnPatches(in.pkg, in.name, build); err != nil {
 				return nil, nil, err
 			}
 		}

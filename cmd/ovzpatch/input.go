@@ -48,7 +48,8 @@ type input struct {
 	name   string   // file name of the patch
 	tried  []string // what the port's header says it was tried on
 	plan   *patch.Plan
-	own    *ownPatches // of a source RPM that keeps its spec; nil for other sources
+	pkg    *source.Package // a source RPM, unpacked; nil for other sources
+	own    *ownPatches     // of a source RPM that keeps its spec; nil for other sources
 }
 
 func (in *input) choosePort(f portFlags) error {

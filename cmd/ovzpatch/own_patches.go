@@ -48,7 +48,7 @@ func readOwnPatches(pkg *source.Package, name string, build buildFlags) (*ownPat
 	p := srpm.Package{
 		SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Options: srpm.Options{
 			Target: build.target, With: build.with, Without: build.without,
-			Defines: append(srpm.Dist(pkg.Release), build.defines...),
+			Defines: append(srpm.Dist(pkg.RPM.Release()), build.defines...),
 		},
 	}
 	o := &ownPatches{pkg: pkg, texts: map[string]*patch.Text{}, short: map[string]bool{}}

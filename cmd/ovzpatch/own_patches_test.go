@@ -245,7 +245,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			path := packShape(t, s, files)
-			in, found, err := checkSource(t.Context(), path, portFlags{file: ours}, buildFlags{spec: specInject, target: "x86_64"}, patch.Options{Strip: -1})
+			in, found, err := checkSource(t.Context(), path, t.TempDir(), portFlags{file: ours}, buildFlags{spec: specInject, target: "x86_64"}, patch.Options{Strip: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -257,7 +257,15 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 			}
 			change := in.change(buildFlags{tag: srpm.DefaultTag})
 			change.Date = time.Date(2026, 1, 6, 0, 0, 0, 0, time.UTC)
-			made, err := srpm.Rewrite(t.Context(), path, change, t.TempDir())
+			original, err := srpm.Unpacked(in.pkg.RPM, in.pkg.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			with, _, err := original.With(change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := srpm.Build(t.Context(), with, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,7 +273,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 			if !ok {
 				t.Fatal("the plan leaves the file alone")
 			}
-			if got := prepared(t, made.Path, s.dist); got != string(after.Data) {
+			if got := prepared(t, made, s.dist); got != string(after.Data) {
 				t.Errorf("%%prep makes\n%s\ncheck reckoned with\n%s", got, after.Data)
 			}
 		})

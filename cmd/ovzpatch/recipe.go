@@ -17,7 +17,6 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/patches"
@@ -35,7 +34,7 @@ type recipe struct {
 	without []string // and --without
 	touched []string // files of the tree that the patch touches
 	port    string   // file name of the patch, "" where there is none in it
-	made    string   // path of the source RPM, where making the recipe made it
+	foreign bool     // the spec is a source RPM's own
 	root    rpmbuild.Root
 }
 
@@ -61,20 +60,17 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 		}
 		return in.ownSpec(f, archive)
 	case f.spec == specReplace:
-		pkg, err := in.source.Unpack(ctx, dir)
-		if err != nil {
-			return nil, err
-		}
 		u.Say("our spec takes the place of the source RPM's own; its own patches stay out")
-		return in.ownSpec(f, pkg.Tarball.Path)
+		return in.ownSpec(f, in.pkg.Tarball.Path)
 	}
-	original, err := fromSourceRPM(ctx, in.source.Path, filepath.Join(dir, "original"))
-	if err != nil {
+	original := &recipe{with: f.with, without: f.without}
+	var err error
+	if original.Inputs, err = srpm.Unpacked(in.pkg.RPM, in.pkg.Dir); err != nil {
 		return nil, err
 	}
+	original.Target = f.target
 	u.Say("%s will run the scripts and macros of %s, by rpmbuild", rootName(f.root), original.SpecName)
-	original.Target, original.with, original.without = f.target, f.with, f.without
-	if original.SpecName == specs.Name {
+	if specs.Own(original.Spec) {
 		// A package of ours has the patch and the switch for it.
 		if len(f.flavours) > 0 {
 			return nil, usage(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.source.Path))
@@ -86,7 +82,7 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 		in.readable(original, f)
 		return both(original), nil
 	}
-	return in.foreignSpec(ctx, u, f, original, dir)
+	return in.foreignSpec(ctx, u, f, original)
 }
 
 // both derives the kernel without the patch from a recipe whose spec has our switch.
@@ -138,16 +134,15 @@ func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
 		v.Release = own + ".1"
 	}
 	if f.compat {
-		compat := patches.Compat(in.line)
-		if len(compat) == 0 {
-			return nil, usage(fmt.Errorf("--compat: line %s builds with today's compilers as it is", in.line))
+		compat, err := in.compat()
+		if err != nil {
+			return nil, err
 		}
 		for _, p := range compat {
 			r.Texts[p.Name] = p.Data
 			v.Compat = append(v.Compat, p.Name)
 		}
-		// A test build is not to be taken for one for production.
-		v.Release += ".compat"
+		v.Release += compatTag
 	}
 	if r.Spec, err = specs.Spec(v); err != nil {
 		return nil, err
@@ -156,14 +151,34 @@ func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
 	return both(r), nil
 }
 
-// readable chooses compression and digests that the rpm of the line's own distributions
-// knows, for a recipe with our spec.
-func (in *input) readable(r *recipe, f buildFlags) {
-	how := "w3.zstdio"
-	if !in.kernel.AtLeast(4, 18, 0) {
-		how, r.FileDigest = "w6.gzdio", 1
+// compatTag marks a test build, which is not to be taken for one for production.
+const compatTag = ".compat"
+
+// compat is what --compat adds.
+func (in *input) compat() ([]patches.Patch, error) {
+	list := patches.Compat(in.line)
+	if len(list) == 0 {
+		return nil, usage(fmt.Errorf("--compat: line %s builds with today's compilers as it is", in.line))
 	}
-	r.Defines = append([]string{"_binary_payload " + how, "_source_payload w.ufdio"}, f.defines...)
+	return list, nil
+}
+
+// binaryPayload chooses a compression that the rpm of the line's own distributions knows.
+func (in *input) binaryPayload() string {
+	if in.kernel.AtLeast(4, 18, 0) {
+		return "_binary_payload w3.zstdio"
+	}
+	return "_binary_payload w6.gzdio"
+}
+
+// readable does so for a recipe with our spec, and chooses digests, too; a foreign package
+// has those of its original.
+func (in *input) readable(r *recipe, f buildFlags) {
+	r.FileDigest = 0
+	if !in.kernel.AtLeast(4, 18, 0) {
+		r.FileDigest = 1
+	}
+	r.Defines = append([]string{in.binaryPayload(), "_source_payload w.ufdio"}, f.defines...)
 }
 
 // config is the configuration the user gave, or the small one for the line.
@@ -178,83 +193,56 @@ func (in *input) config(f buildFlags, arch string) (string, []byte, error) {
 	return "kernel-" + arch + ".config", data, nil
 }
 
-// fromSourceRPM unpacks a source RPM into dir.
-func fromSourceRPM(ctx context.Context, path, dir string) (*recipe, error) {
-	pkg, err := rpmfile.Open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	defer pkg.Close()
-	if err := pkg.Extract(ctx, dir, nil); err != nil {
-		return nil, err
-	}
-	built, _ := pkg.Header.Int(rpmfile.TagBuildTime)
-	r := &recipe{Inputs: srpm.Inputs{Date: time.Unix(int64(built), 0), Files: map[string]string{}, Texts: map[string][]byte{}}}
-	for _, e := range pkg.Files {
-		if !strings.HasSuffix(e.Name, ".spec") {
-			if err := r.addSource(e, filepath.Join(dir, e.Name)); err != nil {
-				return nil, fmt.Errorf("read source RPM: %w", err)
-			}
-			continue
-		}
-		if r.SpecName != "" {
-			return nil, fmt.Errorf("read source RPM %s: two specs, %s and %s", path, r.SpecName, e.Name)
-		}
-		r.SpecName = e.Name
-		if r.Spec, err = os.ReadFile(filepath.Join(dir, e.Name)); err != nil {
-			return nil, fmt.Errorf("read source RPM: %w", err)
-		}
-	}
-	if r.SpecName == "" {
-		return nil, fmt.Errorf("read source RPM %s: it has no spec", path)
-	}
-	return r, nil
-}
-
-// smallSource is the size in bytes up to which a source is kept as text, as the same
-// one is where it does not come out of a source RPM.
-const smallSource = 1 << 20
-
-func (r *recipe) addSource(e rpmfile.Entry, path string) error {
-	if e.Size > smallSource {
-		r.Files[e.Name] = path
-		return nil
-	}
-	data, err := os.ReadFile(path)
-	r.Texts[e.Name] = data
-	return err
-}
-
 // foreignSpec puts the patch into a source RPM's own spec and shows what that changes.
-func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original *recipe, dir string) (*sides, error) {
-	if f.config != "" || f.compat {
-		return nil, usage(errors.New("--config and --compat belong to our own spec: add --spec=replace, or edit the source RPM's configuration"))
+func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original *recipe) (*sides, error) {
+	if f.config != "" {
+		return nil, usage(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
-	original.Defines = f.defines
+	original.foreign = true
+	original.Defines = slices.Concat(original.Defines, []string{in.binaryPayload()}, f.defines)
+	if f.compat {
+		compat, err := in.compat()
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range compat {
+			c := srpm.Change{PatchFile: p.Name, Patch: p.Data, Author: author}
+			if i == 0 {
+				c.Tag, c.Changes = compatTag, []string{"compile with today's compilers, for tests"}
+			}
+			if err := original.carry(u, c); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if err := f.switchFlavours(ctx, u, original); err != nil {
 		return nil, err
 	}
-	made, err := srpm.Rewrite(ctx, in.source.Path, in.change(f), dir)
-	if err != nil {
-		return nil, specMisfit(err)
-	}
-	u.Say("the spec changes like this (%s):\n%s", made.Spec.How, strings.TrimSuffix(made.Spec.Diff, "\n"))
-	with, err := fromSourceRPM(ctx, made.Path, filepath.Join(dir, "patched"))
-	if err != nil {
-		return nil, err
-	}
-	with.patched, with.port, with.touched, with.made = true, in.name, in.touched(), made.Path
-	with.Target, with.with, with.without = f.target, original.with, original.without
-	with.Defines, original.Defines = made.Defines, made.Defines
-	return &sides{with, original}, nil
+	with := *original
+	with.patched, with.port, with.touched = true, in.name, in.touched()
+	err := with.carry(u, in.change(f))
+	return &sides{&with, original}, err
 }
+
+// carry puts one more patch into a recipe with a foreign spec, and shows what that changes.
+func (r *recipe) carry(u *ui, c srpm.Change) error {
+	made, edited, err := r.With(c)
+	if err != nil {
+		return specMisfit(err)
+	}
+	r.Inputs = made
+	u.Say("the spec changes like this (%s):\n%s", edited.How, strings.TrimSuffix(edited.Diff, "\n"))
+	return nil
+}
+
+// author is whom changelog entries name.
+const author = "ovzpatch <ovzpatch@localhost>"
 
 // change is what happens to a foreign source RPM.
 func (in *input) change(f buildFlags) srpm.Change {
 	return srpm.Change{
-		PatchFile: in.name, Patch: in.port, Tag: f.tag, Author: "ovzpatch <ovzpatch@localhost>",
+		PatchFile: in.name, Patch: in.port, Tag: f.tag, Author: author,
 		Changes: []string{"drop MNT_FORCE from a container's umount of Lustre"},
-		Target:  f.target, Defines: f.defines,
 	}
 }
 

@@ -168,7 +168,16 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 	if err := bf.key.verifySource(ctx, u, path); err != nil {
 		return nil, nil, nil, err
 	}
-	in, found, err := checkSource(ctx, path, pf, bf, patch.Options{Strip: -1})
+	dir, err := os.MkdirTemp("", "ovzpatch-recipe-")
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("unpack source: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
+	in, found, err := checkSource(ctx, path, dir, pf, bf, patch.Options{Strip: -1})
 	var misplaced *patch.Misplaced
 	switch {
 	case in != nil && in.plan != nil && in.plan.Applied:
@@ -189,20 +198,14 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 	if found.Own != nil {
 		found.Own.rows(func(what, format string, args ...any) { u.Say("  %-8s %s", what, fmt.Sprintf(format, args...)) })
 	}
-	dir, err := os.MkdirTemp("", "ovzpatch-recipe-")
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("unpack source: %w", err)
-	}
-	done = func() { os.RemoveAll(dir) }
-	if s, err = in.recipes(ctx, u, bf, dir); err == nil {
-		s.with.root, s.without.root = bf.root, bf.root
-	}
-	if err == nil && bf.noCache {
-		err = a.forget(ctx, u, s)
-	}
-	if err != nil {
-		done()
+	if s, err = in.recipes(ctx, u, bf, dir); err != nil {
 		return nil, nil, nil, err
 	}
-	return in, s, done, nil
+	s.with.root, s.without.root = bf.root, bf.root
+	if bf.noCache {
+		if err = a.forget(ctx, u, s); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return in, s, func() { os.RemoveAll(dir) }, nil
 }

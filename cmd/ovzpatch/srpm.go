@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -44,15 +43,10 @@ rpmbuild -bs reads the spec for that, which runs the spec's macros on this machi
 				return err
 			}
 			defer done()
-			if s.with.made != "" && len(build.flavours) > 0 {
+			if s.with.foreign && len(build.flavours) > 0 {
 				u.Say("the source RPM holds all flavours: give these switches to what builds it")
 			}
-			path := filepath.Join(out, filepath.Base(s.with.made))
-			if s.with.made != "" {
-				err = copyFile(s.with.made, path)
-			} else {
-				path, err = srpm.Build(ctx, s.with.Inputs, out)
-			}
+			path, err := srpm.Build(ctx, s.with.Inputs, out)
 			if err != nil {
 				return err
 			}

@@ -21,11 +21,11 @@ var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)-.*\.(
 
 // Package is an unpacked source RPM.
 type Package struct {
-	Dir     string   // where its files are
-	Tarball *Source  // the kernel's own
-	Spec    string   // bare name of its spec
-	Files   []string // bare names of all its files
-	Release string
+	Dir     string        // where its files are
+	Tarball *Source       // the kernel's own
+	Spec    string        // bare name of its spec
+	Files   []string      // bare names of all its files
+	RPM     *rpmfile.File // what else it says of itself; closed
 }
 
 // Unpack unpacks a source RPM into dir and finds the kernel's tarball and the spec in it.
@@ -38,7 +38,7 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 	if !pkg.Source {
 		return nil, fmt.Errorf("read source %s: a binary package: %w; give the source RPM it was built from, %s", s.Path, ErrUnknown, pkg.SourceRPM())
 	}
-	p := &Package{Dir: dir, Release: pkg.Release()}
+	p := &Package{Dir: dir, RPM: pkg}
 	// The kernel's own is the largest; documentation and ABI lists are named alike.
 	var name string
 	var size int64

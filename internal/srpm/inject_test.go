@@ -5,14 +5,11 @@ package srpm
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"ovzpatch/internal/rpmfile"
 )
 
 // specOfParts writes a small spec around what a test is about.
@@ -130,57 +127,6 @@ func TestReleaseMarks(t *testing.T) {
 	}
 }
 
-// As in 2009: another spec takes the place of the package's own.
-func TestReplaceSpec(t *testing.T) {
-	dir := t.TempDir()
-	source := makeShape(t, "testdata/shapes/rhel5-ovz/kernel.spec", dir)
-	out := filepath.Join(dir, "out")
-	if err := os.Mkdir(out, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	spec := specOfParts("9", "Patch1: "+patchName, "%autosetup -p1 -n linux-5.14.0")
-	spec = strings.Replace(spec, "linux-5.14.0.tar.gz", "linux-2.6.18.tar.gz", 1)
-	r, err := Rewrite(t.Context(), source, Change{PatchFile: patchName, Patch: []byte(patchText), Spec: []byte(spec), SpecName: "kernel-ovz.spec"}, out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := rpmfile.Open(t.Context(), r.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	got, err := f.ReadFiles(t.Context(), "kernel-ovz.spec", patchName)
-	if err != nil || string(got["kernel-ovz.spec"]) != spec || string(got[patchName]) != patchText {
-		t.Errorf("%v, %q", err, got)
-	}
-	if len(r.Dropped) == 0 || len(r.Source.Verified) == 0 {
-		t.Errorf("not said: %+v", r)
-	}
-}
-
-func TestRewriteRefuses(t *testing.T) {
-	dir := t.TempDir()
-	source := makeShape(t, "testdata/shapes/autosetup/kernel.spec", dir)
-	whole, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := filepath.Join(dir, "out")
-	if err := os.Mkdir(out, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	whole[len(whole)-10] ^= 1
-	if err := os.WriteFile(source, whole, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Rewrite(t.Context(), source, Change{PatchFile: patchName, Patch: []byte(patchText)}, out); err == nil || !strings.Contains(err.Error(), "damaged") {
-		t.Errorf("got %v", err)
-	}
-	if list, _ := os.ReadDir(out); len(list) > 0 {
-		t.Errorf("left %v", list)
-	}
-}
-
 func TestBuildRefuses(t *testing.T) {
 	spec := []byte(specOfParts("1", "", "%autosetup -p1"))
 	for name, in := range map[string]Inputs{
@@ -196,14 +142,6 @@ func TestBuildRefuses(t *testing.T) {
 		if list, _ := os.ReadDir(out); len(list) > 0 {
 			t.Errorf("%s: left %v", name, list)
 		}
-	}
-}
-
-func TestRuns(t *testing.T) {
-	text := "%define a %(echo 1)\n%define b %%(no)\n# %%{lua: no}\n%{lua:print(1)}\nx %%%(yes)\n%include other\n%if (1)\n%changelog\n- %(not read by people)\n"
-	want := "[k.spec:1: %define a %(echo 1) k.spec:4: %{lua:print(1)} k.spec:5: x %%%(yes) k.spec:6: %include other]"
-	if got := fmt.Sprint(Runs("k.spec", []byte(text))); got != want {
-		t.Errorf("got %s", got)
 	}
 }
 

@@ -173,24 +173,3 @@ func (s *spec) afterConditions(i int) int {
 	}
 	return at
 }
-
-// runs finds what is executed when a spec is only read: shell and Lua expansions, and
-// macros from other files. A doubled % is text.
-var runs = regexp.MustCompile(`(?:^|[^%])(?:%%)*(%\(|%\{lua:|%\{load:|%\{uncompress:|%include\b)`)
-
-// Runs lists the lines of a spec that run something, or read another file, as soon as
-// rpmbuild reads the spec, whatever it is asked to do: "kernel.spec:12: %define ...".
-// It is for telling people before a foreign spec is read, and no protection: a macro
-// may be put together out of parts.
-func Runs(name string, text []byte) []string {
-	var list []string
-	for i, row := range strings.Split(string(text), "\n") {
-		if strings.HasPrefix(row, "%changelog") {
-			break
-		}
-		if runs.MatchString(row) {
-			list = append(list, fmt.Sprintf("%s:%d: %s", name, i+1, strings.TrimSpace(row)))
-		}
-	}
-	return list
-}

@@ -45,8 +45,6 @@ type Inputs struct {
 	Target     string   // as for rpmbuild --target; "" for this machine
 	// Line is called with every line rpmbuild prints.
 	Line func(string)
-
-	move bool // Files are this package's own and may be moved
 }
 
 // Build makes a source RPM in outDir, which must exist, and gives its path; a package
@@ -108,11 +106,7 @@ func (in *Inputs) layOut(ctx context.Context, top string) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		place := copyFile
-		if in.move {
-			place = os.Rename
-		}
-		if err := place(from, filepath.Join(top, "SOURCES", name)); err != nil {
+		if err := copyFile(from, filepath.Join(top, "SOURCES", name)); err != nil {
 			return err
 		}
 	}
