@@ -98,6 +98,10 @@ func (j Job) options() []string {
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
+		// Kernels of RHEL 5 call their files and directories after these, which the rpm of
+		// their time set itself.
+		"--define", "PACKAGE_VERSION %{version}",
+		"--define", "PACKAGE_RELEASE %{release}",
 	}
 	if j.Jobs > 0 {
 		args = append(args, "--define", "_smp_mflags -j"+strconv.Itoa(j.Jobs))

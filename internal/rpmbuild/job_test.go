@@ -33,6 +33,8 @@ func TestArgs(t *testing.T) {
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
+		"--define", "PACKAGE_VERSION %{version}",
+		"--define", "PACKAGE_RELEASE %{release}",
 		"--define", "_smp_mflags -j3",
 		"--define", "dist .el5",
 		"--target", "i686", "--with", "headers", "--without", "ovzpatch", "--nodeps",

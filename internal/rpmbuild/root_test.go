@@ -52,6 +52,8 @@ func TestArgsInAChroot(t *testing.T) {
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
+		"--define", "PACKAGE_VERSION %{version}",
+		"--define", "PACKAGE_RELEASE %{release}",
 		"--target", "i686", "/w/top/SPECS/k.spec",
 	}
 	if !slices.Equal(got, want) {
@@ -72,6 +74,8 @@ func TestArgsForMock(t *testing.T) {
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
+		"--define", "PACKAGE_VERSION %{version}",
+		"--define", "PACKAGE_RELEASE %{release}",
 		"--define", "_smp_mflags -j3",
 		"--define", "dist .el6",
 		"--target", "i686", "--without", "ovzpatch",
