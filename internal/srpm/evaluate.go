@@ -43,6 +43,7 @@ type reading struct {
 	i     int    // from 0
 	live  truth  // whether it is read
 	doubt string // the condition that cannot be told
+	off   string // the condition that does not hold
 }
 
 var (
@@ -64,6 +65,9 @@ func (s *spec) evaluate(m *macros) iter.Seq[reading] {
 			for _, b := range open {
 				if b.now == cannotTell && r.doubt == "" {
 					r.doubt = b.text
+				}
+				if b.now == no && r.off == "" {
+					r.off = b.text
 				}
 				r.live = and(r.live, b.now)
 			}

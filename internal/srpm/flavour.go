@@ -17,6 +17,7 @@ type Flavour struct {
 	Built bool   // surely built
 
 	maybe    bool     // it cannot be told whether it is built
+	off      string   // the condition that keeps it from being built
 	line     int      // of its call, from 1
 	switches []string // macros in its conditions
 }
@@ -61,7 +62,7 @@ func (s *spec) flavours(o Options) []Flavour {
 		if call == nil {
 			continue
 		}
-		f := Flavour{Name: call[1], Built: l.live == yes, maybe: l.live == cannotTell, line: l.i + 1, switches: s.switches(l.within)}
+		f := Flavour{Name: call[1], Built: l.live == yes, maybe: l.live == cannotTell, off: l.off, line: l.i + 1, switches: s.switches(l.within)}
 		if name := m.expand(f.Name); known(name) {
 			f.Name = name
 		}
@@ -223,6 +224,9 @@ func (s *spec) unswitchable(f Flavour, o Options) error {
 			}
 			return s.fail(d.line, reason, "change that line in the source RPM's spec; no option of rpmbuild does")
 		}
+	}
+	if !f.maybe {
+		return s.fail(f.line, fmt.Sprintf("the flavour %s is not built, as %q does not hold", f.Name, f.off), "change in the source RPM's spec what that goes by")
 	}
 	return s.fail(f.line, fmt.Sprintf("the flavour %s hangs on conditions that cannot be told without running the spec", f.Name),
 		"give the spec's own switches by --with, --without and --define")

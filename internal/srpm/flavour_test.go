@@ -181,6 +181,10 @@ func TestFlavoursElsewhere(t *testing.T) {
 	if !errors.As(err, &fe) || !strings.Contains(err.Error(), "builds one kernel only") {
 		t.Errorf("got %v", err)
 	}
+	_, _, err = SelectFlavours("k.spec", []byte("%define includexen 0\n"+head+"%if %{includexen}\nBuildKernel a b xen\n%endif\n"), Options{Target: "i686"}, []string{"xen"})
+	if want := `k.spec:5: the flavour xen is not built, as "%if %{includexen}" does not hold; change`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
 	for _, spec := range []string{
 		"%define with_up %(echo 1)\n" + head + "%if %{with_up}\nBuildKernel a b\n%endif\n",
 		"%if %{?rhel:%(true)}\n%define with_up 1\n%endif\n" + head + "%if %{unheard_of}\nBuildKernel a b\n%endif\n",
