@@ -64,7 +64,7 @@ func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (
 		return nil, err
 	}
 	b.Dir = dir
-	u.Say("kernel %s the patch: built in %.0f s, %d files compiled, %d warnings (log: %s)", r.label(), b.Seconds, b.Compiled, b.Warnings, b.log())
+	u.Say("kernel %s the patch: built in %.0f s, %s%d warnings (log: %s)", r.label(), b.Seconds, compiledText(b.Compiled), b.Warnings, b.log())
 	return b, os.RemoveAll(filepath.Join(work.Dir, "top"))
 }
 
@@ -138,6 +138,11 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 			}
 		}
 		job.NoDeps = true
+	}
+	if r.root.Mock == "" {
+		for _, s := range r.noInterpreter() {
+			u.Say("%s", s)
+		}
 	}
 	recompiling, whole, err := startPoint(u, work, job.BuildDir)
 	if err != nil {
@@ -216,6 +221,15 @@ func readCount(path string) int {
 	data, _ := os.ReadFile(path)
 	n, _ := strconv.Atoi(string(data))
 	return n
+}
+
+// compiledText says how many files were compiled; nothing where make did not say, as
+// with -s in the specs of RHEL 5.
+func compiledText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d files compiled, ", n)
 }
 
 // buildLine is the live line of a build.

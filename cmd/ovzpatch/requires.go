@@ -5,8 +5,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -101,6 +106,28 @@ func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
 			r.SpecName, strings.Join(need.missing, ", "), strings.Join(need.install, " "))
 	}
 	return nil
+}
+
+// noInterpreter says which of the package's scripts this machine has no interpreter for.
+// BuildRequires of old specs do not name what every system of their time had.
+func (r *recipe) noInterpreter() []string {
+	scripts := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
+		line, _, _ := bytes.Cut(r.Texts[name], []byte("\n"))
+		words := strings.Fields(strings.TrimPrefix(string(line), "#!"))
+		if !bytes.HasPrefix(line, []byte("#!")) || len(words) == 0 || !path.IsAbs(words[0]) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join("/", r.root.Chroot, words[0])); errors.Is(err, fs.ErrNotExist) {
+			scripts[words[0]] = append(scripts[words[0]], name)
+		}
+	}
+	var list []string
+	for _, program := range slices.Sorted(maps.Keys(scripts)) {
+		list = append(list, fmt.Sprintf("%s has no %s, which these of the package's scripts are for: %s; a build that runs one stops there (--root builds where it is)",
+			rootName(r.root), program, strings.Join(scripts[program], ", ")))
+	}
+	return list
 }
 
 func isTool(name string) bool {
