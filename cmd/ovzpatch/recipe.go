@@ -210,9 +210,11 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 			if i == 0 {
 				c.Tag, c.Changes = compatTag, []string{"compile with today's compilers, for tests"}
 			}
-			if err := original.carry(u, c); err != nil {
+			edited, err := original.carry(c)
+			if err != nil {
 				return nil, err
 			}
+			u.Say("for today's compilers, in both kernels: %s (%s)", p.Name, edited.How)
 		}
 	}
 	if err := f.switchFlavours(ctx, u, original); err != nil {
@@ -220,19 +222,22 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 	}
 	with := *original
 	with.patched, with.port, with.touched = true, in.name, in.touched()
-	err := with.carry(u, in.change(f))
-	return &sides{&with, original}, err
+	edited, err := with.carry(in.change(f))
+	if err != nil {
+		return nil, err
+	}
+	u.Say("the spec changes like this (%s):\n%s", edited.How, strings.TrimSuffix(edited.Diff, "\n"))
+	return &sides{&with, original}, nil
 }
 
-// carry puts one more patch into a recipe with a foreign spec, and shows what that changes.
-func (r *recipe) carry(u *ui, c srpm.Change) error {
+// carry puts one more patch into a recipe with a foreign spec.
+func (r *recipe) carry(c srpm.Change) (srpm.Edited, error) {
 	made, edited, err := r.With(c)
 	if err != nil {
-		return specMisfit(err)
+		return srpm.Edited{}, specMisfit(err)
 	}
 	r.Inputs = made
-	u.Say("the spec changes like this (%s):\n%s", edited.How, strings.TrimSuffix(edited.Diff, "\n"))
-	return nil
+	return edited, nil
 }
 
 // author is whom changelog entries name.

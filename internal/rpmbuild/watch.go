@@ -4,6 +4,7 @@ package rpmbuild
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,9 +33,11 @@ var (
 	linkLine    = regexp.MustCompile(`^ {2}(LD|MODPOST|KSYMS|OBJCOPY|BUILD|INSTALL|SORTTAB|KSYM|LD \[M\]) +(\S.*)$`)
 	wroteLine   = regexp.MustCompile(`^Wrote: (.*\.rpm)$`)
 	warningLine = regexp.MustCompile(`^\S+:\d+(:\d+)?: warning: `)
+	// Old kernels' builds warn with errors' words, as depmod of files that are not there.
+	anyWarning = regexp.MustCompile(`(?i)\bwarning: `)
 	// The first line that matches says why a build failed, in the order of the words'
 	// weight: what comes after it is mostly make unwinding.
-	errorLine = regexp.MustCompile(`(?i)(\berror: |: error\b|fatal error|undefined reference|multiple definition|\*\*\* |Hunk #\d+ FAILED|can't find file to patch|Unexpected EOF|unexpected end of input|not in gzip format|No such file or directory|command not found|No space left on device|Bad source|^ERROR:)`)
+	errorLine = regexp.MustCompile(`(?i)(\berror: |: error\b|fatal error|undefined reference|multiple definition|\*\*\* |Hunk #\d+ FAILED|can't find file to patch|Unexpected EOF|unexpected end of input|not in gzip format|No such file or directory|command not found|cannot execute|bad interpreter|No space left on device|Bad source|^ERROR:)`)
 	// badExit is where rpmbuild begins to tell what make or the shell told before.
 	badExit = regexp.MustCompile(`^error: Bad exit status from `)
 	// rpmbuild lists what is missing of BuildRequires, one in a line.
@@ -76,7 +79,7 @@ func (w *watch) line(s string) bool {
 	if badExit.MatchString(s) {
 		w.ended = true
 	}
-	if !w.ended && len(w.errors) > 0 && len(w.errors) < keepLines || len(w.errors) == 0 && !echo && !w.ended && errorLine.MatchString(s) {
+	if !w.ended && len(w.errors) > 0 && len(w.errors) < keepLines || len(w.errors) == 0 && !echo && !w.ended && errorLine.MatchString(s) && !anyWarning.MatchString(s) {
 		w.errors = append(w.errors, s)
 	}
 	if !w.ended && !echo {
@@ -126,10 +129,18 @@ func (w *watch) tick() bool {
 	return true
 }
 
+// lastLines is how many lines before the end are shown where the first error is not
+// near it: a command may have complained and not failed.
+const lastLines = 3
+
 // reason gives the lines that explain a failure.
 func (w *watch) reason() []string {
-	if len(w.errors) > 0 {
+	n := len(w.last)
+	switch {
+	case len(w.errors) == 0:
+		return w.last
+	case n == 0 || slices.Contains(w.errors, w.last[n-1]):
 		return w.errors
 	}
-	return w.last
+	return slices.Concat(w.errors, []string{"..."}, w.last[max(0, n-lastLines):])
 }
