@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
@@ -82,6 +84,17 @@ func (r *recipe) compiler(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return r.root.Chroot + string(version), nil
+}
+
+// newCompiler gives the major version of this machine's gcc where that is 5 or later,
+// which took much for an error that kernels of its time have; else "".
+func newCompiler(ctx context.Context) string {
+	out, err := command.Output(ctx, command.Cmd{Args: []string{"gcc", "-dumpversion"}})
+	major, _, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
+	if n, bad := strconv.Atoi(major); err != nil || bad != nil || n < 5 {
+		return ""
+	}
+	return major
 }
 
 // checkChroot tells what every build would fail for, before there is one.

@@ -16,7 +16,9 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/source"
+	"ovzpatch/patches"
 )
 
 func newRun(a *app) *cobra.Command {
@@ -202,6 +204,9 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		return nil, nil, nil, err
 	}
 	s.with.root, s.without.root = bf.root, bf.root
+	if gcc := newCompiler(ctx); gcc != "" && bf.root == (rpmbuild.Root{}) && !bf.compat && len(patches.Compat(in.line)) > 0 {
+		u.Say("kernels of line %s do not compile with gcc %s as they are: add --compat for a test, or build where an older compiler lives (--root)", in.line, gcc)
+	}
 	if bf.noCache {
 		if err = a.forget(ctx, u, s); err != nil {
 			return nil, nil, nil, err
