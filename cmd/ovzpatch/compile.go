@@ -148,10 +148,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 	if err != nil {
 		return nil, err
 	}
-	// A whole build compiles as many files as the last whole one of this configuration.
-	counts := filepath.Join(a.cacheDir, "compiled-"+r.configKey())
-	if whole {
-		job.Expected = readCount(counts)
+	if job.Whole = whole; whole {
 		u.Say("building the kernel %s the patch from nothing", r.label())
 	} else {
 		u.Say("building the kernel %s the patch, going on from files compiled earlier", r.label())
@@ -184,10 +181,6 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		}
 		return nil, errors.Join(err, os.RemoveAll(top))
 	}
-	if whole {
-		// Only an estimate hangs on it.
-		os.WriteFile(counts, []byte(strconv.Itoa(res.Compiled)), 0o644)
-	}
 	return &kernelBuild{Dir: top, Patched: r.patched, Source: res.Source, Packages: res.Packages,
 		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds(), Launcher: farm}, nil
 }
@@ -214,13 +207,6 @@ func startPoint(u *ui, work, buildDir string) (mark string, whole bool, err erro
 		return "", false, fmt.Errorf("mark build directory: %w", err)
 	}
 	return mark, false, nil
-}
-
-// readCount is how many files a whole build compiled, 0 where none was seen.
-func readCount(path string) int {
-	data, _ := os.ReadFile(path)
-	n, _ := strconv.Atoi(string(data))
-	return n
 }
 
 // compiledText says how many files were compiled; nothing where make did not say, as

@@ -289,17 +289,6 @@ func (r *recipe) keys(ctx context.Context) (objects, packages string, err error)
 	return objects, k.String(), nil
 }
 
-// configKey names what decides how many files are compiled, but for the tree itself.
-func (r *recipe) configKey() string {
-	k := cache.NewKey("compiled").Add("target", r.Target).Add("spec", r.SpecName)
-	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
-		if name != r.port {
-			k.Add(name, string(r.Texts[name]))
-		}
-	}
-	return k.String()
-}
-
 // layOut puts the spec and its sources where rpmbuild wants them.
 func (r *recipe) layOut(top string) error {
 	if err := os.WriteFile(filepath.Join(top, "SPECS", r.SpecName), r.Spec, 0o644); err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"ovzpatch/internal/command"
@@ -46,8 +47,8 @@ type Job struct {
 	// Epoch is SOURCE_DATE_EPOCH, in seconds: the only time that gets into the packages.
 	Epoch int64
 	Log   string // file for the full output
-	// Expected is how many files this job will compile, 0 where nobody knows.
-	Expected int
+	// Whole tells that BuildDir is empty: all that the configuration has is compiled.
+	Whole bool
 }
 
 // Result is a finished build.
@@ -179,7 +180,21 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		return nil, err
 	}
 	start := time.Now()
-	w := newWatch(j.Expected, start)
+	w := newWatch(start)
+	if j.Whole && j.BuildDir != "" {
+		counting, stop := context.WithCancel(ctx)
+		var count sync.WaitGroup
+		defer count.Wait()
+		defer stop()
+		w.configured = func(compiled int) {
+			count.Go(func() {
+				// Without it nobody says how long it takes.
+				if n, err := j.objects(counting); err == nil {
+					w.expected.Store(int64(compiled + n))
+				}
+			})
+		}
+	}
 	var held []*os.File
 	if j.Hold != nil {
 		held = append(held, j.Hold)

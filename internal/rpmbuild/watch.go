@@ -3,9 +3,11 @@
 package rpmbuild
 
 import (
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +16,7 @@ type Progress struct {
 	Phase    string // rpmbuild's phase: "%prep", "%build", "%install", "packages"
 	Doing    string // the file that make named last
 	Compiled int    // files compiled so far
-	Expected int    // files to compile, 0 where nobody knows
+	Expected int    // about how many there will be, 0 where nobody knows
 	Warnings int
 	Elapsed  time.Duration
 }
@@ -31,8 +33,10 @@ var (
 	phaseLine   = regexp.MustCompile(`^Executing\((%\w+)\)`)
 	compileLine = regexp.MustCompile(`^ {2}(?:CC|AS|HOSTCC|CC \[M\]|AS \[M\]) +(\S.*)$`)
 	linkLine    = regexp.MustCompile(`^ {2}(LD|MODPOST|KSYMS|OBJCOPY|BUILD|INSTALL|SORTTAB|KSYM|LD \[M\]) +(\S.*)$`)
-	wroteLine   = regexp.MustCompile(`^Wrote: (.*\.rpm)$`)
-	warningLine = regexp.MustCompile(`^\S+:\d+(:\d+)?: warning: `)
+	// The first file that any kernel compiles once it is configured.
+	configuredLine = regexp.MustCompile(`^ {2}CC +arch/\w+/kernel/asm-offsets\.s$`)
+	wroteLine      = regexp.MustCompile(`^Wrote: (.*\.rpm)$`)
+	warningLine    = regexp.MustCompile(`^\S+:\d+(:\d+)?: warning: `)
 	// Old kernels' builds warn with errors' words, as depmod of files that are not there.
 	anyWarning = regexp.MustCompile(`(?i)\bwarning: `)
 	// The first line that matches says why a build failed, in the order of the words'
@@ -60,10 +64,14 @@ type watch struct {
 	missing  []string // BuildRequires that the host lacks
 	ended    bool     // rpmbuild has given up
 	full     bool
+	// configured is called when a kernel is configured, with the files compiled until
+	// then; what will be compiled may be put into expected at any time after that.
+	configured func(compiled int)
+	expected   atomic.Int64
 }
 
-func newWatch(expected int, start time.Time) *watch {
-	return &watch{start: start, progress: Progress{Phase: "start", Expected: expected}}
+func newWatch(start time.Time) *watch {
+	return &watch{start: start, progress: Progress{Phase: "start"}, configured: func(int) {}}
 }
 
 // line takes one line of output and reports whether the progress moved.
@@ -97,11 +105,14 @@ func (w *watch) line(s string) bool {
 			w.began = time.Now()
 		}
 		w.progress.Compiled++
-		w.progress.Doing = m[1]
+		w.progress.Doing = short(m[1])
+		if configuredLine.MatchString(s) {
+			w.configured(w.progress.Compiled)
+		}
 		return w.tick()
 	}
 	if m := linkLine.FindStringSubmatch(s); m != nil {
-		w.progress.Doing = m[2]
+		w.progress.Doing = short(m[2])
 		return w.tick()
 	}
 	if m := wroteLine.FindStringSubmatch(s); m != nil {
@@ -120,12 +131,21 @@ func (w *watch) line(s string) bool {
 	return false
 }
 
+// short leaves out where the tools of a kernel that has its objects elsewhere are compiled.
+func short(file string) string {
+	if filepath.IsAbs(file) {
+		return filepath.Base(file)
+	}
+	return file
+}
+
 func (w *watch) tick() bool {
 	since := w.start
 	if !w.began.IsZero() {
 		since = w.began
 	}
 	w.progress.Elapsed = time.Since(since)
+	w.progress.Expected = int(w.expected.Load())
 	return true
 }
 
