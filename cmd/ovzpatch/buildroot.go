@@ -35,9 +35,6 @@ func (f *buildFlags) checkRoot() error {
 	if f.root, err = rpmbuild.ParseRoot(f.rootArg); err != nil {
 		return usage(fmt.Errorf("--root: %w", err))
 	}
-	if f.root != (rpmbuild.Root{}) && f.launcher != "" {
-		return usage(errors.New("--root and --launcher: there is nobody in that root directory who knows of the launcher here"))
-	}
 	return nil
 }
 
@@ -110,4 +107,17 @@ func checkChroot(ctx context.Context, root rpmbuild.Root) error {
 		}
 	}
 	return nil
+}
+
+// hasTool tells whether a program is to be found here, or in a chroot.
+func hasTool(root rpmbuild.Root, name string) bool {
+	if root.Chroot == "" {
+		_, err := findTool(name)
+		return err == nil
+	}
+	return slices.ContainsFunc([]string{"usr/bin", "usr/sbin", "bin", "sbin"}, func(dir string) bool {
+		// A link is to be followed in there only.
+		_, err := os.Lstat(filepath.Join(root.Chroot, dir, name))
+		return err == nil
+	})
 }

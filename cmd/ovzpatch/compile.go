@@ -132,10 +132,8 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		job.BuildDir = ""
 	case !job.NoDeps && noDatabase(ctx, r.root):
 		u.Say("%s has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)", rootName(r.root))
-		if r.root.Chroot == "" {
-			if err := r.checkRequires(ctx, u); err != nil {
-				return nil, err
-			}
+		if err := r.checkRequires(ctx, u); err != nil {
+			return nil, err
 		}
 		job.NoDeps = true
 	}

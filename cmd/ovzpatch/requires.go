@@ -60,7 +60,7 @@ type requirements struct {
 
 // sortRequires finds out what is missing. A package is there if it is present for dpkg;
 // a program may have come another way.
-func sortRequires(names []string, present func(pkg string) bool) requirements {
+func sortRequires(names []string, present, isTool func(name string) bool) requirements {
 	var r requirements
 	for _, name := range names {
 		bare := strings.TrimSuffix(strings.TrimSuffix(name, "(x86-64)"), "(x86-32)")
@@ -82,28 +82,30 @@ func sortRequires(names []string, present func(pkg string) bool) requirements {
 	return r
 }
 
-// checkRequires is what rpmbuild does on a host with an RPM database, for one with dpkg:
-// what a spec requires for its build and is not there is an error.
+// checkRequires is what rpmbuild does where there is an RPM database, for a system with
+// dpkg, here or in a chroot: what a spec requires for its build and is not there is an error.
 func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
 	names, err := srpm.BuildRequires(r.SpecName, r.Spec, r.options(ctx))
 	if err != nil {
 		return specMisfit(err)
 	}
-	if _, err := findTool("dpkg-query"); err != nil {
+	isTool := func(name string) bool { return hasTool(r.root, name) }
+	if !isTool("dpkg-query") {
 		u.Say("there is no dpkg either, so nobody knows whether this is there: %s", strings.Join(names, ", "))
 		return nil
 	}
-	out, err := command.Output(ctx, command.Cmd{Args: []string{"dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"}})
+	out, err := command.Output(ctx, command.Cmd{Args: r.root.Args("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")})
 	if err != nil {
 		return fmt.Errorf("ask dpkg for packages: %w", err)
 	}
-	need := sortRequires(names, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) })
+	need := sortRequires(names, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) }, isTool)
 	if need.unknown != nil {
 		u.Say("required by %s, and not known here by a Debian name: %s", r.SpecName, strings.Join(need.unknown, ", "))
 	}
 	if need.missing != nil {
-		return fmt.Errorf("missing on this host of what %s requires to be built: %s\n  as root: apt-get install %s\n  or go on without, if you know that this build does not need them: --nodeps",
-			r.SpecName, strings.Join(need.missing, ", "), strings.Join(need.install, " "))
+		return fmt.Errorf("missing on %s of what %s requires to be built: %s\n  as root: %s\n  or go on without, if you know that this build does not need them: --nodeps",
+			rootName(r.root), r.SpecName, strings.Join(need.missing, ", "),
+			strings.Join(r.root.Args(append([]string{"apt-get", "install"}, need.install...)...), " "))
 	}
 	return nil
 }
@@ -128,9 +130,4 @@ func (r *recipe) noInterpreter() []string {
 			rootName(r.root), program, strings.Join(scripts[program], ", ")))
 	}
 	return list
-}
-
-func isTool(name string) bool {
-	_, err := findTool(name)
-	return err == nil
 }

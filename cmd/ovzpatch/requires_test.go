@@ -3,20 +3,21 @@
 package main
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/specs"
 )
 
 func TestSortRequires(t *testing.T) {
-	// No programs of this machine, but one.
-	t.Setenv("PATH", t.TempDir())
 	got := sortRequires([]string{
 		"gcc", "bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)", "perl-generators",
-		"redhat-rpm-config", "dwarves", "pahole", "never-heard-of", "/usr/bin/pod2man", "(dwarves or pahole)", "%{odd}",
-	}, func(pkg string) bool { return pkg == "gcc" || pkg == "pahole" })
+		"redhat-rpm-config", "cpio", "/usr/bin/perl", "dwarves", "pahole", "never-heard-of", "/usr/bin/pod2man", "(dwarves or pahole)", "%{odd}",
+	}, func(pkg string) bool { return pkg == "gcc" || pkg == "pahole" }, func(name string) bool { return name == "cpio" || name == "perl" })
 	for what, lists := range map[string][2][]string{
 		"missing": {got.missing, {"bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)"}},
 		"install": {got.install, {"bc", "libelf-dev", "libssl-dev", "libperl-dev"}},
@@ -54,5 +55,18 @@ func TestNoInterpreter(t *testing.T) {
 	want := "this machine has no /no/such/python, which these of the package's scripts are for: check-kabi, kabitool; a build that runs one stops there (--root builds where it is)"
 	if got := r.noInterpreter(); !slices.Equal(got, []string{want}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What is missing in a chroot is asked of the dpkg in there.
+func TestRequiresOfAChroot(t *testing.T) {
+	root := newSmallRoot(t, "dpkg-query")
+	root.write(t, "/var/lib/dpkg/status", "Package: gcc\nStatus: install ok installed\nMaintainer: a\nArchitecture: amd64\nVersion: 1\nDescription: a\n", 0o644)
+	r := &recipe{root: rpmbuild.Root{Chroot: root.dir}}
+	r.SpecName, r.Spec = "kernel.spec", []byte("Name: kernel\nBuildRequires: gcc, /bin/sed, openssl-devel\n")
+	err := r.checkRequires(t.Context(), newUI(&bytes.Buffer{}))
+	want := "missing on " + root.dir + " of what kernel.spec requires to be built: openssl-devel\n  as root: chroot " + root.dir + " apt-get install libssl-dev\n"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -145,8 +145,9 @@ type Error struct {
 	Lines []string // the first real error and what follows it
 	Log   string   // the full output
 	Full  bool     // the disk was full
-	// Missing are BuildRequires that this host's RPM database does not have.
+	// Missing are BuildRequires that the RPM database in Root does not have.
 	Missing []string
+	Root    Root
 	Target  error // the *command.Error
 }
 
@@ -158,8 +159,8 @@ func (e *Error) Error() string {
 			name, _, _ := strings.Cut(m, " ")
 			names = append(names, "'"+name+"'")
 		}
-		return "build packages: missing on this host of what the spec requires: " + strings.Join(e.Missing, ", ") +
-			"\n  as root: dnf install " + strings.Join(names, " ") + "\nfull log: " + e.Log
+		return "build packages: missing of what the spec requires to be built: " + strings.Join(e.Missing, ", ") +
+			"\n  as root: " + strings.Join(e.Root.Args(append([]string{"dnf", "install"}, names...)...), " ") + "\nfull log: " + e.Log
 	}
 	s := "build packages: rpmbuild stopped in " + e.Phase
 	for _, l := range e.Lines {
@@ -220,7 +221,7 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		if !errors.As(err, &ce) || ce.ExitCode < 0 {
 			return nil, fmt.Errorf("build packages: %w", err)
 		}
-		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Missing: w.missing, Target: err}
+		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Missing: w.missing, Root: j.Root, Target: err}
 	}
 	if len(w.packages) == 0 {
 		return nil, fmt.Errorf("build packages: rpmbuild wrote none; see %s", j.Log)
