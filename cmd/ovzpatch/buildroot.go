@@ -35,6 +35,9 @@ func (f *buildFlags) checkRoot() error {
 	if f.root, err = rpmbuild.ParseRoot(f.rootArg); err != nil {
 		return usage(fmt.Errorf("--root: %w", err))
 	}
+	if f.root.Mock != "" && os.Getuid() == 0 {
+		return usage(errors.New("--root: mock does not build for root: run ovzpatch as a user who is in the group mock"))
+	}
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +43,9 @@ type Cmd struct {
 	Line func(string)
 	// ExtraFiles become descriptors 3, 4, ... of the program.
 	ExtraFiles []*os.File
+	// Hangup is for a program that makes itself another user's, whom signals of ours do
+	// not reach. It gets SIGHUP in place of SIGTERM, and time to clean up.
+	Hangup bool
 }
 
 // Error tells that a program could not be started, was stopped, or exited non-zero.
@@ -69,7 +73,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Run runs c to its end. When ctx ends first the process group gets SIGTERM, after
-// WaitDelay SIGKILL, and the *Error unwraps to the context's cause.
+// WaitDelay SIGKILL (with Hangup, SIGHUP and after a minute SIGKILL), and the *Error
+// unwraps to the context's cause.
 func Run(ctx context.Context, c Cmd) error {
 	fail := func(code int, tail string, err error) error {
 		return &Error{Args: c.Args, ExitCode: code, LogPath: c.Log, Tail: tail, Err: err}
@@ -101,6 +106,18 @@ func Run(ctx context.Context, c Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	end, delay := func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }, WaitDelay
+	if c.Hangup {
+		t, err := openTerminal()
+		if err != nil {
+			return fail(-1, "", err)
+		}
+		defer t.slave.Close()
+		defer t.master.Close()
+		cmd.ExtraFiles = append(slices.Clone(c.ExtraFiles), t.slave)
+		cmd.SysProcAttr = t.attr(2 + len(cmd.ExtraFiles))
+		end, delay = func() { t.master.Close() }, hangupDelay
+	}
 	// A grandchild that kept the output pipe must not hold Wait for ever.
 	cmd.WaitDelay = WaitDelay
 	if err := cmd.Start(); err != nil {
@@ -115,10 +132,10 @@ func Run(ctx context.Context, c Cmd) error {
 			return
 		case <-ctx.Done():
 		}
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		end()
 		select {
 		case <-done:
-		case <-time.After(WaitDelay):
+		case <-time.After(delay):
 		}
 		// Also after a clean end of the leader: nothing of the group may stay.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)

@@ -104,6 +104,23 @@ func TestCancelIsNoSuccessEvenWithExitCode0(t *testing.T) {
 	}
 }
 
+// Of a program that signals do not reach, here as it ignores them, the terminal hangs up.
+func TestCancelHangsUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var lines []string
+	start := time.Now()
+	err := command.Run(ctx, command.Cmd{
+		Args: []string{"sh", "-c", "trap '' TERM; trap 'echo hung up; exit 0' HUP; echo ready; while :; do sleep 0.01; done"},
+		Line: func(s string) { lines = append(lines, s); cancel() }, Hangup: true,
+	})
+	if !errors.Is(err, context.Canceled) || time.Since(start) > 30*time.Second {
+		t.Errorf("got %v after %v, want context.Canceled", err, time.Since(start))
+	}
+	if want := []string{"ready", "hung up"}; !slices.Equal(lines, want) {
+		t.Errorf("lines %q, want %q", lines, want)
+	}
+}
+
 // state tells whether a process runs; a zombie nobody reaped yet counts as gone.
 func state(pid int) string {
 	if syscall.Kill(pid, 0) != nil {

@@ -205,7 +205,9 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		Dir:        j.Topdir,
 		Env:        append(append(j.Root.env(), "LC_ALL=C", "SOURCE_DATE_EPOCH="+strconv.FormatInt(j.Epoch, 10)), j.Env...),
 		ExtraFiles: held,
-		Log:        j.Log,
+		// mock becomes root.
+		Hangup: j.Root.Mock != "",
+		Log:    j.Log,
 		Line: func(line string) {
 			if w.line(line) {
 				report(w.progress)

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package command
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hangupDelay is how long a program may take to end after its terminal hung up.
+const hangupDelay = time.Minute
+
+// terminal is a pseudo terminal that a program gets as its controlling one. When the
+// master is closed, also by the end of this process, the kernel sends SIGHUP, and
+// unlike kill(2) it does not ask whose the program is.
+type terminal struct{ master, slave *os.File }
+
+func openTerminal() (*terminal, error) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open terminal: %w", err)
+	}
+	fail := func(err error) (*terminal, error) {
+		master.Close()
+		return nil, fmt.Errorf("open terminal: %w", err)
+	}
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return fail(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return fail(err)
+	}
+	slave, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return fail(err)
+	}
+	return &terminal{master, slave}, nil
+}
+
+// attr makes the program the leader of a session on the terminal, which it has as
+// descriptor fd.
+func (t *terminal) attr(fd int) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: fd, Pdeathsig: syscall.SIGKILL}
+}
