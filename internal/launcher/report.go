@@ -64,7 +64,9 @@ func (l *Launcher) report(ctx context.Context) (*Report, error) {
 
 // read counts what a launcher's log tells.
 func (r *Report) read(log io.Reader) error {
-	count := map[string]func(string){Ccache: r.ccache, Distcc: r.distcc, Icecc: r.icecc}[r.Launcher]
+	given := map[string]string{}
+	icecc := func(line string) { r.icecc(line, given) }
+	count := map[string]func(string){Ccache: r.ccache, Distcc: r.distcc, Icecc: icecc}[r.Launcher]
 	s := bufio.NewScanner(log)
 	s.Buffer(nil, 4<<20) // distcc logs whole command lines
 	for s.Scan() {
@@ -87,8 +89,8 @@ func (r *Report) ccache(line string) {
 // questions to the compiler are not what a farm is for, and not counted.
 var (
 	distccDone  = regexp.MustCompile(`^distcc\[\d+\] compile ([^(].*) on ([^\s/,]+)\S* completed ok$`)
-	iceccRemote = regexp.MustCompile(`^ICECC\[\d+\] [-0-9: ]+: Have to use host (\S+) - Job ID: `)
-	iceccLocal  = regexp.MustCompile(`^ICECC\[\d+\] [-0-9: ]+: (building myself, but telling localhost|no local daemon found)`)
+	iceccRemote = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: Have to use host (\S+) - Job ID: `)
+	iceccLocal  = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: (building myself, but telling localhost|no local daemon found|local build forced by remote exception: |got exception )`)
 )
 
 func (r *Report) distcc(line string) {
@@ -97,10 +99,19 @@ func (r *Report) distcc(line string) {
 	}
 }
 
-func (r *Report) icecc(line string) {
+// icecc keeps in given which process gave its file to which host: one that the compiler
+// says something about is compiled here once more.
+func (r *Report) icecc(line string, given map[string]string) {
 	if m := iceccRemote.FindStringSubmatch(line); m != nil {
-		r.on(m[1])
-	} else if iceccLocal.MatchString(line) {
+		given[m[1]] = m[2]
+		r.on(m[2])
+	} else if m := iceccLocal.FindStringSubmatch(line); m != nil {
+		if host := given[m[1]]; host != "" {
+			delete(given, m[1])
+			if r.Hosts[host]--; r.Hosts[host] == 0 {
+				delete(r.Hosts, host)
+			}
+		}
 		r.on(local)
 	}
 }

@@ -48,6 +48,15 @@ ICECC[28544] 2026-11-21 13:10:00: invoking: /usr/bin/gcc -O2 -c f1.c -o f1.o
 ICECC[19448] 2026-11-21 13:08:09: no local daemon found
 ICECC[28575] 2026-11-21 13:10:00: neither -c nor -S argument, building locally
 ICECC[28575] 2026-11-21 13:10:00: <building_local>
+ICECC[25346] 2026-11-21 17:43:14: asking for host to use
+ICECC[25346] 2026-11-21 17:43:14: Have to use host 127.0.0.1:20246 - Job ID: 1 - env: x86_64 - has env: false - match j: 0
+ICECC[25346] 2026-11-21 17:43:14: connected to 127.0.0.1
+ICECC[27019] 2026-11-21 17:43:16: Have to use host 127.0.0.1:20246 - Job ID: 4 - env: x86_64 - has env: true - match j: 0
+ICECC[27019] 2026-11-21 17:43:16: command needs stdout/stderr workaround, recompiling locally
+ICECC[27019] 2026-11-21 17:43:16: local build forced by remote exception: Error 102 - command needs stdout/stderr workaround, recompiling locally
+ICECC[27019] 2026-11-21 17:43:16: <building_local>
+ICECC[23195] 2026-11-21 17:38:31: reply was not expected use_cs 0
+ICECC[23195] 2026-11-21 17:38:31: got exception Error 1 - expected use_cs reply, but got 0 instead (this should be an exception!)
 `
 )
 
@@ -60,7 +69,8 @@ func TestReadLog(t *testing.T) {
 		Ccache: {ccacheLog, Report{Hits: 2, Misses: 1}, "ccache: 2 of 3 objects from the cache (66.7 %)"},
 		Distcc: {distccLog, Report{Hosts: map[string]int{"127.0.0.1:13632": 2, "localhost": 1}},
 			"distcc: 2 compiled on 127.0.0.1:13632, 1 compiled on localhost"},
-		Icecc: {iceccLog, Report{Hosts: map[string]int{"localhost": 2}}, "icecc: 2 compiled on localhost"},
+		Icecc: {iceccLog, Report{Hosts: map[string]int{"localhost": 4, "127.0.0.1:20246": 1}},
+			"icecc: 4 compiled on localhost, 1 compiled on 127.0.0.1:20246"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, want := Report{Launcher: name}, tt.want
