@@ -64,9 +64,8 @@ func (l *Launcher) report(ctx context.Context) (*Report, error) {
 
 // read counts what a launcher's log tells.
 func (r *Report) read(log io.Reader) error {
-	given := map[string]string{}
-	icecc := func(line string) { r.icecc(line, given) }
-	count := map[string]func(string){Ccache: r.ccache, Distcc: r.distcc, Icecc: icecc}[r.Launcher]
+	l := &logReader{Report: r, given: map[string]string{}}
+	count := map[string]func(string){Ccache: l.ccache, Distcc: l.distcc, Icecc: l.icecc}[r.Launcher]
 	s := bufio.NewScanner(log)
 	s.Buffer(nil, 4<<20) // distcc logs whole command lines
 	for s.Scan() {
@@ -75,13 +74,32 @@ func (r *Report) read(log io.Reader) error {
 	return s.Err()
 }
 
-// ccache reads its statistics log: the names of the counters that each call raised.
-func (r *Report) ccache(line string) {
+// logReader reads a log line by line. What makefiles have compiled from nothing, to see
+// what the compiler can do, is not counted.
+type logReader struct {
+	*Report
+	probe bool              // ccache: nothing is what was compiled last
+	given map[string]string // icecc: the host that each process gave its file to
+}
+
+// nothing is the source of what only tries a compiler out.
+const nothing = "/dev/null"
+
+// ccache reads its statistics log: a source, and the names of the counters that it raised.
+func (l *logReader) ccache(line string) {
 	switch line {
 	case "direct_cache_hit", "preprocessed_cache_hit":
-		r.Hits++
+		if !l.probe {
+			l.Hits++
+		}
 	case "cache_miss":
-		r.Misses++
+		if !l.probe {
+			l.Misses++
+		}
+	default:
+		if source, ok := strings.CutPrefix(line, "# "); ok {
+			l.probe = source == nothing
+		}
 	}
 }
 
@@ -93,26 +111,26 @@ var (
 	iceccLocal  = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: (building myself, but telling localhost|no local daemon found|local build forced by remote exception: |got exception )`)
 )
 
-func (r *Report) distcc(line string) {
-	if m := distccDone.FindStringSubmatch(line); m != nil {
-		r.on(m[2])
+func (l *logReader) distcc(line string) {
+	if m := distccDone.FindStringSubmatch(line); m != nil && m[1] != nothing {
+		l.on(m[2])
 	}
 }
 
-// icecc keeps in given which process gave its file to which host: one that the compiler
-// says something about is compiled here once more.
-func (r *Report) icecc(line string, given map[string]string) {
+// icecc tells late that a file is compiled here once more, as the compiler had something
+// to say about it.
+func (l *logReader) icecc(line string) {
 	if m := iceccRemote.FindStringSubmatch(line); m != nil {
-		given[m[1]] = m[2]
-		r.on(m[2])
+		l.given[m[1]] = m[2]
+		l.on(m[2])
 	} else if m := iceccLocal.FindStringSubmatch(line); m != nil {
-		if host := given[m[1]]; host != "" {
-			delete(given, m[1])
-			if r.Hosts[host]--; r.Hosts[host] == 0 {
-				delete(r.Hosts, host)
+		if host := l.given[m[1]]; host != "" {
+			delete(l.given, m[1])
+			if l.Hosts[host]--; l.Hosts[host] == 0 {
+				delete(l.Hosts, host)
 			}
 		}
-		r.on(local)
+		l.on(local)
 	}
 }
 

@@ -11,7 +11,12 @@ import (
 
 // The logs are what the programs really wrote, shortened.
 const (
-	ccacheLog = `# f1.c
+	ccacheLog = `# /dev/null
+cache_miss
+direct_cache_miss
+# /dev/null
+direct_cache_hit
+# f1.c
 cache_miss
 direct_cache_miss
 local_storage_miss
