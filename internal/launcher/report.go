@@ -79,7 +79,7 @@ func (r *Report) read(log io.Reader) error {
 type logReader struct {
 	*Report
 	probe bool              // ccache: nothing is what was compiled last
-	given map[string]string // icecc: the host that each process gave its file to
+	given map[string]string // icecc: the host that each process gave its file to, or nothing
 }
 
 // nothing is the source of what only tries a compiler out.
@@ -107,6 +107,7 @@ func (l *logReader) ccache(line string) {
 // questions to the compiler are not what a farm is for, and not counted.
 var (
 	distccDone  = regexp.MustCompile(`^distcc\[\d+\] compile ([^(].*) on ([^\s/,]+)\S* completed ok$`)
+	iceccProbe  = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: invoked as: .* -x \S+ /dev/null( |$)`)
 	iceccRemote = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: Have to use host (\S+) - Job ID: `)
 	iceccLocal  = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: (building myself, but telling localhost|no local daemon found|local build forced by remote exception: |got exception )`)
 )
@@ -120,10 +121,12 @@ func (l *logReader) distcc(line string) {
 // icecc tells late that a file is compiled here once more, as the compiler had something
 // to say about it.
 func (l *logReader) icecc(line string) {
-	if m := iceccRemote.FindStringSubmatch(line); m != nil {
+	if m := iceccProbe.FindStringSubmatch(line); m != nil {
+		l.given[m[1]] = nothing
+	} else if m := iceccRemote.FindStringSubmatch(line); m != nil && l.given[m[1]] != nothing {
 		l.given[m[1]] = m[2]
 		l.on(m[2])
-	} else if m := iceccLocal.FindStringSubmatch(line); m != nil {
+	} else if m := iceccLocal.FindStringSubmatch(line); m != nil && l.given[m[1]] != nothing {
 		if host := l.given[m[1]]; host != "" {
 			delete(l.given, m[1])
 			if l.Hosts[host]--; l.Hosts[host] == 0 {

@@ -53,6 +53,9 @@ ICECC[28544] 2026-11-21 13:10:00: invoking: /usr/bin/gcc -O2 -c f1.c -o f1.o
 ICECC[19448] 2026-11-21 13:08:09: no local daemon found
 ICECC[28575] 2026-11-21 13:10:00: neither -c nor -S argument, building locally
 ICECC[28575] 2026-11-21 13:10:00: <building_local>
+ICECC[7411] 2026-11-21 17:56:09: invoked as: gcc -Werror -D__KERNEL__ -c -x c /dev/null -o .tmp_9980/tmp
+ICECC[7411] 2026-11-21 17:56:09: Have to use host 127.0.0.1:20246 - Job ID: 2 - env: x86_64 - has env: true - match j: 0
+ICECC[7411] 2026-11-21 17:56:09: local build forced by remote exception: Error 103 - local cpp invocation failed, trying to recompile locally
 ICECC[25346] 2026-11-21 17:43:14: asking for host to use
 ICECC[25346] 2026-11-21 17:43:14: Have to use host 127.0.0.1:20246 - Job ID: 1 - env: x86_64 - has env: false - match j: 0
 ICECC[25346] 2026-11-21 17:43:14: connected to 127.0.0.1
