@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"ovzpatch/internal/command"
@@ -175,26 +174,16 @@ func (e *Error) Error() string {
 // Unwrap gives what the run of rpmbuild itself said.
 func (e *Error) Unwrap() error { return e.Target }
 
-// Run builds. Progress is called for each line that moves it, from one goroutine.
+// Run builds. Progress is told whenever it moves, one call at a time.
 func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 	if err := j.Dirs(); err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	w := newWatch(start)
-	if j.Whole && j.BuildDir != "" {
-		counting, stop := context.WithCancel(ctx)
-		var count sync.WaitGroup
-		defer count.Wait()
-		defer stop()
-		w.configured = func(compiled int) {
-			count.Go(func() {
-				// Without it nobody says how long it takes.
-				if n, err := j.objects(counting); err == nil {
-					w.expected.Store(int64(compiled + n))
-				}
-			})
-		}
+	w := newWatch(start, report)
+	followed := func() {}
+	if j.BuildDir != "" {
+		followed = w.follow(ctx, &objects{job: j, since: start}, j.Whole)
 	}
 	var held []*os.File
 	if j.Hold != nil {
@@ -205,15 +194,11 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		Dir:        j.Topdir,
 		Env:        append(append(j.Root.env(), "LC_ALL=C", "SOURCE_DATE_EPOCH="+strconv.FormatInt(j.Epoch, 10)), j.Env...),
 		ExtraFiles: held,
-		// mock becomes root.
-		Hangup: j.Root.Mock != "",
-		Log:    j.Log,
-		Line: func(line string) {
-			if w.line(line) {
-				report(w.progress)
-			}
-		},
+		Hangup:     j.Root.Mock != "", // mock becomes root
+		Log:        j.Log,
+		Line:       w.line,
 	})
+	followed()
 	if err != nil {
 		if ctx.Err() != nil {
 			// What make says while it is being stopped explains nothing.

@@ -3,61 +3,108 @@
 package rpmbuild
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"time"
 
 	"ovzpatch/internal/command"
 )
 
+// objectsMakefile names what a configured tree compiles.
+//
 //go:embed objects.mk
 var objectsMakefile []byte
 
-// objects counts what the tree that was configured last will compile. That is known by
-// what the makefiles of its directories say, a few seconds after make has begun.
-func (j Job) objects(ctx context.Context) (int, error) {
-	tree, conf, err := configuredTree(j.BuildDir)
-	if err != nil {
-		return 0, fmt.Errorf("count files to compile: %w", err)
-	}
-	mk := filepath.Join(j.Topdir, "objects.mk")
-	if err := os.WriteFile(mk, objectsMakefile, 0o644); err != nil {
-		return 0, fmt.Errorf("count files to compile: %w", err)
-	}
-	out, err := command.Output(ctx, command.Cmd{
-		Args: j.Root.Args("make", "-rR", "--no-print-directory", "-C", j.Root.inside(tree), "-f", j.Root.inside(mk), "conf="+j.Root.inside(conf), "objects"),
-		Env:  append(j.Root.env(), "LC_ALL=C"),
-	})
-	if err != nil {
-		return 0, fmt.Errorf("count files to compile: %w", err)
-	}
-	return bytes.Count(out, []byte("\n")), nil
+// objects counts what is compiled below a build directory, also where make is told to say
+// nothing of it, and what there is to compile.
+type objects struct {
+	job   Job
+	since time.Time // older objects are not of this build
+
+	mu     sync.Mutex
+	conf   configuration // of the kernel at hand, the last that was configured
+	names  []string      // its objects
+	before int           // objects of the kernels before it
 }
 
-// configuredTree finds the newest configuration below a build directory, and the tree
-// that it belongs to: the one around it, where the objects have a directory of their own.
-func configuredTree(build string) (tree, conf string, err error) {
-	var newest fs.FileInfo
+// configuration is a kernel's include/config/auto.conf, and the tree that it belongs to.
+type configuration struct {
+	path, tree string
+	written    time.Time
+}
+
+// dir is where the kernel's objects lie.
+func (c configuration) dir() string { return filepath.Join(filepath.Dir(c.path), "../..") }
+
+// look tells how many objects are there, and of how many; 0 of 0 where no kernel is
+// configured yet or its makefiles cannot be read.
+func (o *objects) look(ctx context.Context) (made, of int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	conf, err := newestConfiguration(o.job.BuildDir)
+	if err == nil && conf != o.conf {
+		o.before += o.made()
+		o.conf = conf
+		o.names, err = o.job.list(ctx, conf)
+	}
+	if err != nil {
+		return o.before, 0 // an estimate that nothing else hangs on
+	}
+	return o.before + o.made(), o.before + len(o.names)
+}
+
+func (o *objects) made() int {
+	n := 0
+	for _, name := range o.names {
+		if st, err := os.Lstat(filepath.Join(o.conf.dir(), name)); err == nil && !st.ModTime().Before(o.since) {
+			n++
+		}
+	}
+	return n
+}
+
+// list gives the names of the objects that a configured tree compiles, as the makefiles of
+// its directories have them.
+func (j Job) list(ctx context.Context, conf configuration) ([]string, error) {
+	mk := filepath.Join(j.Topdir, "objects.mk")
+	if err := os.WriteFile(mk, objectsMakefile, 0o644); err != nil {
+		return nil, fmt.Errorf("list a kernel's objects: %w", err)
+	}
+	out, err := command.Output(ctx, command.Cmd{
+		Args: j.Root.Args("make", "-rR", "--no-print-directory", "-C", j.Root.inside(conf.tree),
+			"-f", j.Root.inside(mk), "conf="+j.Root.inside(conf.path), "objects"),
+		Env: append(j.Root.env(), "LC_ALL=C"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list a kernel's objects: %w", err)
+	}
+	return strings.Fields(string(out)), nil
+}
+
+// newestConfiguration finds the newest configuration below a build directory. Its tree is
+// the one around it, where the objects have a directory of their own.
+func newestConfiguration(build string) (configuration, error) {
+	var newest configuration
 	for _, below := range []string{"*", "*/*", "*/*/*"} {
 		found, _ := fs.Glob(os.DirFS(build), below+"/include/config/auto.conf")
 		for _, name := range found {
 			path := filepath.Join(build, name)
-			if st, err := os.Stat(path); err == nil && (newest == nil || st.ModTime().After(newest.ModTime())) {
-				conf, newest = path, st
+			if st, err := os.Stat(path); err == nil && st.ModTime().After(newest.written) {
+				newest = configuration{path: path, written: st.ModTime()}
 			}
 		}
 	}
-	if newest == nil {
-		return "", "", fmt.Errorf("no configured kernel in %s", build)
-	}
-	for dir := filepath.Dir(conf); len(dir) > len(build); dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(newest.path); len(dir) > len(build); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "scripts/Makefile.build")); err == nil {
-			return dir, conf, nil
+			newest.tree = dir
+			return newest, nil
 		}
 	}
-	return "", "", fmt.Errorf("no kernel tree around %s", conf)
+	return configuration{}, fmt.Errorf("find a configured kernel in %s: there is none", build)
 }

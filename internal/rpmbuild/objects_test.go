@@ -11,9 +11,9 @@ import (
 	"ovzpatch/internal/rpmbuild"
 )
 
-// What a kernel tree will compile is counted as soon as it is configured, and only where
-// all of it is compiled.
-func TestRunCountsWhatThereIsToCompile(t *testing.T) {
+// What a kernel tree compiles is counted once it is configured, whether make says what it
+// does or not, and how much that will be is told where all of it is compiled.
+func TestRunCountsObjects(t *testing.T) {
 	tree := map[string]string{
 		"scripts/Makefile.build":       "",
 		"obj/include/config/auto.conf": "CONFIG_EXT4_FS=m\nCONFIG_SMP=y\nCONFIG_64BIT=y\n",
@@ -29,45 +29,61 @@ func TestRunCountsWhatThereIsToCompile(t *testing.T) {
 	}
 	// head_64 irq smp, main, open locks, super inode ext4.mod, string crc
 	const objects = 11
-	for _, whole := range []bool{true, false} {
-		top := t.TempDir()
-		build := filepath.Join(top, "kept")
-		for name, text := range tree {
-			path := filepath.Join(build, "kernel-6.1", "linux-6.1", name)
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	for name, tt := range map[string]struct {
+		whole    bool
+		make     string // what make says and does
+		compiled int
+		expected int
+		finally  int // compiled, with lib/string.o
+	}{
+		"all":         {true, "echo '  HOSTCC  scripts/basic/fixdep'; echo '  CC      fs/open.o'; touch fs/open.o", 2, objects + 1, 2},
+		"all, quiet":  {true, "touch fs/open.o fs/locks.o fs/other.o", 2, objects, 3},
+		"rest":        {false, "echo '  CC      fs/open.o'; touch fs/open.o", 1, 0, 2},
+		"rest, quiet": {false, "touch fs/open.o", 1, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			top := t.TempDir()
+			build := filepath.Join(top, "kept")
+			for name, text := range tree {
+				path := filepath.Join(build, "kernel-6.1", "linux-6.1", name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			seen := filepath.Join(top, "seen")
+			job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, BuildDir: build, NoDeps: true,
+				Log: filepath.Join(top, "log"), Whole: tt.whole}
+			if err := job.Dirs(); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			// An object of an earlier build, and one that is made just before the end.
+			script := `cd kernel-6.1/linux-6.1/obj; mkdir fs lib; touch -d 2009-01-01 lib/crc.o
+` + tt.make + `
+for i in $(seq 600); do test ! -e ` + seen + ` || break; sleep 0.1; done
+touch lib/string.o`
+			if err := os.WriteFile(job.Spec, []byte(strings.Replace(spec, "BUILD", script, 1)), 0o644); err != nil {
 				t.Fatal(err)
 			}
-		}
-		seen := filepath.Join(top, "seen")
-		job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, BuildDir: build, NoDeps: true,
-			Log: filepath.Join(top, "log"), Whole: whole}
-		if err := job.Dirs(); err != nil {
-			t.Fatal(err)
-		}
-		script := `echo '  HOSTCC  scripts/basic/fixdep'
-echo '  CC      arch/x86/kernel/asm-offsets.s'
-for i in $(seq 600); do echo '  CC      fs/open.o'; test ! -e ` + seen + ` || break; sleep 0.1; done`
-		if !whole {
-			script = strings.Replace(script, "600", "10", 1)
-		}
-		if err := os.WriteFile(job.Spec, []byte(strings.Replace(spec, "BUILD", script, 1)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		expected := 0
-		_, err := rpmbuild.Run(t.Context(), job, func(p rpmbuild.Progress) {
-			if p.Expected > 0 && expected == 0 {
-				expected = p.Expected
-				os.WriteFile(seen, nil, 0o644)
+			var most rpmbuild.Progress
+			res, err := rpmbuild.Run(t.Context(), job, func(p rpmbuild.Progress) {
+				if p.Phase == "%build" && p.Compiled >= tt.compiled && p.Expected >= tt.expected {
+					most = p
+					os.WriteFile(seen, nil, 0o644)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most.Compiled != tt.compiled || most.Expected != tt.expected {
+				t.Errorf("%d of %d files, want %d of %d", most.Compiled, most.Expected, tt.compiled, tt.expected)
+			}
+			if res.Compiled != tt.finally {
+				t.Errorf("%d files in the end, want %d", res.Compiled, tt.finally)
 			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := map[bool]int{true: 2 + objects}[whole]; expected != want {
-			t.Errorf("whole %v: %d files expected, want %d", whole, expected, want)
-		}
 	}
 }

@@ -3,11 +3,12 @@
 package rpmbuild
 
 import (
+	"context"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -33,10 +34,8 @@ var (
 	phaseLine   = regexp.MustCompile(`^Executing\((%\w+)\)`)
 	compileLine = regexp.MustCompile(`^ {2}(?:CC|AS|HOSTCC|CC \[M\]|AS \[M\]) +(\S.*)$`)
 	linkLine    = regexp.MustCompile(`^ {2}(LD|MODPOST|KSYMS|OBJCOPY|BUILD|INSTALL|SORTTAB|KSYM|LD \[M\]) +(\S.*)$`)
-	// The first file that any kernel compiles once it is configured.
-	configuredLine = regexp.MustCompile(`^ {2}CC +arch/\w+/kernel/asm-offsets\.s$`)
-	wroteLine      = regexp.MustCompile(`^Wrote: (.*\.rpm)$`)
-	warningLine    = regexp.MustCompile(`^\S+:\d+(:\d+)?: warning: `)
+	wroteLine   = regexp.MustCompile(`^Wrote: (.*\.rpm)$`)
+	warningLine = regexp.MustCompile(`^\S+:\d+(:\d+)?: warning: `)
 	// Old kernels' builds warn with errors' words, as depmod of files that are not there.
 	anyWarning = regexp.MustCompile(`(?i)\bwarning: `)
 	// The first line that matches says why a build failed, in the order of the words'
@@ -49,12 +48,22 @@ var (
 	diskFull   = "No space left on device"
 )
 
+// buildPhase is the phase in which compiled is.
+const buildPhase = "%build"
+
 // keepLines is how many lines from the first error on are kept to explain a failure.
 const keepLines = 12
 
+// lookTime is how often the objects are looked at that make may say nothing about.
+const lookTime = 5 * time.Second
+
 // watch reads rpmbuild's output line by line.
 type watch struct {
+	report func(Progress)
+
+	mu       sync.Mutex
 	progress Progress
+	lines    int // files that make said it compiles
 	start    time.Time
 	began    time.Time // of compiling: unpacking tells nothing about its speed
 	packages []string
@@ -64,18 +73,70 @@ type watch struct {
 	missing  []string // BuildRequires that the host lacks
 	ended    bool     // rpmbuild has given up
 	full     bool
-	// configured is called when a kernel is configured, with the files compiled until
-	// then; what will be compiled may be put into expected at any time after that.
-	configured func(compiled int)
-	expected   atomic.Int64
+	// count looks at the objects; nil where there is nothing to look at.
+	count func() (made, of int)
+	whole bool // all of the objects are compiled
 }
 
-func newWatch(start time.Time) *watch {
-	return &watch{start: start, progress: Progress{Phase: "start"}, configured: func(int) {}}
+func newWatch(start time.Time, report func(Progress)) *watch {
+	return &watch{start: start, report: report, progress: Progress{Phase: "start"}}
 }
 
-// line takes one line of output and reports whether the progress moved.
-func (w *watch) line(s string) bool {
+// line takes one line of output.
+func (w *watch) line(s string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.read(s) {
+		w.tell()
+	}
+}
+
+// follow looks at the objects now and then while they are compiled, until it is ended.
+func (w *watch) follow(ctx context.Context, o *objects, whole bool) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	w.whole, w.count = whole, func() (made, of int) { return o.look(ctx) }
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(lookTime):
+			}
+			w.mu.Lock()
+			compiling := w.progress.Phase == buildPhase
+			w.mu.Unlock()
+			if !compiling {
+				continue
+			}
+			made, of := w.count()
+			w.mu.Lock()
+			if w.counted(made, of) {
+				w.tell()
+			}
+			w.mu.Unlock()
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// counted takes what came of looking at the objects, and reports whether the progress
+// moved. Make compiles more than those, for its own use, and may say so or not.
+func (w *watch) counted(made, of int) bool {
+	before := w.progress
+	if made > 0 && w.began.IsZero() {
+		w.began = time.Now()
+	}
+	w.progress.Compiled = max(w.lines, made)
+	if w.whole && of > 0 {
+		w.progress.Expected = of + max(0, w.lines-made)
+	}
+	return w.progress != before
+}
+
+// read takes in what a line tells, and reports whether the progress moved.
+func (w *watch) read(s string) bool {
 	if strings.Contains(s, diskFull) {
 		w.full = true
 	}
@@ -96,24 +157,26 @@ func (w *watch) line(s string) bool {
 		}
 	}
 	if m := phaseLine.FindStringSubmatch(s); m != nil {
+		if w.progress.Phase == buildPhase && w.count != nil {
+			w.counted(w.count())
+			w.progress.Expected = 0 // there are no more
+		}
 		w.progress.Phase, w.progress.Doing = m[1], ""
 		w.errors = nil // an earlier phase ended well, whatever it printed
-		return w.tick()
+		return true
 	}
 	if m := compileLine.FindStringSubmatch(s); m != nil {
-		if w.progress.Compiled == 0 {
+		if w.began.IsZero() {
 			w.began = time.Now()
 		}
-		w.progress.Compiled++
+		w.lines++
+		w.progress.Compiled = max(w.progress.Compiled, w.lines)
 		w.progress.Doing = short(m[1])
-		if configuredLine.MatchString(s) {
-			w.configured(w.progress.Compiled)
-		}
-		return w.tick()
+		return true
 	}
 	if m := linkLine.FindStringSubmatch(s); m != nil {
 		w.progress.Doing = short(m[2])
-		return w.tick()
+		return true
 	}
 	if m := wroteLine.FindStringSubmatch(s); m != nil {
 		if strings.HasSuffix(m[1], ".src.rpm") || strings.HasSuffix(m[1], ".nosrc.rpm") {
@@ -122,11 +185,11 @@ func (w *watch) line(s string) bool {
 			w.packages = append(w.packages, m[1])
 		}
 		w.progress.Phase, w.progress.Doing = "packages", m[1][strings.LastIndexByte(m[1], '/')+1:]
-		return w.tick()
+		return true
 	}
 	if warningLine.MatchString(s) {
 		w.progress.Warnings++
-		return w.tick()
+		return true
 	}
 	return false
 }
@@ -139,14 +202,13 @@ func short(file string) string {
 	return file
 }
 
-func (w *watch) tick() bool {
+func (w *watch) tell() {
 	since := w.start
 	if !w.began.IsZero() {
 		since = w.began
 	}
 	w.progress.Elapsed = time.Since(since)
-	w.progress.Expected = int(w.expected.Load())
-	return true
+	w.report(w.progress)
 }
 
 // lastLines is how many lines before the end are shown where the first error is not

@@ -24,7 +24,7 @@ func TestReason(t *testing.T) {
 			slices.Concat([]string{"cp: x: No such file or directory"}, noise[:keepLines-1], []string{"...", "quiet", "quiet", "fatal: the end"})},
 		"of another phase": {[]string{"Executing(%prep): sh", "a: error: no", "Executing(%build): sh", tool, end}, []string{tool}},
 	} {
-		w := newWatch(time.Now())
+		w := newWatch(time.Now(), func(Progress) {})
 		for _, l := range c.log {
 			w.line(l)
 		}
