@@ -281,6 +281,9 @@ func (r *recipe) keys(ctx context.Context) (objects, packages string, err error)
 		}
 	}
 	objects = k.String()
+	for _, name := range slices.Sorted(maps.Keys(r.Programs)) {
+		k.Add("program", name)
+	}
 	k.Add("spec", string(r.Spec)).Add("defines", strings.Join(r.Defines, "\x00")).
 		Add("with", strings.Join(r.with, "\x00")).Add("without", strings.Join(r.without, "\x00"))
 	if r.patched {
@@ -305,7 +308,11 @@ func (r *recipe) layOut(top string) error {
 		}
 	}
 	for name, data := range r.Texts {
-		if err := os.WriteFile(filepath.Join(top, "SOURCES", name), data, 0o644); err != nil {
+		path := filepath.Join(top, "SOURCES", name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return fmt.Errorf("write source: %w", err)
+		}
+		if err := os.Chmod(path, r.Mode(name)); err != nil {
 			return fmt.Errorf("write source: %w", err)
 		}
 	}

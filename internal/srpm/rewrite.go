@@ -23,7 +23,7 @@ const smallSource = 1 << 20
 func Unpacked(f *rpmfile.File, dir string) (Inputs, error) {
 	built, _ := f.Header.Int(rpmfile.TagBuildTime)
 	in := Inputs{
-		Date: time.Unix(int64(built), 0), Files: map[string]string{}, Texts: map[string][]byte{},
+		Date: time.Unix(int64(built), 0), Files: map[string]string{}, Texts: map[string][]byte{}, Programs: map[string]bool{},
 		Payload: payloadOf(f), FileDigest: rpmfile.DigestNumber(f.DigestAlgorithm), Defines: Dist(f.Release()),
 	}
 	var err error
@@ -35,6 +35,9 @@ func Unpacked(f *rpmfile.File, dir string) (Inputs, error) {
 	}
 	for _, e := range f.Files {
 		path := filepath.Join(dir, e.Name)
+		if e.Name != in.SpecName && e.Mode&0o111 != 0 {
+			in.Programs[e.Name] = true
+		}
 		switch {
 		case e.Name == in.SpecName:
 		case e.Size > smallSource:

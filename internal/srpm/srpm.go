@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -32,6 +33,8 @@ type Inputs struct {
 	Spec     []byte
 	Files    map[string]string // source files: bare name to where the file is
 	Texts    map[string][]byte // small sources: bare name to content
+	// Programs are the sources among them that the spec may execute where they lie.
+	Programs map[string]bool
 	// Date is the build time, and the time of every file: the same inputs give the
 	// same package, byte for byte, whenever and wherever it is made.
 	Date time.Time
@@ -121,7 +124,15 @@ func (in *Inputs) layOut(ctx context.Context, top string) error {
 	return in.stamp(top)
 }
 
-// stamp gives all sources the same mode and time: both go into the package.
+// Mode is the mode of a source.
+func (in *Inputs) Mode(name string) fs.FileMode {
+	if in.Programs[name] {
+		return 0o755
+	}
+	return 0o644
+}
+
+// stamp gives all sources their modes and the same time: both go into the package.
 func (in *Inputs) stamp(top string) error {
 	for _, dir := range []string{"SPECS", "SOURCES"} {
 		list, err := os.ReadDir(filepath.Join(top, dir))
@@ -130,7 +141,7 @@ func (in *Inputs) stamp(top string) error {
 		}
 		for _, e := range list {
 			name := filepath.Join(top, dir, e.Name())
-			if err := os.Chmod(name, 0o644); err != nil {
+			if err := os.Chmod(name, in.Mode(e.Name())); err != nil {
 				return err
 			}
 			if err := os.Chtimes(name, in.Date, in.Date); err != nil {
