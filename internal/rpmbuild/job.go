@@ -140,7 +140,7 @@ func (j Job) Dirs() error {
 
 // Error is a build that failed: in which of rpmbuild's phases, and the lines that say why.
 type Error struct {
-	Phase string   // "%prep", "%build", ...
+	Phase string   // "%prep", "%build", ..., or that of reading the spec
 	Lines []string // the first real error and what follows it
 	Log   string   // the full output
 	Full  bool     // the disk was full
@@ -162,8 +162,14 @@ func (e *Error) Error() string {
 			"\n  as root: " + strings.Join(e.Root.Args(append([]string{"dnf", "install"}, names...)...), " ") + "\nfull log: " + e.Log
 	}
 	s := "build packages: rpmbuild stopped in " + e.Phase
+	if e.Phase == reading {
+		s = "build packages: rpmbuild cannot read the spec"
+	}
 	for _, l := range e.Lines {
 		s += "\n  " + l
+	}
+	if e.Phase == reading {
+		s += "\nif it is too old for the rpm that is here: mend what it names, or build where an rpm of its time is (--root)"
 	}
 	if e.Full {
 		s += "\nthe disk is full: free some room, or name another place with --cache-dir and TMPDIR"

@@ -156,6 +156,24 @@ exit 2`)
 	}
 }
 
+// Specs of RHEL 6 have conditions that rpm of today cannot read.
+func TestRunTellsAnUnreadableSpec(t *testing.T) {
+	top := t.TempDir()
+	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, NoDeps: true, Log: filepath.Join(top, "log")}
+	if err := job.Dirs(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(job.Spec, []byte("%if smp == \"debug\"\n%endif\n"+spec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := rpmbuild.Run(t.Context(), job, func(rpmbuild.Progress) {})
+	for _, want := range []string{"rpmbuild cannot read the spec\n  error: bare words", "bad %if condition", "an rpm of its time is (--root)"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
 // A failure without a word that means error is explained by the last lines.
 func TestRunShowsTheLastLines(t *testing.T) {
 	_, _, err := run(t, t.Context(), `echo 'ln: there already'

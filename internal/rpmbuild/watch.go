@@ -14,7 +14,7 @@ import (
 
 // Progress is how far a build is.
 type Progress struct {
-	Phase    string // rpmbuild's phase: "%prep", "%build", "%install", "packages"
+	Phase    string // rpmbuild's phase: "start", "%prep", "%build", "%install", "packages"
 	Doing    string // the file that make named last
 	Compiled int    // files compiled so far
 	Expected int    // about how many there will be, 0 where nobody knows
@@ -51,6 +51,9 @@ var (
 // buildPhase is the phase in which compiled is.
 const buildPhase = "%build"
 
+// reading is the phase before the first script: rpmbuild reads the spec.
+const reading = "start"
+
 // keepLines is how many lines from the first error on are kept to explain a failure.
 const keepLines = 12
 
@@ -79,7 +82,7 @@ type watch struct {
 }
 
 func newWatch(start time.Time, report func(Progress)) *watch {
-	return &watch{start: start, report: report, progress: Progress{Phase: "start"}}
+	return &watch{start: start, report: report, progress: Progress{Phase: reading}}
 }
 
 // line takes one line of output.
@@ -140,7 +143,7 @@ func (w *watch) read(s string) bool {
 	if strings.Contains(s, diskFull) {
 		w.full = true
 	}
-	if m := neededLine.FindStringSubmatch(s); m != nil && w.progress.Phase == "start" {
+	if m := neededLine.FindStringSubmatch(s); m != nil && w.progress.Phase == reading {
 		w.missing = append(w.missing, m[1])
 	}
 	// What the scripts themselves echo (set -x) is no error of theirs.
