@@ -5,6 +5,7 @@ package container
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -45,17 +46,8 @@ func (r *veRoot) fill(s Spec) error {
 		return fmt.Errorf("make %s: %w", os.DevNull, err)
 	}
 	for _, path := range append([]string{s.Args[0]}, s.Programs...) {
-		if err := r.copy(path, path); err != nil {
+		if err := r.copy(path); err != nil {
 			return err
-		}
-	}
-	// What users type; where there is none, only the case that runs it fails.
-	for _, path := range []string{"/bin/umount", "/bbin/umount", "/usr/bin/umount"} {
-		if _, err := os.Stat(path); err == nil {
-			if err := r.copy(path, "/bin/umount"); err != nil {
-				return err
-			}
-			break
 		}
 	}
 	if s.Source == "" {
@@ -67,17 +59,25 @@ func (r *veRoot) fill(s Spec) error {
 	return nil
 }
 
-func (r *veRoot) copy(from, to string) error {
-	b, err := os.ReadFile(from)
+// copy takes a program in small pieces: old kernels clear every page of a buffer as large
+// as the file, and on an emulated processor that is much of what a case costs.
+func (r *veRoot) copy(path string) error {
+	from, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(r.dir, to)
+	defer from.Close()
+	path = filepath.Join(r.dir, path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
+	if err != nil {
+		return err
+	}
 	r.copies = append(r.copies, path)
-	return os.WriteFile(path, b, 0o755)
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }
 
 // remove takes the host's mounts away. Its copies of them stay in the VE's mount

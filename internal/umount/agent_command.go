@@ -14,13 +14,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// command runs the umount command that users type.
-func (a *agent) command(q request) (reply, error) {
-	path := "/bin:/bbin:/usr/bin"
-	if err := os.Setenv("PATH", path); err != nil {
-		return reply{}, err
+// commandPaths are where the umount command that users type may be.
+var commandPaths = []string{"/bin/umount", "/bbin/umount", "/usr/bin/umount"}
+
+// findCommand gives the first that is there, or would be: running it says what is missing.
+func findCommand() string {
+	for _, path := range commandPaths {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
 	}
-	out, err := exec.Command("umount", "-f", q.Path).CombinedOutput()
+	return commandPaths[0]
+}
+
+// command runs the umount command.
+func (a *agent) command(q request) (reply, error) {
+	out, err := exec.Command(findCommand(), "-f", q.Path).CombinedOutput()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -28,7 +37,7 @@ func (a *agent) command(q request) (reply, error) {
 	case errors.As(err, &exit):
 		return reply{Errno: commandErrno(string(out))}, nil
 	}
-	return reply{}, fmt.Errorf("run umount -f: %w (is it in %s?)", err, path)
+	return reply{}, fmt.Errorf("run umount -f: %w (it is looked for as %s)", err, strings.Join(commandPaths, ", "))
 }
 
 // commandErrno finds the errno in what a failed umount command printed; where there is

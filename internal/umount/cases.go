@@ -52,6 +52,8 @@ type Case struct {
 	Peer bool   // a second container has the same superblock mounted
 	// Compat says that a 32-bit program acts on a 64-bit kernel.
 	Compat bool
+	// Command says that the command umount acts, which the container must have.
+	Command bool
 	// Uncounted is a case on a filesystem that counts no umount_begin and may swallow its
 	// INACTIVE lines, as Lustre limits them: there must be none where none is wanted.
 	Uncounted bool
@@ -168,7 +170,7 @@ func Cases() []Case {
 				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down}),
 		},
 		{
-			Name: "command-umount-f", Type: "lustre",
+			Name: "command-umount-f", Type: "lustre", Command: true,
 			Text: "the command `umount -f` on an idle mount",
 			act:  commandUmount,
 			Wants: inside(

@@ -80,6 +80,9 @@ func (s *scene) join(ctx context.Context, c Case, b Backend) (*conn, error) {
 	if c.Compat {
 		start.Programs = []string{guest.CompatProgram}
 	}
+	if c.Command {
+		start.Programs = []string{findCommand()}
+	}
 	joined, err := connect(ctx, b, start)
 	if err != nil || b.Gate == VE {
 		return joined, err
