@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ovzpatch/internal/qemu"
 	"ovzpatch/patches"
 	"ovzpatch/specs"
@@ -132,28 +134,45 @@ func kernelPackages(b *testing.B, dir string) []string {
 	return kernels
 }
 
-// compareBoots measures one kernel: to the verdict, and to an empty init.
+// compareBoots measures one kernel: to the verdict, and to an empty init. The processor
+// time says what a machine that is busy with other things does not change.
 func compareBoots(b *testing.B, a *app, parts *kernelParts, accel qemu.Accel) {
-	boot := func(words ...string) time.Duration {
+	boot := func(words ...string) (elapsed, processor time.Duration) {
 		m, err := a.machine(b.Context(), parts, accel)
 		if err != nil {
 			b.Fatal(err)
 		}
 		m.Append = words
+		before := childrenTime(b)
 		done, err := m.Run(b.Context())
 		var be *qemu.BootError
 		// An empty init says nothing, which for a trial would be a failure.
 		if err != nil && !(len(words) > 0 && errors.As(err, &be) && be.Outcome == qemu.EndedEarly) {
 			b.Fatal(err)
 		}
-		return done.Elapsed
+		return done.Elapsed, childrenTime(b) - before
 	}
-	var all, empty time.Duration
+	var all, empty, allCPU, emptyCPU time.Duration
 	for b.Loop() {
-		empty += boot("umounttest.mode=empty")
-		all += boot()
+		elapsed, cpu := boot("umounttest.mode=empty")
+		empty, emptyCPU = empty+elapsed, emptyCPU+cpu
+		elapsed, cpu = boot()
+		all, allCPU = all+elapsed, allCPU+cpu
 	}
 	b.ReportMetric(all.Seconds()/empty.Seconds(), "cases/empty")
 	b.ReportMetric(empty.Seconds()/float64(b.N), "empty-s")
 	b.ReportMetric(all.Seconds()/float64(b.N), "cases-s")
+	b.ReportMetric(allCPU.Seconds()/emptyCPU.Seconds(), "cpu-cases/empty")
+	b.ReportMetric(emptyCPU.Seconds()/float64(b.N), "cpu-empty-s")
+	b.ReportMetric(allCPU.Seconds()/float64(b.N), "cpu-cases-s")
+}
+
+// childrenTime is the processor time of the programs that were started and have ended.
+func childrenTime(b *testing.B) time.Duration {
+	b.Helper()
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
