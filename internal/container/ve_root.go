@@ -59,8 +59,8 @@ func (r *veRoot) fill(s Spec) error {
 	return nil
 }
 
-// copy takes a program in small pieces: old kernels clear every page of a buffer as large
-// as the file, and on an emulated processor that is much of what a case costs.
+// copy takes a program in small pieces: a buffer as large as the file is memory that the
+// emulated machine has not touched yet, which is much of what a case costs.
 func (r *veRoot) copy(path string) error {
 	from, err := os.Open(path)
 	if err != nil {

@@ -89,6 +89,7 @@ type Seen struct {
 	Peer     string `json:"peer,omitempty"` // errno of a read in the other container
 	Held     string `json:"held,omitempty"` // errno of a read on the held descriptor
 	Mounted  bool   `json:"mounted"`        // the path is still a mount point inside
+	Acted    int64  `json:"acted_ms"`       // how long the umount, or all of a flood, took, in guest milliseconds
 	// Trouble is the first line in which the kernel told of a warning, a bug, an oops, a
 	// locking mistake or a stall.
 	Trouble string `json:"trouble,omitempty"`

@@ -33,7 +33,7 @@ type Want struct {
 	Forced   int    // calls of umount_begin
 	Inactive int    // INACTIVE lines
 	Messages int    // override messages, at least
-	Limit    int    // override messages, at most; 0 means as many as Messages
+	Limit    int    // override messages, at most, of a short act; 0 means as many as Messages
 	Host     string
 	Held     string
 	Peer     string

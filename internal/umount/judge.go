@@ -53,6 +53,10 @@ func (c Case) differences(want Want, got guest.Seen) string {
 		differ("INACTIVE lines", 0, got.Inactive)
 	}
 	most := max(want.Messages, want.Limit)
+	if want.Limit > 0 {
+		// An emulated processor that gets little time may be at it for several windows.
+		most += burst * int(got.Acted/interval.Milliseconds())
+	}
 	switch {
 	case got.Messages >= want.Messages && got.Messages <= most:
 	case most > want.Messages:

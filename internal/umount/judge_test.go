@@ -92,6 +92,7 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"logs before the path":      {"force-not-a-mount", Closed, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
 		"drops NOFOLLOW":            {"force-nofollow-symlink", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
 		"no rate limit":             {"force-flood", Closed, func(s *guest.Seen) { s.Messages = floods }, "messages 1 to 20, not 1000"},
+		"no rate limit, slowly":     {"force-flood", VE, func(s *guest.Seen) { s.Messages, s.Acted = 61, 20_900 }, "messages 1 to 60, not 61"},
 		"logs twice":                {"force-idle", Open, func(s *guest.Seen) { s.Messages = 2 }, "messages 1, not 2"},
 		"tells the container":       {"force-idle", VE, func(s *guest.Seen) { s.Own = 1 }, "messages in the container's own log 0, not 1"},
 		"warns":                     {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},
@@ -105,6 +106,16 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 				t.Errorf("got %s, %q; want faulty, %q", got, why, p.why)
 			}
 		})
+	}
+}
+
+// The rate limit lets more messages through the longer a flood takes.
+func TestJudgeOfASlowFlood(t *testing.T) {
+	c := find(t, "force-flood")
+	seen := show(c.Wants[VE].Patched)
+	seen.Messages, seen.Acted = 40, 16_000
+	if got, why := Judge(c, VE, seen); got != guest.Protected {
+		t.Errorf("got %s, %q", got, why)
 	}
 }
 

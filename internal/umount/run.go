@@ -113,8 +113,10 @@ func (r *Runner) perform(ctx context.Context, t Trial, dir string, seen *guest.S
 	if err != nil {
 		return err
 	}
+	start := time.Now()
 	if seen.Errno, err = t.Case.act(ctx, s); err != nil {
 		return err
 	}
+	seen.Acted = time.Since(start).Milliseconds()
 	return s.look(ctx, t.Case, seen)
 }
