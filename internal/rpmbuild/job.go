@@ -103,8 +103,9 @@ func (j Job) options() []string {
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
 		// They also install in %build. rpm since 4.6 would take that away where %install
-		// begins; the build root of a topdir of its own is empty anyhow.
-		"--define", "__spec_install_pre %{___build_pre}\nmkdir -p \"$RPM_BUILD_ROOT\"\n",
+		// begins; the build root of a topdir of its own is empty anyhow. The backslash is for
+		// mock, which puts macros into a file.
+		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",
 	}
 	if j.Jobs > 0 {
 		args = append(args, "--define", "_smp_mflags -j"+strconv.Itoa(j.Jobs))

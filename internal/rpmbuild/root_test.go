@@ -54,7 +54,7 @@ func TestArgsInAChroot(t *testing.T) {
 		"--define", "clamp_mtime_to_source_date_epoch 1",
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
-		"--define", "__spec_install_pre %{___build_pre}\nmkdir -p \"$RPM_BUILD_ROOT\"\n",
+		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",
 		"--target", "i686", "/w/top/SPECS/k.spec",
 	}
 	if !slices.Equal(got, want) {
@@ -77,7 +77,7 @@ func TestArgsForMock(t *testing.T) {
 		"--define", "clamp_mtime_to_source_date_epoch 1",
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
-		"--define", "__spec_install_pre %{___build_pre}\nmkdir -p \"$RPM_BUILD_ROOT\"\n",
+		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",
 		"--define", "_smp_mflags -j3",
 		"--define", "dist .el6",
 		"--target", "i686", "--without", "ovzpatch",
