@@ -129,6 +129,9 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		}
 	}
 	if failed != "" {
+		for _, note := range k.Notes {
+			u.Say("%s", note)
+		}
 		return nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing of the kernel; the console is in %s)", failed, k.Console)
 	}
 	if k.Release != t.parts.Release {
@@ -150,7 +153,7 @@ func (a *app) machine(ctx context.Context, parts *kernelParts, accel qemu.Accel)
 		return qemu.Machine{}, err
 	}
 	if parts.Lustre != nil {
-		err = parts.Lustre.addTo(ctx, &im, parts)
+		err = parts.addModules(ctx, &im, parts.Lustre.order.Own)
 	} else {
 		extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
 		im.Modules[extra] = initramfs.Content{Path: parts.Probe}

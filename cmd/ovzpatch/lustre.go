@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,9 +54,8 @@ func (f *lustreFlags) check() error {
 type userLustre struct {
 	mount   string
 	order   *initramfs.ForeignOrder
-	images  map[string][]byte // of the modules, by their File
-	overlay string            // archive with the rest
-	size    int64             // bytes of the overlay
+	overlay string // archive with the modules and the rest
+	size    int64  // bytes of the overlay
 }
 
 // load makes a user's Lustre ready for the kernel in parts; what that takes is put below dir.
@@ -73,14 +73,14 @@ func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir s
 	if len(modules) == 0 {
 		return nil, usage(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(f.from, ", ")))
 	}
-	l := &userLustre{mount: f.mount, images: images, overlay: filepath.Join(dir, "lustre.cpio")}
-	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.ModuleTree), parts.Release, modules); err != nil {
+	l := &userLustre{mount: f.mount, overlay: filepath.Join(dir, "lustre.cpio")}
+	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.ModuleTree), parts.Release, driversFirst(modules)); err != nil {
 		return nil, usage(err)
 	}
 	for _, left := range l.order.Left {
 		u.Say("%v", left)
 	}
-	files := map[string]initramfs.Content{}
+	files := moduleFiles(parts.Release, l.order.Foreign, images)
 	if f.setup != "" {
 		files["/etc/umounttest/setup"] = initramfs.Content{Path: f.setup, Executable: true}
 	}
@@ -93,7 +93,7 @@ func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir s
 		return nil, err
 	}
 	l.size = st.Size()
-	u.Say("Lustre of yours: %d modules, %d MiB of other files, mounted from %s", len(l.order.Foreign), l.size>>20, l.mount)
+	u.Say("Lustre of yours: %d modules, %d MiB with its other files, mounted from %s", len(l.order.Foreign), l.size>>20, l.mount)
 	return l, nil
 }
 
@@ -167,17 +167,34 @@ func foreignModules(ctx context.Context, tree string) ([]initramfs.ForeignModule
 	return found, images, nil
 }
 
-// addTo puts the modules, and those of the kernel that they need, into a guest.
-func (l *userLustre) addTo(ctx context.Context, im *initramfs.Image, parts *kernelParts) error {
-	if err := parts.addModules(ctx, im, l.order.Own); err != nil {
-		return err
+// driversFirst puts LNet's network drivers (ksocklnd, ko2iblnd) before all else: ptlrpc
+// starts LNet as it is loaded, which asks for the driver by name, and no modprobe answers.
+func driversFirst(modules []initramfs.ForeignModule) []initramfs.ForeignModule {
+	slices.SortStableFunc(modules, func(a, b initramfs.ForeignModule) int {
+		return isDriver(b) - isDriver(a)
+	})
+	return modules
+}
+
+func isDriver(m initramfs.ForeignModule) int {
+	if strings.HasSuffix(m.Name, "lnd") {
+		return 1
 	}
-	for _, m := range l.order.Foreign {
-		name := path.Join("/lib/modules", parts.Release, "extra", m.Name+".ko")
-		im.Modules[name] = initramfs.Content{Data: l.images[m.File]}
-		im.Load = append(im.Load, name)
+	return 0
+}
+
+// moduleFiles gives modules, whose images go by their File, and the list that says how they
+// are loaded: by their paths in the guest.
+func moduleFiles(release string, modules []initramfs.ForeignModule, images map[string][]byte) map[string]initramfs.Content {
+	files := map[string]initramfs.Content{}
+	var list strings.Builder
+	for _, m := range modules {
+		name := path.Join("/lib/modules", release, "extra", m.Name+".ko")
+		files[name] = initramfs.Content{Data: images[m.File]}
+		fmt.Fprintln(&list, name)
 	}
-	return nil
+	files["/etc/umounttest/lustre-modules"] = initramfs.Content{Data: []byte(list.String())}
+	return files
 }
 
 // join gives a machine the overlay, and the memory it takes: the overlay is there packed

@@ -79,6 +79,7 @@ func bootGuest() {
 	problems = append(problems, loadModules("/etc/umounttest/modules")...)
 	if w.source != "" {
 		problems = append(problems, bringUpNetwork()...)
+		problems = append(problems, loadModules(lustreModules)...)
 	}
 	if w.mode == "shell" {
 		if err := errors.Join(append(problems, shell(w.source))...); err != nil {

@@ -19,8 +19,13 @@ import (
 	"ovzpatch/internal/umount"
 )
 
-// setupScript is where the host puts the user's script, if there is one.
-const setupScript = "/etc/umounttest/setup"
+// Where the host puts the user's script, if there is one, and the list of the user's
+// modules. They are loaded when the network is up: ptlrpc starts LNet, which ends without
+// an interface.
+const (
+	setupScript   = "/etc/umounttest/setup"
+	lustreModules = "/etc/umounttest/lustre-modules"
+)
 
 const (
 	setupLimit = 10 * time.Minute
