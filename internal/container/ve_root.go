@@ -5,7 +5,6 @@ package container
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -16,11 +15,11 @@ import (
 type veRoot struct {
 	dir    string
 	target string   // where the host's directory is bound, on the host
-	copies []string // of programs, on the host
+	binds  []string // of programs, on the host
 }
 
 // newVERoot makes a root on a filesystem of its own, for the kernel marks what it finds
-// there as the VE's. The programs are copied: the first root cannot be bound.
+// there as the VE's.
 func newVERoot(s Spec) (veRoot, error) {
 	dir, err := os.MkdirTemp("", "ve")
 	if err != nil {
@@ -46,7 +45,7 @@ func (r *veRoot) fill(s Spec) error {
 		return fmt.Errorf("make %s: %w", os.DevNull, err)
 	}
 	for _, path := range append([]string{s.Args[0]}, s.Programs...) {
-		if err := r.copy(path); err != nil {
+		if err := r.bind(path); err != nil {
 			return err
 		}
 	}
@@ -59,36 +58,32 @@ func (r *veRoot) fill(s Spec) error {
 	return nil
 }
 
-// copy takes a program in small pieces: a buffer as large as the file is memory that the
-// emulated machine has not touched yet, which is much of what a case costs.
-func (r *veRoot) copy(path string) error {
-	from, err := os.Open(path)
+// bind gives the root a program of the host, at the same path.
+func (r *veRoot) bind(program string) error {
+	from, err := programs.get(program)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	path = filepath.Join(r.dir, path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	to := filepath.Join(r.dir, program)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
-	if err != nil {
+	if err := os.WriteFile(to, nil, 0o755); err != nil {
 		return err
 	}
-	r.copies = append(r.copies, path)
-	_, err = io.Copy(to, from)
-	return errors.Join(err, to.Close())
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", from, to, err)
+	}
+	r.binds = append(r.binds, to)
+	return nil
 }
 
 // remove takes the host's mounts away. Its copies of them stay in the VE's mount
 // namespace, which 2.6.18 never frees (do_env_create takes a reference too many), so
-// that the files go first, and the directory may have to stay.
+// that the directory may have to stay.
 func (r veRoot) remove() error {
 	var errs []error
-	for _, path := range r.copies {
-		errs = append(errs, os.Remove(path))
-	}
-	for _, dir := range []string{r.target, r.dir} {
+	for _, dir := range append(r.binds, r.target, r.dir) {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, fmt.Errorf("detach %s: %w", dir, err))
 		}
