@@ -102,7 +102,10 @@ func (j Job) options() []string {
 		// their time set itself.
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
-		// They also install in %build. rpm since 4.6 would take that away where %install
+		// The programs in two kernels' -devel packages are the same: their build ids would be
+		// links of one name to two places, and the packages could not be installed together.
+		"--define", "_build_id_links none",
+		// RHEL 5's also install in %build. rpm since 4.6 would take that away where %install
 		// begins; the build root of a topdir of its own is empty anyhow. The backslash is for
 		// mock, which puts macros into a file.
 		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",

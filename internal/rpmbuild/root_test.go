@@ -54,6 +54,7 @@ func TestArgsInAChroot(t *testing.T) {
 		"--define", "clamp_mtime_to_source_date_epoch 1",
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
+		"--define", "_build_id_links none",
 		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",
 		"--target", "i686", "/w/top/SPECS/k.spec",
 	}
@@ -77,6 +78,7 @@ func TestArgsForMock(t *testing.T) {
 		"--define", "clamp_mtime_to_source_date_epoch 1",
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
+		"--define", "_build_id_links none",
 		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",
 		"--define", "_smp_mflags -j3",
 		"--define", "dist .el6",
