@@ -186,6 +186,19 @@ func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error
 	}
 	parts.ModuleTree = trees[0]
 	parts.Release = filepath.Base(trees[0])
+	// The kernels of Red Hat's kind leave it to whoever installs them.
+	if _, err := os.Stat(filepath.Join(trees[0], "modules.dep")); errors.Is(err, fs.ErrNotExist) {
+		if err := needTools(moduleTools); err != nil {
+			return nil, err
+		}
+		depmod, err := findTool("depmod")
+		if err == nil {
+			err = command.Run(ctx, command.Cmd{Args: []string{depmod, "-b", dir, parts.Release}})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list modules of %s: %w", pkgPath, err)
+		}
+	}
 	// Newer distributions ship the image beside the modules and copy it to /boot.
 	for _, image := range []string{filepath.Join(dir, "boot", "vmlinuz-"+parts.Release), filepath.Join(trees[0], "vmlinuz")} {
 		if _, err := os.Stat(image); err == nil {

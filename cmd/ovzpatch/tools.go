@@ -37,6 +37,9 @@ var (
 		{"cpio", "cpio", "cpio"},
 		{"depmod", "kmod", "kmod"},
 	}
+	moduleTools = []tool{
+		{"depmod", "kmod", "kmod"},
+	}
 	signatureTools = []tool{
 		{"gpgv", "gpgv", "gnupg2"},
 	}
