@@ -99,7 +99,11 @@ func (in *input) archive(ctx context.Context, u *ui, dir string) (string, error)
 	}
 	u.Say("packing the tree up")
 	in.files.Top = "linux-" + in.kernel.Base() + in.kernel.Stable()
-	path := filepath.Join(dir, in.files.Top+".tar.zst")
+	ext := ".tar.gz"
+	if in.knowsZstd() {
+		ext = ".tar.zst"
+	}
+	path := filepath.Join(dir, in.files.Top+ext)
 	return path, in.source.Pack(ctx, path, in.files.Top)
 }
 
@@ -163,9 +167,12 @@ func (in *input) compat() ([]patches.Patch, error) {
 	return list, nil
 }
 
-// binaryPayload chooses a compression that the rpm of the line's own distributions knows.
+// knowsZstd tells whether the rpm of the line's own distributions knows that compression.
+func (in *input) knowsZstd() bool { return in.kernel.AtLeast(4, 18, 0) }
+
+// binaryPayload chooses a compression that it knows.
 func (in *input) binaryPayload() string {
-	if in.kernel.AtLeast(4, 18, 0) {
+	if in.knowsZstd() {
 		return "_binary_payload w3.zstdio"
 	}
 	return "_binary_payload w6.gzdio"

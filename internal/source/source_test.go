@@ -174,9 +174,9 @@ func TestPackGivesTheTreeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var packed [2][]byte
+	var packed [4][]byte
 	for i := range packed {
-		path := filepath.Join(t.TempDir(), "packed.tar.zst")
+		path := filepath.Join(t.TempDir(), []string{"packed.tar.zst", "packed.tar.gz"}[i/2])
 		if err := s.Pack(t.Context(), path, "linux-6"); err != nil {
 			t.Fatal(err)
 		}
@@ -184,8 +184,11 @@ func TestPackGivesTheTreeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !bytes.Equal(packed[0], packed[1]) {
+	if !bytes.Equal(packed[0], packed[1]) || !bytes.Equal(packed[2], packed[3]) {
 		t.Error("the same tree gives two different tarballs")
+	}
+	if !bytes.HasPrefix(packed[2], []byte{0x1f, 0x8b}) {
+		t.Error("packed.tar.gz is not compressed by gzip")
 	}
 	f, err := open(t, packed[0]).ReadFiles(t.Context(), []string{"Makefile", "fs/namespace.c", ".git/config"})
 	if err != nil {
