@@ -7,6 +7,7 @@ package specs
 import (
 	"embed"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -68,7 +69,7 @@ func Spec(v Values) ([]byte, error) {
 	}{
 		{"kbase", []string{v.Base}}, {"kstable", []string{v.Stable}}, {"krelease", []string{v.Release}},
 		{"ktag", []string{v.Tag}},
-		{"karchive", []string{v.Archive}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
+		{"karchive", []string{v.Archive}}, {"kunpack", []string{unpacker(v.Archive)}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
 		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat}, {"kflavour", []string{v.Flavour}},
 	} {
 		if err := set(s.name, s.words...); err != nil {
@@ -76,6 +77,21 @@ func Spec(v Values) ([]byte, error) {
 		}
 	}
 	return []byte(text), nil
+}
+
+// unpacker is the package whose program rpmbuild calls for a tarball.
+func unpacker(archive string) string {
+	switch filepath.Ext(archive) {
+	case ".bz2", ".tbz", ".tbz2":
+		return "bzip2"
+	case ".xz", ".txz", ".lzma":
+		return "xz"
+	case ".zst", ".tzst":
+		return "zstd"
+	case ".gz", ".tgz":
+		return "gzip"
+	}
+	return "tar"
 }
 
 // GuestConfig gives the small configuration for a line and an architecture (x86_64 or

@@ -20,7 +20,7 @@ func TestSpecIsFilledIn(t *testing.T) {
 	}
 	for _, want := range []string{
 		"%global kbase     2.6.18\n", "%global kstable   .8\n", "%global krelease  028stab056.1\n", "%global ktag      .lustre2\n",
-		"%global kcompat   compat-01.patch compat-02.patch\n", "%global kflavour  PAE\n",
+		"%global kcompat   compat-01.patch compat-02.patch\n", "%global kflavour  PAE\n", "%global kunpack   zstd\n",
 	} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("the spec lacks %q", want)
