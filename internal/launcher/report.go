@@ -113,7 +113,7 @@ var (
 )
 
 func (l *logReader) distcc(line string) {
-	if m := distccDone.FindStringSubmatch(line); m != nil && m[1] != nothing {
+	if m := distccDone.FindStringSubmatch(line); m != nil {
 		l.on(m[2])
 	}
 }
