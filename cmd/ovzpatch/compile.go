@@ -138,7 +138,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 		job.NoDeps = true
 	}
 	if r.root.Mock == "" {
-		for _, s := range r.noInterpreter() {
+		for _, s := range r.lacks() {
 			u.Say("%s", s)
 		}
 	}

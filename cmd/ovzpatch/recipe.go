@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -63,7 +64,7 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 		u.Say("our spec takes the place of the source RPM's own; its own patches stay out")
 		return in.ownSpec(f, in.pkg.Tarball.Path)
 	}
-	original := &recipe{with: f.with, without: f.without}
+	original := &recipe{with: f.with, without: f.without, root: f.root}
 	var err error
 	if original.Inputs, err = srpm.Unpacked(in.pkg.RPM, in.pkg.Dir); err != nil {
 		return nil, err
@@ -223,6 +224,10 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 			}
 			u.Say("for today's compilers, in both kernels: %s (%s)", p.Name, edited.How)
 		}
+		if original.lacksFindRequires() {
+			original.Spec = bytes.ReplaceAll(original.Spec, []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
+			u.Say("Requires are found by rpm's own find-requires: Red Hat's is not here")
+		}
 	}
 	if err := f.switchFlavours(ctx, u, original); err != nil {
 		return nil, err
@@ -235,6 +240,16 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 	}
 	u.Say("the spec changes like this (%s):\n%s", edited.How, strings.TrimSuffix(edited.Diff, "\n"))
 	return &sides{&with, original}, nil
+}
+
+// redHatFindRequires is what the specs of RHEL 5 and 6 have rpm find Requires with.
+const redHatFindRequires = "/usr/lib/rpm/redhat/find-requires"
+
+// lacksFindRequires tells a spec that wants it and a machine without. rpm is killed by the
+// broken pipe where it hands on more names of files than a pipe holds, as of headers.
+func (r *recipe) lacksFindRequires() bool {
+	_, err := os.Lstat(filepath.Join("/", r.root.Chroot, redHatFindRequires))
+	return r.root.Mock == "" && errors.Is(err, fs.ErrNotExist) && bytes.Contains(r.Spec, []byte(redHatFindRequires))
 }
 
 // carry puts one more patch into a recipe with a foreign spec.

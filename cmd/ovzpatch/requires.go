@@ -110,9 +110,9 @@ func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
 	return nil
 }
 
-// noInterpreter says which of the package's scripts this machine has no interpreter for.
-// BuildRequires of old specs do not name what every system of their time had.
-func (r *recipe) noInterpreter() []string {
+// lacks says what the package's scripts and its spec want of the machine that is not there
+// and in no BuildRequires: old specs do not name what every system of their time had.
+func (r *recipe) lacks() []string {
 	scripts := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
 		line, _, _ := bytes.Cut(r.Texts[name], []byte("\n"))
@@ -125,6 +125,9 @@ func (r *recipe) noInterpreter() []string {
 		}
 	}
 	var list []string
+	if r.lacksFindRequires() {
+		list = append(list, fmt.Sprintf("%s has no %s, and rpm dies where it asks it about a package of many files: leave those out (--without headers, doc, perf)", rootName(r.root), redHatFindRequires))
+	}
 	for _, program := range slices.Sorted(maps.Keys(scripts)) {
 		list = append(list, fmt.Sprintf("%s has no %s, which these of the package's scripts are for: %s; a build that runs one stops there (--root builds where it is)",
 			rootName(r.root), program, strings.Join(scripts[program], ", ")))

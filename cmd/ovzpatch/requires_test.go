@@ -47,13 +47,17 @@ func TestOwnSpecRequiresKnownNames(t *testing.T) {
 }
 
 // Scripts of a package that nothing here can run are told, by what runs them.
-func TestNoInterpreter(t *testing.T) {
+func TestLacks(t *testing.T) {
 	r := &recipe{Inputs: srpm.Inputs{Texts: map[string][]byte{
 		"kabitool": []byte("#!/no/such/python -u\nimport sha\n"), "check-kabi": []byte("#! /no/such/python\n"), "merge": []byte("#!/bin/sh\n"),
 		"a.patch": []byte("--- a\n"), "empty": nil, "odd": []byte("#!\n"), "env": []byte("#!env python\n"),
 	}}}
 	want := "this machine has no /no/such/python, which these of the package's scripts are for: check-kabi, kabitool; a build that runs one stops there (--root builds where it is)"
-	if got := r.noInterpreter(); !slices.Equal(got, []string{want}) {
+	if got := r.lacks(); !slices.Equal(got, []string{want}) {
+		t.Errorf("got %q", got)
+	}
+	r = &recipe{Inputs: srpm.Inputs{Spec: []byte("%define __find_requires /usr/lib/rpm/redhat/find-requires kernel\n")}, root: rpmbuild.Root{Chroot: t.TempDir()}}
+	if got := r.lacks(); len(got) != 1 || !strings.Contains(got[0], "has no /usr/lib/rpm/redhat/find-requires, and rpm dies") {
 		t.Errorf("got %q", got)
 	}
 }
