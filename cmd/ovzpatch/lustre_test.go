@@ -156,7 +156,7 @@ func TestLustreOfTheUser(t *testing.T) {
 				t.Fatalf("exit code %d\n%s\n%s", code, stderr, stdout)
 			}
 			k := parseReport(t, stdout).Kernels[0]
-			if len(k.Results) < 15 || !slices.Contains(k.Notes, "left out, for they need the probe: force-flood, force-other-type") {
+			if len(k.Results) < 15 || !slices.Contains(k.Notes, "left out on a Lustre of yours: force-flood, force-other-type") {
 				t.Errorf("%d cases, notes %q", len(k.Results), k.Notes)
 			}
 			for _, r := range k.Results {

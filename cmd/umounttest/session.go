@@ -61,7 +61,7 @@ func (s session) run(ctx context.Context) error {
 	if s.lustre != nil {
 		var left []string
 		if cases, left = umount.ForLustre(cases); len(left) > 0 {
-			s.notes = append(s.notes, "left out, for they need the probe: "+strings.Join(left, ", "))
+			s.notes = append(s.notes, "left out on a Lustre of yours: "+strings.Join(left, ", "))
 		}
 	}
 	var u unix.Utsname

@@ -101,8 +101,12 @@ func loadModule(path, params string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.InitModule(image, params); err != nil && !errors.Is(err, unix.EEXIST) {
-		return err
+	err = unix.InitModule(image, params)
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return nil
+	case errors.Is(err, unix.ENOENT):
+		return errors.New("it needs a symbol that neither the kernel nor a module loaded before it has; the console names it")
 	}
-	return nil
+	return err
 }

@@ -83,14 +83,17 @@ func OrderForeign(tree fs.FS, release string, modules []ForeignModule) (*Foreign
 		for _, need := range m.Depends {
 			var err error
 			if n, ok := byName[need]; ok {
-				err = visit(n)
+				if visit(n) != nil {
+					err = fmt.Errorf("%s stays out with %s", m.Name, need)
+				}
 			} else {
 				var files []string
-				files, err = SelectModules(tree, []string{need})
+				if files, err = SelectModules(tree, []string{need}); err != nil {
+					err = fmt.Errorf("%s stays out, for it needs %s: %w", m.Name, need, err)
+				}
 				own = append(own, files...)
 			}
 			if err != nil {
-				err = fmt.Errorf("%s stays out, for it needs %s: %w", m.Name, need, err)
 				done[m.Name] = err
 				o.Left = append(o.Left, err)
 				return err

@@ -69,13 +69,22 @@ func (l Lustre) Mount(ctx context.Context, fstype, dir string) error {
 	default:
 		var out []byte
 		if out, err = exec.CommandContext(ctx, helper, l.Source, dir).CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w: %s", err, strings.Join(strings.Fields(string(out)), " "))
+			err = fmt.Errorf("%w: %s%s", err, strings.Join(strings.Fields(string(out)), " "), noServers(err))
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("mount %s at %s (helper: %s): %w", l.Source, dir, orNone(helper), err)
 	}
 	return populate(dir)
+}
+
+// noServers says what a mount that nobody answered lacks. The helper ends with mount(2)'s errno.
+func noServers(err error) string {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == int(unix.ETIMEDOUT) {
+		return "; no server answers there: a setup script can start some in the guest"
+	}
+	return ""
 }
 
 func mountHelper() (string, error) {

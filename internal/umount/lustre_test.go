@@ -4,6 +4,7 @@ package umount
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -50,6 +51,16 @@ func TestJudgeUncounted(t *testing.T) {
 	} {
 		if got, why := Judge(force, Open, tt.seen); got != tt.want {
 			t.Errorf("%s: got %s (%s), want %s", name, got, why, tt.want)
+		}
+	}
+}
+
+// The helper tells why by its exit status alone.
+func TestNoServers(t *testing.T) {
+	for status, want := range map[string]bool{"110": true, "2": false} {
+		err := exec.CommandContext(t.Context(), "sh", "-c", "exit "+status).Run()
+		if got := noServers(err); (got != "") != want {
+			t.Errorf("exit status %s: %q", status, got)
 		}
 	}
 }
