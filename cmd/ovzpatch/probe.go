@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +72,11 @@ func unpackAndCompile(ctx context.Context, devel, dir string) error {
 	if err != nil {
 		return err
 	}
+	// Those of RHEL 5's flavours have a second name for it, a link.
+	trees = slices.DeleteFunc(trees, func(makefile string) bool {
+		st, err := os.Lstat(filepath.Dir(makefile))
+		return err != nil || !st.IsDir()
+	})
 	if len(trees) != 1 {
 		return errors.New("it holds no kernel build tree under /usr/src/kernels; give the kernel's own -devel package")
 	}
