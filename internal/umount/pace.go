@@ -18,7 +18,8 @@ const (
 )
 
 // pace knows when messages were written. The kernel counts them in windows that begin
-// with a message; whatever window is the current one, it lies within the last interval.
+// with a message: their first, or in kernels like 2.6.32 and 3.10, where lib/ratelimit.c
+// sets begin to 0 when a window is over, their second, and then the first counts all the same.
 type pace struct{ seen []time.Time }
 
 // note keeps that n messages were written until now.
@@ -36,7 +37,7 @@ func (p *pace) delay(now time.Time) time.Duration {
 	if len(p.seen) < burst {
 		return 0
 	}
-	return max(0, p.seen[0].Add(interval+margin).Sub(now))
+	return max(0, p.seen[1].Add(interval+margin).Sub(now))
 }
 
 // wait waits until there is room for a message, or for ctx's end.
