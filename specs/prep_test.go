@@ -13,8 +13,9 @@ import (
 )
 
 // A file that the patches for today's compilers change is as old as its tree: else kept
-// objects would all be compiled again. One that the port changes is new.
-func TestPrepTimes(t *testing.T) {
+// objects would all be compiled again. One that the port changes is new. An old kernel does
+// not tell who compiled it, where and when.
+func TestPrep(t *testing.T) {
 	top := t.TempDir()
 	write := func(path, text string) {
 		path = filepath.Join(top, path)
@@ -34,6 +35,9 @@ func TestPrepTimes(t *testing.T) {
 	}
 	write("linux-1/include/old.h", "a\n")
 	write("linux-1/fs/namespace.c", "a\n")
+	// As in 2.6.18 and 2.6.32.
+	write("linux-1/scripts/mkcompile_h", "UTS_VERSION=`LC_ALL=C date`\necho \"`LC_ALL=C LANG=C date +%T`\"\necho \"`whoami`\"\n"+
+		"echo \"`hostname | cut -c1-64`\"\necho \"`dnsdomainname | cut -c1-64`\"\necho \"`domainname | cut -c1-64`\"\n")
 	run("tar", "-cf", "linux-1.tar", "linux-1")
 	run("rm", "-r", "linux-1")
 	write("port.patch", "--- a/fs/namespace.c\n+++ b/fs/namespace.c\n@@ -1 +1 @@\n-a\n+b\n")
@@ -47,6 +51,10 @@ func TestPrepTimes(t *testing.T) {
 	write(specs.Name, string(spec))
 	run("rpmbuild", "-bp", "--nodeps", "--target=x86_64", "--define=_topdir "+top, "--define=_sourcedir "+top, specs.Name)
 
+	said, err := exec.CommandContext(t.Context(), "env", "SOURCE_DATE_EPOCH=1000000000", "sh", filepath.Join(top, "BUILD/linux-1/scripts/mkcompile_h")).Output()
+	if want := "01:46:40\novzpatch\nrpmbuild\n\n\n"; err != nil || string(said) != want {
+		t.Errorf("the kernel is told %q (%v), want %q", said, err, want)
+	}
 	for path, old := range map[string]bool{"include/old.h": true, "include/new.h": true, "fs/namespace.c": false} {
 		path = filepath.Join(top, "BUILD", "linux-1", path)
 		text, err := os.ReadFile(path)
