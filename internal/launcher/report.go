@@ -92,7 +92,7 @@ func (l *logReader) ccache(line string) {
 		if !l.probe {
 			l.Hits++
 		}
-	case "cache_miss":
+	case "cache_miss", "recache": // the latter with CCACHE_RECACHE
 		if !l.probe {
 			l.Misses++
 		}

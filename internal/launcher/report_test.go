@@ -16,6 +16,10 @@ cache_miss
 direct_cache_miss
 # /dev/null
 direct_cache_hit
+# again.c
+local_storage_read_hit
+local_storage_write
+recache
 # f1.c
 cache_miss
 direct_cache_miss
@@ -74,7 +78,7 @@ func TestReadLog(t *testing.T) {
 		want Report
 		said string
 	}{
-		Ccache: {ccacheLog, Report{Hits: 2, Misses: 1}, "ccache: 2 of 3 objects from the cache (66.7 %)"},
+		Ccache: {ccacheLog, Report{Hits: 2, Misses: 2}, "ccache: 2 of 4 objects from the cache (50.0 %)"},
 		Distcc: {distccLog, Report{Hosts: map[string]int{"127.0.0.1:13632": 2, "localhost": 1}},
 			"distcc: 2 compiled on 127.0.0.1:13632, 1 compiled on localhost"},
 		Icecc: {iceccLog, Report{Hosts: map[string]int{"localhost": 4, "127.0.0.1:20246": 1}},
