@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/qemu"
@@ -84,7 +85,7 @@ func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir s
 	if f.setup != "" {
 		files["/etc/umounttest/setup"] = initramfs.Content{Path: f.setup, Executable: true}
 	}
-	err = writeWhole(l.overlay, func(w io.Writer) error { return initramfs.WriteOverlay(w, root, guestsOwn, files) })
+	err = atomicfile.Write(l.overlay, func(w io.Writer) error { return initramfs.WriteOverlay(w, root, guestsOwn, files) })
 	if err != nil {
 		return nil, err
 	}

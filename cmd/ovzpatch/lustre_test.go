@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
 )
@@ -96,7 +97,7 @@ func linkHelper(t *testing.T, root string) {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := copyFile(word, to); err != nil {
+		if err := atomicfile.Copy(word, to); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chmod(to, 0o755); err != nil {

@@ -5,14 +5,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmfile"
 )
@@ -81,7 +80,7 @@ func (b *kernelBuild) moveTo(dir string) error {
 			return name, nil
 		}
 		// The root directory of --root may lie on another filesystem.
-		return name, copyFile(path, filepath.Join(dir, name))
+		return name, atomicfile.Copy(path, filepath.Join(dir, name))
 	}
 	var err error
 	for i, p := range b.Packages {
@@ -99,7 +98,7 @@ func (b *kernelBuild) moveTo(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, buildManifest), append(note, '\n'), 0o644)
+	return atomicfile.WriteBytes(filepath.Join(dir, buildManifest), append(note, '\n'))
 }
 
 func readBuild(dir string) (*kernelBuild, error) {
@@ -117,48 +116,9 @@ func (b *kernelBuild) copyOut(dir string) error {
 		return fmt.Errorf("write packages: %w", err)
 	}
 	for _, name := range append(slices.Clone(b.Packages), b.Source) {
-		if err := copyFile(filepath.Join(b.Dir, name), filepath.Join(dir, name)); err != nil {
+		if err := atomicfile.Copy(filepath.Join(b.Dir, name), filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("write packages: %w", err)
 		}
 	}
 	return nil
-}
-
-// copyFile writes a copy that is there whole or not at all.
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	return writeWhole(to, func(w io.Writer) error {
-		_, err := io.Copy(w, in)
-		return err
-	})
-}
-
-// writeWhole writes a file that is there whole, and on the disk, or not at all.
-func writeWhole(path string, write func(io.Writer) error) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".new-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	if err := write(tmp); err != nil {
-		return err
-	}
-	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

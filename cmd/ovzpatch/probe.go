@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmfile"
@@ -105,7 +106,7 @@ func compileProbe(ctx context.Context, tree, dir string) error {
 	if err != nil {
 		return err
 	}
-	return copyFile(filepath.Join(src, probeFile), filepath.Join(dir, probeFile))
+	return atomicfile.Copy(filepath.Join(src, probeFile), filepath.Join(dir, probeFile))
 }
 
 // treeArch gives the architecture, x86_64 or i386, that a kernel's build tree is

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/qemu"
@@ -78,8 +79,8 @@ func TestInstalledKernelBootsByDefault(t *testing.T) {
 	r.write(t, "/etc/group", "root:x:0:\n", 0o644)
 	r.write(t, "/step", "0\n", 0o644)
 	r.write(t, "/sbin/init", strings.ReplaceAll(guestInit, "NEW", kernel.name), 0o755)
-	r.must(t, copyFile(old.path, r.path("/root/old.rpm")))
-	r.must(t, copyFile(kernel.path, r.path("/root/new.rpm")))
+	r.must(t, atomicfile.Copy(old.path, r.path("/root/old.rpm")))
+	r.must(t, atomicfile.Copy(kernel.path, r.path("/root/new.rpm")))
 	g := &diskGuest{t: t, dir: t.TempDir()}
 	g.makeDisk(r)
 
@@ -141,7 +142,7 @@ func (g *diskGuest) makeDisk(r *smallRoot) {
 func (g *diskGuest) firmwareState() string {
 	g.t.Helper()
 	path := filepath.Join(g.dir, "vars")
-	if err := copyFile("/usr/share/OVMF/OVMF_VARS_4M.fd", path); err != nil {
+	if err := atomicfile.Copy("/usr/share/OVMF/OVMF_VARS_4M.fd", path); err != nil {
 		g.t.Fatal(err)
 	}
 	return path

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmbuild"
@@ -325,7 +326,7 @@ func (r *recipe) layOut(top string) error {
 		if os.Link(path, to) == nil {
 			continue
 		}
-		if err := copyFile(path, to); err != nil {
+		if err := atomicfile.Copy(path, to); err != nil {
 			return fmt.Errorf("write source: %w", err)
 		}
 	}

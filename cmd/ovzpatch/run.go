@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
@@ -124,7 +125,7 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 		rep.Kernels = append(rep.Kernels, tried...)
 	}
 	if out != "" {
-		if err := writeWhole(filepath.Join(out, "report.json"), rep.JSON); err != nil {
+		if err := atomicfile.Write(filepath.Join(out, "report.json"), rep.JSON); err != nil {
 			return nil, err
 		}
 		u.Say("packages, consoles and report.json are in %s", out)

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // Cache is a directory that belongs to ovzpatch.
@@ -92,7 +94,7 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 		}
 		return "", fmt.Errorf("write cache: %w", err)
 	}
-	return final, syncFile(parent)
+	return final, atomicfile.Sync(parent)
 }
 
 // unfinished begins the names of results that are being made.
@@ -134,15 +136,6 @@ func syncTree(dir string) error {
 		if err != nil || !d.Type().IsRegular() && !d.IsDir() {
 			return err
 		}
-		return syncFile(path)
+		return atomicfile.Sync(path)
 	})
-}
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // edit replaces one text of a file by another.
@@ -91,10 +93,7 @@ func write(goroot, dir string, texts map[string]string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write overlay: %w", err)
 	}
-	if err := os.WriteFile(list+".tmp", b, 0o644); err != nil {
-		return "", fmt.Errorf("write overlay: %w", err)
-	}
-	if err := os.Rename(list+".tmp", list); err != nil {
+	if err := atomicfile.WriteBytes(list, b); err != nil {
 		return "", fmt.Errorf("write overlay: %w", err)
 	}
 	return list, nil

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
 )
 
@@ -77,7 +78,7 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages in place of one", in.SpecName, len(made))
 	}
 	path := filepath.Join(outDir, filepath.Base(made[0]))
-	if err := publish(made[0], path); err != nil {
+	if err := atomicfile.Move(made[0], path); err != nil {
 		return "", fmt.Errorf("make source RPM: %w", err)
 	}
 	return path, nil
@@ -223,28 +224,6 @@ func environment(top string, date time.Time) []string {
 		"HOME=" + top, "XDG_CONFIG_HOME=" + top, "LC_ALL=C", "TZ=UTC",
 		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(date.Unix(), 10),
 	}
-}
-
-// publish moves a finished file to its place so that it is there whole or not at all.
-func publish(from, to string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	f.Close()
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 // mail gives a patch as git am takes it: with a sender, a date and a subject.

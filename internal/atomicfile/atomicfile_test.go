@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package atomicfile
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func names(t *testing.T, dir string) int {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func TestAFailedWriteLeavesWhatWasThere(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := WriteBytes(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err := Write(path, func(w io.Writer) error {
+		io.WriteString(w, "half")
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("error is %v", err)
+	}
+	if got := read(t, path); got != "old" {
+		t.Errorf("file holds %q", got)
+	}
+	if n := names(t, dir); n != 1 {
+		t.Errorf("%d files are left, not 1", n)
+	}
+}
+
+func TestWriteReplacesAndEverybodyMayRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for _, text := range []string{"one", "two"} {
+		if err := WriteBytes(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, path); got != text {
+			t.Errorf("file holds %q, not %q", got, text)
+		}
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+}
+
+func TestCopyAndMove(t *testing.T) {
+	dir := t.TempDir()
+	a, b, c := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
+	if err := errors.Join(WriteBytes(a, []byte("text")), Copy(a, b), Move(b, c)); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, a) != "text" || read(t, c) != "text" || names(t, dir) != 2 {
+		t.Error("the copy or the moved file is not as it should be")
+	}
+	if err := Copy(filepath.Join(dir, "none"), b); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("copy of a missing file: %v", err)
+	}
+	if err := Move(filepath.Join(dir, "none"), b); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("move of a missing file: %v", err)
+	}
+	if names(t, dir) != 2 {
+		t.Error("a failure left a file")
+	}
+}
