@@ -156,7 +156,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 	}
 	if r.root.Mock != "" {
 		if job.Spec, err = srpm.Build(ctx, r.Inputs, filepath.Join(top, "SRPMS")); err != nil {
-			return nil, err
+			return nil, specMisfit(err)
 		}
 	} else if err := r.layOut(top); err != nil {
 		return nil, err

@@ -45,12 +45,9 @@ func readOwnPatches(pkg *source.Package, name string, build buildFlags) (*ownPat
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
-	p := srpm.Package{
-		SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Options: srpm.Options{
-			Target: build.target, With: build.with, Without: build.without,
-			Defines: append(srpm.Dist(pkg.RPM.Release()), build.defines...),
-		},
-	}
+	options := srpm.Options{Target: build.target, With: build.with, Without: build.without, Defines: build.defines}
+	options.Defines = append(srpm.Dist(pkg.Spec, text, pkg.RPM.Release(), options), build.defines...)
+	p := srpm.Package{SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Options: options}
 	o := &ownPatches{pkg: pkg, texts: map[string]*patch.Text{}, short: map[string]bool{}}
 	o.prepared, err = p.Before(name)
 	return o, err

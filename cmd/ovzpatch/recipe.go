@@ -208,7 +208,10 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 		return nil, usage(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
 	original.foreign = true
-	original.Defines = slices.Concat(original.Defines, []string{in.binaryPayload()}, f.defines)
+	var err error
+	if original.Inputs, err = original.Settle(ctx, append([]string{in.binaryPayload()}, f.defines...)); err != nil {
+		return nil, specMisfit(err)
+	}
 	if f.compat {
 		compat, err := in.compat()
 		if err != nil {
@@ -219,7 +222,7 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 			if i == 0 {
 				c.Tag, c.Changes = compatTag, []string{"compile with today's compilers, for tests"}
 			}
-			edited, err := original.carry(c)
+			edited, err := original.carry(ctx, c)
 			if err != nil {
 				return nil, err
 			}
@@ -235,7 +238,7 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 	}
 	with := *original
 	with.patched, with.port, with.touched = true, in.name, in.touched()
-	edited, err := with.carry(in.change(f))
+	edited, err := with.carry(ctx, in.change(f))
 	if err != nil {
 		return nil, err
 	}
@@ -254,8 +257,8 @@ func (r *recipe) lacksFindRequires() bool {
 }
 
 // carry puts one more patch into a recipe with a foreign spec.
-func (r *recipe) carry(c srpm.Change) (srpm.Edited, error) {
-	made, edited, err := r.With(c)
+func (r *recipe) carry(ctx context.Context, c srpm.Change) (srpm.Edited, error) {
+	made, edited, err := r.Carry(ctx, c)
 	if err != nil {
 		return srpm.Edited{}, specMisfit(err)
 	}

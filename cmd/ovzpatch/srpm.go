@@ -48,7 +48,7 @@ rpmbuild -bs reads the spec for that, which runs the spec's macros on this machi
 			}
 			path, err := srpm.Build(ctx, s.with.Inputs, out)
 			if err != nil {
-				return err
+				return specMisfit(err)
 			}
 			fmt.Fprintln(c.OutOrStdout(), path)
 			return nil

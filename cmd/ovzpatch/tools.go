@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/launcher"
@@ -17,12 +18,14 @@ type tool struct{ name, apt, dnf string }
 var (
 	sourceTools = []tool{
 		{"rpmbuild", "rpm", "rpm-build"},
+		{"rpmspec", "rpm", "rpm-build"},
 		{"tar", "tar", "tar"},
 		{"xz", "xz-utils", "xz"},
 		{"zstd", "zstd", "zstd"},
 	}
 	buildTools = []tool{
 		{"rpmbuild", "rpm", "rpm-build"},
+		{"rpmspec", "rpm", "rpm-build"},
 		{"make", "make", "make"},
 		{"gcc", "gcc", "gcc"},
 		{"ld", "binutils", "binutils"},
@@ -60,7 +63,10 @@ func needTools(sets ...[]tool) error {
 	for _, set := range sets {
 		for _, t := range set {
 			if _, err := findTool(t.name); err != nil {
-				names, apt, dnf = append(names, t.name), append(apt, t.apt), append(dnf, t.dnf)
+				names = append(names, t.name)
+				if !slices.Contains(apt, t.apt) {
+					apt, dnf = append(apt, t.apt), append(dnf, t.dnf)
+				}
 			}
 		}
 	}

@@ -17,6 +17,8 @@ type Injection struct {
 	Author    string // of the changelog entry, "Name <address>"
 	Date      time.Time
 	Changes   []string // the entry's lines, without their dashes
+
+	place place // of the tag
 }
 
 // Edited is a spec that carries the patch.
@@ -76,7 +78,7 @@ func Inject(name string, text []byte, in Injection) (Edited, error) {
 		return Edited{}, err
 	}
 	if in.Tag != "" {
-		if err := s.markRelease(in.Tag); err != nil {
+		if err := s.markRelease(in.Tag, in.place); err != nil {
 			return Edited{}, err
 		}
 	}

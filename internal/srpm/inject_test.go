@@ -41,12 +41,10 @@ func TestInjectRefuses(t *testing.T) {
 		"only for one machine": {specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%endif"), "only under"},
 		"tree of the other branch": {specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%else\n%autosetup -p1\n%endif"),
 			"only under"},
-		"in a loop":        {specOfParts("1", "Patch1: a.patch", "%setup -q -c -n x\nfor d in a b; do\ncd $d\n%patch1 -p1\ncd ..\ndone"), "cannot be told"},
-		"never in a tree":  {specOfParts("1", "", "%setup -q -c -n x"), "no place"},
-		"somewhere":        {specOfParts("1", "", "%setup -q -c -n x\ncd $WHERE"), "no place"},
-		"either directory": {specOfParts("1", "", "%setup -q -c -n x\nif [ -d a ]; then\ncd a\nfi"), "no place"},
-		"release by target": {"Name: kernel\n%ifarch x86_64\nRelease: 1\n%endif\n%prep\n" + plain,
-			"under a condition"},
+		"in a loop":                 {specOfParts("1", "Patch1: a.patch", "%setup -q -c -n x\nfor d in a b; do\ncd $d\n%patch1 -p1\ncd ..\ndone"), "cannot be told"},
+		"never in a tree":           {specOfParts("1", "", "%setup -q -c -n x"), "no place"},
+		"somewhere":                 {specOfParts("1", "", "%setup -q -c -n x\ncd $WHERE"), "no place"},
+		"either directory":          {specOfParts("1", "", "%setup -q -c -n x\nif [ -d a ]; then\ncd a\nfi"), "no place"},
 		"source follows release":    {specOfParts("1", "Source1: config-%{release}", plain), "name of a source"},
 		"source follows by a macro": {specOfParts("1", "%define full %{version}-%{release}\nSource1: config-%{full}", plain), "name of a source"},
 		"directory follows release": {specOfParts("1", "", "%setup -q -n linux-%{release}"), "directory in the tarball"},
@@ -119,8 +117,15 @@ func TestReleaseMarks(t *testing.T) {
 		"build id set":   {"1%{?buildid}", "%define buildid .9", "%define buildid .9.lustre1"},
 		"no build id":    {"%{a}", "%define a 1%{?buildid}", "%define a 1%{?buildid}.lustre1"},
 		"without braces": {"%number", "%define number 5", "%define number 5.lustre1"},
+		"two releases":   {"1\n%else\nrelease:\t2%dist", "%endif", "Release: 1.lustre1\n%else\nrelease:\t2%dist.lustre1"},
+		"arguments":      {"%autorelease -b 3", "%define autorelease(b:) %{lua:\nprint(7)\n}%{?dist}", "Release: %{autorelease -b 3}.lustre1"},
+		"lines":          {"%{lua:\nprint(7)\n}", "", "Release: %{lua:\nprint(7)\n}.lustre1"},
 	} {
-		e, err := Inject("kernel.spec", []byte(specOfParts(c.release, c.preamble, "%autosetup -p1")), injection())
+		text := specOfParts(c.release, c.preamble, "%autosetup -p1")
+		if strings.Contains(c.release, "%else") {
+			text = "%if 1\n" + strings.Replace(strings.Replace(text, "%endif\n", "", 1), "\nSummary", "\n%endif\nSummary", 1)
+		}
+		e, err := Inject("kernel.spec", []byte(text), injection())
 		if err != nil || !strings.Contains(string(e.Text), c.want+"\n") || strings.Count(string(e.Text), ".lustre1") != strings.Count(c.want, ".lustre1") {
 			t.Errorf("%s: %v\n%s", name, err, e.Diff)
 		}

@@ -11,6 +11,7 @@ import (
 var (
 	releaseTag   = regexp.MustCompile(`(?i)^\s*Release\s*:\s*(\S.*?)\s*$`)
 	onlyMacro    = regexp.MustCompile(`^%(?:\{\??(\w+)\}|(\w+))$`)
+	bareAtEnd    = regexp.MustCompile(`%(\w+)([ \t]+[^%{}]*)?$`)
 	usesBuildID  = regexp.MustCompile(`%\{\??buildid\}|%buildid\b`)
 	buildIDHint  = regexp.MustCompile(`^\s*#\s*%?\s*(define|global)\s+buildid\b`)
 	macroUse     = regexp.MustCompile(`%(?:\{[?!]*(\w+)|(\w+))`)
@@ -18,14 +19,38 @@ var (
 	adviceNoMark = `build with an empty release tag, or use --spec=replace`
 )
 
-// releaseLine is the line of the main package's Release, -1 without.
+// place is where the tag goes into the spec. Which place is right hangs on what rpm makes
+// of it: see Carry.
+type place int
+
+const (
+	anyPlace  place = iota // the first that the text has
+	inBuildID              // what defines buildid, which Red Hat's kernels put into uname -r, too
+	inHint                 // the comment that leaves a place for buildid
+	inValue                // where the release's value ends, in a macro of its own perhaps
+	inTag                  // the end of the Release line itself
+)
+
+// places are in the order in which they are tried.
+var places = []place{inBuildID, inHint, inValue, inTag}
+
+// releaseLine is the first line of the main package's Release, -1 without.
 func (s *spec) releaseLine() int {
-	for i, l := range s.lines {
-		if l.section == "" && !l.macro && releaseTag.MatchString(l.text) {
-			return i
-		}
+	if list := s.releaseLines(); list != nil {
+		return list[0]
 	}
 	return -1
+}
+
+// releaseLines are the main package's: conditions may choose between several.
+func (s *spec) releaseLines() []int {
+	var list []int
+	for i, l := range s.lines {
+		if l.section == "" && !l.macro && releaseTag.MatchString(l.text) {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // definitions gives the lines that define a macro, outside of macro bodies.
@@ -39,86 +64,151 @@ func (s *spec) definitions(name string) []int {
 	return list
 }
 
-// markRelease appends the tag to the release, at the place the spec means for it: in
+// markRelease appends the tag to the release, at a place that the spec means for it: in
 // the kernels of Red Hat's kind that is buildid, as the release goes into uname -r and
 // into directories by the same macro. Others follow Release to where its value is.
-func (s *spec) markRelease(tag string) error {
-	at := s.releaseLine()
-	if at < 0 {
-		return s.fail(0, "there is no Release", adviceNoMark)
+func (s *spec) markRelease(tag string, where place) error {
+	if where != anyPlace {
+		return s.markAt(tag, where)
 	}
-	if len(s.lines[at].within) > 0 {
-		return s.fail(at+1, "Release is under a condition", adviceNoMark)
+	var err error
+	for _, where := range places {
+		before := len(s.edits)
+		if err = s.markAt(tag, where); err == nil {
+			return nil
+		}
+		s.edits = s.edits[:before]
 	}
-	changed := map[string]bool{"release": true, "PACKAGE_RELEASE": true}
-	if err := s.markLine(at, releaseTag.FindStringSubmatch(s.lines[at].text)[1], tag, changed, 0); err != nil {
-		return err
-	}
-	return s.checkFollowers(changed)
+	return err
 }
 
-// markLine marks the value at the end of line at, or what it stands for.
-func (s *spec) markLine(at int, value, tag string, changed map[string]bool, depth int) error {
-	if strings.HasSuffix(value, `\`) || strings.Contains(value, "#") {
-		return s.fail(at+1, "the release's value goes on in another line or has a comment", adviceNoMark)
+func (s *spec) markAt(tag string, where place) error {
+	v := value{ends: map[int]bool{}, changed: map[string]bool{"release": true, "PACKAGE_RELEASE": true}}
+	lines := s.releaseLines()
+	if lines == nil {
+		return s.fail(0, "there is no Release", adviceNoMark)
 	}
-	if usesBuildID.MatchString(value) {
-		if done, err := s.markBuildID(tag, changed); done || err != nil {
+	for _, i := range lines {
+		if where == inTag {
+			v.ends[i] = true
+		} else if err := s.follow(i, releaseTag.FindStringSubmatch(s.lines[i].text)[1], &v, 0); err != nil {
 			return err
 		}
 	}
-	if m := onlyMacro.FindStringSubmatch(value); m != nil && depth < 8 {
-		name := m[1] + m[2]
-		lines := s.definitions(name)
-		for _, i := range lines {
-			value := definition.ReplaceAllString(strings.TrimRight(s.lines[i].text, " \t\r"), "")
-			if value == "" {
-				return s.fail(i+1, "it defines nothing", adviceNoMark)
-			}
-			if err := s.markLine(i, value, tag, changed, depth+1); err != nil {
+	if where == inBuildID || where == inHint {
+		v.changed = map[string]bool{"release": true, "PACKAGE_RELEASE": true, "buildid": true}
+		ids := s.definitions("buildid")
+		if !v.buildID || where == inBuildID && ids == nil {
+			return s.fail(lines[0]+1, "the release has no buildid", adviceNoMark)
+		}
+		if where == inHint {
+			return s.markHint(tag, v.changed, lines[0])
+		}
+		clear(v.ends)
+		for _, i := range ids {
+			v.ends[i] = true
+		}
+	}
+	for i := range s.lines {
+		if v.ends[i] {
+			if err := s.appendTag(i, tag); err != nil {
 				return err
 			}
 		}
-		if len(lines) > 0 {
-			changed[name] = true
-			return nil
-		}
 	}
-	for _, e := range s.edits {
-		if e.at == at && e.remove > 0 {
-			return nil // two ways led to the same line
-		}
-	}
-	s.replace(at, strings.TrimRight(s.lines[at].text, " \t\r")+tag)
-	return nil
+	return s.checkFollowers(v.changed)
 }
 
-// markBuildID sets buildid, where the spec has it or leaves a place for it.
-func (s *spec) markBuildID(tag string, changed map[string]bool) (bool, error) {
-	for _, e := range s.edits {
-		text := s.lines[min(e.at, len(s.lines)-1)].text
-		m := definition.FindStringSubmatch(text)
-		if e.remove > 0 && (m != nil && m[2] == "buildid" || buildIDHint.MatchString(text)) {
-			return true, nil // set on another way to it
-		}
-	}
-	lines := s.definitions("buildid")
-	for _, i := range lines {
-		s.replace(i, strings.TrimRight(s.lines[i].text, " \t\r")+tag)
-	}
-	if len(lines) > 0 {
-		changed["buildid"] = true
-		return true, nil
-	}
+// markHint defines buildid where a comment leaves the place for it.
+func (s *spec) markHint(tag string, changed map[string]bool, release int) error {
 	for i, l := range s.lines {
 		if !l.macro && l.section == "" && len(l.within) == 0 && buildIDHint.MatchString(l.text) {
 			s.replace(i, fmt.Sprintf("%%define buildid %s", tag))
-			changed["buildid"] = true
-			return true, nil
+			return s.checkFollowers(changed)
 		}
 	}
-	return false, nil
+	return s.fail(release+1, "nothing leaves a place for buildid", adviceNoMark)
 }
+
+// value is what a release consists of.
+type value struct {
+	ends    map[int]bool    // lines in which it ends
+	changed map[string]bool // macros that change with it
+	buildID bool            // buildid is in it
+}
+
+// follow finds where a value that begins in line i ends: there, or where the one macro
+// is defined that it is.
+func (s *spec) follow(i int, text string, v *value, depth int) error {
+	v.buildID = v.buildID || usesBuildID.MatchString(text)
+	m := onlyMacro.FindStringSubmatch(text)
+	if m == nil || depth >= 8 {
+		v.ends[i] = true
+		return nil
+	}
+	name, followed := m[1]+m[2], false
+	for _, at := range s.definitions(name) {
+		line := strings.TrimRight(s.lines[at].text, " \t\r")
+		head := definition.FindStringSubmatch(line)
+		if head[3] != "" {
+			continue // its body is a program, with arguments
+		}
+		body := strings.TrimPrefix(line, head[0])
+		if body == "" {
+			return s.fail(at+1, "it defines nothing", adviceNoMark)
+		}
+		if err := s.follow(at, body, v, depth+1); err != nil {
+			return err
+		}
+		followed = true
+	}
+	if followed {
+		v.changed[name] = true
+	} else {
+		v.ends[i] = true
+	}
+	return nil
+}
+
+// maxValue is how many lines the value of a release may span.
+const maxValue = 100
+
+// appendTag puts the tag behind the value that begins in line i: rpm reads on while braces
+// are open, or behind a backslash.
+func (s *spec) appendTag(i int, tag string) error {
+	open, end := 0, i
+	for ; ; end++ {
+		if end == len(s.lines) || end > i+maxValue {
+			return s.fail(i+1, "the release's value has no end", adviceNoMark)
+		}
+		text := s.lines[end].text
+		if open += balance(text); open <= 0 && !strings.HasSuffix(strings.TrimRight(text, "\r"), `\`) {
+			break
+		}
+	}
+	text, head := strings.TrimRight(s.lines[end].text, " \t\r"), ""
+	if end == i {
+		head = valueHead.FindString(text)
+		text = text[len(head):]
+	}
+	if strings.Contains(text, "#") {
+		return s.fail(end+1, "the release's value has a comment", adviceNoMark)
+	}
+	if text == "" {
+		return s.fail(end+1, "the release's value ends in an empty line", adviceNoMark)
+	}
+	// A macro without braces would take the tag for its name's end, or for an argument.
+	if m := bareAtEnd.FindStringSubmatchIndex(text); m != nil && (m[4] >= 0 || wordStart.MatchString(tag)) {
+		text = text[:m[0]] + "%{" + text[m[2]:] + "}"
+	}
+	s.replace(end, head+text+tag)
+	return nil
+}
+
+var (
+	wordStart = regexp.MustCompile(`^\w`)
+	valueHead = regexp.MustCompile(`(?i)^\s*(Release\s*:|%(define|global)\s+\w+(\([^)]*\))?)\s*`)
+)
 
 // checkFollowers refuses a spec whose sources or directories change their names with
 // the release: they come from outside and keep theirs.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ func Unpacked(f *rpmfile.File, dir string) (Inputs, error) {
 	built, _ := f.Header.Int(rpmfile.TagBuildTime)
 	in := Inputs{
 		Date: time.Unix(int64(built), 0), Files: map[string]string{}, Texts: map[string][]byte{}, Programs: map[string]bool{},
-		Payload: payloadOf(f), FileDigest: rpmfile.DigestNumber(f.DigestAlgorithm), Defines: Dist(f.Release()),
+		Payload: payloadOf(f), FileDigest: rpmfile.DigestNumber(f.DigestAlgorithm), origin: identityOf(f),
 	}
 	var err error
 	if in.SpecName, err = specOf(f); err != nil {
@@ -33,6 +32,7 @@ func Unpacked(f *rpmfile.File, dir string) (Inputs, error) {
 	if in.Spec, err = os.ReadFile(filepath.Join(dir, in.SpecName)); err != nil {
 		return Inputs{}, fmt.Errorf("read source RPM: %w", err)
 	}
+	in.Defines = Dist(in.SpecName, in.Spec, f.Release(), Options{})
 	for _, e := range f.Files {
 		path := filepath.Join(dir, e.Name)
 		if e.Name != in.SpecName && e.Mode&0o111 != 0 {
@@ -59,6 +59,8 @@ type Change struct {
 	Author    string    // of the changelog entry, "Name <address>"
 	Date      time.Time // zero for the package's own
 	Changes   []string  // lines of the changelog entry
+
+	place place // of the tag
 }
 
 // With gives a package that carries one more patch in its own spec, and the edit of that;
@@ -68,13 +70,16 @@ func (in Inputs) With(c Change) (Inputs, Edited, error) {
 		c.Date = in.Date
 	}
 	edited, err := Inject(in.SpecName, in.Spec, Injection{
-		PatchFile: c.PatchFile, Tag: c.Tag, Author: c.Author, Date: c.Date, Changes: c.Changes,
+		PatchFile: c.PatchFile, Tag: c.Tag, Author: c.Author, Date: c.Date, Changes: c.Changes, place: c.place,
 	})
 	if err != nil {
 		return Inputs{}, Edited{}, err
 	}
 	if edited.Mail {
 		c.Patch = mail(c.Patch, c.Author, strings.TrimSuffix(c.PatchFile, ".patch"), c.Date)
+	}
+	if c.Tag != "" {
+		in.origin = nil // which release comes of it only rpm knows: see Carry
 	}
 	in.Spec, in.Files, in.Texts = edited.Text, maps.Clone(in.Files), maps.Clone(in.Texts)
 	// The patch goes in whatever lies there by its name and is no patch of the spec.
@@ -117,15 +122,4 @@ func payloadOf(f *rpmfile.File) string {
 		return ""
 	}
 	return payloads[f.Header.String(rpmfile.TagPayloadCompressor)]
-}
-
-var distTag = regexp.MustCompile(`\.(el|fc|vl|vz|amzn|oe|ol)\d+[a-z]?(_\d+)?`)
-
-// Dist gives the dist a package of this release was made with, as a define: a
-// machine of another distribution does not define it.
-func Dist(release string) []string {
-	if dist := distTag.FindString(release); dist != "" {
-		return []string{"dist " + dist}
-	}
-	return nil
 }

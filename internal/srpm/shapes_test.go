@@ -169,7 +169,10 @@ func rewrite(ctx context.Context, path string, c Change, outDir string) (made st
 	}
 	in, err := Unpacked(f, dir)
 	if err == nil {
-		with, _, err = in.With(c)
+		in, err = in.Settle(ctx, nil)
+	}
+	if err == nil {
+		with, _, err = in.Carry(ctx, c)
 	}
 	if err == nil {
 		made, err = Build(ctx, with, outDir)

@@ -49,6 +49,8 @@ type Inputs struct {
 	Target     string   // as for rpmbuild --target; "" for this machine
 	// Line is called with every line rpmbuild prints.
 	Line func(string)
+
+	origin *identity // what the package must call itself; nil where nothing is known of that
 }
 
 // Build makes a source RPM in outDir, which must exist, and gives its path; a package
@@ -76,6 +78,9 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 	made, err := filepath.Glob(filepath.Join(top, "SRPMS", "*.rpm"))
 	if err != nil || len(made) != 1 {
 		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages in place of one", in.SpecName, len(made))
+	}
+	if err := in.readBack(ctx, made[0]); err != nil {
+		return "", fmt.Errorf("make source RPM: %w", err)
 	}
 	path := filepath.Join(outDir, filepath.Base(made[0]))
 	if err := atomicfile.Move(made[0], path); err != nil {
@@ -181,13 +186,17 @@ func (in *Inputs) argv() []string {
 	if digest == 0 {
 		digest = 8
 	}
-	args := []string{"rpmbuild", "-bs", "--nodeps"}
-	// Relative, as rpm keeps the expanded spec in the package, with the paths in it.
-	for _, d := range slices.Concat(privateMacros("."), []string{
-		"_source_payload " + payload,
+	return append([]string{"rpmbuild", "-bs", "--nodeps"}, in.options(
+		"_source_payload "+payload,
 		"_srcdefattr (-,root,root)",
-		"_source_filedigest_algorithm " + strconv.Itoa(digest),
-	}, in.Defines) {
+		"_source_filedigest_algorithm "+strconv.Itoa(digest),
+	)...)
+}
+
+// options are those that everything which reads the spec gets, and the spec.
+func (in *Inputs) options(defines ...string) (args []string) {
+	// Relative, as rpm keeps the expanded spec in the package, with the paths in it.
+	for _, d := range slices.Concat(privateMacros("."), defines, in.Defines) {
 		args = append(args, "--define", d)
 	}
 	if in.Target != "" {
