@@ -17,7 +17,7 @@ import (
 var ErrNoTarball = errors.New("the source RPM holds no tarball that is named like a kernel's (linux-*.tar.*, kernel-*.tar.*)")
 
 // kernelTarball is how distributions name the kernel's own tarball.
-var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)-.*\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
+var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)(-.*)?\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
 
 // Package is an unpacked source RPM.
 type Package struct {

@@ -66,7 +66,9 @@ func (s *spec) flavours(o Options) []Flavour {
 		if name := m.expand(f.Name); known(name) {
 			f.Name = name
 		}
-		if f.Name == "" {
+		// For another target the macro that holds the name may be undefined.
+		f.Name = nameMacro.ReplaceAllStringFunc(f.Name, s.elsewhere)
+		if f.Name == "" || strings.Contains(f.Name, "%") {
 			f.Name = "up"
 			if n := len(f.switches); n > 0 {
 				f.Name = strings.TrimPrefix(strings.TrimPrefix(f.switches[n-1], "with_"), "build")
@@ -83,6 +85,24 @@ func (s *spec) flavours(o Options) []Flavour {
 	}
 	return list
 }
+
+var nameMacro = regexp.MustCompile(`%\{?\??\w+\}?`)
+
+// elsewhere gives what the spec defines as a name, where it does so once and plainly; else
+// the macro as it is.
+func (s *spec) elsewhere(use string) string {
+	lines := s.definitions(strings.Trim(use, "%{?}"))
+	if len(lines) != 1 {
+		return use
+	}
+	body := strings.TrimSpace(definition.ReplaceAllString(s.lines[lines[0]].text, ""))
+	if !switchWord.MatchString(body) {
+		return use
+	}
+	return body
+}
+
+var switchWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // switches gives the macros on which conditions hang. One that no option of rpmbuild sets
 // stands for those that it is made from.
@@ -109,9 +129,7 @@ func (s *spec) switches(conditions []string) []string {
 			for _, i := range s.definitions(name) {
 				body := definition.ReplaceAllString(s.lines[i].text, "")
 				own = own || strings.Contains(body, "_with_"+option) || strings.Contains(body, "_without_"+option)
-				if !madeFrom.MatchString(body) {
-					continue
-				}
+				// A plain number that hangs on another switch stands for that, too.
 				for _, text := range append(slices.Clone(s.lines[i].within), body) {
 					for _, v := range madeFrom.FindAllStringSubmatch(text, -1) {
 						made = append(made, v[1])

@@ -197,6 +197,22 @@ func TestFlavoursElsewhere(t *testing.T) {
 	}
 }
 
+// Fedora's plain kernel hangs on up_base, which is a number under "up": what turns off
+// the debug kernel is not --without up. A name that only another target defines is shown.
+func TestFlavourBehindAnotherSwitch(t *testing.T) {
+	spec := "%define with_up %{?_without_up: 0} %{?!_without_up: 1}\n%define with_debug %{?_without_debug: 0} %{?!_without_debug: 1}\n" +
+		"%if %{with_up}\n%define with_up_base 1\n%else\n%define with_up_base 0\n%endif\n%ifarch %{ix86}\n%define pae PAE\n%endif\n" +
+		"Name: k\n%build\n%if %{with_up} && %{with_debug}\nBuildKernel a b debug\n%endif\n%ifarch %{ix86}\nBuildKernel a b %{pae}\n%endif\n%if %{with_up_base}\nBuildKernel a b\n%endif\n"
+	chosen, built, err := SelectFlavours("k.spec", []byte(spec), Options{Target: "x86_64"}, []string{"up"})
+	if err != nil || len(built) != 1 || built[0].Name != "up" || strings.Join(chosen.Without, " ") != "debug" {
+		t.Errorf("without %q it builds %v, %v", chosen.Without, built, err)
+	}
+	_, _, err = SelectFlavours("k.spec", []byte(spec), Options{Target: "x86_64"}, []string{"none"})
+	if err == nil || !strings.Contains(err.Error(), "it has debug, PAE, up") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzEvaluate(f *testing.F) {
 	for _, name := range []string{"ovz5", "rhel6", "rhel9", "early5"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "flavours", name+".spec"))
