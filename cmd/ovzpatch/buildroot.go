@@ -22,7 +22,7 @@ import (
 func (f *buildFlags) tools() []tool {
 	switch root, _ := rpmbuild.ParseRoot(f.rootArg); {
 	case root.Mock != "":
-		return append(slices.Clone(sourceTools), tool{"mock", "mock (where your release has it: Debian 12 has none)", "mock"})
+		return append(slices.Clone(sourceTools), mockTool)
 	case root.Chroot != "":
 		return append(slices.Clone(sourceTools), tool{"chroot", "coreutils", "coreutils"})
 	}

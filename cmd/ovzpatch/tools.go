@@ -46,6 +46,7 @@ var (
 	signatureTools = []tool{
 		{"gpgv", "gpgv", "gnupg2"},
 	}
+	mockTool      = tool{"mock", "", "mock"} // not every release of Debian has it
 	launcherTools = []tool{
 		{launcher.Ccache, "ccache", "ccache"},
 		{launcher.Distcc, "distcc", "distcc"},
@@ -64,8 +65,11 @@ func needTools(sets ...[]tool) error {
 		for _, t := range set {
 			if _, err := findTool(t.name); err != nil {
 				names = append(names, t.name)
-				if !slices.Contains(apt, t.apt) {
-					apt, dnf = append(apt, t.apt), append(dnf, t.dnf)
+				if t.apt != "" && !slices.Contains(apt, t.apt) {
+					apt = append(apt, t.apt)
+				}
+				if !slices.Contains(dnf, t.dnf) {
+					dnf = append(dnf, t.dnf)
 				}
 			}
 		}
@@ -73,8 +77,14 @@ func needTools(sets ...[]tool) error {
 	if names == nil {
 		return nil
 	}
-	return fmt.Errorf("missing on this machine: %s\n  Debian, Ubuntu:  apt-get install %s\n  Fedora, RHEL:    dnf install %s",
-		strings.Join(names, ", "), strings.Join(apt, " "), strings.Join(dnf, " "))
+	text := "missing on this machine: " + strings.Join(names, ", ")
+	if apt != nil {
+		text += "\n  Debian, Ubuntu:  apt-get install " + strings.Join(apt, " ")
+	}
+	if slices.Contains(names, mockTool.name) {
+		text += "\n  Debian 12 has no package of mock: build there with --root chroot:DIR"
+	}
+	return fmt.Errorf("%s\n  Fedora, RHEL:    dnf install %s", text, strings.Join(dnf, " "))
 }
 
 // findTool looks a program up in PATH, and where administrators' programs are, which is

@@ -14,10 +14,16 @@ import (
 )
 
 // ErrNoTarball is for a source RPM in which no kernel tarball can be told.
-var ErrNoTarball = errors.New("the source RPM holds no tarball that is named like a kernel's (linux-*.tar.*, kernel-*.tar.*)")
+var ErrNoTarball = errors.New("the source RPM holds no tarball that is named like a kernel's (linux-*.tar.*, kernel-*.tar.*) or has a kernel's Makefile in it")
 
 // kernelTarball is how distributions name the kernel's own tarball.
 var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)(-.*)?\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
+
+// anyTarball may be one under another name.
+var anyTarball = regexp.MustCompile(`\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
+
+// kernelMakefile tells a kernel's top Makefile.
+var kernelMakefile = regexp.MustCompile(`(?m)^VERSION\s*=.*\n(.*\n)?PATCHLEVEL\s*=`)
 
 // Package is an unpacked source RPM.
 type Package struct {
@@ -55,15 +61,38 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 		}
 		p.Spec = e.Name
 	}
-	switch {
-	case name == "":
-		return nil, fmt.Errorf("read source %s: %w", s.Path, ErrNoTarball)
-	case p.Spec == "":
+	if p.Spec == "" {
 		return nil, fmt.Errorf("read source %s: it holds no spec: %w", s.Path, ErrUnknown)
 	}
 	if err := pkg.Extract(ctx, dir, nil); err != nil {
 		return nil, err
 	}
+	if name == "" {
+		if name = p.kernelTarball(ctx); name == "" && ctx.Err() == nil {
+			return nil, fmt.Errorf("read source %s: %w", s.Path, ErrNoTarball)
+		}
+	}
 	p.Tarball = &Source{Path: filepath.Join(dir, name), Kind: Tarball}
 	return p, nil
+}
+
+// kernelTarball finds the one with a kernel's Makefile among tarballs of other names; ""
+// where none or several have it.
+func (p *Package) kernelTarball(ctx context.Context) string {
+	found := ""
+	for _, name := range p.Files {
+		if !anyTarball.MatchString(name) {
+			continue
+		}
+		t := &Source{Path: filepath.Join(p.Dir, name), Kind: Tarball}
+		files, err := t.ReadFiles(ctx, []string{"Makefile"})
+		if err != nil || !kernelMakefile.Match(files.Files["Makefile"].Data) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = name
+	}
+	return found
 }
