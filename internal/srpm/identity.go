@@ -219,7 +219,7 @@ func (in *Inputs) mark(ctx context.Context, origin identity, tag string) error {
 	want.release = got.release
 	if got.identity != want || !marks(origin.release, got.release, tag) {
 		return in.fail(fmt.Sprintf("with the tag %s rpm makes %s of it, where %s with the tag in its release, once, is expected", tag, got.identity, origin),
-			"give another --release-tag, or none and another version")
+			"give another --release-tag, as .lustre1")
 	}
 	newer, err := isNewer(ctx, got.release, origin.release)
 	if err != nil {
@@ -254,11 +254,15 @@ func words(release, tag string) (n int) {
 	return n
 }
 
-var wordEnd = regexp.MustCompile(`^($|[^A-Za-z0-9])`)
+var (
+	wordEnd = regexp.MustCompile(`^($|[^A-Za-z0-9])`)
+	// endsInDigit is for a tag that would become a part of the number before it.
+	endsInDigit = regexp.MustCompile(`[0-9][0-9]$`)
+)
 
 func isWord(release string, at int, tag string) bool {
 	rest, ok := strings.CutPrefix(release[at:], tag)
-	return ok && wordEnd.MatchString(rest)
+	return ok && wordEnd.MatchString(rest) && !endsInDigit.MatchString(release[:at]+tag[:1])
 }
 
 // isNewer asks rpm how two releases sort.

@@ -167,3 +167,20 @@ func TestBuildReadsTheHeaderBack(t *testing.T) {
 		t.Errorf("left %v", list)
 	}
 }
+
+func TestATagDoesNotBecomePartOfANumber(t *testing.T) {
+	for _, c := range []struct {
+		original, release, tag string
+		want                   bool
+	}{
+		{"7.el7", "7.el7.lustre1", ".lustre1", true},
+		{"7", "71", "1", false},
+		{"7.rc", "7.rc1", "1", true},
+		{"7.el7", "7.lustre1.el7", ".lustre1", true},
+		{"7.el7", "7.el7.lustre10", ".lustre1", false},
+	} {
+		if got := marks(c.original, c.release, c.tag); got != c.want {
+			t.Errorf("%s made of %s with tag %s: %v", c.release, c.original, c.tag, got)
+		}
+	}
+}
