@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/klauspost/compress/gzip"
+
 	"ovzpatch/internal/command"
 )
 
@@ -24,17 +26,36 @@ func (s *Source) Pack(ctx context.Context, path, top string) error {
 			return fmt.Errorf("pack tree %s: it has %s: %w", s.Path, product, ErrBuiltIn)
 		}
 	}
-	compress := "zstd -q -T0 -3"
-	if filepath.Ext(path) == ".gz" {
-		compress = "gzip -n -3"
+	args := []string{
+		"tar", "--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--exclude-vcs",
+		"--transform", "flags=r;s,^\\.," + top + ",", "--directory", s.Path,
 	}
-	err := command.Run(ctx, command.Cmd{Args: []string{
-		"tar", "--create", "--file", path, "--use-compress-program", compress,
-		"--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--exclude-vcs",
-		"--transform", "flags=r;s,^\\.," + top + ",", "--directory", s.Path, ".",
-	}})
+	var err error
+	if filepath.Ext(path) == ".gz" {
+		err = packGzip(ctx, append(args, "."), path)
+	} else {
+		err = command.Run(ctx, command.Cmd{Args: append(args, "--file", path, "--use-compress-program", "zstd -q -T0 -3", ".")})
+	}
 	if err != nil {
 		return fmt.Errorf("pack tree %s: %w", s.Path, err)
 	}
 	return nil
+}
+
+// packGzip compresses what tar writes by this library, not by the gzip program, which took
+// 22 to 32 s for the tree of 2.6.32 where this took 4 s.
+func packGzip(ctx context.Context, tar []string, path string) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	z, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
+	if err := command.Run(ctx, command.Cmd{Args: append(tar, "--file", "-"), Stdout: z}); err != nil {
+		return err
+	}
+	return errors.Join(z.Close(), out.Close())
 }
