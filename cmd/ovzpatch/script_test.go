@@ -80,7 +80,13 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("TEST_LOCKS", filepath.Join(e.WorkDir, ".run"))
+			// Locks must be on a tmpfs.
+			locks, err := os.MkdirTemp("/dev/shm", "ovzpatch")
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { os.RemoveAll(locks) })
+			e.Setenv("TEST_LOCKS", locks)
 			e.Setenv("OVZPATCH_STORE", filepath.Join(e.WorkDir, "store"))
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			// For servers that scripts start.

@@ -19,7 +19,7 @@ import (
 
 // lockPlace is where locks are; the tests have a place of their own.
 var lockPlace = func() (runlock.Place, error) {
-	return runlock.DefaultPlace(os.Geteuid(), os.Getenv("XDG_RUNTIME_DIR"))
+	return runlock.DefaultPlace(os.Geteuid(), os.Getenv("XDG_RUNTIME_DIR")), nil
 }
 
 // openStore opens the datastore in dir, or in $OVZPATCH_STORE when dir is "".
@@ -121,7 +121,7 @@ func newStoreInit(f *storeFlags) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&name, "name", "", "what its locks are filed under (default: the directory's name)")
+	c.Flags().StringVar(&name, "name", "", "what it is called (default: the directory's name)")
 	return c
 }
 
@@ -242,6 +242,9 @@ func selectRefs(s *datastore.Store, args []string) ([]datastore.Ref, error) {
 			r, err := parseRef(a)
 			if err != nil {
 				return nil, err
+			}
+			if there, err := s.Has(r); err != nil || !there {
+				return nil, fmt.Errorf("snapshot %s: %w", r, errors.Join(err, datastore.ErrNotFound))
 			}
 			refs = append(refs, r)
 			continue

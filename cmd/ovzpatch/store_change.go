@@ -33,6 +33,14 @@ func (f *storeFlags) printDone(w io.Writer, what string, names ...string) error 
 	})
 }
 
+// printChanged tells what was done before an error, too.
+func (f *storeFlags) printChanged(w io.Writer, what string, names []string, err error) error {
+	if err != nil && len(names) == 0 {
+		return err
+	}
+	return errors.Join(err, f.printDone(w, what, names...))
+}
+
 func newStoreProtect(f *storeFlags) *cobra.Command {
 	var off bool
 	c := &cobra.Command{
@@ -48,16 +56,27 @@ func newStoreProtect(f *storeFlags) *cobra.Command {
 			if off {
 				what = "unprotected"
 			}
+			var refs []datastore.Ref
 			for _, a := range args {
 				ref, err := parseRef(a)
 				if err != nil {
 					return err
 				}
-				if err := s.Protect(c.Context(), ref, !off); err != nil {
+				r, err := s.Look(c.Context(), ref) // all are looked at before one is changed
+				if err != nil {
 					return err
 				}
+				r.Close()
+				refs = append(refs, ref)
 			}
-			return f.printDone(c.OutOrStdout(), what, args...)
+			var changed []string
+			for _, ref := range refs {
+				if err = s.Protect(c.Context(), ref, !off); err != nil {
+					break
+				}
+				changed = append(changed, ref.String())
+			}
+			return f.printChanged(c.OutOrStdout(), what, changed, err)
 		},
 	}
 	c.Flags().BoolVar(&off, "off", false, "take the protection away")
@@ -84,7 +103,7 @@ func newStoreNotes(f *storeFlags) *cobra.Command {
 				}
 				return f.printDone(c.OutOrStdout(), "noted", args[0])
 			}
-			r, err := s.OpenSnapshot(c.Context(), ref)
+			r, err := s.Look(c.Context(), ref)
 			if err != nil {
 				return err
 			}
@@ -125,11 +144,6 @@ programs left.`,
 				return err
 			}
 			var groups []datastore.Group
-			if len(args) == 0 {
-				if groups, err = s.Groups(); err != nil {
-					return err
-				}
-			}
 			for _, a := range args {
 				g, err := parseGroup(a)
 				if err != nil {
@@ -144,7 +158,7 @@ programs left.`,
 			return errors.Join(err, f.print(c.OutOrStdout(), plan, func() error {
 				t := newTable(c.OutOrStdout())
 				for _, d := range plan {
-					t.row(pruneWord(d.Keep, dryRun), d.Snapshot, d.Reason)
+					t.row(pruneWord(d, dryRun), d.Snapshot, d.Reason)
 				}
 				return t.Flush()
 			}))
@@ -161,10 +175,12 @@ programs left.`,
 	return c
 }
 
-func pruneWord(keep, dryRun bool) string {
+func pruneWord(d datastore.Decision, dryRun bool) string {
 	switch {
-	case keep:
+	case d.Keep:
 		return "keep"
+	case !dryRun && !d.Removed:
+		return "not removed"
 	case dryRun:
 		return "would remove"
 	}
@@ -195,23 +211,32 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 					return errors.New("remove: not confirmed, nothing was removed")
 				}
 			}
+			var single []datastore.Ref
+			var groups []datastore.Group
 			for _, a := range args {
 				if isSnapshot(a) {
-					ref, e := parseRef(a)
-					if err = e; err == nil {
-						err = s.Remove(c.Context(), ref)
+					ref, err := parseRef(a)
+					if err != nil {
+						return err
 					}
-				} else {
-					g, e := parseGroup(a)
-					if err = e; err == nil {
-						err = s.RemoveGroup(c.Context(), g)
-					}
+					single = append(single, ref)
+					continue
 				}
+				g, err := parseGroup(a)
 				if err != nil {
 					return err
 				}
+				groups = append(groups, g)
 			}
-			return f.printDone(c.OutOrStdout(), "removed", args...)
+			removed, err := s.RemoveAll(c.Context(), single, groups)
+			if err == nil {
+				return f.printDone(c.OutOrStdout(), "removed", args...)
+			}
+			var names []string
+			for _, r := range removed {
+				names = append(names, r.String())
+			}
+			return f.printChanged(c.OutOrStdout(), "removed", names, err)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")

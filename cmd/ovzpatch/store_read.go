@@ -35,7 +35,7 @@ func newStoreList(f *storeFlags) *cobra.Command {
 			return f.print(c.OutOrStdout(), list, func() error {
 				t := newTable(c.OutOrStdout())
 				for _, e := range list {
-					t.row(e.Snapshot, bytesText(e.Size), verifiedText(e.Verification), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
+					t.row(e.Snapshot, bytesText(e.Size), stateText(e.Verification, e.Problem != ""), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
 				}
 				return t.Flush()
 			})
@@ -43,8 +43,11 @@ func newStoreList(f *storeFlags) *cobra.Command {
 	}
 }
 
-func verifiedText(v *datastore.Verification) string {
+// stateText is what the last verification said, unless less than that is known to be wrong.
+func stateText(v *datastore.Verification, broken bool) string {
 	switch {
+	case broken:
+		return "DAMAGED"
 	case v == nil:
 		return "unverified"
 	case v.OK:
@@ -74,7 +77,7 @@ func newStoreShow(f *storeFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := s.OpenSnapshot(c.Context(), ref)
+			r, err := s.Look(c.Context(), ref)
 			if err != nil {
 				return err
 			}
@@ -95,7 +98,7 @@ func showManifest(w io.Writer, r *datastore.Reader) error {
 	line("snapshot", r.Ref.String())
 	line("finished", m.Finished.String())
 	line("owner", m.Owner)
-	line("state", verifiedText(m.Verification))
+	line("state", stateText(m.Verification, len(r.Problems) > 0))
 	line("", protectedText(m.Protected))
 	line("notes", m.Notes)
 	for _, in := range []struct {
@@ -126,19 +129,24 @@ func showManifest(w io.Writer, r *datastore.Reader) error {
 			t.row("DAMAGED", p.File, p.Problem)
 		}
 	}
+	for _, p := range r.Problems {
+		t.row("DAMAGED", p.File, p.Problem)
+	}
 	for _, file := range m.Files {
 		t.row("file", file.Name, file.SHA256, bytesText(file.Size))
 	}
-	line("in", r.Path(""))
+	line("in", r.Dir())
 	return t.Flush()
 }
 
 func newStoreVerify(f *storeFlags) *cobra.Command {
-	return &cobra.Command{
+	var noMark bool
+	c := &cobra.Command{
 		Use:   "verify [SNAPSHOT|GROUP]...",
 		Short: "Read every byte and compare it with its digest",
 		Long: `verify reads the files of the snapshots, of all when none is named, compares each with
-its digest, and marks the snapshot as good or damaged. It ends with 1 when one is damaged.`,
+its digest, and marks the snapshot as good or damaged. It ends with 1 when one is damaged. With
+--no-mark nothing is written: for a datastore that is read-only.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := f.open()
 			if err != nil {
@@ -149,7 +157,7 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 				return err
 			}
 			u := newUI(c.ErrOrStderr())
-			results, err := s.Verify(c.Context(), refs, func(p datastore.Progress) {
+			results, err := s.Verify(c.Context(), refs, !noMark, func(p datastore.Progress) {
 				u.Live("verify: %s of %s", bytesText(p.Done), bytesText(p.Total))
 			})
 			u.Done()
@@ -194,4 +202,6 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 			return err
 		},
 	}
+	c.Flags().BoolVar(&noMark, "no-mark", false, "only tell; write nothing into the datastore")
+	return c
 }

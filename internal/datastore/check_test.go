@@ -5,6 +5,7 @@ package datastore
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 
 // memoryDir is a temporary directory without a disk's waiting for fsync: these tests
 // make thousands of stores.
-func memoryDir(t *testing.T) string {
+func memoryDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "ovzpatch")
 	if err != nil {
@@ -30,13 +31,14 @@ func checkWhole(t *testing.T, s *Store, how string) []Ref {
 	if err != nil {
 		t.Fatalf("%s: %v", how, err)
 	}
+	refs = slices.DeleteFunc(refs, func(ref Ref) bool { return s.exists(filepath.Join(ref.dir(), goneMark)) })
 	for _, ref := range refs {
 		r, err := s.OpenSnapshot(t.Context(), ref)
 		if err != nil {
 			t.Fatalf("%s: %v", how, err)
 		}
 		for _, f := range r.Manifest.Files {
-			if sum, size, err := digest(t.Context(), r.Path(f.Name)); err != nil || sum != f.SHA256 || size != f.Size {
+			if sum, size, err := s.digest(t.Context(), filepath.Join(ref.dir(), f.Name)); err != nil || sum != f.SHA256 || size != f.Size {
 				t.Fatalf("%s: %s of %s is not whole: %v", how, f.Name, ref, err)
 			}
 		}
@@ -61,7 +63,7 @@ func checkTidy(t *testing.T, s *Store, how string) {
 		}
 	}
 	for _, ref := range refs {
-		m, err := readManifest(s.path(ref.dir(), manifestFile), ref)
+		m, _, err := s.look(ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +80,11 @@ func checkTidy(t *testing.T, s *Store, how string) {
 			t.Errorf("%s: %s was left in the store", how, path)
 		}
 	}
-	root := filepath.Join(place(filepath.Dir(s.dir)).Root, s.name)
+	keys, err := s.keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(place(filepath.Dir(s.dir)).Root, keys[0])
 	for _, path := range tree(t, root) {
 		if strings.HasSuffix(path, "/") {
 			if entries, _ := os.ReadDir(filepath.Join(root, path)); len(entries) == 0 {

@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"ovzpatch/internal/runlock"
 )
 
@@ -34,6 +32,7 @@ func (s *Store) cleanup(ctx context.Context) error {
 // clearLeftovers is the part of Cleanup that writers begin with: nearly nothing where
 // nobody was killed.
 func (s *Store) clearLeftovers(ctx context.Context) error {
+	s.migrate()
 	found, err := s.clearTrees(ctx)
 	if err != nil {
 		return fmt.Errorf("clear leftovers: %w", err)
@@ -64,8 +63,8 @@ func (s *Store) clear(ctx context.Context, tree string, ref Ref) (bool, error) {
 	// Where directories are locked, a snapshot that is there is what the writer of a new
 	// manifest has locked; else it is the unfinished directory itself.
 	dir := s.path(tree, ref.dir())
-	if final := s.path(ref.dir()); tree == newDir && exists(final) {
-		dir = final
+	if tree == newDir && s.exists(ref.dir()) {
+		dir = s.path(ref.dir())
 	}
 	lock, err := s.locks.Snapshot(ctx, s.lockName(ref, dir))
 	if errors.Is(err, ErrLocked) || errors.Is(err, fs.ErrNotExist) {
@@ -74,16 +73,29 @@ func (s *Store) clear(ctx context.Context, tree string, ref Ref) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = s.clearLeftover(tree, ref)
+	if tree != "" || s.exists(filepath.Join(ref.dir(), goneMark)) {
+		err = s.clearLeftover(tree, ref)
+	}
 	return true, errors.Join(err, s.releaseSnapshot(lock, ref))
 }
 
 // sweep does what takes a look at the whole store.
 func (s *Store) sweep(ctx context.Context) error {
+	// Snapshots that were begun to be removed where they are.
+	err := s.snapshots("", func(ref Ref) error {
+		if !s.exists(filepath.Join(ref.dir(), goneMark)) {
+			return nil
+		}
+		_, err := s.clear(ctx, "", ref)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	if err := s.sweepObjects(ctx); err != nil {
 		return err
 	}
-	err := s.groups("", "", func(g Group) error { return s.forgetGroup(ctx, g) })
+	err = s.groups("", "", func(g Group) error { return s.forgetGroup(ctx, g) })
 	if err != nil {
 		return err
 	}
@@ -113,9 +125,9 @@ func (s *Store) sweep(ctx context.Context) error {
 // tidyTree removes the empty directories above the groups, and the empty groups too
 // where they are nobody's to lock. A writer that needs one of them makes it again.
 func (s *Store) tidyTree(at string, withGroups bool) error {
-	return eachDir(s.path(at), func(name string) error {
+	return s.eachDir(at, func(name string) error {
 		dir := filepath.Join(at, name)
-		err := eachDir(s.path(dir), func(inner string) error {
+		err := s.eachDir(dir, func(inner string) error {
 			if name == namespaceDir {
 				if err := s.tidyTree(filepath.Join(dir, inner), withGroups); err != nil {
 					return err
@@ -123,10 +135,10 @@ func (s *Store) tidyTree(at string, withGroups bool) error {
 			} else if !withGroups {
 				return nil
 			}
-			unix.Rmdir(s.path(dir, inner))
+			s.rmdir(filepath.Join(dir, inner))
 			return nil
 		})
-		unix.Rmdir(s.path(dir))
+		s.rmdir(dir)
 		return err
 	})
 }

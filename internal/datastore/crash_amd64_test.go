@@ -65,7 +65,7 @@ var operations = map[string]operation{
 	"verify": {
 		[]Ref{target},
 		func(ctx context.Context, s *Store) error {
-			got, err := s.Verify(ctx, []Ref{target}, nil)
+			got, err := s.Verify(ctx, []Ref{target}, true, nil)
 			if err == nil {
 				err = got[0].Err
 			}
@@ -292,7 +292,10 @@ func TestFaultyDisk(t *testing.T) {
 						}
 						return
 					}
-					if res.ws.ExitStatus() != 1 || !strings.Contains(res.out, errno.Error()) {
+					// Removing needs no space: it finds another way, or says why not.
+					found := errno == unix.ENOSPC && strings.Contains(name, "remove") && res.ws.ExitStatus() == 0
+					found = found || errno == unix.ENOSPC && name == "prune" && res.ws.ExitStatus() == 0
+					if !found && (res.ws.ExitStatus() != 1 || !strings.Contains(res.out, errno.Error())) {
 						t.Errorf("call %d: %v", n, res)
 					}
 					o.check(t, s, fmt.Sprintf("%s at call %d (number %d)", errno, n, res.what))

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ovzpatch/internal/runlock"
 )
 
@@ -55,9 +57,10 @@ func (s *Store) create(ctx context.Context, ref Ref) (*Writer, error) {
 		return nil, err
 	}
 	w := &Writer{store: s, ref: ref, group: group}
-	if exists(s.path(ref.dir())) {
+	var there bool
+	if there, err = s.present(ref); there {
 		err = ErrExists
-	} else {
+	} else if err == nil {
 		err = w.begin(ctx)
 	}
 	if err != nil {
@@ -102,14 +105,13 @@ func (w *Writer) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.store.makeDirs(dir); err != nil {
-		return err
+	// What a killed program left of a snapshot of this name.
+	for _, left := range []string{dir, w.ref.dir()} {
+		if err := w.store.removeAll(left); err != nil {
+			return err
+		}
 	}
-	entries, err := os.ReadDir(w.store.path(dir))
-	for _, e := range entries {
-		err = errors.Join(err, os.Remove(w.store.path(dir, e.Name())))
-	}
-	return err
+	return w.store.makeDirs(dir)
 }
 
 // dir is where the snapshot is written, relative to the store.
@@ -127,9 +129,27 @@ func (w *Writer) AddFile(ctx context.Context, name string, r io.Reader) (File, e
 	return f, nil
 }
 
+// openPlain opens a file outside of the store: through links as one likes, but nothing that
+// has no end or waits for somebody.
+func openPlain(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s: it is no regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // AddPath stores the file at path under its own name.
 func (w *Writer) AddPath(ctx context.Context, path string) (File, error) {
-	f, err := os.Open(path)
+	f, err := openPlain(path)
 	if err != nil {
 		return File{}, fmt.Errorf("add to snapshot %s: %w", w.ref, err)
 	}
@@ -141,8 +161,8 @@ func (w *Writer) add(ctx context.Context, name string, r io.Reader) (File, error
 	if err := checkFileName(name); err != nil {
 		return File{}, err
 	}
-	path := w.store.path(w.dir(), name)
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	path := filepath.Join(w.dir(), name)
+	out, err := w.store.createFile(path, fileMode)
 	if err != nil {
 		return File{}, err
 	}
@@ -159,10 +179,10 @@ func (w *Writer) add(ctx context.Context, name string, r io.Reader) (File, error
 		err = e
 	}
 	if err == nil {
-		err = w.store.share(ctx, path, w.store.path(w.dir(), sharedTemp), file)
+		err = w.store.share(ctx, path, filepath.Join(w.dir(), sharedTemp), file)
 	}
 	if err != nil {
-		return File{}, errors.Join(err, removeIfThere(path))
+		return File{}, errors.Join(err, w.store.unlink(path))
 	}
 	w.files = append(w.files, file)
 	return file, nil
@@ -195,8 +215,8 @@ func (w *Writer) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir := w.store.path(w.dir())
-	if err := replaceFile(filepath.Join(dir, manifestFile+".new"), filepath.Join(dir, manifestFile), b); err != nil {
+	dir := w.dir()
+	if err := w.store.replaceFile(filepath.Join(dir, manifestFile+".new"), filepath.Join(dir, manifestFile), b); err != nil {
 		return err
 	}
 	if err := w.store.move(w.dir(), w.ref.dir()); err != nil {
@@ -213,7 +233,7 @@ func (w *Writer) Abort() error {
 		return nil
 	}
 	w.done = true
-	err := removeDir(w.store.path(w.dir()))
+	err := w.store.removeAll(w.dir())
 	for _, f := range w.files {
 		err = errors.Join(err, w.store.dropObject(f.SHA256))
 	}

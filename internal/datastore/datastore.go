@@ -17,11 +17,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/runlock"
 )
 
 // Version is the form of store that this program writes.
-const Version = 1
+const Version = 2
 
 // What a caller may want to tell apart. ErrLocked comes with who holds the lock.
 var (
@@ -47,7 +48,9 @@ const (
 // Store is an open datastore.
 type Store struct {
 	dir   string
+	root  *os.File // dir, open: all in the store is reached from here
 	name  string
+	place runlock.Place
 	locks *runlock.Locks
 }
 
@@ -56,10 +59,14 @@ type format struct {
 	Format  string `json:"format"`
 	Version int    `json:"version"`
 	Name    string `json:"name"`
+	UUID    string `json:"uuid,omitempty"` // since version 2
+	// ByName is the boot in which a store of version 1 got its UUID: until it ends the locks
+	// are filed under the name as well.
+	ByName string `json:"by_name_in_boot,omitempty"`
 }
 
-// Init makes a store in a directory that is empty or not there yet. Its name is what its
-// locks are filed under; "" takes the directory's.
+// Init makes a store in a directory that is empty or not there yet. Its name is for
+// people; "" takes the directory's.
 func Init(dir, name string, place runlock.Place) (*Store, error) {
 	s, err := initStore(dir, name, place)
 	if err != nil {
@@ -95,21 +102,30 @@ func initStore(dir, name string, place runlock.Place) (*Store, error) {
 		}
 		return nil, errors.New("the directory is not empty; name an empty or a new one")
 	}
-	b, err := json.Marshal(format{formatName, Version, name})
+	s, err := openRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := replaceFile(filepath.Join(dir, formatFile+".new"), filepath.Join(dir, formatFile), append(b, '\n')); err != nil {
+	if err := s.writeFormat(format{Format: formatName, Version: Version, Name: name, UUID: newUUID()}); err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := atomicfile.Sync(filepath.Dir(dir)); err != nil {
 		return nil, err
 	}
 	return Open(dir, place)
 }
 
-// Open opens a store and writes nothing. A store of a newer form, on a network filesystem
-// or of another user is refused.
+// openRoot opens a store's own directory, through links as one likes: they are the user's.
+func openRoot(dir string) (*Store, error) {
+	root, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{dir: dir, root: root}, nil
+}
+
+// Open opens a store and writes nothing. A store of a newer form or on a network filesystem
+// is refused; another user's can be listed, no more.
 func Open(dir string, place runlock.Place) (*Store, error) {
 	s, err := open(dir, place)
 	if err != nil {
@@ -123,28 +139,23 @@ func open(dir string, place runlock.Place) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(filepath.Join(dir, formatFile))
+	s, err := openRoot(dir)
+	var f format
+	if err == nil {
+		f, err = s.readFormat()
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("it is no datastore (it has no %s); make one with ovzpatch store init", formatFile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	f, err := parseFormat(b)
-	if err != nil {
-		return nil, err
-	}
 	if err := checkLocal(dir); err != nil {
 		return nil, err
 	}
-	if err := checkOwner(dir); err != nil {
-		return nil, err
-	}
-	locks, err := runlock.New(place, f.Name)
-	if err != nil {
-		return nil, err
-	}
-	return &Store{dir: dir, name: f.Name, locks: locks}, nil
+	s.name, s.place = f.Name, place
+	s.locks, err = runlock.New(place, s.keys)
+	return s, err
 }
 
 // parseFormat looks at the version before anything else: a newer form may be different
@@ -160,29 +171,19 @@ func parseFormat(b []byte) (format, error) {
 	if f.Version > Version {
 		return f, fmt.Errorf("its form is version %d, this program knows up to %d: %w", f.Version, Version, ErrNewer)
 	}
+	if f.Version > 1 && !uuidForm.MatchString(f.UUID) {
+		return f, fmt.Errorf("read %s: uuid %q cannot be", formatFile, f.UUID)
+	}
 	return f, checkName("datastore name", f.Name, maxComponent)
-}
-
-// checkOwner refuses other users' stores: their locks are in another place, so that two
-// could hold the same lock exclusively.
-func checkOwner(dir string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
-		return err
-	}
-	if int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("it belongs to uid %d, whose locks uid %d cannot see; run ovzpatch as uid %[1]d", st.Uid, os.Geteuid())
-	}
-	return nil
 }
 
 // Dir is the store's directory, an absolute path.
 func (s *Store) Dir() string { return s.dir }
 
-// Name is what the store's locks are filed under.
+// Name is what the store is called.
 func (s *Store) Name() string { return s.name }
 
-// path gives a path in the store.
+// path is where something in the store is, for messages and for other programs.
 func (s *Store) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }

@@ -4,19 +4,23 @@ package datastore
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
+// noSpace tells whether the disk, or the user's part of it, is full.
+func noSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
 // replaceFile writes a file at the temporary path, makes sure it is on the disk, and
 // renames it to where it belongs.
-func replaceFile(temp, path string, b []byte) error {
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+func (s *Store) replaceFile(temp, path string, b []byte) error {
+	if err := s.unlink(temp); err != nil {
+		return err
+	}
+	f, err := s.createFile(temp, 0o644)
 	if err != nil {
 		return err
 	}
@@ -28,120 +32,96 @@ func replaceFile(temp, path string, b []byte) error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(temp, path)
+		err = s.rename(temp, path)
 	}
 	if err != nil {
-		return errors.Join(err, removeIfThere(temp))
+		return errors.Join(err, s.unlink(temp))
 	}
-	return syncDir(filepath.Dir(path))
+	return s.syncDir(filepath.Dir(path))
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
+// raceTries bounds how often something is made again that others take away as empty. They
+// do so once each; who is so many times too late has met something else.
+const raceTries = 1000
 
 // makeDirs makes a directory below the store with its parents. Another process may tidy
 // an empty parent away in between; then it is made again.
-func (s *Store) makeDirs(relative string) error {
-	dir := s.path(relative)
-	for {
-		err := os.Mkdir(dir, dirMode)
-		if err == nil || errors.Is(err, fs.ErrExist) {
+func (s *Store) makeDirs(rel string) error {
+	var err error
+	for range raceTries {
+		err = s.mkdir(rel)
+		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) || relative == "." {
+		if errors.Is(err, fs.ErrExist) {
+			there, e := s.dirThere(rel)
+			if there || e != nil {
+				return e
+			}
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) || rel == "." {
 			return err
 		}
-		if err := s.makeDirs(filepath.Dir(relative)); err != nil {
+		if err := s.makeDirs(filepath.Dir(rel)); err != nil {
 			return err
 		}
 	}
+	return err
 }
 
 // tidy removes a directory below the store and its parents as far as they are empty.
-func (s *Store) tidy(relative string) {
-	for relative != "." && unix.Rmdir(s.path(relative)) == nil {
-		relative = filepath.Dir(relative)
+func (s *Store) tidy(rel string) {
+	for rel != "." && s.rmdir(rel) == nil {
+		rel = filepath.Dir(rel)
 	}
 }
 
 // move renames a snapshot's directory and makes that last. The kernel renames no
 // directory onto one that has something in it.
 func (s *Store) move(from, to string) error {
-	for {
+	for tries := 0; ; tries++ {
 		if err := s.makeDirs(filepath.Dir(to)); err != nil {
 			return err
 		}
-		err := unix.Rename(s.path(from), s.path(to))
-		if err == unix.ENOENT && exists(s.path(from)) {
+		err := s.rename(from, to)
+		if errors.Is(err, fs.ErrNotExist) && s.exists(from) && tries < raceTries {
 			continue // the directory just made was tidied away as empty
 		}
 		if err != nil {
-			return fmt.Errorf("rename %s to %s: %w", from, to, err)
+			return err
 		}
 		break
 	}
 	// All the way up, for any of these directories may be new, and be another process's
 	// that has not come so far.
 	for dir := filepath.Dir(to); ; dir = filepath.Dir(dir) {
-		if err := syncDir(s.path(dir)); err != nil {
+		if err := s.syncDir(dir); err != nil {
 			return err
 		}
 		if dir == "." {
 			break
 		}
 	}
-	err := syncDir(s.path(filepath.Dir(from)))
+	err := s.syncDir(filepath.Dir(from))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-// removeDir removes a directory of files, which are all that a snapshot has.
-func removeDir(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := removeIfThere(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return removeIfThere(dir)
-}
-
 // snapshots calls f with every snapshot's directory below one of the store's trees:
 // "" for the finished ones, newDir, goneDir. It skips what is not named like one.
 func (s *Store) snapshots(tree string, f func(Ref) error) error {
 	return s.groups(tree, "", func(g Group) error {
-		return eachDir(s.path(tree, g.dir()), func(name string) error {
-			if r, err := ParseRef(g.String() + "/" + name); err == nil {
-				return f(r)
+		// Whatever has a snapshot's name is shown, also what is no directory.
+		entries, err := s.readDir(filepath.Join(tree, g.dir()))
+		for _, e := range entries {
+			if r, bad := ParseRef(g.String() + "/" + e.Name()); bad == nil && err == nil {
+				err = f(r)
 			}
-			return nil
-		})
+		}
+		return err
 	})
 }
 
@@ -152,9 +132,9 @@ func (s *Store) groups(tree string, ns Namespace, f func(Group) error) error {
 	for _, p := range ns.components() {
 		at = filepath.Join(at, namespaceDir, p)
 	}
-	return eachDir(s.path(at), func(name string) error {
+	return s.eachDir(at, func(name string) error {
 		if name != namespaceDir {
-			return eachDir(s.path(at, name), func(id string) error {
+			return s.eachDir(filepath.Join(at, name), func(id string) error {
 				g := Group{ns, name, id}
 				if g.check() != nil {
 					return nil
@@ -162,7 +142,7 @@ func (s *Store) groups(tree string, ns Namespace, f func(Group) error) error {
 				return f(g)
 			})
 		}
-		return eachDir(s.path(at, name), func(inner string) error {
+		return s.eachDir(filepath.Join(at, name), func(inner string) error {
 			n, err := ParseNamespace(strings.TrimPrefix(string(ns)+"/"+inner, "/"))
 			if err != nil {
 				return nil
@@ -174,11 +154,8 @@ func (s *Store) groups(tree string, ns Namespace, f func(Group) error) error {
 
 // eachDir calls f with the name of every directory in dir, in order; a dir that is gone
 // has none.
-func eachDir(dir string, f func(name string) error) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+func (s *Store) eachDir(dir string, f func(name string) error) error {
+	entries, err := s.readDir(dir)
 	if err != nil {
 		return err
 	}

@@ -92,12 +92,12 @@ func readOnlyOperations(args []string) {
 	fmt.Println("remove:", s.Remove(ctx, ref))
 	fmt.Println("remove group:", s.RemoveGroup(ctx, kernel))
 	fmt.Println("notes:", s.SetNotes(ctx, ref, "x"))
-	got, err := s.Verify(ctx, []Ref{ref}, nil)
+	got, err := s.Verify(ctx, []Ref{ref}, true, nil)
 	fmt.Println("verify:", err, got[0].Verification.OK, got[0].Err)
 }
 
 func TestReadOnlyStore(t *testing.T) {
-	dir, err := os.MkdirTemp("", "ovzpatch")
+	dir, err := os.MkdirTemp("/dev/shm", "ovzpatch")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +128,8 @@ func TestReadOnlyStore(t *testing.T) {
 	for _, want := range []string{
 		"read: content <nil>\n",
 		"create: create snapshot " + kernel.At(day.AddDate(0, 0, 1)).String() + ": mkdir ",
-		"remove: remove snapshot " + ref.String() + ": mkdir ",
-		"remove group: remove group " + kernel.String() + ": snapshot " + ref.String() + ": mkdir ",
+		"remove: remove snapshot " + ref.String() + ": remove from ",
+		"remove group: remove snapshot " + ref.String() + ": remove from ",
 		"notes: update snapshot " + ref.String() + ": mkdir ",
 		"verify: <nil> true verify snapshot " + ref.String() + ": mkdir ",
 	} {
@@ -200,7 +200,7 @@ func TestFullDisk(t *testing.T) {
 	if after := strings.Join(tree(t, s.dir), "\n"); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
-	if got, err := s.Verify(t.Context(), []Ref{ref}, nil); err != nil || !got[0].Verification.OK {
+	if got, err := s.Verify(t.Context(), []Ref{ref}, true, nil); err != nil || !got[0].Verification.OK {
 		t.Errorf("%+v %v", got, err)
 	}
 }

@@ -4,13 +4,13 @@ package datastore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/runlock"
 )
@@ -25,33 +25,20 @@ type Entry struct {
 	Notes        string        `json:"notes,omitempty"`
 	Verdict      string        `json:"verdict,omitempty"` // of the last test
 	Verification *Verification `json:"verification,omitempty"`
-	// Problem says why the rest is not known: the manifest could not be read.
+	// Problem says why the snapshot cannot be relied on, whatever its manifest says: it
+	// cannot be read, or a file is not what it should be. Verification is never good then.
 	Problem string `json:"problem,omitempty"`
-}
-
-// summary is the part of a manifest that lists show; reading no more is much quicker.
-type summary struct {
-	Owner     string `json:"owner"`
-	Protected bool   `json:"protected"`
-	Notes     string `json:"notes"`
-	Files     []struct {
-		Size int64 `json:"size"`
-	} `json:"files"`
-	Verdicts []struct {
-		Verdict string `json:"verdict"`
-	} `json:"verdicts"`
-	Verification *Verification `json:"verification"`
 }
 
 // Snapshots gives a group's snapshots, the oldest first.
 func (s *Store) Snapshots(g Group) ([]Ref, error) {
 	var refs []Ref
-	err := eachDir(s.path(g.dir()), func(name string) error {
-		if r, err := ParseRef(g.String() + "/" + name); err == nil {
+	entries, err := s.readDir(g.dir())
+	for _, e := range entries {
+		if r, bad := ParseRef(g.String() + "/" + e.Name()); bad == nil {
 			refs = append(refs, r)
 		}
-		return nil
-	})
+	}
 	return refs, err
 }
 
@@ -104,16 +91,12 @@ func (s *Store) List(ctx context.Context, refs []Ref) ([]Entry, error) {
 // entry describes a snapshot; nil when it is gone.
 func (s *Store) entry(ref Ref) *Entry {
 	e := &Entry{Snapshot: ref}
-	b, err := readBounded(s.path(ref.dir(), manifestFile))
-	if errors.Is(err, fs.ErrNotExist) && !exists(s.path(ref.dir())) {
+	m, problems, err := s.look(ref)
+	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	var m summary
-	if err == nil {
-		err = json.Unmarshal(b, &m)
-	}
 	if err != nil {
-		e.Problem = fmt.Sprintf("read manifest: %v", err)
+		e.Problem = err.Error()
 		return e
 	}
 	e.Files, e.Owner, e.Protected, e.Notes, e.Verification = len(m.Files), m.Owner, m.Protected, m.Notes, m.Verification
@@ -122,6 +105,12 @@ func (s *Store) entry(ref Ref) *Entry {
 	}
 	if n := len(m.Verdicts); n > 0 {
 		e.Verdict = m.Verdicts[n-1].Verdict
+	}
+	if len(problems) > 0 {
+		e.Problem = fmt.Sprintf("%s: %s", problems[0].File, problems[0].Problem)
+		if e.Verification != nil && e.Verification.OK {
+			e.Verification = nil // it was good, then
+		}
 	}
 	return e
 }
@@ -146,7 +135,17 @@ func (s *Store) Locks() ([]runlock.Lock, error) {
 			}
 		}
 	}
-	list, err := s.locks.List(dirs)
+	keys := []string{s.name}
+	if f, err := s.readFormat(); err == nil && f.Version > 1 {
+		keys = append(keys, f.UUID)
+	}
+	var st unix.Stat_t
+	if unix.Fstat(int(s.root.Fd()), &st) == nil {
+		if key := s.place.KnownKey(runlock.StoreDir{Dev: st.Dev, Ino: st.Ino}); key != "" {
+			keys = append([]string{key}, keys...)
+		}
+	}
+	list, err := s.locks.List(keys, dirs)
 	slices.SortFunc(list, func(a, b runlock.Lock) int {
 		if a.Path < b.Path {
 			return -1

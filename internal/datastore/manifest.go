@@ -7,8 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"strings"
 	"time"
 )
 
@@ -71,15 +70,6 @@ type Problem struct {
 	Problem string `json:"problem"`
 }
 
-// size is the sum of the files' sizes in bytes.
-func (m *Manifest) size() int64 {
-	var n int64
-	for _, f := range m.Files {
-		n += f.Size
-	}
-	return n
-}
-
 // encode gives the content of index.json, checked by the rules of reading it.
 func (m *Manifest) encode() ([]byte, error) {
 	b, err := json.MarshalIndent(m, "", "  ")
@@ -107,7 +97,7 @@ func parseManifest(b []byte, ref Ref) (*Manifest, error) {
 		return nil, fmt.Errorf("it is the manifest of %s", m.Snapshot)
 	}
 	seen := map[string]bool{}
-	for _, f := range m.Files {
+	for i, f := range m.Files {
 		if err := checkFileName(f.Name); err != nil {
 			return nil, err
 		}
@@ -118,9 +108,14 @@ func parseManifest(b []byte, ref Ref) (*Manifest, error) {
 		if sum, err := hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 || f.Size < 0 {
 			return nil, fmt.Errorf("file %q: size %d or sha256 %q cannot be", f.Name, f.Size, f.SHA256)
 		}
+		// Other programs write it in upper case. It is the same digest.
+		m.Files[i].SHA256 = strings.ToLower(f.SHA256)
 	}
 	if m.Log != "" && !seen[m.Log] {
 		return nil, fmt.Errorf("log %q: no such file in the snapshot", m.Log)
+	}
+	if v := m.Verification; v != nil && v.OK && len(v.Problems) > 0 {
+		return nil, errors.New("verification: it is called good and has problems")
 	}
 	return &m, nil
 }
@@ -130,38 +125,4 @@ func checkFileName(name string) error {
 		return fmt.Errorf("file name %q: that is the manifest's, take another", name)
 	}
 	return checkName("file name", name, maxName)
-}
-
-// readManifest reads the manifest in a directory.
-func readManifest(path string, ref Ref) (*Manifest, error) {
-	b, err := readBounded(path)
-	if err == nil {
-		var m *Manifest
-		if m, err = parseManifest(b, ref); err == nil {
-			return m, nil
-		}
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	return nil, fmt.Errorf("read manifest %s: %w", path, err)
-}
-
-// readBounded reads a manifest, which never changes its size: a new one is a new file.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if st.Size() > maxManifest {
-		return nil, fmt.Errorf("%d bytes, at most %d are possible", st.Size(), maxManifest)
-	}
-	b := make([]byte, st.Size())
-	_, err = io.ReadFull(f, b)
-	return b, err
 }

@@ -26,35 +26,40 @@ func (s *Store) object(sum string) string { return filepath.Join(objectsDir, sum
 // share makes the file at path, which has the digest sum, one with its object. temp is a
 // free name beside it.
 func (s *Store) share(ctx context.Context, path, temp string, f File) error {
-	object := s.path(s.object(f.SHA256))
-	for {
+	object := s.object(f.SHA256)
+	for tries := 0; ; tries++ {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		err := os.Link(path, object)
+		err := s.link(path, object)
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, fs.ErrNotExist):
-			if err := s.makeDirs(filepath.Dir(s.object(f.SHA256))); err != nil {
+		case errors.Is(err, fs.ErrNotExist) && !s.exists(path):
+			return fmt.Errorf("%s: it was removed while it was written, by a program that does not heed locks; make the snapshot again", s.path(path))
+		case errors.Is(err, fs.ErrNotExist) && tries < raceTries:
+			if err := s.makeDirs(filepath.Dir(object)); err != nil {
 				return err
 			}
 			continue
 		case noLinks(err):
 			return nil // a filesystem without links, or another user's file: keep our own
-		case !errors.Is(err, fs.ErrExist):
+		case !errors.Is(err, fs.ErrExist) || tries >= raceTries:
 			return err
 		}
 		// The bytes are at hand in our copy, so the old ones are not taken on trust: a
 		// snapshot must not inherit what went bad in another.
-		sum, size, err := digest(ctx, object)
+		sum, size, err := s.digest(ctx, object)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if errors.As(err, new(kindError)) {
+			return err
+		}
 		if err == nil && sum == f.SHA256 && size == f.Size {
-			err = os.Link(object, temp)
+			err = s.link(object, temp)
 			if err == nil {
-				return os.Rename(temp, path)
+				return s.rename(temp, path)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -64,7 +69,7 @@ func (s *Store) share(ctx context.Context, path, temp string, f File) error {
 			}
 		}
 		if ctx.Err() == nil {
-			if err := removeIfThere(object); err != nil {
+			if err := s.unlink(object); err != nil {
 				return err
 			}
 		}
@@ -79,10 +84,10 @@ func noLinks(err error) bool {
 
 // dropObject removes an object that no snapshot has any more.
 func (s *Store) dropObject(sum string) error {
-	object := s.path(s.object(sum))
-	f, err := os.Open(object)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	object := s.object(sum)
+	f, err := s.open(object)
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(kindError)) {
+		return nil // what is no file is no object
 	}
 	if err != nil {
 		return err
@@ -91,20 +96,22 @@ func (s *Store) dropObject(sum string) error {
 	if n, err := links(f); err != nil || n != 1 {
 		return err
 	}
-	if err := removeIfThere(object); err != nil {
+	if err := s.unlink(object); err != nil {
 		return err
 	}
-	s.tidy(filepath.Dir(s.object(sum)))
+	s.tidy(filepath.Dir(object))
 	// A writer may have linked it into a snapshot meanwhile; then it stays to be found.
 	if n, err := links(f); err != nil || n == 0 {
 		return err
 	}
-	if err := s.makeDirs(filepath.Dir(s.object(sum))); err != nil {
+	if err := s.makeDirs(filepath.Dir(object)); err != nil {
 		return err
 	}
-	err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, object, unix.AT_SYMLINK_FOLLOW)
-	if err != nil && err != unix.EEXIST && err != unix.ENOENT {
-		return fmt.Errorf("keep %s: %w", object, err)
+	err = s.in("link", object, func(dir int, name string) error {
+		return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), dir, name, unix.AT_SYMLINK_FOLLOW)
+	})
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keep %s: %w", s.path(object), err)
 	}
 	return nil
 }
@@ -117,12 +124,12 @@ func links(f *os.File) (uint64, error) {
 
 // sweepObjects removes the objects that killed processes left.
 func (s *Store) sweepObjects(ctx context.Context) error {
-	return eachDir(s.path(objectsDir), func(prefix string) error {
+	return s.eachDir(objectsDir, func(prefix string) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		entries, err := os.ReadDir(s.path(objectsDir, prefix))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		entries, err := s.readDir(filepath.Join(objectsDir, prefix))
+		if err != nil {
 			return err
 		}
 		for _, e := range entries {
@@ -140,8 +147,8 @@ func (s *Store) sweepObjects(ctx context.Context) error {
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // digest reads a file to its end.
-func digest(ctx context.Context, path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+func (s *Store) digest(ctx context.Context, rel string) (sum string, size int64, err error) {
+	f, err := s.open(rel)
 	if err != nil {
 		return "", 0, err
 	}

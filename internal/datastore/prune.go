@@ -27,6 +27,8 @@ type Decision struct {
 	Snapshot Ref    `json:"snapshot"`
 	Keep     bool   `json:"keep"`
 	Reason   string `json:"reason"`
+	// Removed tells that it is gone: never in a dry run, and not where removing failed.
+	Removed bool `json:"removed"`
 }
 
 // Plan decides about the entries of one group without touching anything. It gives the
@@ -41,7 +43,7 @@ func (k Keep) Plan(entries []Entry) []Decision {
 		case e.Protected:
 			reasons[i] = "protected"
 		case e.Problem != "":
-			reasons[i] = "its manifest cannot be read: look at it, then remove it by name"
+			reasons[i] = "its manifest cannot be read, or a file is not what it says: look at it, then remove it by name"
 		case k == Keep{NoLastGood: k.NoLastGood}:
 			reasons[i] = "no rule given"
 		}
@@ -79,14 +81,14 @@ func (k Keep) Plan(entries []Entry) []Decision {
 		}
 	}
 	if !k.NoLastGood {
-		i := slices.IndexFunc(newest, func(e Entry) bool { return e.Verification != nil && e.Verification.OK })
+		i := slices.IndexFunc(newest, func(e Entry) bool { return e.Problem == "" && e.Verification != nil && e.Verification.OK })
 		if i >= 0 && reasons[i] == "" {
 			reasons[i] = "the last one that was verified good"
 		}
 	}
 	plan := make([]Decision, len(newest))
 	for i, e := range newest {
-		plan[i] = Decision{e.Snapshot, reasons[i] != "", reasons[i]}
+		plan[i] = Decision{Snapshot: e.Snapshot, Keep: reasons[i] != "", Reason: reasons[i]}
 		if reasons[i] == "" {
 			plan[i].Reason = "no rule keeps it"
 		}
@@ -94,39 +96,62 @@ func (k Keep) Plan(entries []Entry) []Decision {
 	return plan
 }
 
+// ErrNoGroup tells of a group that has no snapshot.
+var ErrNoGroup = errors.New("there is no such group, or nothing in it; ovzpatch store list shows all")
+
 // Prune removes what keep does not keep, group by group, and cleans up; with dryRun it
-// only tells. A snapshot that is in use, or was protected meanwhile, is kept and said so.
+// goes the same way and removes nothing. A snapshot that is in use, or was protected
+// meanwhile, is kept and said so. One that cannot be removed stops no other. Without groups
+// it prunes all.
 func (s *Store) Prune(ctx context.Context, groups []Group, keep Keep, dryRun bool) ([]Decision, error) {
+	named := groups != nil
+	if !named {
+		var err error
+		if groups, err = s.Groups(); err != nil {
+			return nil, err
+		}
+	}
 	var all []Decision
+	var plans [][]Decision
 	for _, g := range groups {
 		refs, err := s.Snapshots(g)
 		var entries []Entry
 		if err == nil {
 			entries, err = s.List(ctx, refs)
 		}
-		if err != nil {
-			return all, fmt.Errorf("prune group %s: %w", g, err)
+		if err == nil && len(entries) == 0 && named {
+			err = ErrNoGroup
 		}
-		plan := keep.Plan(entries)
-		if !dryRun {
-			err = s.carryOut(ctx, plan, keep)
+		if err != nil {
+			return nil, fmt.Errorf("prune group %s: %w", g, err)
+		}
+		plans = append(plans, keep.Plan(entries))
+	}
+	if !dryRun {
+		if err := s.clearLeftovers(ctx); err != nil {
+			return nil, fmt.Errorf("prune: %w", err)
+		}
+	}
+	var failed error
+	for i, plan := range plans {
+		if err := s.carryOut(ctx, plan, keep, dryRun); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("prune group %s: %w", groups[i], err))
 		}
 		all = append(all, plan...)
-		if err != nil {
-			return all, fmt.Errorf("prune group %s: %w", g, err)
-		}
 	}
 	if dryRun {
-		return all, nil
+		return all, failed
 	}
-	return all, s.Cleanup(ctx)
+	return all, errors.Join(failed, s.Cleanup(ctx))
 }
 
 var errStays = errors.New("it stays")
 
 // carryOut removes what the plan of one group does not keep, and corrects the plan where
 // the world has changed.
-func (s *Store) carryOut(ctx context.Context, plan []Decision, keep Keep) error {
+func (s *Store) carryOut(ctx context.Context, plan []Decision, keep Keep, dryRun bool) error {
+	var failed error
+	going := map[Ref]bool{}
 	for i, d := range plan {
 		if d.Keep {
 			continue
@@ -136,10 +161,12 @@ func (s *Store) carryOut(ctx context.Context, plan []Decision, keep Keep) error 
 			return errStays
 		}
 		var other *runlock.Shared
-		err := s.removeIf(ctx, d.Snapshot, func(m *Manifest, err error) error {
+		err := s.removeOne(ctx, d.Snapshot, dryRun, func(m *Manifest, problems []Problem, err error) error {
 			switch {
 			case err != nil:
 				return stay(err.Error())
+			case len(problems) > 0:
+				return stay(problems[0].File + ": " + problems[0].Problem)
 			case m.Protected:
 				return stay("protected")
 			case keep.NoLastGood || m.Verification == nil || !m.Verification.OK:
@@ -147,7 +174,7 @@ func (s *Store) carryOut(ctx context.Context, plan []Decision, keep Keep) error 
 			}
 			// Held until this one is gone: or two prunes could each rely on what the
 			// other removes.
-			if other = s.otherGood(ctx, d.Snapshot); other == nil {
+			if other = s.otherGood(ctx, d.Snapshot, going); other == nil {
 				return stay("the last one that was verified good")
 			}
 			return nil
@@ -156,31 +183,44 @@ func (s *Store) carryOut(ctx context.Context, plan []Decision, keep Keep) error 
 			err = errors.Join(err, other.Unlock())
 		}
 		switch {
+		case err == nil:
+			going[d.Snapshot] = true
+			plan[i].Removed = !dryRun
+		case errors.Is(err, errStays):
 		case errors.Is(err, ErrLocked):
 			plan[i].Keep, plan[i].Reason = true, err.Error()
-		case err != nil && !errors.Is(err, errStays) && !errors.Is(err, ErrNotFound):
-			return fmt.Errorf("remove snapshot %s: %w", d.Snapshot, err)
+		case errors.Is(err, ErrNotFound):
+			plan[i].Removed, plan[i].Reason = !dryRun, "another program removed it"
+		default:
+			plan[i].Reason = err.Error()
+			failed = errors.Join(failed, fmt.Errorf("remove snapshot %s: %w", d.Snapshot, err))
+		}
+		if ctx.Err() != nil {
+			return errors.Join(failed, context.Cause(ctx))
 		}
 	}
-	return nil
+	if !dryRun && len(plan) > 0 {
+		failed = errors.Join(failed, s.forgetGroup(ctx, plan[0].Snapshot.Group))
+	}
+	return failed
 }
 
-// otherGood locks another snapshot of the group that was verified good; nil when there is
-// none.
-func (s *Store) otherGood(ctx context.Context, ref Ref) *runlock.Shared {
+// otherGood locks another snapshot of the group that was verified good and is not going;
+// nil when there is none.
+func (s *Store) otherGood(ctx context.Context, ref Ref, going map[Ref]bool) *runlock.Shared {
 	refs, err := s.Snapshots(ref.Group)
 	if err != nil {
 		return nil
 	}
 	for _, r := range slices.Backward(refs) {
-		if r == ref {
+		if r == ref || going[r] {
 			continue
 		}
 		lock, err := s.lockToRead(ctx, r)
 		if err != nil {
 			continue
 		}
-		if e := s.entry(r); e != nil && e.Verification != nil && e.Verification.OK {
+		if e := s.entry(r); e != nil && e.Problem == "" && e.Verification != nil && e.Verification.OK {
 			return lock
 		}
 		lock.Unlock()

@@ -84,7 +84,7 @@ func TestPruneRemovesWhatThePlanSays(t *testing.T) {
 	for i := range 5 {
 		refs = append(refs, put(t, s, kernel, day.AddDate(0, 0, i), "a", fmt.Sprint(i)))
 	}
-	if _, err := s.Verify(ctx, refs[1:2], nil); err != nil {
+	if _, err := s.Verify(ctx, refs[1:2], true, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Protect(ctx, refs[2], true); err != nil {
@@ -131,7 +131,7 @@ func TestPruneLooksAgain(t *testing.T) {
 	s := newStore(t)
 	ctx := t.Context()
 	a, b := put(t, s, kernel, day, "a", "1"), put(t, s, kernel, day.AddDate(0, 0, 1), "a", "2")
-	if _, err := s.Verify(ctx, []Ref{a, b}, nil); err != nil {
+	if _, err := s.Verify(ctx, []Ref{a, b}, true, nil); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := s.List(ctx, []Ref{a, b})
@@ -145,7 +145,7 @@ func TestPruneLooksAgain(t *testing.T) {
 	if err := s.UpdateManifest(ctx, b, func(m *Manifest) error { m.Verification.OK = false; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.carryOut(ctx, plan, Keep{Last: 1}); err != nil {
+	if err := s.carryOut(ctx, plan, Keep{Last: 1}, false); err != nil {
 		t.Fatal(err)
 	}
 	if !plan[1].Keep || !strings.Contains(plan[1].Reason, "last one that was verified good") {
@@ -155,7 +155,7 @@ func TestPruneLooksAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan[1].Keep = false
-	if err := s.carryOut(ctx, plan, Keep{Last: 1}); err != nil || !plan[1].Keep || plan[1].Reason != "protected" {
+	if err := s.carryOut(ctx, plan, Keep{Last: 1}, false); err != nil || !plan[1].Keep || plan[1].Reason != "protected" {
 		t.Errorf("got %+v %v", plan[1], err)
 	}
 	if all, _ := s.All(); len(all) != 2 {

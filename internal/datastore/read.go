@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"ovzpatch/internal/runlock"
 )
@@ -17,23 +18,51 @@ type Reader struct {
 	Ref Ref
 	// Manifest is as it was when the snapshot was opened.
 	Manifest *Manifest
+	// Problems are what was wrong with the files then, as far as can be told without
+	// reading them.
+	Problems []Problem
 
 	store *Store
-	lock  *runlock.Shared
+	lock  *runlock.Shared // nil where no lock could be had, see Look
 }
 
 // OpenSnapshot opens a snapshot for reading and holds its shared lock until Close.
 func (s *Store) OpenSnapshot(ctx context.Context, ref Ref) (*Reader, error) {
-	lock, err := s.lockToRead(ctx, ref)
+	r, err := s.openSnapshot(ctx, ref, s.locks)
 	if err != nil {
 		return nil, fmt.Errorf("read snapshot %s: %w", ref, err)
 	}
-	m, err := readManifest(s.path(ref.dir(), manifestFile), ref)
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot %s: %w", ref, errors.Join(err, lock.Unlock()))
-	}
-	return &Reader{ref, m, s, lock}, nil
+	return r, nil
 }
+
+func (s *Store) openSnapshot(ctx context.Context, ref Ref, locks *runlock.Locks) (*Reader, error) {
+	lock, err := s.lockToReadBy(ctx, ref, locks)
+	if err != nil {
+		return nil, err
+	}
+	m, problems, err := s.look(ref)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	return &Reader{ref, m, problems, s, lock}, nil
+}
+
+// Look is OpenSnapshot for who wants the manifest only, which is read at once. Where there
+// are no locks to be had, as in another user's store, it does without.
+func (s *Store) Look(ctx context.Context, ref Ref) (*Reader, error) {
+	r, err := s.OpenSnapshot(ctx, ref)
+	if !noLocks(err) {
+		return r, err
+	}
+	m, problems, err := s.look(ref)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot %s: %w", ref, err)
+	}
+	return &Reader{ref, m, problems, s, nil}, nil
+}
+
+// noLocks tells that there is no place for locks.
+func noLocks(err error) bool { return errors.Is(err, errOthers) || errors.Is(err, runlock.ErrPlace) }
 
 // LockExclusive locks a snapshot as its remover does, for a program of the caller's.
 func (s *Store) LockExclusive(ctx context.Context, ref Ref) (*runlock.Exclusive, error) {
@@ -55,25 +84,38 @@ func (s *Store) LockShared(ctx context.Context, ref Ref) (*runlock.Shared, error
 
 // lockToRead locks a snapshot that is there.
 func (s *Store) lockToRead(ctx context.Context, ref Ref) (*runlock.Shared, error) {
+	return s.lockToReadBy(ctx, ref, s.locks)
+}
+
+func (s *Store) lockToReadBy(ctx context.Context, ref Ref, locks *runlock.Locks) (*runlock.Shared, error) {
 	if err := ref.check(); err != nil {
 		return nil, err
 	}
-	dir := s.path(ref.dir())
-	if !exists(dir) {
+	there, err := s.present(ref)
+	if err != nil {
+		return nil, err
+	}
+	if !there {
 		return nil, ErrNotFound
 	}
-	lock, err := s.locks.SnapshotShared(ctx, s.lockName(ref, dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotFound
+	lock, err := locks.SnapshotShared(ctx, s.lockName(ref, s.path(ref.dir())))
+	if errors.Is(err, fs.ErrNotExist) && !noLocks(err) {
+		return nil, errors.Join(ErrNotFound, s.forgetSnapshot(ctx, ref))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !exists(dir) {
-		return nil, errors.Join(ErrNotFound, lock.Unlock(), s.forgetSnapshot(ctx, ref))
+	if there, err = s.present(ref); !there {
+		if err == nil {
+			err = ErrNotFound
+		}
+		return nil, errors.Join(err, lock.Unlock(), s.forgetSnapshot(ctx, ref))
 	}
 	return lock, nil
 }
+
+// Dir is the snapshot's directory.
+func (r *Reader) Dir() string { return r.store.path(r.Ref.dir()) }
 
 // Path is where a file of the snapshot is, good until Close. The file is read-only, and
 // must stay as it is: other snapshots may have the same.
@@ -83,11 +125,16 @@ func (r *Reader) Path(name string) string { return r.store.path(r.Ref.dir(), nam
 func (r *Reader) Open(name string) (*os.File, error) {
 	for _, f := range r.Manifest.Files {
 		if f.Name == name {
-			return os.Open(r.Path(name))
+			return r.store.open(filepath.Join(r.Ref.dir(), name))
 		}
 	}
 	return nil, fmt.Errorf("read snapshot %s: it has no file %q", r.Ref, name)
 }
 
 // Close gives the snapshot free.
-func (r *Reader) Close() error { return r.lock.Unlock() }
+func (r *Reader) Close() error {
+	if r.lock == nil {
+		return nil
+	}
+	return r.lock.Unlock()
+}

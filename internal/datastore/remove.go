@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -16,36 +17,116 @@ import (
 
 // Remove removes a snapshot. A protected one, and one that somebody reads, stays.
 func (s *Store) Remove(ctx context.Context, ref Ref) error {
-	if err := s.removeIf(ctx, ref, func(m *Manifest, _ error) error {
-		// One whose manifest cannot be read any more must be removable.
-		if m != nil && m.Protected {
-			return ErrProtected
+	_, err := s.RemoveAll(ctx, []Ref{ref}, nil)
+	return err
+}
+
+// RemoveGroup removes a group with all its snapshots, or, when one of them is protected
+// or in use, none.
+func (s *Store) RemoveGroup(ctx context.Context, g Group) error {
+	_, err := s.RemoveAll(ctx, nil, []Group{g})
+	return err
+}
+
+// RemoveAll removes snapshots and whole groups: all of them or, when one of them is
+// protected, in use or not there, none. It returns what it removed, which is only some when
+// one was protected or taken after all were looked at, or when the disk failed. One is
+// locked at a time, so any number can be removed.
+func (s *Store) RemoveAll(ctx context.Context, refs []Ref, groups []Group) (removed []Ref, err error) {
+	if err := s.clearLeftovers(ctx); err != nil {
+		return nil, err
+	}
+	seen := map[Ref]bool{}
+	var all []Ref
+	add := func(refs ...Ref) {
+		for _, r := range refs {
+			if !seen[r] {
+				seen[r] = true
+				all = append(all, r)
+			}
 		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("remove snapshot %s: %w", ref, err)
+	}
+	add(refs...)
+	for _, g := range groups {
+		lock, err := s.lockGroupToRemove(ctx, g)
+		if err != nil {
+			return nil, fmt.Errorf("remove group %s: %w", g, err)
+		}
+		defer func() { err = errors.Join(err, s.releaseGroup(lock, g)) }()
+		in, err := s.Snapshots(g)
+		if err != nil {
+			return nil, fmt.Errorf("remove group %s: %w", g, err)
+		}
+		add(in...)
+	}
+	for _, r := range all {
+		if err := s.removeOne(ctx, r, true, unlessProtected); err != nil {
+			return nil, fmt.Errorf("remove snapshot %s: %w", r, err)
+		}
+	}
+	for _, r := range all {
+		if err := s.removeOne(ctx, r, false, unlessProtected); err != nil {
+			return removed, fmt.Errorf("remove snapshot %s: %w", r, err)
+		}
+		removed = append(removed, r)
+	}
+	for _, r := range refs {
+		if !slices.Contains(groups, r.Group) {
+			err = errors.Join(err, s.forgetGroup(ctx, r.Group))
+		}
+	}
+	return removed, err
+}
+
+func unlessProtected(m *Manifest, _ []Problem, _ error) error {
+	// One whose manifest cannot be read any more must be removable.
+	if m != nil && m.Protected {
+		return ErrProtected
 	}
 	return nil
 }
 
-// removeIf removes a snapshot when check, which is shown its manifest under the lock,
-// agrees.
-func (s *Store) removeIf(ctx context.Context, ref Ref, check func(*Manifest, error) error) error {
-	if err := s.clearLeftovers(ctx); err != nil {
-		return err
+// lockGroupToRemove locks a group that is there.
+func (s *Store) lockGroupToRemove(ctx context.Context, g Group) (*runlock.Exclusive, error) {
+	if err := g.check(); err != nil {
+		return nil, err
 	}
+	there, err := s.dirThere(g.dir())
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		return nil, ErrNotFound
+	}
+	lock, err := s.locks.Group(ctx, s.lockGroup(g))
+	if errors.Is(err, fs.ErrNotExist) && !noLocks(err) {
+		return nil, ErrNotFound
+	}
+	return lock, err
+}
+
+// removeOne removes a snapshot when check, which is shown its manifest under the lock,
+// agrees. A dry run does all of that but the removing.
+func (s *Store) removeOne(ctx context.Context, ref Ref, dryRun bool, check func(*Manifest, []Problem, error) error) error {
 	lock, err := s.lockToRemove(ctx, ref)
 	if err != nil {
 		return err
 	}
-	m, err := readManifest(s.path(ref.dir(), manifestFile), ref)
-	if err = check(m, err); err == nil {
+	m, problems, err := s.look(ref)
+	if err = check(m, problems, err); err == nil {
+		err = s.writable(ref.Group.dir())
+	}
+	if err == nil && !dryRun {
 		err = s.discard(ctx, ref, m)
 	}
-	if err = errors.Join(err, s.releaseSnapshot(lock, ref)); err != nil {
-		return err
-	}
-	return s.forgetGroup(ctx, ref.Group)
+	return errors.Join(err, s.releaseSnapshot(lock, ref))
+}
+
+// writable tells whether something can be removed from a directory.
+func (s *Store) writable(rel string) error {
+	return s.in("remove from", rel, func(dir int, name string) error {
+		return unix.Faccessat(dir, name, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	})
 }
 
 // lockToRemove locks a snapshot that is there.
@@ -53,20 +134,26 @@ func (s *Store) lockToRemove(ctx context.Context, ref Ref) (*runlock.Exclusive, 
 	if err := ref.check(); err != nil {
 		return nil, err
 	}
-	dir := s.path(ref.dir())
 	// Asked before, so that no lock file is made for what is not there.
-	if !exists(dir) {
+	there, err := s.dirThere(ref.dir())
+	if err != nil {
+		return nil, err
+	}
+	if !there {
 		return nil, ErrNotFound
 	}
-	lock, err := s.locks.Snapshot(ctx, s.lockName(ref, dir))
-	if errors.Is(err, fs.ErrNotExist) {
+	lock, err := s.locks.Snapshot(ctx, s.lockName(ref, s.path(ref.dir())))
+	if errors.Is(err, fs.ErrNotExist) && !noLocks(err) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !exists(dir) {
-		return nil, errors.Join(ErrNotFound, s.releaseSnapshot(lock, ref))
+	if there, err = s.dirThere(ref.dir()); !there {
+		if err == nil {
+			err = ErrNotFound
+		}
+		return nil, errors.Join(err, s.releaseSnapshot(lock, ref))
 	}
 	return lock, nil
 }
@@ -81,11 +168,33 @@ func (s *Store) discard(ctx context.Context, ref Ref, m *Manifest) error {
 	if err := s.clearLeftover(goneDir, ref); err != nil {
 		return errors.Join(err, manifest.Unlock())
 	}
-	if err := s.move(ref.dir(), gone); err != nil {
+	if !s.exists(filepath.Join(ref.dir(), goneMark)) {
+		err = s.move(ref.dir(), gone)
+	}
+	switch {
+	case err == nil || !s.exists(ref.dir()):
+	case noSpace(err) || errors.Is(err, unix.EXDEV):
+		// To move it away takes space for directories, and cannot be done where it is on a
+		// lower layer of an overlay. To rename a file in its own directory takes none.
 		s.tidy(filepath.Dir(gone))
+		err = s.rename(filepath.Join(ref.dir(), manifestFile), filepath.Join(ref.dir(), goneMark))
+		if noSpace(err) {
+			// Not even that: then it is seen going, as one whose manifest is missing.
+			err = s.unlink(filepath.Join(ref.dir(), manifestFile))
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	default:
+		s.tidy(filepath.Dir(gone))
+	}
+	if err != nil && s.exists(ref.dir()) {
 		return errors.Join(err, manifest.Unlock())
 	}
-	err = s.clearLeftover(goneDir, ref)
+	if s.exists(ref.dir()) {
+		err = errors.Join(err, s.removeAll(ref.dir()), s.syncDir(ref.Group.dir()))
+	}
+	err = errors.Join(err, s.clearLeftover(goneDir, ref))
 	if m != nil {
 		for _, f := range m.Files {
 			err = errors.Join(err, s.dropObject(f.SHA256))
@@ -100,69 +209,17 @@ func (s *Store) discard(ctx context.Context, ref Ref, m *Manifest) error {
 // The caller has its lock.
 func (s *Store) clearLeftover(tree string, ref Ref) error {
 	dir := filepath.Join(tree, ref.dir())
-	if err := removeDir(s.path(dir)); err != nil {
+	if err := s.removeAll(dir); err != nil {
 		return err
 	}
 	s.tidy(filepath.Dir(dir))
 	return nil
 }
 
-// RemoveGroup removes a group with all its snapshots, or, when one of them is protected
-// or in use, none.
-func (s *Store) RemoveGroup(ctx context.Context, g Group) error {
-	if err := s.removeGroup(ctx, g); err != nil {
-		return fmt.Errorf("remove group %s: %w", g, err)
-	}
-	return nil
-}
-
-func (s *Store) removeGroup(ctx context.Context, g Group) (err error) {
-	if err := g.check(); err != nil {
-		return err
-	}
-	if err := s.clearLeftovers(ctx); err != nil {
-		return err
-	}
-	if !exists(s.path(g.dir())) {
-		return ErrNotFound
-	}
-	group, err := s.locks.Group(ctx, s.lockGroup(g))
-	if errors.Is(err, fs.ErrNotExist) {
-		return ErrNotFound
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.releaseGroup(group, g)) }()
-	refs, err := s.Snapshots(g)
-	if err != nil {
-		return err
-	}
-	manifests := make([]*Manifest, len(refs))
-	for i, ref := range refs {
-		lock, err := s.lockToRemove(ctx, ref)
-		if err != nil {
-			return fmt.Errorf("snapshot %s: %w", ref, err)
-		}
-		defer func() { err = errors.Join(err, s.releaseSnapshot(lock, ref)) }()
-		m, err := readManifest(s.path(ref.dir(), manifestFile), ref)
-		if err == nil && m.Protected {
-			return fmt.Errorf("snapshot %s: %w", ref, ErrProtected)
-		}
-		manifests[i] = m
-	}
-	for i, ref := range refs {
-		if err := s.discard(ctx, ref, manifests[i]); err != nil {
-			return fmt.Errorf("snapshot %s: %w", ref, err)
-		}
-	}
-	return nil
-}
-
 // releaseSnapshot gives a snapshot's lock back, and takes its file away when there is no
 // such snapshot.
 func (s *Store) releaseSnapshot(lock *runlock.Exclusive, ref Ref) error {
-	if exists(s.path(ref.dir())) {
+	if s.exists(ref.dir()) {
 		return lock.Unlock()
 	}
 	return lock.Remove()
@@ -170,8 +227,8 @@ func (s *Store) releaseSnapshot(lock *runlock.Exclusive, ref Ref) error {
 
 // releaseGroup gives a group's lock back, and takes the group away when it is empty.
 func (s *Store) releaseGroup(lock *runlock.Exclusive, g Group) error {
-	err := unix.Rmdir(s.path(g.dir()))
-	if err == nil || err == unix.ENOENT {
+	err := s.rmdir(g.dir())
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		s.tidy(filepath.Dir(g.dir()))
 		return lock.Remove()
 	}

@@ -35,8 +35,8 @@ func (s *Store) rewrite(ctx context.Context, ref Ref, change func(*Manifest) err
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	path := s.path(ref.dir(), manifestFile)
-	m, err := readManifest(path, ref)
+	path := filepath.Join(ref.dir(), manifestFile)
+	m, _, err := s.look(ref)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Store) rewrite(ctx context.Context, ref Ref, change func(*Manifest) err
 		return err
 	}
 	defer s.tidy(dir)
-	return replaceFile(s.path(dir, manifestFile), path, b)
+	return s.replaceFile(filepath.Join(dir, manifestFile), path, b)
 }
 
 // Protect sets or takes away a snapshot's protection from being removed.

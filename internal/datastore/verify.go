@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // VerifyResult is what verifying one snapshot gave. Err tells that it could not be
@@ -27,9 +29,10 @@ type Progress struct{ Done, Total int64 }
 
 // Verify reads every byte of the snapshots, on all processors, compares it with its
 // digest, and marks each snapshot with the outcome. progress may be nil; it is called
-// by one goroutine at a time. Snapshots that are gone by now are left out.
-func (s *Store) Verify(ctx context.Context, refs []Ref, progress func(Progress)) ([]VerifyResult, error) {
-	v := &verifier{store: s, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), progress: progress}
+// by one goroutine at a time. Snapshots that are gone by now are left out. Without mark nothing
+// is written, so that a store that cannot be written to can be verified.
+func (s *Store) Verify(ctx context.Context, refs []Ref, mark bool, progress func(Progress)) ([]VerifyResult, error) {
+	v := &verifier{store: s, mark: mark, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), progress: progress}
 	entries, err := s.List(ctx, refs)
 	if err != nil {
 		return nil, err
@@ -68,6 +71,7 @@ func (s *Store) Verify(ctx context.Context, refs []Ref, progress func(Progress))
 
 type verifier struct {
 	store *Store
+	mark  bool
 	slots chan struct{} // one for each file that is read at the same time
 
 	mu       sync.Mutex
@@ -85,13 +89,31 @@ func (v *verifier) read(n int) {
 }
 
 func (v *verifier) snapshot(ctx context.Context, ref Ref) (got Verification, err error) {
-	lock, err := v.store.lockToRead(ctx, ref)
+	s := v.store
+	lock, err := s.lockToRead(ctx, ref)
+	if err == nil {
+		defer func() { err = errors.Join(err, lock.Unlock()) }()
+	} else if v.mark || !noLocks(err) {
+		if errors.As(err, new(kindError)) {
+			got.Problems = []Problem{{".", err.Error()}}
+			return got, nil
+		}
+		return got, err
+	}
+	got.Time = time.Now().UTC().Truncate(time.Second)
+	// All is read from the open directory: where there is no lock, it may be renamed.
+	dir, err := s.openDir(ref.dir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return got, ErrNotFound
+	}
 	if err != nil {
 		return got, err
 	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	got.Time = time.Now().UTC().Truncate(time.Second)
-	m, err := readManifest(v.store.path(ref.dir(), manifestFile), ref)
+	defer unix.Close(dir)
+	m, _, err := s.lookIn(dir, ref)
+	if errors.Is(err, ErrNotFound) {
+		return got, err
+	}
 	if err != nil {
 		// Nothing to compare with, and nowhere to write it down.
 		got.Problems = []Problem{{manifestFile, err.Error()}}
@@ -102,7 +124,7 @@ func (v *verifier) snapshot(ctx context.Context, ref Ref) (got Verification, err
 	for i, f := range m.Files {
 		v.slots <- struct{}{}
 		wg.Go(func() {
-			problems[i] = v.file(ctx, v.store.path(ref.dir(), f.Name), f)
+			problems[i] = v.file(ctx, dir, f)
 			<-v.slots
 		})
 	}
@@ -117,7 +139,7 @@ func (v *verifier) snapshot(ctx context.Context, ref Ref) (got Verification, err
 			got.Problems = append(got.Problems, Problem{f.Name, problems[i]})
 		}
 	}
-	entries, err := os.ReadDir(v.store.path(ref.dir()))
+	entries, err := s.readDir(ref.dir())
 	if err != nil {
 		return got, err
 	}
@@ -126,35 +148,36 @@ func (v *verifier) snapshot(ctx context.Context, ref Ref) (got Verification, err
 			got.Problems = append(got.Problems, Problem{e.Name(), "it is not in the manifest"})
 		}
 	}
+	if s.removedMeanwhile(dir, ref) {
+		return got, ErrNotFound
+	}
 	got.OK = len(got.Problems) == 0
-	return got, v.store.rewrite(ctx, ref, func(m *Manifest) error {
+	if !v.mark {
+		return got, nil
+	}
+	return got, s.rewrite(ctx, ref, func(m *Manifest) error {
 		m.Verification = &got
 		return nil
 	})
 }
 
 // file says what is wrong with a file, "" when nothing is.
-func (v *verifier) file(ctx context.Context, path string, want File) string {
-	st, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+func (v *verifier) file(ctx context.Context, dir int, want File) string {
+	fd, _, err := openRegular(dir, want.Name)
+	if err == unix.ENOENT {
 		return "it is missing"
-	case err != nil:
-		return err.Error()
-	case !st.Mode().IsRegular():
-		return "it is no regular file"
 	}
-	f, err := os.Open(path)
 	if err != nil {
 		return err.Error()
 	}
+	f := os.NewFile(uintptr(fd), want.Name)
 	defer f.Close()
 	sum, size, err := copyDigest(ctx, io.Discard, f, v.read)
 	switch {
 	case err != nil:
 		return err.Error()
 	case size != want.Size:
-		return fmt.Sprintf("it has %d bytes, the manifest says %d", size, want.Size)
+		return wrongSize(size, want.Size)
 	case sum != want.SHA256:
 		return fmt.Sprintf("its sha256 is %s, the manifest says %s", sum, want.SHA256)
 	}

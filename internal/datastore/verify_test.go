@@ -20,7 +20,7 @@ func TestVerifyFindsAndMarks(t *testing.T) {
 		"bit":      {func(d string) error { return flipBit(d+"/b.rpm", 100_000) }, "b.rpm", "sha256"},
 		"short":    {func(d string) error { return os.Truncate(d+"/b.rpm", 99) }, "b.rpm", "99 bytes"},
 		"missing":  {func(d string) error { return os.Remove(d + "/a.rpm") }, "a.rpm", "missing"},
-		"link":     {func(d string) error { os.Remove(d + "/a.rpm"); return os.Symlink("b.rpm", d+"/a.rpm") }, "a.rpm", "no regular file"},
+		"link":     {func(d string) error { os.Remove(d + "/a.rpm"); return os.Symlink("b.rpm", d+"/a.rpm") }, "a.rpm", "symbolic link"},
 		"stranger": {func(d string) error { return os.WriteFile(d+"/c", nil, 0o644) }, "c", "not in the manifest"},
 		"manifest": {func(d string) error { return os.Truncate(d+"/index.json", 20) }, "index.json", "unexpected"},
 	} {
@@ -35,7 +35,7 @@ func TestVerifyFindsAndMarks(t *testing.T) {
 				t.Fatal(err)
 			}
 			var at Progress
-			got, err := s.Verify(t.Context(), []Ref{ref, other}, func(p Progress) { at = p })
+			got, err := s.Verify(t.Context(), []Ref{ref, other}, true, func(p Progress) { at = p })
 			if err != nil || got[0].Err != nil || got[1].Err != nil {
 				t.Fatal(err, got)
 			}
@@ -89,7 +89,7 @@ func TestCopy(t *testing.T) {
 	if err != nil || got.String() != "release/kernel/ovzkernel-PAE.i686/2022-05-02T08:11:33Z" {
 		t.Fatalf("%v %v", got, err)
 	}
-	if v, err := to.Verify(ctx, []Ref{got}, nil); err != nil || !v[0].Verification.OK {
+	if v, err := to.Verify(ctx, []Ref{got}, true, nil); err != nil || !v[0].Verification.OK {
 		t.Errorf("%+v %v", v, err)
 	}
 	if list, _ := to.List(ctx, []Ref{got}); list[0].Protected {

@@ -3,7 +3,6 @@
 package runlock
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrLocked is what errors.Is finds in the error of a lock that others hold.
@@ -24,17 +21,20 @@ const maxCommand = 120
 
 // Holder is a process that holds a lock.
 type Holder struct {
-	PID     int    `json:"pid"`     // 0 when the process is in a container that can't be seen into
+	PID     int    `json:"pid"`     // 0 when the process is not visible from here
 	Command string `json:"command"` // program and arguments; "" when hidden or gone
 	Shared  bool   `json:"shared"`
 }
+
+// unseen is what is said of a holder in another pid namespace.
+const unseen = "a process that is not visible from here"
 
 func (h Holder) String() string {
 	switch {
 	case h.PID == os.Getpid():
 		return "this process itself"
 	case h.PID <= 0:
-		return "a process in another pid namespace"
+		return unseen
 	case h.Command == "":
 		return fmt.Sprintf("pid %d", h.PID)
 	}
@@ -44,7 +44,7 @@ func (h Holder) String() string {
 // HeldError tells who holds a lock that could not be had.
 type HeldError struct {
 	Waited  time.Duration
-	Holders []Holder // empty when they gave it back meanwhile
+	Holders []Holder // empty when none of them is visible from here
 }
 
 func (e *HeldError) Error() string {
@@ -57,7 +57,7 @@ func (e *HeldError) Error() string {
 		b.WriteString(h.String())
 	}
 	if len(e.Holders) == 0 {
-		b.WriteString("a process that has ended by now; try again")
+		b.WriteString(unseen)
 	}
 	if e.Waited > 0 {
 		fmt.Fprintf(&b, ", waited %v", e.Waited)
@@ -67,51 +67,6 @@ func (e *HeldError) Error() string {
 
 // Is makes a HeldError an ErrLocked.
 func (e *HeldError) Is(target error) bool { return target == ErrLocked }
-
-// inode is a file as the kernel's lock table names it.
-type inode struct {
-	major, minor uint32
-	ino          uint64
-}
-
-func inodeOf(st *unix.Stat_t) inode {
-	return inode{unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino}
-}
-
-// HoldersOf tells who has locked the file that fd is, nil when that cannot be known. Nothing is written into lock files for it:
-// the kernel knows, also of programs that are not ours, and never remembers a dead one.
-func HoldersOf(fd int) []Holder {
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil {
-		return nil
-	}
-	table, err := lockTable()
-	if err != nil {
-		return nil
-	}
-	return table[inodeOf(&st)]
-}
-
-// lockTable reads the flock entries of /proc/locks.
-func lockTable() (map[inode][]Holder, error) {
-	f, err := os.Open("/proc/locks")
-	if err != nil {
-		return nil, fmt.Errorf("read lock holders: %w", err)
-	}
-	defer f.Close()
-	table := map[inode][]Holder{}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if id, h, ok := parseLock(lines.Text()); ok {
-			h.Command = commandOf(h.PID)
-			table[id] = append(table[id], h)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read lock holders: %w", err)
-	}
-	return table, nil
-}
 
 // parseLock reads a line such as "1: FLOCK  ADVISORY  WRITE 4711 00:17:1234 0 EOF".
 // Waiting ones have "->" after the number and hold nothing.

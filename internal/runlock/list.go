@@ -22,24 +22,41 @@ type Lock struct {
 	Holders []Holder `json:"holders"` // one when exclusive
 }
 
-// List gives the locks that are held. dirs are the directories of the datastore's
-// groups and snapshots by what they are called, looked at in the old way only.
-func (l *Locks) List(dirs map[string]string) ([]Lock, error) {
+// List returns the locks that are held. dirs are the directories of the datastore's
+// groups and snapshots by what they are called, looked at in the old way only. keys are what
+// the locks are filed under; it makes nothing.
+func (l *Locks) List(keys []string, dirs map[string]string) ([]Lock, error) {
 	table, err := lockTable()
 	if err != nil {
 		return nil, err
 	}
+	find := finder{table: table}
 	var locks []Lock
-	add := func(path, what string) {
+	told := map[string]bool{} // each once, however many files it is
+	add := func(path, what string, probe bool) {
 		var st unix.Stat_t
-		if unix.Stat(path, &st) == nil && len(table[inodeOf(&st)]) > 0 {
-			locks = append(locks, Lock{Path: path, Locked: what, Holders: table[inodeOf(&st)]})
+		if unix.Lstat(path, &st) != nil || told[what] {
+			return
+		}
+		holders := find.holders(inodeOf(&st))
+		if len(holders) == 0 && probe {
+			if h, held := heldUnseen(path); held {
+				holders = []Holder{h}
+			}
+		}
+		if len(holders) > 0 {
+			told[what] = true
+			locks = append(locks, Lock{Path: path, Locked: what, Holders: holders})
 		}
 	}
-	_, err = l.walk(func(file string) { add(filepath.Join(l.root, file), Describe(file)) })
+	for _, key := range keys {
+		root := filepath.Join(l.place.Root, key)
+		_, e := walk(root, func(file string) { add(filepath.Join(root, file), Describe(file), true) })
+		err = errors.Join(err, e)
+	}
 	if l.old {
 		for what, dir := range dirs {
-			add(dir, what)
+			add(dir, what, false)
 		}
 	}
 	return locks, err
@@ -62,9 +79,9 @@ func Describe(file string) string {
 }
 
 // walk calls f with every lock file, relative to the datastore's lock directory, and
-// gives the directories, each before those in it.
-func (l *Locks) walk(f func(file string)) (dirs []string, err error) {
-	err = filepath.WalkDir(l.root, func(path string, d fs.DirEntry, err error) error {
+// returns the directories, each before those in it.
+func walk(root string, f func(file string)) (dirs []string, err error) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			return nil
@@ -73,7 +90,7 @@ func (l *Locks) walk(f func(file string)) (dirs []string, err error) {
 		case d.IsDir():
 			dirs = append(dirs, path)
 		case d.Type().IsRegular():
-			f(strings.TrimPrefix(path, l.root+"/"))
+			f(strings.TrimPrefix(path, root+"/"))
 		}
 		return nil
 	})
@@ -84,22 +101,27 @@ func (l *Locks) walk(f func(file string)) (dirs []string, err error) {
 }
 
 // maxSweep bounds how many locks one Sweep holds at once.
-const maxSweep = 512
+const maxSweep = 64
 
 // Sweep removes the lock files of what is not there any more, and empty directories, as
-// killed processes leave them. existing gives the groups (with no Time) and snapshots that there are; it is
-// asked a second time under the locks, for then nothing can be made behind its back.
+// killed processes leave them. existing returns the groups (with no Time) and snapshots that
+// there are; it is asked a second time under the locks, for then nothing can be made behind
+// its back. What is filed under a name that other stores may have is left to the reboot.
 func (l *Locks) Sweep(ctx context.Context, existing func() ([]Snapshot, error)) error {
+	if err := l.prepare(); err != nil {
+		return err
+	}
+	root := l.roots[0]
 	wanted := func() (map[string]bool, error) {
 		all, err := existing()
 		files := make(map[string]bool, 3*len(all))
 		for _, s := range all {
 			if s.Time == "" {
-				files[l.path(s.Namespace, s.Type+"/"+s.ID)] = true
+				files[path(root, s.Namespace, s.Type+"/"+s.ID)] = true
 				continue
 			}
-			files[l.path(s.Namespace, s.relative())] = true
-			files[l.path(s.Namespace, s.relative()+manifestSuffix)] = true
+			files[path(root, s.Namespace, s.relative())] = true
+			files[path(root, s.Namespace, s.relative()+manifestSuffix)] = true
 		}
 		return files, err
 	}
@@ -107,24 +129,24 @@ func (l *Locks) Sweep(ctx context.Context, existing func() ([]Snapshot, error)) 
 	if err != nil {
 		return err
 	}
-	var stale []*Exclusive
-	dirs, err := l.walk(func(file string) {
-		path := filepath.Join(l.root, file)
+	var stale []part
+	dirs, err := walk(root, func(file string) {
+		path := filepath.Join(root, file)
 		if keep[path] || len(stale) == maxSweep {
 			return
 		}
 		// One that is held is somebody's who is at work, and theirs to remove.
-		if lock, err := l.exclusive(ctx, path, "", 0); err == nil {
-			stale = append(stale, lock)
+		if fd, err := l.locked(ctx, path, root, unix.LOCK_EX, 0); err == nil {
+			stale = append(stale, part{fd, path, root})
 		}
 	})
 	keep, e := wanted()
 	err = errors.Join(err, e)
-	for _, lock := range stale {
-		if err == nil && !keep[lock.path] {
-			err = lock.Remove()
+	for _, p := range stale {
+		if err == nil && !keep[p.path] {
+			err = p.remove()
 		} else {
-			err = errors.Join(err, lock.Unlock())
+			err = errors.Join(err, p.release())
 		}
 	}
 	for _, dir := range slices.Backward(dirs) {

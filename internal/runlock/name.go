@@ -21,10 +21,10 @@ const (
 
 func (s Snapshot) relative() string { return s.Type + "/" + s.ID + "/" + s.Time }
 
-// path is the lock file of what the namespace has at the relative path.
-func (l *Locks) path(namespace []string, relative string) string {
+// path is the lock file, below root, of what the namespace has at the relative path.
+func path(root string, namespace []string, relative string) string {
 	b := make([]byte, 0, 256)
-	b = append(b, l.root...)
+	b = append(b, root...)
 	b = append(b, '/')
 	if len(namespace) > 0 {
 		b = append(b, namespaceDir(namespace)...)

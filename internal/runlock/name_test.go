@@ -104,7 +104,6 @@ func TestTypedNamesDoNotCollide(t *testing.T) {
 }
 
 func TestParseTurnsPathsRound(t *testing.T) {
-	l := &Locks{root: "/r"}
 	for _, s := range []Snapshot{
 		{Group: Group{Type: "vm", ID: "100"}},
 		{Group: Group{Type: "kernel", ID: "ovz-PAE.i686"}, Time: "2022-05-02T08:11:33Z"},
@@ -116,7 +115,7 @@ func TestParseTurnsPathsRound(t *testing.T) {
 		if s.Time != "" {
 			relative = s.relative()
 		}
-		file, _ := filepath.Rel("/r", l.path(s.Namespace, relative))
+		file, _ := filepath.Rel("/r", path("/r", s.Namespace, relative))
 		got, ok := parse(file)
 		if !ok || !slices.Equal(got.Namespace, s.Namespace) || got.Type != s.Type || got.ID != s.ID || got.Time != s.Time {
 			t.Errorf("%s: got %+v %v, want %+v", file, got, ok, s)

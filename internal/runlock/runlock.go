@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,57 +29,88 @@ const ManifestWait = 5 * time.Second
 // holds such a lock, so this is no waiting, only an end to a loop that cannot go on.
 const raceWait = 5 * time.Second
 
-// Place says where the lock files of all datastores of one user are.
-type Place struct {
-	// Root is the directory that holds one directory for each datastore.
-	Root string
-	// OldMarker is the file whose existence means that the datastore's directories
-	// themselves are locked, as programs did that may still run.
-	OldMarker string
-}
-
-// DefaultPlace is /run/ovzpatch for uid 0 and runtimeDir/ovzpatch for everybody else.
-// The marker of the old locking is the machine's in both cases: packages make it.
-func DefaultPlace(uid int, runtimeDir string) (Place, error) {
-	p := Place{Root: "/run/ovzpatch/locks", OldMarker: "/run/ovzpatch/old-locking"}
-	if uid == 0 {
-		return p, nil
-	}
-	if !filepath.IsAbs(runtimeDir) {
-		return Place{}, fmt.Errorf("find the lock directory of uid %d: no absolute XDG_RUNTIME_DIR; log in with a session or set it to a tmpfs directory of your own", uid)
-	}
-	p.Root = filepath.Join(runtimeDir, "ovzpatch/locks")
-	return p, nil
-}
-
 // Locks takes the locks of one datastore.
 type Locks struct {
-	root  string
+	place Place
 	old   bool
 	valid func(fd int, path string) (bool, error)
+	keys  func() ([]string, error)
+
+	ready atomic.Bool
+	mu    sync.Mutex
+	roots []string // one directory of lock files for each key; a lock is one file in each
 }
 
-// oldLocking remembers per marker whether it was there when this process first looked:
-// a marker that comes or goes later must not make one process lock in two ways.
+// oldLocking remembers per marker whether it was there when this process first looked.
 var oldLocking sync.Map
 
-// New gives the locks of the datastore of that name. It touches no file but the marker.
-func New(p Place, datastore string) (*Locks, error) {
+// New returns the locks of a datastore that are filed under what keys returns; a lock with
+// several is one under each of them. It touches no file but the marker; keys is asked when
+// the first lock is taken.
+func New(p Place, keys func() ([]string, error)) (*Locks, error) {
 	once, _ := oldLocking.LoadOrStore(p.OldMarker, sync.OnceValues(func() (bool, error) {
 		_, err := os.Lstat(p.OldMarker)
 		if errors.Is(err, os.ErrNotExist) {
 			return false, nil
 		}
-		return err == nil, err
+		// An earlier release may have shut us out of its directory. To lock both ways is
+		// right whether or not the marker is there.
+		if err == nil || errors.Is(err, os.ErrPermission) {
+			return true, nil
+		}
+		return false, err
 	}))
 	old, err := once.(func() (bool, error))()
 	if err != nil {
 		return nil, fmt.Errorf("find out how datastores are locked: %w", err)
 	}
-	return &Locks{root: filepath.Join(p.Root, datastore), old: old, valid: sameFile}, nil
+	return &Locks{place: p, old: old, valid: sameFile, keys: keys}, nil
 }
 
-// Old tells whether directories are locked instead of lock files.
+// prepare finds the directories of lock files, once.
+func (l *Locks) prepare() error {
+	if l.ready.Load() {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.roots != nil {
+		return nil
+	}
+	if err := l.place.prepare(); err != nil {
+		return err
+	}
+	keys, err := l.keys()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		l.roots = append(l.roots, filepath.Join(l.place.Root, key))
+	}
+	l.ready.Store(true)
+	return nil
+}
+
+// Beside returns these locks for who holds the same ones of other exclusively: what both
+// are filed under is not locked again.
+func (l *Locks) Beside(other *Locks) (*Locks, error) {
+	if err := errors.Join(l.prepare(), other.prepare()); err != nil {
+		return nil, err
+	}
+	b := &Locks{place: l.place, old: l.old, valid: l.valid, keys: l.keys}
+	for _, r := range l.roots {
+		if !slices.Contains(other.roots, r) {
+			b.roots = append(b.roots, r)
+		}
+	}
+	if b.roots == nil {
+		return l, nil
+	}
+	b.ready.Store(true)
+	return b, nil
+}
+
+// Old tells whether directories are locked besides lock files.
 func (l *Locks) Old() bool { return l.old }
 
 // Group names a group: what it is called, and the directory that stands for it when
@@ -103,18 +135,18 @@ type Shared struct{ held }
 
 // Group locks a group exclusively, or fails at once with a *HeldError.
 func (l *Locks) Group(ctx context.Context, g Group) (*Exclusive, error) {
-	return l.exclusive(ctx, l.path(g.Namespace, g.Type+"/"+g.ID), g.Dir, 0)
+	return l.exclusive(ctx, g.Namespace, g.Type+"/"+g.ID, g.Dir, 0)
 }
 
 // Snapshot locks a snapshot exclusively, or fails at once with a *HeldError.
 func (l *Locks) Snapshot(ctx context.Context, s Snapshot) (*Exclusive, error) {
-	return l.exclusive(ctx, l.path(s.Namespace, s.relative()), s.Dir, 0)
+	return l.exclusive(ctx, s.Namespace, s.relative(), s.Dir, 0)
 }
 
 // SnapshotShared locks a snapshot for reading, or fails at once with a *HeldError.
 func (l *Locks) SnapshotShared(ctx context.Context, s Snapshot) (*Shared, error) {
 	lock := new(Shared)
-	err := l.take(ctx, &lock.held, l.path(s.Namespace, s.relative()), s.Dir, unix.LOCK_SH, 0)
+	err := l.take(ctx, &lock.held, s.Namespace, s.relative(), s.Dir, unix.LOCK_SH, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -124,77 +156,100 @@ func (l *Locks) SnapshotShared(ctx context.Context, s Snapshot) (*Shared, error)
 // Manifest locks a snapshot's manifest exclusively, waiting up to ManifestWait. It is a
 // file under Root in the old way too, as it always was.
 func (l *Locks) Manifest(ctx context.Context, s Snapshot) (*Exclusive, error) {
-	return l.exclusive(ctx, l.path(s.Namespace, s.relative()+manifestSuffix), "", ManifestWait)
+	return l.exclusive(ctx, s.Namespace, s.relative()+manifestSuffix, "", ManifestWait)
 }
 
-func (l *Locks) exclusive(ctx context.Context, path, dir string, wait time.Duration) (*Exclusive, error) {
+func (l *Locks) exclusive(ctx context.Context, namespace []string, relative, dir string, wait time.Duration) (*Exclusive, error) {
 	lock := new(Exclusive)
-	err := l.take(ctx, &lock.held, path, dir, unix.LOCK_EX, wait)
+	err := l.take(ctx, &lock.held, namespace, relative, dir, unix.LOCK_EX, wait)
 	if err != nil {
 		return nil, err
 	}
 	return lock, nil
 }
 
-// held is a descriptor with a lock on it.
-type held struct {
-	fd   atomic.Int64 // -1 once released
+// part is a descriptor with a lock on it.
+type part struct {
+	fd   int
 	path string
 	root string // "" when path is a directory of the datastore
+}
+
+// held is what one lock consists of: one part, or several where it is known by several
+// names or held in the old way as well.
+type held struct {
+	released atomic.Bool
+	first    part
+	more     []part
+}
+
+func (h *held) parts(f func(part) error) error {
+	if h.more == nil {
+		return f(h.first)
+	}
+	err := f(h.first)
+	for _, p := range h.more {
+		err = errors.Join(err, f(p))
+	}
+	return err
 }
 
 // Unlock gives the lock back. Calling it again does nothing, so that it can be deferred
 // beside a Remove.
 func (h *held) Unlock() error {
-	fd := int(h.fd.Swap(-1))
-	if fd < 0 {
+	if h.released.Swap(true) {
 		return nil
 	}
-	return h.release(fd)
+	return h.parts(part.release)
 }
 
 // release unlocks before it closes: a child of ours between fork and exec still has the
 // descriptor and would hold the lock a moment longer.
-func (h *held) release(fd int) error {
-	err := flock(fd, unix.LOCK_UN)
-	if e := unix.Close(fd); err == nil {
+func (p part) release() error {
+	err := flock(p.fd, unix.LOCK_UN)
+	if e := unix.Close(p.fd); err == nil {
 		err = e
 	}
 	if err != nil {
-		return fmt.Errorf("unlock %s: %w", h.path, err)
+		return fmt.Errorf("unlock %s: %w", p.path, err)
 	}
 	return nil
 }
 
-// Remove removes the lock's file, and the directories that it leaves empty, and gives
+// Remove removes the lock's files, and the directories that it leaves empty, and gives
 // the lock back. To be called when what it locked is gone. The directory that the old way
 // locks is the caller's to remove.
 func (e *Exclusive) Remove() error {
-	fd := int(e.fd.Swap(-1))
-	if fd < 0 {
-		return fmt.Errorf("remove lock %s: it was released before", e.path)
+	if e.released.Swap(true) {
+		return fmt.Errorf("remove lock %s: it was released before", e.first.path)
 	}
+	return e.parts(part.remove)
+}
+
+func (p part) remove() error {
 	var err error
-	if e.root != "" {
-		if err = unix.Unlink(e.path); err == nil {
+	if p.root != "" {
+		if err = unix.Unlink(p.path); err == nil {
 			// Only empty ones go, and who makes a file in one makes it again when it is gone.
-			for dir := filepath.Dir(e.path); len(dir) >= len(e.root); dir = filepath.Dir(dir) {
+			for dir := filepath.Dir(p.path); len(dir) >= len(p.root); dir = filepath.Dir(dir) {
 				if unix.Rmdir(dir) != nil {
 					break
 				}
 			}
 		} else {
-			err = fmt.Errorf("remove lock %s: %w", e.path, err)
+			err = fmt.Errorf("remove lock %s: %w", p.path, err)
 		}
 	}
-	return errors.Join(err, e.release(fd))
+	return errors.Join(err, p.release())
 }
 
 // KeepOnExec lets the lock outlive this program: the one that replaces it holds it to
 // its end.
 func (h *held) KeepOnExec() error {
-	if _, err := unix.FcntlInt(uintptr(h.fd.Load()), unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("hand on lock %s: %w", h.path, err)
-	}
-	return nil
+	return h.parts(func(p part) error {
+		if _, err := unix.FcntlInt(uintptr(p.fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("hand on lock %s: %w", p.path, err)
+		}
+		return nil
+	})
 }

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func hold(root, marker, what string) {
-	l, err := New(Place{Root: root, OldMarker: marker}, "store")
+	l, err := New(Place{Root: root, OldMarker: marker}, oneKey)
 	if err == nil {
 		s := snapshot
 		s.Dir = filepath.Join(filepath.Dir(root), "data")
@@ -71,19 +71,35 @@ func hold(root, marker, what string) {
 
 func testLocks(t testing.TB) *Locks {
 	t.Helper()
-	dir := t.TempDir()
-	l, err := New(Place{Root: filepath.Join(dir, "locks"), OldMarker: filepath.Join(dir, "old-locking")}, "store")
+	dir := memoryDir(t)
+	l, err := New(Place{Root: filepath.Join(dir, "run/locks"), OldMarker: filepath.Join(dir, "run/old-locking")}, oneKey)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := l.prepare(); err != nil {
+		t.Fatal(err)
+	}
 	return l
+}
+
+func oneKey() ([]string, error) { return []string{"store"}, nil }
+
+// memoryDir is a temporary directory on a tmpfs, as locks must be on.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "ovzpatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // startHolder starts another process that holds a lock; it gives its first line and the
 // way to end it.
 func startHolder(t *testing.T, l *Locks, what string) (string, *os.Process) {
 	t.Helper()
-	root := filepath.Dir(l.root)
+	root := filepath.Dir(l.roots[0])
 	cmd := exec.Command(os.Args[0], "hold", root, filepath.Join(filepath.Dir(root), "old-locking"), what)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -182,7 +198,7 @@ func TestReadersStayShared(t *testing.T) {
 		}
 		defer lock.Unlock()
 	}
-	list, err := l.List(nil)
+	list, err := l.List([]string{"store"}, nil)
 	if err != nil || len(list) != 1 || len(list[0].Holders) != 20 {
 		t.Fatalf("got %+v, %v", list, err)
 	}
@@ -290,7 +306,7 @@ func TestDoubleStat(t *testing.T) {
 		}()
 		time.Sleep(50 * time.Millisecond) // the waiter has the old file open by now
 		// Remove, with a newcomer that makes the file again before the lock is given back.
-		if err := unix.Unlink(first.path); err != nil {
+		if err := unix.Unlink(first.first.path); err != nil {
 			t.Fatal(err)
 		}
 		second, err := l.Manifest(t.Context(), snapshot)
@@ -346,8 +362,8 @@ func TestRemoveRace(t *testing.T) {
 	if taken.Load() < 100 {
 		t.Errorf("only %d locks were taken", taken.Load())
 	}
-	if _, err := os.Lstat(l.root); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s was not tidied away: %v", l.root, err)
+	if _, err := os.Lstat(l.roots[0]); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s was not tidied away: %v", l.roots[0], err)
 	}
 }
 
@@ -387,10 +403,10 @@ func TestModesWhateverTheUmask(t *testing.T) {
 		}
 		defer lock.Unlock()
 		for path, want := range map[string]fs.FileMode{
-			l.root:                  fs.ModeDir | 0o750,
-			filepath.Dir(l.root):    fs.ModeDir | 0o750,
-			filepath.Dir(lock.path): fs.ModeDir | 0o750,
-			lock.path:               0o640,
+			l.roots[0]:                  fs.ModeDir | 0o755,
+			filepath.Dir(l.roots[0]):    fs.ModeDir | 0o755,
+			filepath.Dir(lock.first.path): fs.ModeDir | 0o755,
+			lock.first.path:               0o640,
 		} {
 			if fi, err := os.Lstat(path); err != nil || fi.Mode() != want {
 				t.Errorf("umask %03o: %s: %v %v, want %v", mask, path, fi.Mode(), err, want)
@@ -401,8 +417,8 @@ func TestModesWhateverTheUmask(t *testing.T) {
 
 func TestLockFileMustNotBeALink(t *testing.T) {
 	l := testLocks(t)
-	path := l.path(nil, "vm/1")
-	if err := makeDirs(filepath.Dir(path)); err != nil {
+	path := path(l.roots[0], nil, "vm/1")
+	if err := makeDirs(l.roots[0], filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("/etc/passwd", path); err != nil {
@@ -414,7 +430,7 @@ func TestLockFileMustNotBeALink(t *testing.T) {
 }
 
 func TestOldLocking(t *testing.T) {
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	place := Place{Root: filepath.Join(dir, "locks"), OldMarker: filepath.Join(dir, "old-locking")}
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o755); err != nil {
@@ -423,7 +439,7 @@ func TestOldLocking(t *testing.T) {
 	if err := os.WriteFile(place.OldMarker, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := New(place, "store")
+	l, err := New(place, oneKey)
 	if err != nil || !l.Old() {
 		t.Fatalf("old %v, %v", l.Old(), err)
 	}
@@ -442,17 +458,17 @@ func TestOldLocking(t *testing.T) {
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != unix.EWOULDBLOCK {
 		t.Errorf("an older program got the lock: %v", err)
 	}
-	if line, _ := startHolder(t, l, "shared"); !strings.Contains(line, "lock shared "+data+": held by pid") {
+	if line, _ := startHolder(t, l, "shared"); !strings.Contains(line, ": held by pid") {
 		t.Errorf("a process that found the marker got the lock: %s", line)
 	}
 	// The marker goes: this process has made up its mind, and still locks as before.
 	if err := os.Remove(place.OldMarker); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := New(place, "store"); err != nil || !again.Old() {
+	if again, err := New(place, oneKey); err != nil || !again.Old() {
 		t.Errorf("the marker was looked at twice: %v", err)
 	}
-	if list, err := l.List(map[string]string{"it": data}); err != nil || len(list) != 1 || list[0].Locked != "it" {
+	if list, err := l.List([]string{"store"}, map[string]string{"it": data}); err != nil || len(list) != 2 || list[1].Locked != "it" {
 		t.Errorf("list: %+v %v", list, err)
 	}
 	if err := lock.Remove(); err != nil {
@@ -468,8 +484,8 @@ func TestOldLocking(t *testing.T) {
 	if _, err := os.Lstat(s.Dir); err == nil {
 		t.Error("locking made the directory")
 	}
-	if _, err := os.Lstat(l.root); err == nil {
-		t.Error("lock files were made in the old way")
+	if _, err := os.Lstat(l.roots[0]); err == nil {
+		t.Error("a lock file was left of what is not there")
 	}
 	manifest, err := l.Manifest(t.Context(), s)
 	if err != nil {
@@ -507,26 +523,30 @@ func TestSweepRemovesOnlyStaleFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left []string
-	l.walk(func(f string) { left = append(left, f) })
+	walk(l.roots[0], func(f string) { left = append(left, f) })
 	if len(left) != 4 || strings.Contains(strings.Join(left, " "), hashedDir) {
 		t.Errorf("left: %q", left)
 	}
-	if _, err := os.Lstat(filepath.Join(l.root, "ns", hashedDir)); err == nil {
+	if _, err := os.Lstat(filepath.Join(l.roots[0], "ns", hashedDir)); err == nil {
 		t.Error("an empty directory was left")
 	}
 }
 
 func TestDefaultPlace(t *testing.T) {
-	root, err := DefaultPlace(0, "/run/user/0")
-	if err != nil || root.Root != "/run/ovzpatch/locks" || root.OldMarker != "/run/ovzpatch/old-locking" {
-		t.Errorf("%+v %v", root, err)
-	}
-	user, err := DefaultPlace(1000, "/run/user/1000")
-	if err != nil || user.Root != "/run/user/1000/ovzpatch/locks" || user.OldMarker != root.OldMarker {
-		t.Errorf("%+v %v", user, err)
-	}
-	if _, err := DefaultPlace(1000, ""); err == nil || !strings.Contains(err.Error(), "XDG_RUNTIME_DIR") {
-		t.Errorf("got %v", err)
+	for _, tc := range []struct {
+		uid     int
+		runtime string
+		want    string
+	}{
+		{0, "/run/user/0", "/run/ovzpatch/locks"},
+		{1000, "/run/user/1000", "/run/user/1000/ovzpatch/locks"},
+		{123456, "", "/dev/shm/ovzpatch-123456/locks"},
+		{123456, "relative", "/dev/shm/ovzpatch-123456/locks"},
+	} {
+		p := DefaultPlace(tc.uid, tc.runtime)
+		if p.Root != tc.want || p.OldMarker != "/run/ovzpatch/old-locking" {
+			t.Errorf("uid %d, %q: %+v", tc.uid, tc.runtime, p)
+		}
 	}
 }
 
@@ -559,7 +579,7 @@ func BenchmarkLockUnlock(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	l, err := New(Place{Root: dir, OldMarker: filepath.Join(dir, "old-locking")}, "store")
+	l, err := New(Place{Root: filepath.Join(dir, "l"), OldMarker: filepath.Join(dir, "old-locking")}, oneKey)
 	if err != nil {
 		b.Fatal(err)
 	}

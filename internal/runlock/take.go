@@ -14,45 +14,98 @@ import (
 )
 
 const (
-	dirMode  = 0o750
+	// Everybody may learn who holds a lock; nobody else may take one.
+	dirMode  = 0o755
 	fileMode = 0o640
 	// The shortest and the longest sleep between two tries of a lock that is waited for.
 	pauseMin, pauseMax = time.Millisecond, 50 * time.Millisecond
+	// How often a lock is tried that is held, but by nobody who can be found: mostly by
+	// one who gave it back a moment ago.
+	unseenTries = 3
 )
 
-// take makes h the lock of path, or of dir where the old way is in force and a dir is given.
-func (l *Locks) take(ctx context.Context, h *held, path, dir string, how int, wait time.Duration) error {
-	h.path, h.root = path, l.root
-	open := openFile
-	if l.old && dir != "" {
-		h.path, h.root, open = dir, "", openDir
+// take makes h the lock of what the namespace has at the relative path, and of dir where
+// the old way is in force and a dir is given. Whoever locks has all of the files, so two
+// programs meet as long as they have one in common.
+func (l *Locks) take(ctx context.Context, h *held, namespace []string, relative, dir string, how int, wait time.Duration) error {
+	op := "lock exclusive"
+	if how == unix.LOCK_SH {
+		op = "lock shared"
 	}
-	fd, err := l.locked(ctx, h.path, open, how, wait)
-	if err != nil {
-		op := "lock exclusive"
-		if how == unix.LOCK_SH {
-			op = "lock shared"
+	if err := l.prepare(); err != nil {
+		return fmt.Errorf("%s %s: %w", op, relative, err)
+	}
+	if len(l.roots) == 1 && (!l.old || dir == "") {
+		path := path(l.roots[0], namespace, relative)
+		fd, err := l.locked(ctx, path, l.roots[0], how, wait)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", op, path, err)
 		}
-		return fmt.Errorf("%s %s: %w", op, h.path, err)
+		h.first = part{fd, path, l.roots[0]}
+		return nil
 	}
-	h.fd.Store(int64(fd))
-	return nil
+	return l.takeAll(ctx, h, namespace, relative, dir, how, wait, op)
 }
 
-// locked gives a locked descriptor of the file that has that path.
-func (l *Locks) locked(ctx context.Context, path string, open func(string) (int, error), how int, wait time.Duration) (int, error) {
+// takeAll is take where a lock has several parts.
+func (l *Locks) takeAll(ctx context.Context, h *held, namespace []string, relative, dir string, how int, wait time.Duration, op string) error {
+	taken := 0
+	add := func(path, root string, wait time.Duration) error {
+		fd, err := l.locked(ctx, path, root, how, wait)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", op, path, err)
+		}
+		p := part{fd, path, root}
+		if taken == 0 {
+			h.first = p
+		} else {
+			h.more = append(h.more, p)
+		}
+		taken++
+		return nil
+	}
+	var err error
+	for _, root := range l.roots {
+		if err = add(path(root, namespace, relative), root, wait); err != nil {
+			break
+		}
+	}
+	if err == nil && l.old && dir != "" {
+		err = add(dir, "", wait)
+	}
+	if err == nil || taken == 0 {
+		return err
+	}
+	// Nobody else is in the way of an exclusive holder, who may thus take away the file
+	// that was made for a directory that is not there.
+	giveBack := part.release
+	if how == unix.LOCK_EX && errors.Is(err, os.ErrNotExist) {
+		giveBack = part.remove
+	}
+	return errors.Join(err, h.parts(giveBack))
+}
+
+// locked opens and locks, and makes sure that what it locked is still what others find.
+// root is "" for a directory of the datastore.
+func (l *Locks) locked(ctx context.Context, path, root string, how int, wait time.Duration) (int, error) {
 	var deadline, lost time.Time
 	if wait > 0 {
 		deadline = time.Now().Add(wait)
 	}
-	for {
-		fd, err := open(path)
+	for unseen := 0; ; {
+		fd, err := l.open(path, root)
 		if err != nil {
 			return -1, err
 		}
 		err = flockUntil(ctx, fd, how, deadline)
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = &HeldError{Waited: wait, Holders: HoldersOf(fd)}
+			holders := HoldersOf(fd)
+			if unseen++; len(holders) == 0 && unseen < unseenTries {
+				unix.Close(fd)
+				time.Sleep(pauseMin)
+				continue
+			}
+			err = &HeldError{Waited: wait, Holders: holders}
 		}
 		valid := false
 		if err == nil {
@@ -78,6 +131,13 @@ func (l *Locks) locked(ctx context.Context, path string, open func(string) (int,
 			return -1, context.Cause(ctx)
 		}
 	}
+}
+
+func (l *Locks) open(path, root string) (int, error) {
+	if root == "" {
+		return openRetry(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	}
+	return openFile(path, root)
 }
 
 // flockUntil tries without blocking, so that ctx can end it, until the deadline.
@@ -121,37 +181,43 @@ func sameFile(fd int, path string) (bool, error) {
 	return err == nil && have.Ino == found.Ino && have.Dev == found.Dev, err
 }
 
-// openFile opens a lock file, and makes it and its directories where they are missing.
-// The file is opened first without O_CREAT: that is the usual case, and only who makes
-// a file may set its mode, past any umask.
-func openFile(path string) (int, error) {
-	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+// openFile opens a lock file below root, and makes it and its directories where they are
+// missing. The file is opened first without O_CREAT: that is the usual case, and only who
+// makes a file may set its mode, past any umask.
+func openFile(path, root string) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	var start time.Time
 	for {
 		fd, err := openRetry(path, flags, 0)
+		if err == unix.ELOOP {
+			return fd, fmt.Errorf("it is a symbolic link, which is not followed; remove it")
+		}
 		if err != unix.ENOENT {
 			return fd, err
 		}
 		fd, err = openRetry(path, flags|unix.O_CREAT|unix.O_EXCL, fileMode)
-		switch err {
-		case nil:
+		if err == nil {
 			if err := unix.Fchmod(fd, fileMode); err != nil {
 				unix.Close(fd)
 				return -1, err
 			}
 			return fd, nil
-		case unix.EEXIST:
-		case unix.ENOENT:
-			if err := makeDirs(filepath.Dir(path)); err != nil {
+		}
+		if err == unix.ENOENT {
+			if err := makeDirs(root, filepath.Dir(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return -1, err
 			}
-		default:
+		} else if err != unix.EEXIST {
 			return -1, err
 		}
+		// Others may take away what we make, but not for ever: a directory that cannot be
+		// made is another thing, such as a link to nowhere.
+		if start.IsZero() {
+			start = time.Now()
+		} else if time.Since(start) > raceWait {
+			return -1, fmt.Errorf("it cannot be made, or was removed again and again for %v: %w", raceWait, err)
+		}
 	}
-}
-
-func openDir(path string) (int, error) {
-	return openRetry(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
 func openRetry(path string, flags int, mode uint32) (int, error) {
@@ -159,30 +225,6 @@ func openRetry(path string, flags int, mode uint32) (int, error) {
 		fd, err := unix.Open(path, flags, mode)
 		if err != unix.EINTR {
 			return fd, err
-		}
-	}
-}
-
-// makeDirs makes a directory and its parents. A parent may be tidied away in between by
-// a Remove, then it is made again.
-func makeDirs(dir string) error {
-	for {
-		err := os.Mkdir(dir, dirMode)
-		if err == nil {
-			// Past any umask; when it is gone by now, the caller makes it again.
-			if err = os.Chmod(dir, dirMode); errors.Is(err, os.ErrNotExist) {
-				err = nil
-			}
-			return err
-		}
-		if errors.Is(err, os.ErrExist) {
-			return nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		if err := makeDirs(filepath.Dir(dir)); err != nil {
-			return err
 		}
 	}
 }
