@@ -71,7 +71,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
 	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what the Release of a patched kernel is marked with; none leaves it as it is")
 	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
-	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds in the wrong place, to see in a guest what it does")
+	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds misplaced or is unsure of, to see in a guest what it does")
 }
 
 // registerSpec is for how a source RPM's spec is read.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
@@ -42,7 +43,7 @@ func (f *placeFlags) options() (patch.Options, error) {
 // misfit gives the errors of placing a patch their exit codes.
 func misfit(err error) error {
 	var no *patch.NotApplicable
-	var misplaced *patch.Misplaced
+	var misplaced *gate.Error
 	var unreadable *patch.ParseError
 	switch {
 	case errors.As(err, &no), errors.As(err, &misplaced):
@@ -63,12 +64,17 @@ func newCheck(a *app) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "check SOURCE",
-		Short: "Say whether the patch fits a source, hunk by hunk, and would really fire there",
+		Short: "Say whether the patch fits a source, hunk by hunk, and whether its hook is reached",
 		Long: `check places the patch in SOURCE (a source RPM, a tarball or an unpacked tree)
 without changing it, says where every hunk goes, and reads the patched
-fs/namespace.c: in which order the permission check, the MNT_FORCE gate, the
-MNT_EXPIRE test, the hook, its message and the file system's umount_begin come. A hook
-that would never run, or would do harm, is an error with the lines that show it.
+fs/namespace.c: what comes on the way from the umount system call, in order. Its
+verdict on the hook is one of
+  hook found and reached  the patched source does what the one without the patch
+                          does, but in a container on Lustre what that does without
+                          MNT_FORCE, and writes the message (exit code 0)
+  unsure                  the text does not tell, and why (exit code 3);
+                          --compile, and then a guest, tell more
+  misplaced               it does not, with the lines that show it (exit code 3)
 Where there is perl, the tree's own checkpatch.pl looks at the patch.
 
 In a source RPM the patch goes upon the package's own patches, as in %prep. The spec is
@@ -137,7 +143,7 @@ type findings struct {
 	Placements []patch.Placement `json:"placements"`
 	Problems   []string          `json:"problems"`
 	Own        *ownFindings      `json:"own"`  // of a source RPM's own patches; null for other sources
-	Gate       *patch.Gate       `json:"gate"` // null where the patch leaves fs/namespace.c alone
+	Gate       *gate.Gate        `json:"gate"` // null where the patch leaves fs/namespace.c alone
 	Checkpatch []string          `json:"checkpatch"`
 	Compiled   string            `json:"compiled"` // "" where not asked for
 	Fits       bool              `json:"fits"`
@@ -182,10 +188,17 @@ func checkSource(ctx context.Context, path, dir string, port portFlags, build bu
 		}
 	}
 	// All in one pass: a compressed tarball is read from its start every time.
-	want := append([]string{makefileName, patch.GateFile}, also...)
-	if in.files, err = archive.ReadFiles(ctx, want, rhelverFile); err != nil {
+	want := append([]string{makefileName, gate.File}, also...)
+	// Behind the headers, which the gate check looks into: so that they are all read.
+	want = append(want, behindHeaders)
+	if in.files, err = archive.ReadFiles(ctx, want, append(gate.HeaderPatterns, rhelverFile)...); err != nil {
 		return nil, nil, err
 	}
+	headers := map[string][]byte{}
+	for name, file := range in.files.Files {
+		headers[name] = file.Data
+	}
+	in.declared = gate.NewNames(headers)
 	if err := in.own.layMakefile(ctx, in.files); err != nil {
 		return nil, nil, err
 	}
@@ -218,7 +231,7 @@ func checkSource(ctx context.Context, path, dir string, port portFlags, build bu
 		f.Own = in.own.findings(in.touched(), func(files patch.Files) error {
 			plan, err := patch.NewPlan(p, files, opt)
 			if err == nil {
-				_, err = gate(plan, files, in.line)
+				_, err = readGate(p, plan, files, in.declared)
 			}
 			return err
 		})
@@ -226,6 +239,9 @@ func checkSource(ctx context.Context, path, dir string, port portFlags, build bu
 	}
 	return in, f, err
 }
+
+// behindHeaders is a file that every kernel has, in whose tarball it comes behind include/.
+const behindHeaders = "init/main.c"
 
 // rhelverFile is what Red Hat's Makefile includes; few other kernels have it.
 const rhelverFile = "Makefile.rhelver"
@@ -258,23 +274,31 @@ func (f *findings) place(in *input, p *patch.Patch, opt patch.Options) error {
 		return err
 	}
 	f.Strip, f.Applied, f.Placements = in.plan.Strip, in.plan.Applied, in.plan.Placements
-	f.Gate, err = gate(in.plan, in.file, in.line)
+	f.Gate, err = readGate(p, in.plan, in.file, in.declared)
 	return err
 }
 
-// gate checks the gate's file as a plan leaves it; nil where the plan leaves it alone.
-func gate(plan *patch.Plan, files patch.Files, line string) (*patch.Gate, error) {
-	after, changed := plan.After(patch.GateFile)
+// readGate checks the gate's file as a plan leaves it; nil where the plan leaves it alone.
+func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, names *gate.Names) (*gate.Gate, error) {
+	content, err := files(gate.File)
+	if err != nil {
+		return nil, nil
+	}
+	after, changed := plan.After(gate.File)
 	if !changed && plan.Applied {
-		content, err := files(patch.GateFile)
-		if err == nil {
-			after, changed = &content, true
+		undone, err := patch.NewPlan(p, files, patch.Options{Strip: plan.Strip, Reverse: true})
+		if err != nil {
+			return nil, err
 		}
+		if before, had := undone.After(gate.File); had && before != nil {
+			return gate.Check(before.Data, content.Data, names)
+		}
+		return nil, nil
 	}
 	if !changed || after == nil {
 		return nil, nil
 	}
-	return patch.CheckGate(after.Data, hasUserNamespaces(line))
+	return gate.Check(content.Data, after.Data, names)
 }
 
 // file gives a file of the source to the planner.
@@ -284,12 +308,6 @@ func (in *input) file(name string) (patch.Content, error) {
 		return patch.Content{}, fs.ErrNotExist
 	}
 	return patch.Content{Data: file.Data, Mode: file.Mode}, nil
-}
-
-// hasUserNamespaces reports whether a line's containers have a user namespace, which is
-// what the capability gate for MNT_FORCE refuses.
-func hasUserNamespaces(line string) bool {
-	return line != string(kernel.RHEL5) && line != string(kernel.RHEL6)
 }
 
 func (f *findings) json(w io.Writer) error {
@@ -334,13 +352,16 @@ func (f *findings) text(w io.Writer) error {
 	}
 	if f.Gate != nil {
 		for _, s := range f.Gate.Steps {
-			row("gate", "%s:%d %s(): %s: %s", patch.GateFile, s.Line, s.Function, s.Kind, s.Text)
+			row("gate", "%s:%d %s(): %s: %s", gate.File, s.Line, s.Function, s.Kind, s.Text)
 		}
 		if f.Gate.Message != "" {
 			row("message", "%q", f.Gate.Message)
 		}
 		for _, fault := range f.Gate.Faults {
 			row("MISPLACED", "%s", fault)
+		}
+		for _, doubt := range f.Gate.Doubts {
+			row("UNSURE", "%s", doubt)
 		}
 	}
 	for _, l := range f.Checkpatch {
@@ -350,8 +371,10 @@ func (f *findings) text(w io.Writer) error {
 		row("compiled", "%s", f.Compiled)
 	}
 	switch {
-	case f.Gate != nil && len(f.Gate.Faults) > 0:
+	case f.Gate != nil && f.Gate.Verdict == gate.Misplaced:
 		row("verdict", "FITS, BUT IS MISPLACED")
+	case f.Gate != nil && f.Gate.Verdict == gate.Unsure:
+		row("verdict", "FITS, BUT IT IS UNSURE WHETHER THE HOOK DOES WHAT IT IS FOR")
 	case f.Own != nil && len(f.Own.Problems) > 0:
 		row("verdict", "THE PACKAGE CANNOT BE BUILT WITH IT: see the problem")
 	case !f.Fits:
@@ -359,13 +382,13 @@ func (f *findings) text(w io.Writer) error {
 	case f.Compiled == notCompiled:
 		row("verdict", "FITS, BUT DOES NOT COMPILE: see the error")
 	case f.Applied && f.Gate != nil:
-		row("verdict", "is in already, and the hook would fire")
+		row("verdict", "is in already; hook found and reached")
 	case f.Gate == nil:
-		row("verdict", "fits; the patch leaves %s alone, so that nothing is said of the gate", patch.GateFile)
+		row("verdict", "fits; the patch leaves %s alone, so that nothing is said of the gate", gate.File)
 	case f.Own != nil && len(f.Own.Unsure) > 0:
-		row("verdict", "fits, and the hook would fire, but see what is unsure")
+		row("verdict", "fits; hook found and reached, but see what is unsure")
 	default:
-		row("verdict", "fits, and the hook would fire")
+		row("verdict", "fits; hook found and reached")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

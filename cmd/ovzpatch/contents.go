@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
-	"ovzpatch/internal/patch"
 	"ovzpatch/internal/rpmfile"
 )
 
@@ -105,7 +105,7 @@ func imagePatched(ctx context.Context, pkg *rpmfile.File, name string) (*bool, e
 	if err != nil {
 		return nil, fmt.Errorf("unpack kernel image: %w", err)
 	}
-	holds, err := kernel.ImageHolds(ctx, image, patch.MessageHead)
+	holds, err := kernel.ImageHolds(ctx, image, gate.MessageHead)
 	if errors.Is(err, kernel.ErrImage) {
 		return nil, nil
 	}
@@ -136,7 +136,7 @@ func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*contents, 
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Contains(r.Texts[r.port], []byte(patch.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
+		if bytes.Contains(r.Texts[r.port], []byte(gate.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
 			return nil, fmt.Errorf("look into packages: the kernel in %s was built %s the patch, but its message is %s; see %s",
 				name, r.label(), map[bool]string{true: "there", false: "not there: does the spec apply it?"}[*c.Patched], b.log())
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
@@ -49,7 +50,9 @@ type input struct {
 	tried  []string // what the port's header says it was tried on
 	plan   *patch.Plan
 	pkg    *source.Package // a source RPM, unpacked; nil for other sources
-	own    *ownPatches     // of a source RPM that keeps its spec; nil for other sources
+	// declared is what the rest of the source declares, for the gate check.
+	declared *gate.Names
+	own      *ownPatches // of a source RPM that keeps its spec; nil for other sources
 }
 
 func (in *input) choosePort(f portFlags) error {

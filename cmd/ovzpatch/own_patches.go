@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/srpm"
@@ -180,7 +181,7 @@ func (o *ownPatches) layFiles(ctx context.Context, files *source.Files, names []
 	if o == nil {
 		return nil
 	}
-	names = slices.DeleteFunc(append(slices.Clone(names), patch.GateFile), func(n string) bool { return slices.Contains(makefiles, n) })
+	names = slices.DeleteFunc(append(slices.Clone(names), gate.File), func(n string) bool { return slices.Contains(makefiles, n) })
 	o.files, err = o.lay(ctx, files, names)
 	return err
 }
@@ -225,7 +226,7 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *own
 	}
 	followed := true
 	for _, c := range o.prepared.Commands {
-		for _, name := range append([]string{patch.GateFile}, names...) {
+		for _, name := range append([]string{gate.File}, names...) {
 			if strings.Contains(name, "/") && strings.Contains(c.Text, name) {
 				f.Unsure = append(f.Unsure, fmt.Sprintf("what line %d of the spec does to %s is not followed: %s", c.Line, name, c.Text))
 				followed = false

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/srpm"
@@ -252,7 +253,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 			if own := found.Own; own.Before != s.before || len(own.Changing) != s.touch || len(own.Unsure) > 0 || len(own.Problems) > 0 {
 				t.Errorf("it says %+v", own)
 			}
-			if before := string(in.files.Files[patch.GateFile].Data); before == files["tree/fs/namespace.c"] {
+			if before := string(in.files.Files[gate.File].Data); before == files["tree/fs/namespace.c"] {
 				t.Error("no patch of the package's own changed the file")
 			}
 			change := in.change(buildFlags{tag: srpm.DefaultTag})
@@ -269,7 +270,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			after, ok := in.plan.After(patch.GateFile)
+			after, ok := in.plan.After(gate.File)
 			if !ok {
 				t.Fatal("the plan leaves the file alone")
 			}

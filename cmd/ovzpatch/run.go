@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
@@ -181,7 +182,7 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		}
 	}()
 	in, found, err := checkSource(ctx, path, dir, pf, bf, patch.Options{Strip: -1})
-	var misplaced *patch.Misplaced
+	var misplaced *gate.Error
 	switch {
 	case in != nil && in.plan != nil && in.plan.Applied:
 		how := "take it out with ovzpatch apply --reverse"

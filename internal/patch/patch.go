@@ -3,9 +3,8 @@
 // Package patch puts unified diffs into kernel sources, or says exactly why not.
 //
 // Parse reads what people have, NewPlan decides on bytes alone where every hunk goes
-// (so that a tarball or source RPM need not be unpacked), Tree.Apply writes a plan into
-// a directory, all or nothing, and CheckGate tells whether the umount hook would fire
-// where it landed. Hunks are located as GNU patch does it; where this package is
+// (so that a tarball or source RPM need not be unpacked), and Tree.Apply writes a plan into
+// a directory, all or nothing. Hunks are located as GNU patch does it; where this package is
 // stricter, docs/patch.md says so and why.
 package patch
 

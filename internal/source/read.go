@@ -38,7 +38,8 @@ type Files struct {
 // ReadFiles reads the files named in want, which are paths below the top directory. A
 // file that is not there is not in the answer. A tarball is read no further than the
 // last of them; files named in passing, which few sources have, are taken along when
-// they come before it. A source RPM must be unpacked for that.
+// they come before it. Of those "dir/**.h" means all files below dir whose names end in .h, and
+// "dir/*.h" those in dir itself. A source RPM must be unpacked for that.
 func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string) (*Files, error) {
 	if s.Kind == Tree {
 		return s.readTree(slices.Concat(want, passing))
@@ -55,6 +56,38 @@ func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string
 	return files, nil
 }
 
+// matches reports whether a pattern of ReadFiles means a file.
+func matches(pattern, name string) bool {
+	if dir, suffix, deep := strings.Cut(pattern, "**"); deep {
+		return strings.HasPrefix(name, dir) && strings.HasSuffix(name, suffix)
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+// expand puts the files of a tree that patterns mean in their place. Links are not followed, and
+// what cannot be listed has no files.
+func expand(tree fs.FS, patterns []string) []string {
+	var names []string
+	for _, p := range patterns {
+		if !strings.Contains(p, "*") {
+			names = append(names, p)
+			continue
+		}
+		top, _, _ := strings.Cut(p, "*")
+		fs.WalkDir(tree, path.Clean(top), func(name string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() && !strings.Contains(p, "**") && name != path.Clean(top) {
+				return fs.SkipDir
+			}
+			if err == nil && d.Type().IsRegular() && matches(p, name) {
+				names = append(names, name)
+			}
+			return nil
+		})
+	}
+	return names
+}
+
 func (s *Source) readTree(want []string) (*Files, error) {
 	root, err := os.OpenRoot(s.Path)
 	if err != nil {
@@ -62,7 +95,7 @@ func (s *Source) readTree(want []string) (*Files, error) {
 	}
 	defer root.Close()
 	got := &Files{Files: map[string]File{}}
-	for _, name := range want {
+	for _, name := range expand(root.FS(), want) {
 		f, err := root.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -122,7 +155,7 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Fil
 		if top != got.Top {
 			return nil, fmt.Errorf("%s and %s lie side by side in the archive, where a kernel's has one top directory: %w", got.Top, top, ErrUnknown)
 		}
-		if h.Typeflag != tar.TypeReg || !missing[below] && !slices.Contains(passing, below) {
+		if h.Typeflag != tar.TypeReg || !missing[below] && !slices.ContainsFunc(passing, func(p string) bool { return matches(p, below) }) {
 			continue
 		}
 		data, err := readAll(t)

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package patch
+package gate
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // token is a word, number, literal or operator of C. Comments and preprocessor lines are
 // not among them.
 type token struct {
-	text string
-	line int
+	text  string
+	line  int
+	under string // the conditions of the preprocessor it is compiled under, "" for none
 }
 
 // tokens cuts C source apart. Of an #if with an #else the first branch counts: where the
@@ -16,7 +20,7 @@ type token struct {
 func tokens(src string) []token {
 	var all []token
 	line := 1
-	skip := 0 // nesting of #if inside a branch that is left out; 0 outside of one
+	var open conditions
 	for i := 0; i < len(src); {
 		c := src[i]
 		var n int
@@ -30,7 +34,7 @@ func tokens(src string) []token {
 			continue
 		case c == '#' && startsLine(src, i):
 			n = directiveLength(src[i:])
-			skip = afterDirective(src[i:i+n], skip)
+			open.directive(src[i : i+n])
 		case strings.HasPrefix(src[i:], "//"):
 			n = lineLength(src[i:])
 		case strings.HasPrefix(src[i:], "/*"):
@@ -38,15 +42,12 @@ func tokens(src string) []token {
 			if end := strings.Index(src[i+2:], "*/"); end >= 0 {
 				n = end + 4
 			}
-		case c == '"' || c == '\'':
-			n = literalLength(src[i:])
-			if skip == 0 {
-				all = append(all, token{src[i : i+n], line})
-			}
 		default:
-			n = wordLength(src[i:])
-			if skip == 0 {
-				all = append(all, token{src[i : i+n], line})
+			if n = wordLength(src[i:]); c == '"' || c == '\'' {
+				n = literalLength(src[i:])
+			}
+			if !open.out() {
+				all = append(all, token{src[i : i+n], line, open.text()})
 			}
 		}
 		line += strings.Count(src[i:i+n], "\n")
@@ -83,24 +84,49 @@ func directiveLength(s string) int {
 	}
 }
 
-// afterDirective gives the nesting behind a preprocessor line.
-func afterDirective(directive string, skip int) int {
-	word, rest, _ := strings.Cut(strings.TrimLeft(directive[1:], " \t"), " ")
-	word = strings.TrimSpace(word)
+// conditions are the open conditions of the preprocessor.
+type conditions []condition
+
+type condition struct {
+	text  string // as "ifdef CONFIG_VE"
+	first bool   // the first branch of it that counts has begun
+	out   bool   // what follows is left out
+}
+
+// directive takes a line of the preprocessor into account.
+func (c *conditions) directive(d string) {
+	d = strings.ReplaceAll(strings.TrimLeft(d, "# \t"), "\\\n", " ")
+	d, _, _ = strings.Cut(d, "/*")
+	text := strings.Join(strings.Fields(d), " ")
+	word, rest, _ := strings.Cut(text, " ")
+	n := len(*c)
 	switch {
-	case skip > 0 && strings.HasPrefix(word, "if"):
-		return skip + 1
-	case skip > 0 && word == "endif":
-		return skip - 1
-	case skip == 0 && (word == "else" || word == "elif"),
-		skip == 0 && word == "if" && strings.TrimSpace(rest) == "0":
-		return 1
-	case skip == 1 && word == "else":
-		// The other branch of an #if 0, or what follows an #elif left out already;
-		// the latter is rare enough to be read as well.
-		return 0
+	case strings.HasPrefix(word, "if"):
+		zero := word == "if" && rest == "0"
+		*c = append(*c, condition{text, !zero, zero})
+	case n == 0:
+	case word == "endif":
+		*c = (*c)[:n-1]
+	case word == "else" || word == "elif":
+		last := &(*c)[n-1]
+		last.out, last.first = last.first, true
+		last.text += ", " + text
 	}
-	return skip
+}
+
+func (c conditions) out() bool {
+	return slices.ContainsFunc(c, func(c condition) bool { return c.out })
+}
+
+func (c conditions) text() string {
+	if len(c) == 0 {
+		return ""
+	}
+	all := make([]string, len(c))
+	for i, o := range c {
+		all[i] = o.text
+	}
+	return strings.Join(all, "; ")
 }
 
 // literalLength is the length of a string or character literal, which ends with its line
@@ -127,7 +153,7 @@ func wordLength(s string) int {
 	if n > 0 {
 		return n
 	}
-	for _, op := range []string{"->", "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "|=", "&=", "+=", "-=", "++", "--"} {
+	for _, op := range []string{"<<=", ">>=", "...", "->", "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "|=", "&=", "+=", "-=", "*=", "/=", "%=", "^=", "++", "--"} {
 		if strings.HasPrefix(s, op) {
 			return len(op)
 		}
@@ -173,35 +199,6 @@ func needsBlank(left, right string) bool {
 	return true
 }
 
-// function is a C function with a body.
-type function struct {
-	name string
-	line int
-	body []stmt
-}
-
-// functions finds the functions of a file.
-func functions(t []token) map[string]*function {
-	all := make(map[string]*function)
-	start := 0 // of the declaration
-	for i := 0; i < len(t); i++ {
-		switch t[i].text {
-		case ";", "}":
-			start = i + 1
-		case "(", "[":
-			i = closing(t, i)
-		case "{":
-			end := closing(t, i)
-			if name := declared(t[start:i]); name != "" {
-				body, _ := statements(t[i+1 : min(end, len(t))])
-				all[name] = &function{name, t[start].line, body}
-			}
-			i, start = end, end+1
-		}
-	}
-	return all
-}
-
 // declared is the name of the function whose declaration t is, "" when it is no function's.
 func declared(t []token) string {
 	for i := 0; i+1 < len(t); i++ {
@@ -223,3 +220,20 @@ func declared(t []token) string {
 	}
 	return ""
 }
+
+// syscallMacro knows the macros that define a system call, and what they put before its name.
+func syscallMacro(name string) (ok bool, prefix string) {
+	rest, ok := strings.CutPrefix(name, "SYSCALL_DEFINE")
+	prefix = "sys_"
+	if !ok {
+		rest, ok = strings.CutPrefix(name, "COMPAT_SYSCALL_DEFINE")
+		prefix = "compat_sys_"
+	}
+	return ok && len(rest) == 1 && rest[0] >= '0' && rest[0] <= '6', prefix
+}
+
+func isNameStart(c byte) bool {
+	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+func isNameByte(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' }

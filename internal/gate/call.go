@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// call runs a call: of a function on the way it runs the body, of what has no effect it works
+// out the value, any other is an event.
+func (m *machine) call(fr *frame, e *expr) value {
+	called := e.args[0]
+	fn := ""
+	if called.op == name {
+		if _, local := fr.vars[called.tok.text]; !local {
+			fn = called.tok.text
+			m.use(fn)
+		}
+	}
+	line := called.tok.line
+	if (fn == "likely" || fn == "unlikely") && len(e.args) == 2 {
+		return m.eval(fr, e.args[1])
+	}
+	target := fn
+	if fn == "" {
+		target = m.eval(fr, called).String()
+	}
+	own := m.file.functions[fn] != nil // a function that is defined here means what it says here
+	if m.new > 0 && rateLimits[fn] && !own {
+		return m.rateLimit(fn, e.args[1:])
+	}
+	var args []value
+	for _, a := range e.args[1:] {
+		args = append(args, m.eval(fr, a))
+	}
+	if m.new > 0 && (loggers[fn] != "" || fn == "ve_printk") && !own {
+		if m.log(fn, args, line) {
+			return num(0)
+		}
+	}
+	if v, ok := compareTexts(fn, args); ok && !own {
+		return v
+	}
+	all := make([]string, len(args))
+	for i, a := range args {
+		all[i] = a.String()
+		if fn == "security_sb_umount" && a.kind == isNumber {
+			// It looks at no flag. In old kernels it comes before the MNT_EXPIRE test, and
+			// so before the hook.
+			all[i] = num(a.n &^ mntForce).String()
+		}
+	}
+	text := fmt.Sprintf("%s(%s)", target, strings.Join(all, ", "))
+	if pure[fn] && !own {
+		return m.read(term(text))
+	}
+	if body := m.file.functions[fn]; body != nil && m.follow[fn] {
+		if m.new > 0 && body.line > line && m.base.functions[fn] == nil {
+			m.doubt(line, fn+"() is used before it is defined")
+		}
+		if slices.Contains(m.calls, fn) || len(m.calls) >= maxCalls {
+			m.doubt(line, fn+"() calls itself, which is not followed")
+		} else {
+			outer := m.new
+			m.new = 0
+			v := m.enter(body, args)
+			m.new = outer
+			return v
+		}
+	}
+	m.event(text, fn, line)
+	m.counts[text]++
+	result := fmt.Sprintf("%s#%d", text, m.counts[text])
+	for _, a := range args {
+		// What it is given the address of it may set.
+		of, isAddress := strings.CutPrefix(a.s, "&")
+		local, at, _ := strings.Cut(of, "@")
+		if _, ok := fr.vars[local]; isAddress && ok && at == fr.fn.name && !fr.structs[local] {
+			fr.vars[local] = term(of + " after " + result)
+		}
+	}
+	if strings.Contains(target, "umount_begin") {
+		m.out.begun = true
+	}
+	return term(result)
+}
+
+// rateLimits are the functions that say whether a message may be written now.
+var rateLimits = map[string]bool{"printk_ratelimit": true, "__ratelimit": true, "vz_ratelimit": true}
+
+func (m *machine) rateLimit(fn string, args []*expr) value {
+	switch {
+	case fn == "printk_ratelimit" && len(args) == 0:
+	case fn != "printk_ratelimit" && len(args) == 1 && args[0].op == "u&" && args[0].args[0].op == name:
+		state := args[0].args[0].tok.text
+		if _, ok := m.memory["rate "+state]; !ok {
+			m.doubt(m.new, "the rate limit's state "+state+" is not known to hold ten messages in five seconds")
+		}
+	default:
+		m.doubt(m.new, "a rate limit of a form that is not known here")
+	}
+	m.out.limitAt = m.new
+	return truth(m.askLimit())
+}
+
+func (m *machine) askLimit() bool {
+	if m.ask(factLimit, 2, true) == 0 {
+		m.out.limited = lets
+		return true
+	}
+	m.out.limited = holds
+	return false
+}
+
+// loggers are the functions that write to the host's log, each with its level; "?" where the
+// text says it.
+var loggers = map[string]string{"printk": "?", "printk_ratelimited": "?", "printk_once": "?"}
+
+func init() {
+	for _, l := range []string{"emerg", "alert", "crit", "err", "warn", "warning", "notice", "info", "debug", "cont"} {
+		for _, form := range []string{"", "_ratelimited", "_once"} {
+			loggers["pr_"+l+form] = l
+		}
+	}
+}
+
+// log notes a message. ok is false for a call that is no message of the hook.
+func (m *machine) log(fn string, args []value, line int) (ok bool) {
+	l := logLine{call: fn, line: line, at: len(m.out.events), limited: m.out.limited}
+	if fn == "ve_printk" {
+		if len(args) == 0 {
+			return false
+		}
+		l.dest, args = args[0], args[1:]
+	}
+	if len(args) == 0 || args[0].kind != isText || !speaksOfForce(args[0].s) {
+		return false
+	}
+	l.format, l.args = args[0], args[1:]
+	if strings.HasSuffix(fn, "_ratelimited") {
+		m.out.limitAt = line
+		if !m.askLimit() {
+			return true
+		}
+		l.limited = lets
+	}
+	m.out.messages = append(m.out.messages, l)
+	m.out.steps = append(m.out.steps, Step{Kind: Message, Function: m.calls[len(m.calls)-1], Line: line})
+	return true
+}

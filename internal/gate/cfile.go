@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// cfile is a C file as far as the check needs it.
+type cfile struct {
+	functions map[string]*function
+	outside   map[string]bool // words that stand outside of functions' bodies
+	defines   []string        // its #define and #undef lines
+	prefixed  bool            // it defines pr_fmt
+}
+
+// function is a C function with a body.
+type function struct {
+	name   string
+	line   int
+	params []string
+	body   []stmt
+	tokens []token // of the body
+	texts  map[string]int
+}
+
+func parseFile(src string) *cfile {
+	f := &cfile{functions: map[string]*function{}, outside: map[string]bool{}}
+	f.defines = definitions(src)
+	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
+	t := tokens(src)
+	start := 0 // of the declaration
+	for i := 0; i < len(t); i++ {
+		f.outside[t[i].text] = true
+		switch t[i].text {
+		case ";", "}":
+			start = i + 1
+		case "(", "[":
+			end := closing(t, i)
+			for ; i < end && i < len(t); i++ {
+				f.outside[t[i].text] = true
+			}
+		case "{":
+			end := closing(t, i)
+			if name := declared(t[start:i]); name != "" {
+				inner := t[i+1 : min(end, len(t))]
+				body, _ := statements(inner)
+				fn := &function{name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{}}
+				each(body, func(s *stmt) { fn.texts[s.text()]++ })
+				f.functions[name] = fn
+			} else {
+				for _, tok := range t[i:min(end, len(t))] {
+					f.outside[tok.text] = true
+				}
+			}
+			i, start = end, end+1
+		}
+	}
+	return f
+}
+
+var definition = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(define|undef|pragma)[ \t]+(?:.*\\\n)*.*$`)
+
+// definitions are the lines of a file that define a word for the preprocessor, or take it back.
+func definitions(src string) []string {
+	var all []string
+	for _, d := range definition.FindAllString(src, -1) {
+		all = append(all, strings.Join(strings.Fields(strings.ReplaceAll(strings.TrimLeft(d, " \t#"), "\\\n", " ")), " "))
+	}
+	return all
+}
+
+// params are the names of a function's parameters.
+func params(t []token, name string) []string {
+	for i := range t {
+		if t[i].text != "(" {
+			continue
+		}
+		end := closing(t, i)
+		call, _ := syscallMacro(t[max(i-1, 0)].text)
+		if i == 0 || !call && t[i-1].text != name {
+			i = end
+			continue
+		}
+		var all []string
+		for n, part := range split(t[i+1:min(end, len(t))], ",") {
+			if call && (n == 0 || n%2 == 1) || len(part) == 0 {
+				// The call's name, and the types, which stand apart.
+				continue
+			}
+			all = append(all, part[len(part)-1].text)
+		}
+		return all
+	}
+	return nil
+}
+
+// split cuts tokens at an operator outside of brackets.
+func split(t []token, at string) [][]token {
+	var all [][]token
+	start := 0
+	for i := 0; i < len(t); i++ {
+		switch t[i].text {
+		case at:
+			all = append(all, t[start:i])
+			start = i + 1
+		case "(", "[", "{":
+			i = closing(t, i)
+		}
+	}
+	if start < len(t) {
+		all = append(all, t[start:])
+	}
+	return all
+}
+
+// each calls visit for all statements.
+func each(body []stmt, visit func(*stmt)) {
+	for i := range body {
+		visit(&body[i])
+		each(body[i].body, visit)
+		each(body[i].other, visit)
+	}
+}
+
+// wayWords make a function one that the check follows, and not an event on the way.
+var wayWords = []string{"MNT_FORCE", "MNT_EXPIRE", "umount_begin", "may_mount", "capable", "ns_capable"}
+
+// follow are the functions of a file that may lie on the way, or that other says are changed.
+func (f *cfile) follow(changed func(*function) bool) map[string]bool {
+	all := map[string]bool{}
+	for name, fn := range f.functions {
+		if changed(fn) || slices.ContainsFunc(fn.tokens, func(t token) bool { return slices.Contains(wayWords, t.text) }) {
+			all[name] = true
+		}
+	}
+	for more := true; more; {
+		more = false
+		for name, fn := range f.functions {
+			if all[name] {
+				continue
+			}
+			for i := 0; i+1 < len(fn.tokens); i++ {
+				if fn.tokens[i+1].text == "(" && all[fn.tokens[i].text] {
+					all[name], more = true, true
+					break
+				}
+			}
+		}
+	}
+	return all
+}

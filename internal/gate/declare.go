@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"slices"
+	"strings"
+)
+
+// isDeclaration reports whether a statement declares variables.
+func isDeclaration(t []token) bool {
+	if len(t) < 2 || !isNameStart(t[0].text[0]) {
+		return false
+	}
+	if t[0].text == "__label__" || strings.HasPrefix(t[0].text, "DEFINE_") || strings.HasSuffix(t[0].text, "LIST_HEAD") {
+		return true
+	}
+	return slices.Contains(typeWords, t[0].text) || isNameStart(t[1].text[0])
+}
+
+// rateStates are the ways to set a rate limit of ten messages in five seconds, as the ports
+// promise it. "_" is the variable.
+var rateStates = []string{
+	"static struct vz_rate_info _ = { 10, 5 * HZ }",
+	"static DEFINE_RATELIMIT_STATE(_, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST)",
+	"static DEFINE_RATELIMIT_STATE(_, 5 * HZ, 10)",
+}
+
+// rateState tells of a declaration whether it is a rate limit's, of which variable, and whether
+// it is one of rateStates.
+func rateState(t []token) (name string, ok, isOne bool) {
+	for i, tok := range t {
+		switch {
+		case tok.text == "DEFINE_RATELIMIT_STATE" && i+2 < len(t):
+			name, isOne = t[i+2].text, true
+		case tok.text == "vz_rate_info" && i+1 < len(t):
+			name, isOne = t[i+1].text, true
+		}
+	}
+	if !isOne {
+		return "", false, false
+	}
+	is := compact(t)
+	ok = slices.ContainsFunc(rateStates, func(s string) bool {
+		return is == compact(tokens(replaceName(s, name)))
+	})
+	return name, ok, true
+}
+
+func replaceName(s, name string) string {
+	return strings.Replace(strings.Replace(s, " _ ", " "+name+" ", 1), "(_,", "("+name+",", 1)
+}
+
+func compact(t []token) string {
+	all := make([]string, len(t))
+	for i, tok := range t {
+		all[i] = tok.text
+	}
+	return strings.Join(all, " ")
+}
+
+// shadow keeps what a name stood for outside of the block that declares it.
+func (fr *frame) shadow(name string) {
+	if _, again := fr.declared[name]; fr.declared != nil && !again {
+		fr.declared[name] = nil
+		if was, outside := fr.vars[name]; outside {
+			fr.declared[name] = &was
+		}
+	}
+	delete(fr.kinds, name)
+}
+
+// declare runs a declaration.
+func (m *machine) declare(fr *frame, s *stmt) control {
+	t := s.tokens
+	if rate, ok, isOne := rateState(t); isOne && m.new > 0 {
+		for _, tok := range t {
+			if isNameStart(tok.text[0]) && tok.text != rate && tok.text != "static" && tok.text != "struct" {
+				m.use(tok.text)
+			}
+		}
+		switch {
+		case ok:
+			m.memory["rate "+rate] = num(1)
+		case t[0].text != "static":
+			m.fault(m.new, "the rate limit's state is no static variable, so that it begins anew with each call")
+		default:
+			m.doubt(m.new, "a rate limit other than ten messages in five seconds")
+		}
+		fr.vars[rate] = term(rate)
+		return control{}
+	}
+	if t[0].text == "static" && m.new > 0 && !has(t, "const") {
+		m.doubt(m.new, "a variable that lives from call to call: "+short(spelled(t)))
+	}
+	if strings.HasPrefix(t[0].text, "DEFINE_") || strings.HasSuffix(t[0].text, "LIST_HEAD") || t[0].text == "__label__" {
+		return m.opaqueDeclaration(fr, s)
+	}
+	parts := split(t, ",")
+	for i, part := range parts {
+		at := slices.IndexFunc(part, func(tok token) bool { return tok.text == "=" })
+		left := part
+		if at >= 0 {
+			left = part[:at]
+		}
+		for len(left) > 0 && left[len(left)-1].text == "]" {
+			open := slices.IndexFunc(left, func(tok token) bool { return tok.text == "[" })
+			left = left[:max(open, 0)]
+		}
+		// Attributes come behind the name.
+		for k, tok := range left {
+			if tok.text == "__attribute__" || strings.HasPrefix(tok.text, "__maybe") || strings.HasPrefix(tok.text, "__unused") || tok.text == "uninitialized_var" {
+				left = left[:k]
+				break
+			}
+		}
+		if len(left) == 0 || !isNameStart(left[len(left)-1].text[0]) {
+			return m.opaqueDeclaration(fr, s)
+		}
+		name := left[len(left)-1].text
+		fr.shadow(name)
+		pointer := has(left, "*")
+		switch {
+		case !pointer && i == 0 && has(left, "struct"), !pointer && i > 0 && has(parts[0], "struct"):
+			fr.structs[name] = true
+			fr.vars[name] = term(name + "@" + fr.fn.name)
+			if at >= 0 {
+				return m.opaqueDeclaration(fr, s)
+			}
+			continue
+		case !pointer && has(t, "bool"):
+			fr.kinds[name] = "bool"
+		case !pointer && (has(t, "char") || has(t, "short") || has(t, "u8") || has(t, "s8") || has(t, "u16")):
+			fr.kinds[name] = "narrow"
+		}
+		fr.vars[name] = term(unset(name))
+		if at < 0 {
+			continue
+		}
+		e, err := expression(part[at+1:])
+		if err != nil {
+			return m.opaqueDeclaration(fr, s)
+		}
+		v := m.eval(fr, e)
+		if fr.kinds[name] == "bool" {
+			v = truth(m.decide(v))
+		}
+		if t[0].text == "static" && m.new > 0 {
+			v = term("static " + name)
+		}
+		fr.vars[name] = v
+	}
+	return control{}
+}
+
+// opaqueDeclaration passes over a declaration that is not understood.
+func (m *machine) opaqueDeclaration(fr *frame, s *stmt) control {
+	if m.new > 0 {
+		m.doubt(m.new, "a declaration that is not understood: "+short(s.text()))
+	}
+	for i, tok := range s.tokens {
+		if isNameStart(tok.text[0]) && (i+1 == len(s.tokens) || strings.Contains("=,)[", s.tokens[i+1].text)) {
+			if _, known := fr.vars[tok.text]; !known {
+				fr.vars[tok.text] = term(tok.text + "@" + fr.fn.name)
+			}
+		}
+	}
+	m.event(s.text(), notUnderstood, s.at.line)
+	return control{}
+}

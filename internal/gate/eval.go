@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// eval works an expression out.
+func (m *machine) eval(fr *frame, e *expr) value {
+	switch e.op {
+	case number:
+		n, err := strconv.ParseInt(strings.TrimRight(e.tok.text, "uUlL"), 0, 64)
+		if err != nil {
+			return term(e.tok.text)
+		}
+		return num(n)
+	case literal:
+		return m.text(e)
+	case name:
+		return m.name(fr, e.tok)
+	case call:
+		return m.call(fr, e)
+	case cast:
+		v := m.eval(fr, e.args[0])
+		if strings.HasSuffix(e.tok.text, "*") || slices.Contains([]string{"int", "unsigned", "unsigned int", "long", "unsigned long", "void"}, e.tok.text) {
+			return v
+		}
+		return term("(" + e.tok.text + ")" + v.String())
+	case choice:
+		if m.decide(m.eval(fr, e.args[0])) {
+			return m.eval(fr, e.args[1])
+		}
+		return m.eval(fr, e.args[2])
+	case index:
+		s := m.eval(fr, e.args[0]).String() + "["
+		for _, a := range e.args[1:] {
+			s += m.eval(fr, a).String()
+		}
+		return m.read(term(s + "]"))
+	case ".", "->":
+		base := m.eval(fr, e.args[0])
+		if base.kind == isNumber {
+			base = term(base.String())
+		}
+		return m.read(member(base, e.op, e.tok.text))
+	case "&&":
+		return truth(m.decide(m.eval(fr, e.args[0])) && m.decide(m.eval(fr, e.args[1])))
+	case "||":
+		return truth(m.decide(m.eval(fr, e.args[0])) || m.decide(m.eval(fr, e.args[1])))
+	case ",":
+		m.eval(fr, e.args[0])
+		return m.eval(fr, e.args[1])
+	case "=":
+		v := m.eval(fr, e.args[1])
+		return m.assign(fr, e.args[0], v, e.tok.line)
+	case post + "++", post + "--", "u++", "u--":
+		was := m.eval(fr, e.args[0])
+		op := e.op[len(e.op)-1:]
+		is := m.assign(fr, e.args[0], m.binary(op, was, num(1), e.tok.line), e.tok.line)
+		if e.op[0] == 'u' {
+			return is
+		}
+		return was
+	}
+	if op, ok := strings.CutPrefix(e.op, "u"); ok {
+		return m.unary(fr, op, e)
+	}
+	if op, ok := strings.CutSuffix(e.op, "="); ok && precedence[e.op] == 2 {
+		was := m.eval(fr, e.args[0])
+		return m.assign(fr, e.args[0], m.binary(op, was, m.eval(fr, e.args[1]), e.tok.line), e.tok.line)
+	}
+	a := m.eval(fr, e.args[0])
+	return m.binary(e.op, a, m.eval(fr, e.args[1]), e.tok.line)
+}
+
+func (m *machine) unary(fr *frame, op string, e *expr) value {
+	if op == "&" {
+		return m.addressOf(fr, e.args[0])
+	}
+	v := m.eval(fr, e.args[0])
+	switch {
+	case op == "!" && v.kind == isTerm && !isErrorCode(v.s):
+		v.not = !v.not
+		return v
+	case op == "!":
+		return truth(!m.decide(v))
+	case op == "~" && v.kind == isNumber:
+		return num(^v.n)
+	case op == "-" && v.kind == isNumber:
+		return num(-v.n)
+	case op == "+":
+		return v
+	case op == "*":
+		if of, ok := strings.CutPrefix(v.s, "&"); ok {
+			return m.read(term(of))
+		}
+		return m.read(term("*" + v.String()))
+	}
+	return term(op + v.String())
+}
+
+func (m *machine) addressOf(fr *frame, e *expr) value {
+	if e.op == name {
+		if _, local := fr.vars[e.tok.text]; local {
+			return term("&" + e.tok.text + "@" + fr.fn.name)
+		}
+	}
+	if e.op == "." || e.op == "->" {
+		return address(member(m.eval(fr, e.args[0]), e.op, e.tok.text))
+	}
+	return address(m.eval(fr, e))
+}
+
+// binary works out an operator of two operands.
+func (m *machine) binary(op string, a, b value, line int) value {
+	if a.kind == isNumber && b.kind == isNumber {
+		if n, ok := calculate(op, a.n, b.n); ok {
+			return num(int64(int32(n)))
+		}
+	}
+	for _, pair := range [][2]value{{a, b}, {b, a}} {
+		known, other := pair[0], pair[1]
+		if known.kind != isNumber || other.kind != isTerm {
+			continue
+		}
+		switch {
+		case op == "&" && (strings.HasPrefix(other.s, "MNT_") || strings.HasPrefix(other.s, "UMOUNT_")):
+			m.doubt(line, other.s+" is no flag of umount that is known here")
+			if known.n == 0 {
+				return num(0)
+			}
+		case op == "&" && known.n == 0, op == "*" && known.n == 0:
+			return num(0)
+		case known.n == 0 && op == "|", known.n == 0 && op == "+":
+			return other
+		case known.n == 0 && op == "==":
+			return m.not(other)
+		case known.n == 0 && op == "!=":
+			return m.not(m.not(other))
+		}
+	}
+	x, y := a.String(), b.String()
+	if op == "==" || op == "!=" {
+		if x == y {
+			return truth(op == "==")
+		}
+		if y < x {
+			x, y = y, x
+		}
+		return value{kind: isTerm, s: "(" + x + " == " + y + ")", not: op == "!="}
+	}
+	return term("(" + x + " " + op + " " + y + ")")
+}
+
+func (m *machine) not(v value) value {
+	if v.kind != isTerm || isErrorCode(v.s) || strings.HasPrefix(v.s, "&") {
+		return truth(!m.decide(v))
+	}
+	v.not = !v.not
+	return v
+}
+
+// text joins a literal's parts.
+func (m *machine) text(e *expr) value {
+	v := value{kind: isText}
+	for _, a := range e.args {
+		if a.tok.text[0] != '"' {
+			if v.level != "" || v.s != "" || !strings.HasPrefix(a.tok.text, "KERN_") {
+				v.level += "?"
+			}
+			v.level += a.tok.text
+			m.use(a.tok.text)
+			continue
+		}
+		part, err := strconv.Unquote(a.tok.text)
+		if err != nil {
+			part = strings.Trim(a.tok.text, `"`)
+		}
+		v.s += part
+	}
+	return v
+}
+
+func (m *machine) name(fr *frame, t token) value {
+	if v, ok := fr.vars[t.text]; ok {
+		if v.kind == isTerm && m.new > 0 && v.s == unset(t.text) {
+			m.doubt(m.new, t.text+" is read before it is set")
+		}
+		return v
+	}
+	if t.text != "true" && t.text != "false" && t.text != "NULL" {
+		m.use(t.text)
+	}
+	if n, ok := constants[t.text]; ok {
+		return num(n)
+	}
+	return m.read(term(t.text))
+}
+
+// read gives what was written to a place, and the name of the type of the file system.
+func (m *machine) read(v value) value {
+	if was, ok := m.memory[v.s]; ok {
+		return was
+	}
+	if strings.HasSuffix(v.s, "->s_type->name") && typeName.MatchString(v.s) {
+		return value{kind: isText, s: types[m.ask(factType, len(types), true)]}
+	}
+	return v
+}
+
+func unset(name string) string { return "unset " + name }
+
+// assign sets a variable, or writes to a place that others see.
+func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
+	if to.op == name {
+		was, local := fr.vars[to.tok.text]
+		if local {
+			if fr.kinds[to.tok.text] == "bool" {
+				v = truth(m.decide(v))
+			} else if k := fr.kinds[to.tok.text]; k != "" && m.new > 0 && v.kind == isNumber && v.n != int64(int8(v.n)) {
+				m.doubt(m.new, to.tok.text+" is too narrow for what it is set to")
+			}
+			m.drop(was, v, line)
+			fr.vars[to.tok.text] = v
+			return v
+		}
+	}
+	var place value
+	switch to.op {
+	case name:
+		place = term(to.tok.text)
+	case ".", "->":
+		place = member(m.eval(fr, to.args[0]), to.op, to.tok.text)
+	default:
+		place = term(m.eval(fr, to).String())
+		if to.op == "u*" {
+			place = term("*" + m.eval(fr, to.args[0]).String())
+		}
+	}
+	m.memory[place.s] = v
+	m.event(place.s+" = "+v.String(), "", line)
+	return v
+}
+
+// drop notes where a variable that held MNT_FORCE loses it.
+func (m *machine) drop(was, is value, line int) {
+	if m.new == 0 || was.kind != isNumber || is.kind != isNumber || was.n&mntForce == 0 || is.n&mntForce != 0 || was.n > 31 || was.n < 0 {
+		return
+	}
+	if m.out.dropped == 0 {
+		m.out.dropped = line
+		m.out.steps = append(m.out.steps, Step{Kind: FlagDrop, Function: m.calls[len(m.calls)-1], Line: line})
+	}
+	m.out.alsoLost |= was.n &^ is.n &^ mntForce
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"slices"
+	"strings"
+)
+
+// machine goes one way through a source: what it knows it works out, what it does not know it
+// asks the oracle, and what would have an effect it writes down.
+type machine struct {
+	file   *cfile
+	base   *cfile // without the patch; the same as file where that is run
+	follow map[string]bool
+	oracle *oracle
+	budget int
+
+	calls  []string // the functions that are being run
+	counts map[string]int
+	memory map[string]value
+	used   map[string]int
+	new    int // line of the statement that is run, where only the patched text has it
+
+	out trace
+}
+
+// trace is what one way did.
+type trace struct {
+	events   []event
+	messages []logLine
+	steps    []Step
+	doubts   []Fault
+	faults   []Fault
+	entered  bool // the function that calls umount_begin
+	begun    bool // it came as far as asking for umount_begin
+	halted   bool
+	dropped  int // line where MNT_FORCE was taken away, or 0
+	alsoLost int64
+	vefact   bool // it asked for a container as OpenVZ does
+	pidfact  bool // it asked for a container as mainline does
+	limited  limit
+	limitAt  int
+}
+
+// limit is what a rate limit said.
+type limit int
+
+const (
+	notAsked limit = iota
+	lets
+	holds
+)
+
+// notUnderstood is the call of an event that stands for a statement that is not understood.
+const notUnderstood = "?"
+
+// event is something that has an effect.
+type event struct {
+	text string
+	line int
+	new  bool // only the patched text has the statement
+	call string
+}
+
+// logLine is a line for a log.
+type logLine struct {
+	call    string
+	dest    value // first argument of ve_printk
+	format  value
+	args    []value
+	line    int
+	at      int // how many events come before it
+	limited limit
+	under   string
+}
+
+type frame struct {
+	fn      *function
+	vars    map[string]value
+	structs map[string]bool
+	kinds   map[string]string // "bool", and what cannot hold an int
+	// declared are the variables of the block that is run, with what their names stood for
+	// before; nil in the outermost one.
+	declared map[string]*value
+}
+
+// control is how a statement ends.
+type control struct {
+	kind  string // "", "return", "goto", "stop"
+	value value
+	label string
+}
+
+// maxSteps bounds the statements of one way; umount has some hundred.
+const maxSteps = 20000
+
+// maxCalls bounds how deep functions call each other.
+const maxCalls = 30
+
+func (m *machine) doubt(line int, why string) {
+	f := Fault{Reason: why}
+	if line > 0 {
+		f.Lines = []int{line}
+	}
+	m.out.doubts = append(m.out.doubts, f)
+}
+
+// use notes a name of the hook's that is no variable of the function.
+func (m *machine) use(name string) {
+	if m.new > 0 && m.used[name] == 0 {
+		m.used[name] = m.new
+	}
+}
+
+func (m *machine) fault(line int, why string) {
+	m.out.faults = append(m.out.faults, Fault{why, []int{line}})
+}
+
+func (m *machine) event(text, call string, line int) {
+	m.out.events = append(m.out.events, event{text, line, m.new > 0, call})
+}
+
+// enter runs a function.
+func (m *machine) enter(fn *function, args []value) value {
+	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, kinds: map[string]string{}}
+	for i, p := range fn.params {
+		if i < len(args) {
+			fr.vars[p] = args[i]
+		}
+	}
+	if has(fn.tokens, "umount_begin") {
+		m.out.entered = true
+		// MNT_FORCE may go further down; what else it is given must be the same.
+		given := make([]string, len(args))
+		for i, a := range args {
+			if given[i] = a.String(); a.kind == isNumber {
+				given[i] = num(a.n &^ mntForce).String()
+			}
+		}
+		m.event("enter "+fn.name+"("+strings.Join(given, ", ")+")", fn.name, fn.line)
+	}
+	m.calls = append(m.calls, fn.name)
+	c := m.list(fr, fn.body)
+	m.calls = m.calls[:len(m.calls)-1]
+	if c.kind == "goto" {
+		m.stop("goto "+c.label, fn.line)
+	}
+	return c.value
+}
+
+// stop ends the way: what comes is a jump back, or more than is looked at.
+func (m *machine) stop(why string, line int) {
+	if m.new > 0 {
+		m.doubt(m.new, "a jump back, which is not followed")
+	}
+	m.event(why, "", line)
+	m.out.halted = true
+}
+
+func (m *machine) list(fr *frame, body []stmt) control {
+	for i := 0; i < len(body); i++ {
+		c := m.statement(fr, &body[i])
+		if m.out.halted {
+			return control{kind: "stop"}
+		}
+		if c.kind == "goto" {
+			if at := labelIn(body[i+1:], c.label); at >= 0 {
+				i += at
+				continue
+			}
+		}
+		if c.kind != "" {
+			return c
+		}
+	}
+	return control{}
+}
+
+// block runs the statements of a block. What it declares ends with it.
+func (m *machine) block(fr *frame, body []stmt) control {
+	outer := fr.declared
+	fr.declared = map[string]*value{}
+	c := m.list(fr, body)
+	for name, was := range fr.declared {
+		if was == nil {
+			delete(fr.vars, name)
+		} else {
+			fr.vars[name] = *was
+		}
+	}
+	fr.declared = outer
+	return c
+}
+
+func labelIn(body []stmt, label string) int {
+	return slices.IndexFunc(body, func(s stmt) bool { return s.word == "label" && s.tokens[0].text == label })
+}
+
+// isNew reports whether only the patched text has a statement.
+func (m *machine) isNew(fn *function, s *stmt) bool {
+	if m.file == m.base {
+		return false
+	}
+	was := m.base.functions[fn.name]
+	return was == nil || was.texts[s.text()] == 0
+}
+
+func (m *machine) statement(fr *frame, s *stmt) control {
+	if m.budget--; m.budget < 0 {
+		m.doubt(0, "the way is longer than is looked at")
+		m.out.halted = true
+		return control{}
+	}
+	outer := m.new
+	defer func() { m.new = outer }()
+	m.new = 0
+	if s.word != "{" && s.word != "label" && m.isNew(fr.fn, s) {
+		m.new = s.at.line
+		if s.at.under != "" {
+			m.conditional(s)
+		}
+	}
+	m.note(fr, s)
+	switch s.word {
+	case "label":
+		return control{}
+	case "{":
+		return m.block(fr, s.body)
+	case "if":
+		e, err := s.expression()
+		if err != nil {
+			return m.opaque(fr, s)
+		}
+		if m.decide(m.eval(fr, e)) {
+			m.new = outer
+			return m.block(fr, s.body)
+		}
+		m.new = outer
+		return m.block(fr, s.other)
+	case "return":
+		if len(s.tokens) == 0 {
+			return control{kind: "return"}
+		}
+		e, err := s.expression()
+		if err != nil {
+			return m.opaque(fr, s)
+		}
+		return control{kind: "return", value: m.eval(fr, e)}
+	case "goto":
+		if len(s.tokens) == 1 {
+			return control{kind: "goto", label: s.tokens[0].text}
+		}
+	case "":
+		if isDeclaration(s.tokens) {
+			return m.declare(fr, s)
+		}
+		if e, err := s.expression(); err == nil {
+			m.eval(fr, e)
+			return control{}
+		}
+	}
+	return m.opaque(fr, s)
+}
+
+// conditional notes a new statement that is compiled only where an option is set.
+func (m *machine) conditional(s *stmt) {
+	was := m.base.functions[m.calls[len(m.calls)-1]]
+	if was != nil && len(was.tokens) > 0 && was.tokens[0].under == s.at.under {
+		// The whole function is.
+		return
+	}
+	if s.at.under != "ifdef CONFIG_VE" {
+		m.doubt(s.at.line, "it is compiled only under a condition (#"+s.at.under+"), of which the text does not say whether it holds")
+	}
+}
+
+// opaque passes over a statement that is not understood. One that both texts have is the same
+// event in both, with the same values in its variables; what it sets is not known afterwards.
+func (m *machine) opaque(fr *frame, s *stmt) control {
+	if m.new > 0 {
+		m.doubt(m.new, "a statement that is not understood: "+short(s.text()))
+	}
+	t := slices.Concat(s.cond, s.tokens)
+	for i := range s.body {
+		t = append(t, s.body[i].tokens...)
+	}
+	var b strings.Builder
+	b.WriteString(s.text())
+	for i, tok := range t {
+		v, local := fr.vars[tok.text]
+		if !local || i > 0 && (t[i-1].text == "." || t[i-1].text == "->") {
+			continue
+		}
+		b.WriteString("; " + tok.text + " is " + v.String())
+		if i+1 < len(t) && precedence[t[i+1].text] == 2 || i > 0 && t[i-1].text == "&" || i+1 < len(t) && (t[i+1].text == "++" || t[i+1].text == "--") || s.word != "" {
+			fr.vars[tok.text] = term(tok.text + "@" + fr.fn.name + "#" + value{n: int64(len(m.out.events))}.String())
+		}
+	}
+	m.event(b.String(), notUnderstood, s.at.line)
+	return control{}
+}
+
+func short(s string) string {
+	if len(s) > 90 {
+		return s[:87] + "..."
+	}
+	return s
+}
+
+// decide says whether a value counts as true.
+func (m *machine) decide(v value) bool {
+	switch v.kind {
+	case isNumber:
+		return v.n != 0
+	case isText:
+		return true
+	}
+	if isErrorCode(v.s) {
+		return !v.not
+	}
+	if strings.HasPrefix(v.s, "&") {
+		return !v.not
+	}
+	if f, ok := containerFacts[v.s]; ok {
+		if f.ve {
+			m.out.vefact = true
+		} else {
+			m.out.pidfact = true
+		}
+		inside := m.ask(factContainer, 2, true) == 1
+		return (inside == f.inside) != v.not
+	}
+	if strings.Contains(v.s, "umount_begin") {
+		m.out.begun = true
+	}
+	return (m.ask(v.s, 2, false) == 1) != v.not
+}
+
+func (m *machine) ask(key string, answers int, fact bool) int {
+	return m.oracle.ask(key, answers, fact, m.file, m.new)
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind is what a step on the way through umount(2) does.
+type Kind string
+
+// The kinds of steps.
+const (
+	Permission  Kind = "permission check"
+	ForceGate   Kind = "MNT_FORCE gate"
+	ExpireTest  Kind = "MNT_EXPIRE test"
+	FlagDrop    Kind = "hook drops MNT_FORCE"
+	Message     Kind = "hook's message"
+	UmountBegin Kind = "umount_begin call"
+)
+
+// Step is one thing that happens on the way from the system call, in the order of running.
+type Step struct {
+	Kind     Kind   `json:"kind"`
+	Function string `json:"function"` // that holds it
+	Line     int    `json:"line"`     // in the patched file
+	Text     string `json:"text"`     // of the condition or statement
+}
+
+// String shows the step as its line of the source.
+func (s Step) String() string {
+	return fmt.Sprintf("%s at %s:%d: %s", s.Kind, s.Function, s.Line, s.Text)
+}
+
+func has(t []token, text string) bool {
+	return slices.ContainsFunc(t, func(tok token) bool { return tok.text == text })
+}
+
+// capabilities are the functions that say whether a caller may umount.
+var capabilities = []string{"may_mount", "capable", "ns_capable", "ve_capable", "ns_capable_noaudit", "capable_noaudit"}
+
+func hasCapability(t []token) bool {
+	return slices.ContainsFunc(t, func(tok token) bool { return slices.Contains(capabilities, tok.text) })
+}
+
+// refuses reports whether a block gives up with one of the errors of MNT_EXPIRE.
+func refuses(body []stmt) bool {
+	found := false
+	each(body, func(s *stmt) {
+		for _, t := range [][]token{s.cond, s.tokens} {
+			found = found || has(t, "EINVAL") || has(t, "EAGAIN") || has(t, "EBUSY")
+		}
+	})
+	return found
+}
+
+// note writes down what a statement is that the way comes by.
+func (m *machine) note(fr *frame, s *stmt) {
+	if s.word == "if" && m.new == 0 && len(s.cond) > 0 {
+		step := Step{Function: fr.fn.name, Line: s.cond[0].line, Text: strings.TrimSuffix(strings.TrimPrefix(s.text(), "if ("), ")")}
+		switch {
+		case hasCapability(s.cond) && has(s.cond, "MNT_FORCE"):
+			step.Kind = ForceGate
+		case hasCapability(s.cond):
+			step.Kind = Permission
+		case has(s.cond, "MNT_EXPIRE") && !has(s.cond, "~") && refuses(s.body):
+			step.Kind = ExpireTest
+		}
+		each(s.body, func(inner *stmt) {
+			if inner.word == "" && has(inner.tokens, "umount_begin") {
+				step = Step{UmountBegin, fr.fn.name, inner.at.line, spelled(inner.tokens)}
+			}
+		})
+		if step.Kind != "" {
+			m.out.steps = append(m.out.steps, step)
+		}
+	}
+}
+
+// texts fills in what stands on the lines of steps that were noted by what they did.
+func (f *cfile) texts(steps []Step) {
+	for i := range steps {
+		s := &steps[i]
+		fn := f.functions[s.Function]
+		if s.Text != "" || fn == nil {
+			continue
+		}
+		each(fn.body, func(in *stmt) {
+			t := in.tokens
+			if in.word == "if" {
+				t = in.cond
+			}
+			if len(t) > 0 && in.at.line <= s.Line && t[len(t)-1].line >= s.Line {
+				s.Text = strings.TrimSpace(in.word + " " + spelled(in.tokens))
+				s.Line = in.at.line
+			}
+		})
+	}
+}

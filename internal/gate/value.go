@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// value is what an expression is on one way through the source: a number, a text, or a term,
+// which stands for whatever the kernel has there.
+type value struct {
+	kind  kind
+	n     int64
+	s     string // a text, or a term
+	not   bool   // of a term: it is the term's truth turned round
+	level string // of a text: the name before it, as KERN_WARNING
+}
+
+type kind int
+
+const (
+	isNumber kind = iota
+	isText
+	isTerm
+)
+
+func num(n int64) value { return value{n: n} }
+
+func term(s string) value { return value{kind: isTerm, s: s} }
+
+func truth(b bool) value {
+	if b {
+		return num(1)
+	}
+	return num(0)
+}
+
+func (v value) String() string {
+	switch {
+	case v.kind == isNumber:
+		return strconv.FormatInt(v.n, 10)
+	case v.kind == isText:
+		return strconv.Quote(v.level + v.s)
+	case v.not:
+		return "!" + v.s
+	}
+	return v.s
+}
+
+// constants are the names whose values matter here.
+var constants = map[string]int64{
+	"MNT_FORCE": mntForce, "MNT_DETACH": mntDetach, "MNT_EXPIRE": mntExpire, "UMOUNT_NOFOLLOW": umountNofollow,
+	"NULL": 0, "true": 1, "false": 0,
+}
+
+// The flags of umount2(2).
+const (
+	mntForce       = 1
+	mntDetach      = 2
+	mntExpire      = 4
+	umountNofollow = 8
+)
+
+// flagNames spells flags.
+func flagNames(n int64) string {
+	var all []string
+	for i, name := range []string{"MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW"} {
+		if n&(1<<i) != 0 {
+			all = append(all, name)
+		}
+	}
+	if rest := n &^ 15; rest != 0 {
+		all = append(all, fmt.Sprintf("0x%x", rest))
+	}
+	if len(all) == 0 {
+		return "no flag"
+	}
+	return strings.Join(all, "|")
+}
+
+// member is a member of a struct. Ways to the same thing are spelled alike.
+func member(base value, op, name string) value {
+	s := base.String()
+	if op == "->" {
+		if of, ok := strings.CutPrefix(s, "&"); ok {
+			return member(term(of), ".", name)
+		}
+		return term(s + "->" + name)
+	}
+	if of, ok := mountOf(s); ok {
+		return term(of + "->" + name)
+	}
+	return term(s + "." + name)
+}
+
+// mountOf undoes real_mount(): a struct mount holds the struct vfsmount that it was made from.
+func mountOf(s string) (string, bool) {
+	inner, ok := strings.CutSuffix(s, ")->mnt")
+	inner, begins := strings.CutPrefix(inner, "real_mount(")
+	return inner, ok && begins && strings.Count(inner, "(") == strings.Count(inner, ")")
+}
+
+func address(v value) value {
+	if of, ok := mountOf(v.s); ok {
+		return term(of)
+	}
+	return term("&" + v.s)
+}
+
+// typeName matches the name of the type of the file system that the mount at hand is of: the
+// way to it begins at the struct that the lookup of the path filled in.
+var typeName = regexp.MustCompile(`^\w+@\w+\.(path\.)?(mnt->mnt_sb|mnt->mnt_root->d_sb|dentry->d_sb)->s_type->name$`)
+
+// isErrorCode reports whether a term is an error, which is never 0.
+func isErrorCode(s string) bool {
+	return strings.HasPrefix(s, "-E") && strings.ToUpper(s) == s && !strings.ContainsAny(s, "( ")
+}
+
+// containerFacts are the terms by which the ports ask for a container, each with whether it is
+// true inside of one. ve are those of OpenVZ.
+var containerFacts = map[string]struct{ inside, ve bool }{
+	"ve_is_super(get_exec_env())":                   {false, true},
+	"(get_exec_env() == get_ve0())":                 {false, true},
+	"(&ve0 == get_exec_env())":                      {false, true},
+	"VEID(get_exec_env())":                          {true, true},
+	"get_exec_env()->veid":                          {true, true},
+	"(&init_pid_ns == task_active_pid_ns(current))": {false, false},
+	"task_active_pid_ns(current)->level":            {true, false},
+}
+
+// pure are functions without an effect, of which only the value counts.
+var pure = map[string]bool{
+	"ve_is_super": true, "get_exec_env": true, "get_ve0": true, "VEID": true, "task_active_pid_ns": true, "real_mount": true,
+	"current_user_ns": true, "strcmp": true, "strncmp": true, "strcasecmp": true, "strstr": true, "strlen": true,
+	"ve_name": true,
+}
+
+// compareTexts works out the functions that compare texts. ok is false when it does not know
+// the outcome.
+func compareTexts(name string, args []value) (v value, ok bool) {
+	if len(args) < 2 || args[0].kind != isText || args[1].kind != isText {
+		return v, false
+	}
+	a, b := args[0].s, args[1].s
+	switch name {
+	case "strcmp":
+	case "strcasecmp":
+		a, b = strings.ToLower(a), strings.ToLower(b)
+	case "strncmp":
+		if len(args) != 3 || args[2].kind != isNumber || args[2].n < 0 {
+			return v, false
+		}
+		a, b = a[:min(int64(len(a)), args[2].n)], b[:min(int64(len(b)), args[2].n)]
+	case "strstr":
+		return truth(strings.Contains(a, b)), true
+	default:
+		return v, false
+	}
+	return num(int64(strings.Compare(a, b))), true
+}
+
+// calculate works out an operator of two numbers.
+func calculate(op string, a, b int64) (int64, bool) {
+	is := func(yes bool) (int64, bool) { return truth(yes).n, true }
+	switch op {
+	case "|":
+		return a | b, true
+	case "&":
+		return a & b, true
+	case "^":
+		return a ^ b, true
+	case "+":
+		return a + b, true
+	case "-":
+		return a - b, true
+	case "*":
+		return a * b, true
+	case "==":
+		return is(a == b)
+	case "!=":
+		return is(a != b)
+	case "<":
+		return is(a < b)
+	case ">":
+		return is(a > b)
+	case "<=":
+		return is(a <= b)
+	case ">=":
+		return is(a >= b)
+	case "<<", ">>":
+		if b < 0 || b > 31 {
+			return 0, false
+		}
+		if op == "<<" {
+			return a << b, true
+		}
+		return a >> b, true
+	}
+	return 0, false
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package gate
+
+import (
+	"strings"
+	"testing"
+)
+
+// Plainly wrong hooks of kinds that the mutants lack. None may be found right; verdict says
+// which of them the text shows for certain. Each is the right hook of vz7's two halves, or
+// rhel6's in one piece, with something replaced.
+func TestWrongByHand(t *testing.T) {
+	const drop = "flags &= ~MNT_FORCE;"
+	typed := `!strcmp(path.mnt->mnt_sb->s_type->name, "lustre") || !strcmp(path.mnt->mnt_sb->s_type->name, "lustre_tgt")`
+	right := strings.Replace(on("path.mnt->mnt_sb"), "flags & MNT_FORCE", "(flags & (MNT_FORCE | MNT_EXPIRE)) == MNT_FORCE", 1)
+	for _, test := range []struct {
+		name, from, to string
+		top            string
+		verdict        Verdict
+	}{
+		{"right", drop, drop, "", Reached},
+		{"right, by a copy", drop, "int kept = flags; kept &= ~MNT_FORCE; flags = kept;", "", Reached},
+		{"a copy alone loses the flag", drop, "int kept = flags; kept &= ~MNT_FORCE;", "", Misplaced},
+		{"a variable of the same name loses it", drop, "{ int flags = MNT_FORCE; flags &= ~MNT_FORCE; }", "", Misplaced},
+		{"it comes back", drop, drop + " flags |= MNT_FORCE;", "", Misplaced},
+		{"all flags are lost", drop, "flags = 0;", "", Misplaced},
+		{"the umount is left out", drop, drop + " goto dput_and_out;", "", Misplaced},
+		{"an error behind the drop", drop, drop + " return -EPERM;", "", Misplaced},
+		{"success behind the drop", drop, drop + " retval = 0; goto dput_and_out;", "", Misplaced},
+		{"umount_begin by the hook itself", drop, "path.mnt->mnt_sb->s_op->umount_begin(path.mnt->mnt_sb); " + drop, "", Misplaced},
+		{"texts compared by their place", typed, `path.mnt->mnt_sb->s_type->name == "lustre"`, "", ""},
+		{"the first letter", typed, `path.mnt->mnt_sb->s_type->name[0] == 'l'`, "", ""},
+		{"the beginning", typed, `!strncmp(path.mnt->mnt_sb->s_type->name, "lustre", 6)`, "", Misplaced},
+		{"by magic number", typed, "path.mnt->mnt_sb->s_magic == 0x0BD00BD0", "", Unsure},
+		{"the parent's type", typed, strings.ReplaceAll(typed, "path.mnt->", "path.mnt->mnt_parent->"), "", Unsure},
+		{"only the root of the file system", typed, "(" + typed + ") && path.dentry == path.mnt->mnt_sb->s_root", "", Unsure},
+		{"only another uid", "!ve_is_super(get_exec_env())", "current->uid != 0", "", Unsure},
+		{"ve_is_super defined here", drop, drop, "static int ve_is_super(void *ve)\n{\n\treturn 0;\n}\n", ""},
+		{"strcmp defined here", drop, drop, "static int strcmp(const char *a, const char *b)\n{\n\treturn 1;\n}\n", Misplaced},
+		{"ve_is_super defined as a macro", drop, drop, "#define ve_is_super(ve) 0\n", Unsure},
+		{"MNT_FORCE defined anew", drop, drop, "#undef MNT_FORCE\n#define MNT_FORCE 2\n", Unsure},
+		{"in a loop", drop, "while (flags & MNT_FORCE) flags &= ~MNT_FORCE;", "", Unsure},
+		{"in a switch", drop, "switch (flags) { case 1: flags = 0; }", "", Unsure},
+		{"a toggle", "(flags & (MNT_FORCE | MNT_EXPIRE)) == MNT_FORCE", "!(flags & MNT_EXPIRE)", "", Misplaced},
+		{"set where it should be compared", "== MNT_FORCE", "= MNT_FORCE", "", ""},
+		{"under an option", drop, "\n#ifdef CONFIG_LUSTRE_GUARD\n" + drop + "\n#endif\n", "", Unsure},
+		{"without an option", drop, "\n#ifndef CONFIG_VE\n" + drop + "\n#endif\n", "", Unsure},
+		{"in the branch that is not compiled", drop, "\n#ifdef CONFIG_VE\n\n#else\n" + drop + "\n#endif\n", "", Misplaced},
+		{"the message by way of a variable", `printk(KERN_WARNING "Forced umount`, `printk(text, "Forced umount`, "", ""},
+		{"a name nobody declares", "ve_is_super(get_exec_env())", "ve_is_host(get_exec_env())", "", Misplaced},
+		{"a variable nobody declares", drop, drop + " nobody = 1;", "", Misplaced},
+		{"in an assembler's words", drop, `asm volatile("btr $0, %0" : "+r" (flags));`, "", Unsure},
+		{"by a pointer", drop, "int *p = &flags; *p &= ~MNT_FORCE;", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hook := strings.Replace(right, test.from, test.to, 1)
+			if hook == right && test.from != test.to {
+				t.Fatal("nothing is replaced")
+			}
+			before := withHooks(t, "rhel6", nil)
+			src := test.top + withHooks(t, "rhel6", map[string]string{"after-permission": hook})
+			g, err := Check([]byte(before), []byte(src), someNames)
+			if (g.Verdict == Reached) != (test.verdict == Reached) || test.verdict != "" && g.Verdict != test.verdict {
+				t.Errorf("%s: %v", g.Verdict, err)
+			}
+			if (err == nil) != (g.Verdict == Reached) {
+				t.Errorf("%s with error %v", g.Verdict, err)
+			}
+		})
+	}
+}
+
+// What is misspelt in the source itself is not taken for what it resembles.
+func TestMisspeltChecks(t *testing.T) {
+	for name, change := range map[string][2]string{
+		"the permission check": {"may_mount", "may_mnt"},
+		"the gate's flag":      {"flags & MNT_FORCE && !capable", "flags & MNT_FORCED && !capable"},
+	} {
+		base := withHooks(t, "vz7", nil)
+		src := withHooks(t, "vz7", map[string]string{"before-gate": ahead, "after-gate": behind})
+		base, src = strings.ReplaceAll(base, change[0], change[1]), strings.ReplaceAll(src, change[0], change[1])
+		if name == "the permission check" {
+			// Its own body would tell.
+			at := strings.Index(base, "static inline bool may_mnt")
+			end := at + strings.Index(base[at:], "}\n") + 2
+			body := base[at:end]
+			base, src = strings.Replace(base, body, "", 1), strings.Replace(src, body, "", 1)
+		}
+		if g, err := Check([]byte(base), []byte(src), someNames); g.Verdict != Unsure {
+			t.Errorf("%s: %s, %v", name, g.Verdict, err)
+		}
+	}
+}
