@@ -151,7 +151,8 @@ func (h *Header) parseEntry(b []byte) (entry, error) {
 }
 
 // checkRegion checks that the region covers the whole header: what it does not cover,
-// no header digest of rpm's covers.
+// no header digest of rpm's covers. The signature header has no digest in any case, and
+// rpm lets programs add to it, so there the region may cover less.
 func (h *Header) checkRegion(e entry, entries int, tag Tag) error {
 	if e.kind != typeBin || e.count != entryLength {
 		return fmt.Errorf("type %d, count %d in place of 16 bytes", e.kind, e.count)
@@ -165,8 +166,15 @@ func (h *Header) checkRegion(e entry, entries int, tag Tag) error {
 	kind := binary.BigEndian.Uint32(b[4:])
 	offset := int32(binary.BigEndian.Uint32(b[8:]))
 	count := binary.BigEndian.Uint32(b[12:])
-	if kind != typeBin || count != entryLength || int(offset) != -entries*entryLength {
-		return fmt.Errorf("its trailer covers %d of %d bytes of entries", -offset, entries*entryLength)
+	covered := int(-offset)
+	if tag == tagHeaderSignatures {
+		if kind != typeBin || count != entryLength || covered <= 0 || covered%entryLength != 0 || covered > entries*entryLength {
+			return fmt.Errorf("its trailer covers %d of %d bytes of entries", covered, entries*entryLength)
+		}
+		return nil
+	}
+	if kind != typeBin || count != entryLength || covered != entries*entryLength {
+		return fmt.Errorf("its trailer covers %d of %d bytes of entries", covered, entries*entryLength)
 	}
 	if e.offset+entryLength != len(h.data) {
 		return fmt.Errorf("its trailer ends at %d of %d bytes of data", e.offset+entryLength, len(h.data))

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/command"
+)
+
+// uncheckedError says why gpgv cannot tell whether a signature is good.
+type uncheckedError struct{ reason string }
+
+func (e *uncheckedError) Error() string { return e.reason }
+
+// clockSkew is how far in the future a signature may have been made.
+const clockSkew = 30 * time.Minute
+
+// gpgv verifies one signature and names the key and its owner. An *uncheckedError says
+// that gpgv does not know this kind of signature.
+func (f *File) gpgv(ctx context.Context, dir, ring string, s signature) (string, error) {
+	if v := packetVersion(s.data); v > 5 {
+		return "", &uncheckedError{fmt.Sprintf("it is of OpenPGP version %d, which gpgv does not read", v)}
+	}
+	file := filepath.Join(dir, "signature")
+	if err := os.WriteFile(file, s.data, 0o600); err != nil {
+		return "", err
+	}
+	signed := io.Reader(bytes.NewReader(f.Header.raw))
+	if s.payload {
+		signed = io.NewSectionReader(f.file, f.headerStart, f.size-f.headerStart)
+	}
+	out, err := command.Output(ctx, command.Cmd{
+		Args:  []string{"gpgv", "--homedir", dir, "--keyring", ring, "--status-fd", "1", file, "-"},
+		Stdin: signed,
+	})
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	by, judged := judge(string(out), time.Now())
+	switch {
+	case judged != nil:
+		return "", judged
+	case by != "" && err != nil:
+		return "", err
+	case by != "":
+		return by, nil
+	case isExit(err):
+		return "", &uncheckedError{"gpgv says nothing of it: it may be damaged, or newer than this gpgv"}
+	case err != nil:
+		return "", err
+	}
+	return "", errors.New("gpgv does not say that it is good")
+}
+
+// isExit tells a program that ended with an error from one that could not be run.
+func isExit(err error) bool {
+	var e *command.Error
+	return errors.As(err, &e) && e.ExitCode > 0
+}
+
+// judge reads what gpgv says of one signature; see doc/DETAILS of GnuPG. gpgv takes a
+// signature as good that was made when its key had expired already, or will be made one
+// day; rpm does not, and neither is taken here. A revoked key is not taken whenever the
+// signature was made: who has stolen a key chooses the date. SHA-1 is taken, as the
+// packages of the old kernels have nothing better, and said. MD5 gpgv does not take.
+func judge(status string, now time.Time) (by string, err error) {
+	var expired int64
+	for line := range strings.Lines(status) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "[GNUPG:]" {
+			continue
+		}
+		who := strings.Join(words[2:], " ")
+		switch words[1] {
+		case "GOODSIG":
+			by = who
+		case "EXPKEYSIG":
+			by = who + " (expired since)"
+		case "KEYEXPIRED":
+			// A key may have several such lines; the earliest is the strictest.
+			if n, e := strconv.ParseInt(words[2], 10, 64); e == nil && (expired == 0 || n < expired) {
+				expired = n
+			}
+		case "BADSIG":
+			return "", fmt.Errorf("it is BAD: this is not what key %s signed", who)
+		case "EXPSIG":
+			return "", fmt.Errorf("it was made to be valid for a time, and that is over; it is by key %s", who)
+		case "REVKEYSIG":
+			return "", fmt.Errorf("it was made by key %s, whose owner has revoked it", who)
+		case "NO_PUBKEY":
+			return "", fmt.Errorf("it was made by key %s, which is not in the keyring", who)
+		case "ERRSIG":
+			if err := errSig(words); err != nil {
+				return "", err
+			}
+		case "VALIDSIG":
+			if by, err = validSig(words, by, expired, now); err != nil {
+				return "", err
+			}
+			expired = 0
+		}
+	}
+	return by, nil
+}
+
+// errSig reads ERRSIG keyid pkalgo hashalgo class time rc: gpgv could not check it.
+func errSig(words []string) error {
+	if len(words) < 8 {
+		return &uncheckedError{"gpgv does not say why"}
+	}
+	switch words[7] {
+	case "4":
+		return &uncheckedError{fmt.Sprintf("key %s uses algorithm %s, which this gpgv does not know", words[2], words[3])}
+	case "5":
+		return fmt.Errorf("it was made by key %s over a digest of algorithm %s, which is too weak or not known to gpgv", words[2], words[4])
+	}
+	return nil // NO_PUBKEY follows, or nothing
+}
+
+// validSig reads VALIDSIG fingerprint date time expires version reserved pkalgo hashalgo
+// class: the digest fits the key, and this says when it was made and how.
+func validSig(words []string, by string, expired int64, now time.Time) (string, error) {
+	if len(words) < 11 {
+		return "", fmt.Errorf("gpgv says %q, which cannot be read", strings.Join(words, " "))
+	}
+	n, err := strconv.ParseInt(words[4], 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("gpgv says it was made at %q, which cannot be read", words[4])
+	}
+	day := func(n int64) string { return time.Unix(n, 0).UTC().Format("2006-01-02 15:04 UTC") }
+	switch {
+	case expired != 0 && n >= expired:
+		return "", fmt.Errorf("it was made on %s, after its key had expired on %s: %s", day(n), day(expired), by)
+	case time.Unix(n, 0).After(now.Add(clockSkew)):
+		return "", fmt.Errorf("it says that it was made on %s, which is in the future: is the clock of this machine right? The key is %s", day(n), by)
+	case words[10] != "00" && words[10] != "01":
+		return "", fmt.Errorf("it is of class %s, which is not for data; the key is %s", words[10], by)
+	}
+	if words[9] == "2" {
+		by += ", with SHA-1, which rpm of today calls too weak"
+	}
+	return by, nil
+}
+
+// packetVersion is the version of an OpenPGP signature packet, 0 where it cannot be told.
+func packetVersion(b []byte) int {
+	if len(b) < 8 {
+		return 0
+	}
+	at := 0
+	switch {
+	case b[0] == 0xc2 && b[1] < 192:
+		at = 2
+	case b[0] == 0xc2 && b[1] < 224:
+		at = 3
+	case b[0] == 0xc2 && b[1] == 255:
+		at = 6
+	case b[0] == 0xc2:
+		at = 2 // a partial length
+	default:
+		at = []int{2, 3, 5, 1}[b[0]&3]
+	}
+	return int(b[at])
+}
