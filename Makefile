@@ -20,7 +20,7 @@ SOURCE := /usr/src/linux-source-6.1.tar.xz
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
 PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk flex gcc gnupg kmod libc6-dev libelf-dev \
-	libssl-dev linux-source-6.1 make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
+	libssl-dev lz4 lzop linux-source-6.1 make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short bench install clean
 all: bin/ovzpatch guest

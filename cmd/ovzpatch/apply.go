@@ -105,19 +105,32 @@ func sayApplied(w io.Writer, plan *patch.Plan, reverse, dryRun bool) error {
 		_, err := fmt.Fprintln(w, "the patch is already applied; nothing to do")
 		return err
 	}
-	verb := "patched"
-	if dryRun {
-		verb = "would patch"
-	}
 	for _, p := range plan.Placements {
 		if _, err := fmt.Fprintln(w, placementLine(p)); err != nil {
 			return err
 		}
 	}
 	for _, c := range plan.Changes {
-		if _, err := fmt.Fprintln(w, verb, c.Name); err != nil {
+		if _, err := fmt.Fprintln(w, changeWord(c, reverse, dryRun), c.Name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// changeWord says what is done to a file.
+func changeWord(c patch.Change, reverse, dryRun bool) string {
+	done, todo := "patched", "patch"
+	switch {
+	case c.After == nil:
+		done, todo = "removed", "remove"
+	case c.Before == nil:
+		done, todo = "created", "create"
+	case reverse:
+		done, todo = "reversed", "reverse"
+	}
+	if dryRun {
+		return "would " + todo
+	}
+	return done
 }

@@ -10,11 +10,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/terminal"
 )
 
 // contents is what is in one package.
@@ -34,6 +36,11 @@ type contents struct {
 	// What was verified and what was not, in sentences.
 	Verified   []string `json:"verified"`
 	Unverified []string `json:"unverified"`
+	// Error is why the package could not be read, or is not to be believed; the fields
+	// behind the file's name then say nothing.
+	Error string `json:"error,omitempty"`
+
+	unread string // why it is not known whether the kernel holds the message
 }
 
 // lookInto reads a package, all of it: every digest is verified, and with a keyring its
@@ -59,10 +66,10 @@ func lookInto(ctx context.Context, path, keyring string) (*contents, error) {
 		if !f.Mode.IsDir() {
 			c.Files++
 		}
-		if isModule(f.Name) {
+		if kernel.IsModule(f.Name) {
 			c.Modules++
 		}
-		if isImage(f) && f.Mode.IsRegular() && f.Flags&rpmfile.FileGhost == 0 && f.Size > 0 {
+		if isImage(f) {
 			image = f.Name
 		}
 	}
@@ -77,21 +84,18 @@ func lookInto(ctx context.Context, path, keyring string) (*contents, error) {
 	if image == "" || pkg.Source {
 		return c, nil
 	}
-	c.Kernel = strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
-	if dir := filepath.Dir(image); strings.HasPrefix(dir, "/lib/modules/") {
-		c.Kernel = filepath.Base(dir)
-	}
+	c.Kernel, _ = kernel.ImageRelease(image)
 	c.Patched, err = imagePatched(ctx, pkg, image)
+	if errors.Is(err, kernel.ErrImage) {
+		c.unread = fmt.Sprintf("whether the kernel %s holds the patch's message is not known: %v", c.Kernel, err)
+		c.Unverified = append(c.Unverified, c.unread)
+		return c, nil
+	}
 	return c, err
 }
 
-func isModule(name string) bool {
-	base := filepath.Base(name)
-	return strings.HasPrefix(name, "/lib/modules/") && (strings.HasSuffix(base, ".ko") || strings.Contains(base, ".ko."))
-}
-
-// imagePatched looks for the patch's message in a package's kernel image; nil where the
-// image cannot be read, as one for Xen.
+// imagePatched looks for the patch's message in a package's kernel image. The error is
+// kernel.ErrImage where the image cannot be read, as one for Xen.
 func imagePatched(ctx context.Context, pkg *rpmfile.File, name string) (*bool, error) {
 	dir, err := os.MkdirTemp("", "ovzpatch-image-")
 	if err != nil {
@@ -106,10 +110,10 @@ func imagePatched(ctx context.Context, pkg *rpmfile.File, name string) (*bool, e
 		return nil, fmt.Errorf("unpack kernel image: %w", err)
 	}
 	holds, err := kernel.ImageHolds(ctx, image, gate.MessageHead)
-	if errors.Is(err, kernel.ErrImage) {
-		return nil, nil
+	if err != nil {
+		return nil, err
 	}
-	return &holds, err
+	return &holds, nil
 }
 
 // buildPackages builds a recipe, or takes it from the cache, and shows what came out.
@@ -123,6 +127,11 @@ func (a *app) buildPackages(ctx context.Context, u *ui, r *recipe, f buildFlags)
 		return nil, nil, err
 	}
 	u.Say("all digests of the packages are right:")
+	for _, c := range list {
+		if c.unread != "" {
+			u.Say("NOT checked: %s: %s", c.File, c.unread)
+		}
+	}
 	return b, list, contentsTable(u.w, list)
 }
 
@@ -142,13 +151,17 @@ func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*contents, 
 		}
 		list = append(list, c)
 	}
+	if !slices.ContainsFunc(list, func(c *contents) bool { return c.Kernel != "" }) {
+		return nil, fmt.Errorf("look into packages: the build made no kernel: none of %s holds an image (/boot/vmlinuz-* or /lib/modules/*/vmlinuz): does the spec build one for this architecture and these switches? See %s",
+			strings.Join(b.Packages, ", "), b.log())
+	}
 	return list, nil
 }
 
 // contentsTable shows packages to people.
 func contentsTable(w io.Writer, list []*contents) error {
-	t := newTable(w)
-	t.row("PACKAGE", "ARCH", "SIZE", "INSTALLED", "FILES", "MODULES", "KERNEL", "PATCH", "SIGNED")
+	t := terminal.NewTable(w)
+	t.Row("PACKAGE", "ARCH", "SIZE", "INSTALLED", "FILES", "MODULES", "KERNEL", "PATCH", "SIGNED")
 	for _, c := range list {
 		kernel, patched, modules := "-", "-", "-"
 		if c.Kernel != "" {
@@ -160,7 +173,7 @@ func contentsTable(w io.Writer, list []*contents) error {
 		if c.Modules > 0 {
 			modules = fmt.Sprint(c.Modules)
 		}
-		t.row(c.Name+"-"+c.Version+"-"+c.Release, c.Arch, bytesText(c.Bytes), bytesText(c.Installed), c.Files, modules, kernel, patched, yesNo(c.Signed))
+		t.Row(c.Name+"-"+c.Version+"-"+c.Release, c.Arch, bytesText(c.Bytes), bytesText(c.Installed), c.Files, modules, kernel, patched, yesNo(c.Signed))
 	}
 	return t.Flush()
 }

@@ -3,9 +3,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/terminal"
 )
 
 func newInspect(*app) *cobra.Command {
@@ -18,40 +22,50 @@ func newInspect(*app) *cobra.Command {
 		Short: "Say what is in packages, and whether a kernel in them holds the patch",
 		Long: `inspect reads packages whole, verifies every digest in them and, with --keyring, their
 signatures, and says what they hold: files, modules, the kernel's release, and whether
-the patch's message is in its image. A damaged package ends it with 1.`,
+the patch's message is in its image. A package that is damaged does not keep it from
+the others; in the end it is an error (1), and in JSON it has an "error".`,
 		Example: `  ovzpatch inspect rpms/*.rpm
   ovzpatch inspect kernel-2.6.18-92.i686.rpm --keyring RPM-GPG-KEY --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			u := newUI(c.ErrOrStderr())
-			var list []*contents
+			var good, all []*contents
+			var bad []error
 			for _, path := range args {
 				if len(args) > 1 {
 					u.Live("reading %s", path)
 				}
 				p, err := lookInto(c.Context(), path, key.keyring)
-				if err != nil {
+				if c.Context().Err() != nil {
 					u.Done()
 					return err
 				}
-				list = append(list, p)
+				if err != nil {
+					bad = append(bad, err)
+					all = append(all, &contents{File: filepath.Base(path), Error: err.Error()})
+					continue
+				}
+				good, all = append(good, p), append(all, p)
 			}
 			u.Done()
 			if asJSON {
-				return printJSON(c.OutOrStdout(), list)
+				return errors.Join(printJSON(c.OutOrStdout(), all), errors.Join(bad...))
 			}
-			if err := contentsTable(c.OutOrStdout(), list); err != nil {
+			if len(good) == 0 {
+				return errors.Join(bad...)
+			}
+			if err := contentsTable(c.OutOrStdout(), good); err != nil {
 				return err
 			}
-			for _, p := range list {
+			for _, p := range good {
 				for _, s := range p.Verified {
-					fmt.Fprintf(c.OutOrStdout(), "%s: verified: %s\n", p.File, oneLine(s))
+					fmt.Fprintf(c.OutOrStdout(), "%s: verified: %s\n", p.File, terminal.Line(s))
 				}
 				for _, s := range p.Unverified {
-					fmt.Fprintf(c.OutOrStdout(), "%s: NOT verified: %s\n", p.File, oneLine(s))
+					fmt.Fprintf(c.OutOrStdout(), "%s: NOT verified: %s\n", p.File, terminal.Line(s))
 				}
 			}
-			return nil
+			return errors.Join(bad...)
 		},
 	}
 	key.register(c)

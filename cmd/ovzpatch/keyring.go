@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,9 @@ func (f keyFlags) verify(ctx context.Context, u *ui, path string) error {
 		return err
 	}
 	report, err := pkg.Verify(ctx, f.keyring)
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w; take the package from a place you trust, or do without --keyring", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/rpmfile"
 )
@@ -151,7 +152,7 @@ func foreignModules(ctx context.Context, tree string) ([]initramfs.ForeignModule
 			if errors.Is(err, fs.ErrNotExist) && name == top {
 				return fs.SkipAll
 			}
-			if err != nil || !d.Type().IsRegular() || !isModule("/"+strings.TrimPrefix(name, "usr/")) {
+			if err != nil || !d.Type().IsRegular() || !kernel.IsModule("/"+name) {
 				return err
 			}
 			if images[name], err = readPlain(ctx, root.FS(), name); err != nil {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"ovzpatch/internal/terminal"
 )
 
 func main() { os.Exit(run()) }
@@ -21,7 +23,7 @@ func run() int {
 	context.AfterFunc(ctx, stop)
 	err := newRoot().ExecuteContext(ctx)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ovzpatch:", harmless(err.Error()))
+		fmt.Fprintln(os.Stderr, "ovzpatch:", terminal.Text(err.Error()))
 	}
 	return exitCode(err)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmfile"
 )
@@ -63,8 +64,8 @@ func (b *kernelBuild) kernels(ctx context.Context) ([]kernelPackage, error) {
 
 // isImage tells the kernel image among a package's files.
 func isImage(e rpmfile.Entry) bool {
-	return strings.HasPrefix(e.Name, "/boot/vmlinuz-") ||
-		strings.HasPrefix(e.Name, "/lib/modules/") && strings.HasSuffix(e.Name, "/vmlinuz")
+	_, ok := kernel.ImageRelease(e.Name)
+	return ok && e.Mode.IsRegular() && e.Flags&rpmfile.FileGhost == 0 && e.Size > 0
 }
 
 // log is where the build's full output is.

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/kmod"
 )
@@ -179,17 +180,32 @@ func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error
 		parts.Arch = "i386"
 	}
 	want := func(name string) bool {
-		return strings.HasPrefix(name, "/boot/vmlinuz-") || strings.HasPrefix(name, "/lib/modules/")
+		_, image := kernel.ImageRelease(name)
+		return image || kernel.InModules(name)
 	}
 	if err := pkg.Extract(ctx, dir, want); err != nil {
 		return nil, err
+	}
+	// Where /lib is a link to /usr/lib, packages may have either name. depmod wants the first.
+	merged, err := filepath.Glob(filepath.Join(dir, "usr/lib/modules/*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, tree := range merged {
+		to := filepath.Join(dir, "lib/modules", filepath.Base(tree))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.Rename(tree, to); err != nil {
+			return nil, fmt.Errorf("find modules of %s: %w", pkgPath, err)
+		}
 	}
 	trees, err := filepath.Glob(filepath.Join(dir, "lib/modules/*"))
 	if err != nil {
 		return nil, err
 	}
 	if len(trees) != 1 {
-		return nil, usage(fmt.Errorf("%s holds %d kernels below /lib/modules, not one: is it the kernel package?", pkgPath, len(trees)))
+		return nil, usage(fmt.Errorf("%s holds %d kernels below /lib/modules and /usr/lib/modules, not one: is it the kernel package?", pkgPath, len(trees)))
 	}
 	parts.ModuleTree = trees[0]
 	parts.Release = filepath.Base(trees[0])

@@ -4,10 +4,13 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/source"
@@ -20,7 +23,7 @@ const (
 	exitMisfit   = 3 // the patch does not fit or is misplaced
 	exitBehaved  = 4 // the kernel did not behave as expected
 	exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
-guest's machinery failed; 2 usage; 3 the patch does not fit or is misplaced;
+guest's machinery failed; 2 usage, as a named file that is not there; 3 the patch does not fit or is misplaced;
 4 the kernel did not behave as expected.`
 )
 
@@ -104,9 +107,44 @@ func wrapArgs(c *cobra.Command) {
 			return nil
 		}
 	}
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			err := run(c, args)
+			if exitCode(err) == exitFailed && missingInput(c, args, err) {
+				return usage(err)
+			}
+			return err
+		}
+	}
 	for _, sub := range c.Commands() {
 		wrapArgs(sub)
 	}
+}
+
+// missingInput tells whether a command failed for nothing else than that a file which the
+// command line names, as an argument or in a flag, is not there. That is usage, in every
+// command.
+func missingInput(c *cobra.Command, args []string, err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(all.Unwrap(), func(e error) bool { return !missingInput(c, args, e) })
+	}
+	var path *fs.PathError
+	if !errors.As(err, &path) || !errors.Is(path, fs.ErrNotExist) {
+		return false
+	}
+	named := slices.Clone(args)
+	c.Flags().Visit(func(f *pflag.Flag) { named = append(named, f.Value.String()) })
+	return slices.ContainsFunc(named, func(name string) bool {
+		return name != "" && absolute(name) == absolute(path.Path)
+	})
+}
+
+func absolute(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	return abs
 }
 
 // app is what all subcommands share.

@@ -15,6 +15,7 @@ import (
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/runlock"
+	"ovzpatch/internal/terminal"
 )
 
 // lockPlace is where locks are; the tests have a place of their own.
@@ -143,14 +144,14 @@ func newStoreLocks(f *storeFlags) *cobra.Command {
 				locks = []runlock.Lock{}
 			}
 			return f.print(c.OutOrStdout(), locks, func() error {
-				t := newTable(c.OutOrStdout())
+				t := terminal.NewTable(c.OutOrStdout())
 				for _, l := range locks {
 					for _, h := range l.Holders {
 						how := "exclusive"
 						if h.Shared {
 							how = "shared"
 						}
-						t.row(l.Locked, how, h)
+						t.Row(l.Locked, how, h)
 					}
 				}
 				return t.Flush()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/terminal"
 )
 
 // done is what a command that changed snapshots says as JSON.
@@ -156,9 +157,9 @@ programs left.`,
 				plan = []datastore.Decision{}
 			}
 			return errors.Join(err, f.print(c.OutOrStdout(), plan, func() error {
-				t := newTable(c.OutOrStdout())
+				t := terminal.NewTable(c.OutOrStdout())
 				for _, d := range plan {
-					t.row(pruneWord(d, dryRun), d.Snapshot, d.Reason)
+					t.Row(pruneWord(d, dryRun), d.Snapshot, d.Reason)
 				}
 				return t.Flush()
 			}))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/terminal"
 )
 
 func newStoreList(f *storeFlags) *cobra.Command {
@@ -33,9 +34,9 @@ func newStoreList(f *storeFlags) *cobra.Command {
 				list = []datastore.Entry{}
 			}
 			return f.print(c.OutOrStdout(), list, func() error {
-				t := newTable(c.OutOrStdout())
+				t := terminal.NewTable(c.OutOrStdout())
 				for _, e := range list {
-					t.row(e.Snapshot, bytesText(e.Size), stateText(e.Verification, e.Problem != ""), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
+					t.Row(e.Snapshot, bytesText(e.Size), stateText(e.Verification, e.Problem != ""), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
 				}
 				return t.Flush()
 			})
@@ -89,10 +90,10 @@ func newStoreShow(f *storeFlags) *cobra.Command {
 
 func showManifest(w io.Writer, r *datastore.Reader) error {
 	m := r.Manifest
-	t := newTable(w)
+	t := terminal.NewTable(w)
 	line := func(key, value string) {
 		if value != "" {
-			t.row(key, value)
+			t.Row(key, value)
 		}
 	}
 	line("snapshot", r.Ref.String())
@@ -106,7 +107,7 @@ func showManifest(w io.Writer, r *datastore.Reader) error {
 		datastore.Input
 	}{{"source", m.Source}, {"port", m.Port}, {"spec", m.Spec}} {
 		if in.Name != "" {
-			t.row(in.key, in.Name, in.SHA256)
+			t.Row(in.key, in.Name, in.SHA256)
 		}
 	}
 	var programs []string
@@ -115,25 +116,25 @@ func showManifest(w io.Writer, r *datastore.Reader) error {
 	}
 	slices.Sort(programs)
 	for _, p := range programs {
-		t.row("built with", p+" "+m.Toolchain[p])
+		t.Row("built with", p+" "+m.Toolchain[p])
 	}
 	for _, o := range m.Options {
 		line("option", o)
 	}
 	line("log", m.Log)
 	for _, v := range m.Verdicts {
-		t.row("verdict", v.Verdict, v.Time, v.File)
+		t.Row("verdict", v.Verdict, v.Time, v.File)
 	}
 	if m.Verification != nil {
 		for _, p := range m.Verification.Problems {
-			t.row("DAMAGED", p.File, p.Problem)
+			t.Row("DAMAGED", p.File, p.Problem)
 		}
 	}
 	for _, p := range r.Problems {
-		t.row("DAMAGED", p.File, p.Problem)
+		t.Row("DAMAGED", p.File, p.Problem)
 	}
 	for _, file := range m.Files {
-		t.row("file", file.Name, file.SHA256, bytesText(file.Size))
+		t.Row("file", file.Name, file.SHA256, bytesText(file.Size))
 	}
 	line("in", r.Dir())
 	return t.Flush()
@@ -182,16 +183,16 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 				list = append(list, o)
 			}
 			err = f.print(c.OutOrStdout(), list, func() error {
-				t := newTable(c.OutOrStdout())
+				t := terminal.NewTable(c.OutOrStdout())
 				for _, o := range list {
 					switch {
 					case o.OK:
-						t.row(o.Snapshot, "good", o.Error)
+						t.Row(o.Snapshot, "good", o.Error)
 					case len(o.Problems) == 0:
-						t.row(o.Snapshot, "not verified", o.Error)
+						t.Row(o.Snapshot, "not verified", o.Error)
 					}
 					for _, p := range o.Problems {
-						t.row(o.Snapshot, "DAMAGED", p.File, p.Problem)
+						t.Row(o.Snapshot, "DAMAGED", p.File, p.Problem)
 					}
 				}
 				return t.Flush()

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/terminal"
 )
 
 // quietTime is how often a line about the same step is written off a terminal.
@@ -45,7 +45,7 @@ func (u *ui) Say(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
-	fmt.Fprintf(u.w, "%s %s\n", u.stamp(), harmless(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(u.w, "%s %s\n", u.stamp(), terminal.Text(fmt.Sprintf(format, args...)))
 	u.last = time.Now()
 }
 
@@ -53,7 +53,7 @@ func (u *ui) Say(format string, args ...any) {
 func (u *ui) Live(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	line := u.stamp() + "   " + harmless(fmt.Sprintf(format, args...))
+	line := u.stamp() + "   " + terminal.Text(fmt.Sprintf(format, args...))
 	if u.width == 0 {
 		if time.Since(u.last) >= quietTime {
 			fmt.Fprintln(u.w, line)
@@ -84,17 +84,6 @@ func (u *ui) clear() {
 		fmt.Fprint(u.w, "\r\x1b[K")
 		u.live = false
 	}
-}
-
-// harmless takes out what could command a terminal: much of what is said comes from
-// guests, compilers and other people's files.
-func harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }
 
 // stamp is the time since the start, so that a log tells where the minutes went.

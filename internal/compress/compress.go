@@ -19,6 +19,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 )
@@ -34,7 +35,12 @@ const (
 	XZ    Format = "xz"
 	LZMA  Format = "lzma"
 	Zstd  Format = "zstd"
+	LZ4   Format = "lz4"
+	LZO   Format = "lzo"
 )
+
+// ErrNoProgram tells that a stream needs a program that this machine does not have.
+var ErrNoProgram = errors.New("the program that unpacks it is missing")
 
 // maxWindow is the most memory, in bytes, a stream may make a decoder set aside for
 // its dictionary. xz -9 uses 64 MiB, zstd --ultra -22 uses 128 MiB.
@@ -56,6 +62,9 @@ var magics = []struct {
 	// size that is a multiple of 64 KiB: lzma has no magic of its own.
 	{LZMA, []byte{0x5d, 0, 0}},
 	{Zstd, []byte{0x28, 0xb5, 0x2f, 0xfd}},
+	{LZ4, []byte{0x04, 0x22, 0x4d, 0x18}},
+	{LZ4, []byte{0x02, 0x21, 0x4c, 0x18}}, // the older form, which kernels have
+	{LZO, []byte{0x89, 'L', 'Z', 'O', 0, '\r'}},
 }
 
 // Detect tells the format of a stream from its first bytes; six are enough.
@@ -102,7 +111,9 @@ func open(ctx context.Context, format Format, r io.Reader) (io.ReadCloser, error
 			return nil, err
 		}
 		return decoder{format, zr, func() error { zr.Close(); return nil }}, nil
-	case XZ, LZMA, Bzip2:
+	case LZ4:
+		return decoder{format, lz4.NewReader(r), func() error { return nil }}, nil
+	case XZ, LZMA, Bzip2, LZO:
 		args := programs[format]
 		if _, err := exec.LookPath(args[0]); err == nil {
 			return startProgram(ctx, format, args, r)
@@ -123,6 +134,8 @@ func openNative(format Format, r io.Reader) (io.ReadCloser, error) {
 		zr, err = lzma.ReaderConfig{DictCap: maxWindow}.NewReader(r)
 	case Bzip2:
 		zr = bzip2.NewReader(r)
+	case LZO:
+		return nil, fmt.Errorf("%w: install lzop", ErrNoProgram)
 	}
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ var programs = map[Format][]string{
 	XZ:    {"xz", "-dc", "-q", "-T0", "--memlimit-decompress=1GiB", "--format=xz"},
 	LZMA:  {"xz", "-dc", "-q", "--memlimit-decompress=1GiB", "--format=lzma"},
 	Bzip2: {"bzip2", "-dc", "-q"},
+	LZO:   {"lzop", "-dc", "-q"},
 }
 
 // errClosed is the reason a child was stopped because nobody wants more of its output.

@@ -13,8 +13,8 @@ import (
 	"ovzpatch/internal/compress"
 )
 
-// ErrImage is for an image that is no bzImage of x86, or compressed in a way that is not read.
-var ErrImage = errors.New("not a bzImage whose kernel can be unpacked")
+// ErrImage is for an image in which nobody can look: whether the kernel holds a text is not known.
+var ErrImage = errors.New("it cannot be unpacked here")
 
 // maxKernel is how many bytes a kernel may unpack to; those with all drivers in take 80 MiB.
 const maxKernel = 1 << 30
@@ -29,11 +29,23 @@ const (
 	setupEnd      = 0x250
 )
 
-// ImageHolds tells whether the kernel in a bzImage has a text in it, as the format of a
-// message. It unpacks the kernel, which takes a second.
+// ImageHolds tells whether a kernel image has a text in it, as the format of a message.
+// It unpacks the kernel, which takes a second. The image is a bzImage of x86, or as other
+// machines have it, the kernel itself, compressed or not.
 func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
+	holds, err := imageHolds(ctx, image, text)
+	if err != nil {
+		return false, fmt.Errorf("look into kernel image: %w", err)
+	}
+	return holds, nil
+}
+
+func imageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 	if len(image) < setupEnd || string(image[setupMagic:setupMagic+4]) != "HdrS" {
-		return false, fmt.Errorf("look into kernel image: %w", ErrImage)
+		if compress.Detect(image) == compress.None && !isELF(image) {
+			return false, fmt.Errorf("%w: it is no image of a form that is known", ErrImage)
+		}
+		return payloadHolds(ctx, image, text, toTheEnd)
 	}
 	sectors := int(image[setupSectors])
 	if sectors == 0 {
@@ -44,30 +56,48 @@ func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 		from := uint64(binary.LittleEndian.Uint32(image[payloadOffset:]))
 		to := from + uint64(binary.LittleEndian.Uint32(image[payloadLength:]))
 		if from > to || to > uint64(len(body)) {
-			return false, fmt.Errorf("look into kernel image: %w: its payload lies outside", ErrImage)
+			return false, fmt.Errorf("%w: its payload lies outside", ErrImage)
 		}
-		return payloadHolds(ctx, body[from:to], text, false)
+		return payloadHolds(ctx, body[from:to], text, withSize)
 	}
 	// Before 2.6.26 only gzip was known, and where it began was not told.
 	at := bytes.Index(body, []byte{0x1f, 0x8b, 0x08, 0})
 	if at < 0 {
-		return false, fmt.Errorf("look into kernel image: %w: it has no gzip stream", ErrImage)
+		return false, fmt.Errorf("%w: it has no gzip stream", ErrImage)
 	}
-	return payloadHolds(ctx, body[at:], text, true)
+	return payloadHolds(ctx, body[at:], text, goesOn)
 }
 
-// payloadHolds looks into a compressed kernel, which in old images goes on with code.
-func payloadHolds(ctx context.Context, payload []byte, text string, goesOn bool) (bool, error) {
+// rest is what follows a compressed kernel.
+type rest int
+
+const (
+	toTheEnd rest = iota // nothing
+	withSize             // but for gzip, which has it itself, the unpacked size in four bytes
+	goesOn               // code
+)
+
+func isELF(b []byte) bool { return bytes.HasPrefix(b, []byte("\x7fELF")) }
+
+// payloadHolds looks into a kernel. Only one that was unpacked whole can be said not to
+// hold the text.
+func payloadHolds(ctx context.Context, payload []byte, text string, after rest) (bool, error) {
 	format := compress.Detect(payload)
-	if format == compress.None {
-		return false, fmt.Errorf("look into kernel image: %w: its compression is unknown", ErrImage)
+	if format == compress.None && !isELF(payload) {
+		return false, fmt.Errorf("%w: its compression is unknown", ErrImage)
 	}
-	if format != compress.Gzip && len(payload) > 4 {
-		payload = payload[:len(payload)-4] // the unpacked size, which the kernel's build appends
+	size := int64(-1)
+	if after == withSize && format != compress.Gzip && format != compress.None && len(payload) > 4 {
+		end := len(payload) - 4
+		size = int64(binary.LittleEndian.Uint32(payload[end:]))
+		payload = payload[:end]
 	}
 	r, _, err := compress.NewReader(ctx, bytes.NewReader(payload))
+	if errors.Is(err, compress.ErrNoProgram) {
+		return false, fmt.Errorf("%w: %w", ErrImage, err)
+	}
 	if err != nil {
-		return false, fmt.Errorf("look into kernel image: %w", err)
+		return false, err
 	}
 	defer r.Close()
 	search := &finder{text: []byte(text)}
@@ -75,8 +105,10 @@ func payloadHolds(ctx context.Context, payload []byte, text string, goesOn bool)
 	switch {
 	case search.found:
 		return true, nil
-	case err != nil && !(goesOn && search.seen > int64(len(payload))):
-		return false, fmt.Errorf("unpack kernel image: %w", err)
+	case err != nil && !(after == goesOn && search.seen > int64(len(payload))):
+		return false, fmt.Errorf("unpack it: %w", err)
+	case size >= 0 && search.seen != size:
+		return false, fmt.Errorf("%w: it unpacks to %d bytes, but says %d", ErrImage, search.seen, size)
 	}
 	return false, nil
 }

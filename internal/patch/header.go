@@ -33,12 +33,26 @@ func headerName(s string) (name string, epoch bool, err error) {
 	return name, isEpoch(when), nil
 }
 
-// isEpoch reports whether a diff's time is 1970-01-01 00:00:00 UTC, which diff -N gives
+// dateLayouts are the ways in which the diffs of many systems write a file's time.
+// Fractions of a second are read with each of them.
+var dateLayouts = []string{
+	"2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 MST",
+	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04 -0700", "2006-01-02 15:04", "2006-01-02",
+	"Mon Jan 2 15:04:05 2006", "Mon Jan 2 15:04:05 MST 2006", "Mon Jan 2 15:04:05 2006 -0700", "Mon Jan 2 15:04:05 -0700 2006",
+	"Mon, 2 Jan 2006 15:04:05 -0700", "Mon, 2 Jan 2006 15:04:05 MST",
+}
+
+// epochSlack is how far GNU patch lets a time be from the epoch: a local time without its
+// zone is up to that far off.
+const epochSlack = 25 * time.Hour
+
+// isEpoch reports whether a diff's time may be 1970-01-01 00:00:00 UTC, which diff -N gives
 // to a file that is not there.
 func isEpoch(when string) bool {
-	for _, layout := range []string{"2006-01-02 15:04:05.999999999 -0700", "Mon Jan _2 15:04:05 2006"} {
+	when = strings.ReplaceAll(strings.Join(strings.Fields(when), " "), "/", "-")
+	for _, layout := range dateLayouts {
 		if t, err := time.Parse(layout, when); err == nil {
-			return t.Unix() == 0
+			return t.Sub(time.Unix(0, 0)).Abs() < epochSlack
 		}
 	}
 	return false

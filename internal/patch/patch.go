@@ -52,24 +52,6 @@ type Content struct {
 // error that is fs.ErrNotExist says that there is no such file.
 type Files func(name string) (Content, error)
 
-// Wants reports whether the patch may touch the file name when strip leading components
-// are taken off its names, or any number of them when strip is negative. A reader of
-// archives keeps those files and no others.
-func (p *Patch) Wants(name string, strip int) bool {
-	for _, f := range p.Files {
-		for _, raw := range f.names() {
-			if strip >= 0 {
-				if stripped(raw, strip) == name {
-					return true
-				}
-			} else if raw == name || strings.HasSuffix(raw, "/"+name) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // names are the one or two names in the header, without /dev/null.
 func (f *File) names() []string {
 	names := []string{f.OldName, f.NewName}

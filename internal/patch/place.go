@@ -97,6 +97,9 @@ func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 		if c := miss.Closest; c != nil && c.Same == len(h.old) && len(c.Diff) == c.Same {
 			miss.Detail = fmt.Sprintf("its lines are at line %d, but it has %d lines of context before its changes and %d behind, which ties it to an end of the file, or it overlaps the hunk before", c.Line, h.lead, h.trail)
 		}
+		if why := s.lineEnds(h, p.opt.Fuzz); why != "" {
+			miss.Detail, miss.Closest = why, nil
+		}
 		return 0, 0, miss
 	}
 	if p.opt.Nearest {

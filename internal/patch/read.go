@@ -41,12 +41,10 @@ func Parse(name string, data []byte) (*Patch, error) {
 // parse reads an uncompressed patch. With want it reads no more of it than the changes of
 // files with a name that want takes, and does not mind what it cannot read of others.
 func parse(name, text string, want func(raw string) bool) (*Patch, error) {
-	if !strings.HasSuffix(text, "\n") {
-		// A patch that lost its last newline on the way does not mean to take one away:
-		// that is said by "\ No newline at end of file".
-		text += "\n"
-	}
 	s := scanner{text: text, line: 1, want: want}
+	if !strings.HasSuffix(text, "\n") {
+		s.text, s.cut = text+"\n", true
+	}
 	header, sections, err := s.sections()
 	if err != nil {
 		if at, ok := err.(*scanError); ok {

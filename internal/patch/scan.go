@@ -27,8 +27,9 @@ type section struct {
 // removed line "-- x" or a quoted diff inside a hunk from looking like a header.
 type scanner struct {
 	text string
-	pos  int // start of the current line
-	line int // its number, from 1
+	pos  int  // start of the current line
+	line int  // its number, from 1
+	cut  bool // the last line had no newline: the text may have been longer
 	// want chooses the sections by the names in their headers; nil takes all.
 	want func(raw string) bool
 }
@@ -87,6 +88,9 @@ func (s *scanner) sections() (header string, all []section, err error) {
 			s.skip(line)
 			continue
 		}
+		if err == nil {
+			err = s.cutOff()
+		}
 		if s.want != nil && !s.wants(&sec, line) {
 			if err != nil {
 				// What was wanted may begin on the very next line.
@@ -111,6 +115,21 @@ func (s *scanner) sections() (header string, all []section, err error) {
 		return "", nil, s.nothing()
 	}
 	return s.text[:first], all, nil
+}
+
+// cutOff refuses a section that ends in a line without a newline: what the line said
+// behind that is lost. "\ No newline at end of file" says that a file has none. An empty
+// line lost nothing. Of patches that others put in, a context line without its end is
+// taken, as GNU patch takes it.
+func (s *scanner) cutOff() error {
+	if !s.cut || s.pos < len(s.text) {
+		return nil
+	}
+	last := s.text[strings.LastIndexByte(s.text[:len(s.text)-1], '\n')+1:]
+	if strings.HasPrefix(last, "\\ ") || strings.TrimSpace(last) == "" || s.want != nil && last[0] == ' ' {
+		return nil
+	}
+	return &scanError{s.line - 1, "the patch ends inside this line, which has no newline: it is cut off; get it whole"}
 }
 
 // wants tells whether a section is asked for, by its names or, where those could not be

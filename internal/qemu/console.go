@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+
+	"ovzpatch/internal/terminal"
 )
 
 const (
@@ -49,15 +51,6 @@ var signatures = []struct {
 
 // prefix is what the kernel puts before a message on the console: level and time.
 var prefix = regexp.MustCompile(`^(<\d+>)?(\[ *\d+\.\d+\](\[ *[TC]\d+\])? )?`)
-
-// Classify finds the first sign of a panic or oops in a console's text, or else the first
-// warning of the kernel's watchdogs. ok is false where the console is clean.
-func Classify(console []byte) (f Finding, ok bool) {
-	var c consoleText
-	c.write(console)
-	c.end()
-	return c.finding, c.finding.Outcome != ""
-}
 
 // consoleText is a console as it grows.
 type consoleText struct {
@@ -127,12 +120,8 @@ func (c *consoleText) text() string {
 	return printable(t)
 }
 
-// printable takes out what could drive the terminal of whoever reads the guest's words.
+// printable is what a guest wrote, fit for a terminal. A serial console ends its lines with
+// CR LF, which is no sign of anything.
 func printable(p []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(string(p), "\uFFFD"))
+	return terminal.Text(strings.ReplaceAll(strings.ToValidUTF8(string(p), "\uFFFD"), "\r", ""))
 }

@@ -48,7 +48,7 @@ func TestClassifyLogs(t *testing.T) {
 			if !ok {
 				t.Fatal("a console log without an expectation")
 			}
-			got, found := Classify(readConsole(t, f.Name()))
+			got, found := classify(readConsole(t, f.Name()))
 			if found != (want.Outcome != "") || found && got.Next == "" {
 				t.Errorf("found %v, next %q", found, got.Next)
 			}
@@ -90,7 +90,7 @@ func TestClassifyLines(t *testing.T) {
 		"Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request":     {},
 	}
 	for line, tt := range tests {
-		f, _ := Classify([]byte("before\n" + line + "\r\nafter\n"))
+		f, _ := classify([]byte("before\n" + line + "\r\nafter\n"))
 		if f.Outcome != tt.want || f.KernelBad != tt.kernelBad {
 			t.Errorf("%q: got %q, kernel bad %v", line, f.Outcome, f.KernelBad)
 		}
@@ -107,7 +107,7 @@ func TestClassifyOrder(t *testing.T) {
 		strings.TrimSpace(panics): Panic,
 	}
 	for text, want := range tests {
-		if f, _ := Classify([]byte(text)); f.Outcome != want {
+		if f, _ := classify([]byte(text)); f.Outcome != want {
 			t.Errorf("%q: got %q", text, f.Outcome)
 		}
 	}
@@ -121,7 +121,7 @@ func FuzzConsole(f *testing.F) {
 	}
 	f.Add([]byte("Kernel panic - not syncing: \xff\x1b[2J\n"), 1)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
-		whole, _ := Classify(b)
+		whole, _ := classify(b)
 		var c consoleText
 		for part := range slices.Chunk(bytes.Clone(b), max(1, n%5000)) {
 			c.write(part)
@@ -137,4 +137,13 @@ func FuzzConsole(f *testing.F) {
 			t.Errorf("text %q", text)
 		}
 	})
+}
+
+// classify finds the first sign of a panic or oops in a console's text, or else the first
+// warning of the kernel's watchdogs. ok is false where the console is clean.
+func classify(console []byte) (f Finding, ok bool) {
+	var c consoleText
+	c.write(console)
+	c.end()
+	return c.finding, c.finding.Outcome != ""
 }

@@ -11,9 +11,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/terminal"
 )
 
 // Report is the outcome of one or more kernels on trial.
@@ -89,12 +89,7 @@ func (r *Report) Text(w io.Writer) error {
 	}
 	table(&b, rows)
 	// The words of a guest must not command a terminal.
-	_, err := io.WriteString(w, strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, b.String()))
+	_, err := io.WriteString(w, terminal.Text(b.String()))
 	return err
 }
 
@@ -196,20 +191,13 @@ func (k Kernel) proof() string {
 
 // table lays out rows in columns; the first row is the head.
 func table(b *strings.Builder, rows [][]string) {
-	var widths []int
+	t := terminal.NewTable(b)
 	for _, row := range rows {
+		cells := make([]any, len(row))
 		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], len([]rune(cell)))
+			cells[i] = cell
 		}
+		t.Row(cells...)
 	}
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			fmt.Fprintf(&line, "%s%s  ", cell, strings.Repeat(" ", widths[i]-len([]rune(cell))))
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
+	t.Flush() // a strings.Builder takes all
 }

@@ -78,6 +78,13 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 		}
 		return nil
 	}
+	keys, err := os.ReadFile(keyring)
+	if err != nil {
+		return fmt.Errorf("read keyring: %w", err)
+	}
+	if keys, err = dearmour(keys); err != nil {
+		return fmt.Errorf("read keyring %s: %w", keyring, err)
+	}
 	if len(list) == 0 {
 		return errors.New("the package is not signed, but a keyring was given")
 	}
@@ -86,13 +93,6 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keys, err := os.ReadFile(keyring)
-	if err != nil {
-		return fmt.Errorf("read keyring: %w", err)
-	}
-	if keys, err = dearmour(keys); err != nil {
-		return fmt.Errorf("read keyring %s: %w", keyring, err)
-	}
 	ring := filepath.Join(dir, "keyring.gpg")
 	if err := os.WriteFile(ring, keys, 0o600); err != nil {
 		return err

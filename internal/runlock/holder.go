@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"ovzpatch/internal/terminal"
 )
 
 // ErrLocked is what errors.Is finds in the error of a lock that others hold.
@@ -95,12 +96,7 @@ func commandOf(pid int) string {
 	}
 	args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
 	args[0] = filepath.Base(args[0])
-	s := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, strings.Join(args, " "))
+	s := terminal.Line(strings.Join(args, " "))
 	if len(s) > maxCommand {
 		s = strings.ToValidUTF8(s[:maxCommand], "") + "..."
 	}

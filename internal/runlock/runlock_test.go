@@ -403,8 +403,8 @@ func TestModesWhateverTheUmask(t *testing.T) {
 		}
 		defer lock.Unlock()
 		for path, want := range map[string]fs.FileMode{
-			l.roots[0]:                  fs.ModeDir | 0o755,
-			filepath.Dir(l.roots[0]):    fs.ModeDir | 0o755,
+			l.roots[0]:                    fs.ModeDir | 0o755,
+			filepath.Dir(l.roots[0]):      fs.ModeDir | 0o755,
 			filepath.Dir(lock.first.path): fs.ModeDir | 0o755,
 			lock.first.path:               0o640,
 		} {

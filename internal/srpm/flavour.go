@@ -42,15 +42,7 @@ var (
 	optionUse   = regexp.MustCompile(`%\{[?!]*with(?:out)?\s+(\w+)\}`)
 )
 
-// Flavours gives the kernels that a spec can build, and whether these options build them.
-func Flavours(name string, text []byte, o Options) ([]Flavour, error) {
-	s, err := parseSpec(path.Base(name), text)
-	if err != nil {
-		return nil, err
-	}
-	return s.flavours(o), nil
-}
-
+// flavours are the kernels that a spec can build, and whether these options build them.
 func (s *spec) flavours(o Options) []Flavour {
 	var list []Flavour
 	m := o.macros()

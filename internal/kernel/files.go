@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kernel
+
+import "strings"
+
+// moduleDirs are where a kernel's modules lie; the second where /lib is a link to /usr/lib.
+var moduleDirs = []string{"/lib/modules/", "/usr/lib/modules/"}
+
+// ImageRelease returns the release, as uname -r says it, of the kernel whose image has this
+// absolute path in a package, and whether the path is that of an image.
+func ImageRelease(path string) (release string, ok bool) {
+	if release, ok := strings.CutPrefix(path, "/boot/vmlinuz-"); ok {
+		return release, release != "" && !strings.Contains(release, "/")
+	}
+	for _, dir := range moduleDirs {
+		rest, found := strings.CutPrefix(path, dir)
+		release, name, _ := strings.Cut(rest, "/")
+		if found && name == "vmlinuz" && release != "" {
+			return release, true
+		}
+	}
+	return "", false
+}
+
+// InModules tells whether a file lies below a kernel's directory of modules.
+func InModules(path string) bool {
+	for _, dir := range moduleDirs {
+		if strings.HasPrefix(path, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsModule tells whether a file is a module, compressed or not.
+func IsModule(path string) bool {
+	base := path[strings.LastIndexByte(path, '/')+1:]
+	return InModules(path) && (strings.HasSuffix(base, ".ko") || strings.Contains(base, ".ko."))
+}

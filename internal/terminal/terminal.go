@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package terminal makes text fit for a terminal. Much of what is shown comes from guests,
+// compilers and other people's files: none of it may command the terminal or pretend to
+// be another line.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// Text returns s with a mark in the place of every character that could command a
+// terminal; newlines and tabs stay.
+func Text(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
+// Line is Text on one line: newlines and tabs become blanks, too.
+func Line(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		return r
+	}, Text(s))
+}
+
+// Table writes rows in aligned columns. Flush ends it.
+type Table struct{ w *tabwriter.Writer }
+
+// NewTable returns a table that is written to w.
+func NewTable(w io.Writer) Table {
+	return Table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+}
+
+// Row adds a row. What others wrote cannot break it.
+func (t Table) Row(cells ...any) {
+	line := make([]string, len(cells))
+	for i, c := range cells {
+		line[i] = Line(fmt.Sprint(c))
+	}
+	// An error of the writer is told by Flush.
+	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(line, "\t"), "\t"))
+}
+
+// Flush writes the table.
+func (t Table) Flush() error { return t.w.Flush() }

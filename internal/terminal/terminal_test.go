@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package terminal
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\n\ttext": "plain\n\ttext",
+		"\x1b[2Jx":      "\uFFFD[2Jx",
+		"a\rb\x7f":      "a\uFFFDb\uFFFD",
+		"\u009b1m":      "\uFFFD1m",
+		"abc\u202Edcb":  "abc\uFFFDdcb", // turns the text round
+		"\xff":          "\uFFFD",
+		"Grüße, 内核":     "Grüße, 内核",
+	} {
+		if got := Text(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+	if got := Line("a\nb\tc\x1b"); got != "a b c\uFFFD" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTable(t *testing.T) {
+	var b strings.Builder
+	table := NewTable(&b)
+	table.Row("NAME", "SIZE", "")
+	table.Row("a\tlong\nname", 7)
+	if err := table.Flush(); err != nil || b.String() != "NAME         SIZE\na long name  7\n" {
+		t.Errorf("got %q, %v", b.String(), err)
+	}
+}
