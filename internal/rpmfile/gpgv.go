@@ -152,23 +152,11 @@ func validSig(words []string, by string, expired int64, now time.Time) (string, 
 	return by, nil
 }
 
-// packetVersion is the version of an OpenPGP signature packet, 0 where it cannot be told.
+// packetVersion is the version of an OpenPGP packet, 0 where it cannot be told.
 func packetVersion(b []byte) int {
-	if len(b) < 8 {
+	_, header, _, ok := packetHeader(b)
+	if !ok || header >= len(b) {
 		return 0
 	}
-	at := 0
-	switch {
-	case b[0] == 0xc2 && b[1] < 192:
-		at = 2
-	case b[0] == 0xc2 && b[1] < 224:
-		at = 3
-	case b[0] == 0xc2 && b[1] == 255:
-		at = 6
-	case b[0] == 0xc2:
-		at = 2 // a partial length
-	default:
-		at = []int{2, 3, 5, 1}[b[0]&3]
-	}
-	return int(b[at])
+	return int(b[header])
 }

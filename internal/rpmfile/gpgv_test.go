@@ -82,6 +82,19 @@ func TestSignaturesInTime(t *testing.T) {
 	revoked := cases["before it expired"]
 	revoked.keys, revoked.verified, revoked.fails = export("revoked"), "", "has revoked it"
 	cases["revoked afterwards"] = revoked
+	// The keys of the next years lie in one file with those of today.
+	mixed := filepath.Join(dir, "mixed")
+	now, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := append([]byte{0xc6, 42, 6, 0, 0, 0, 0, 27, 0, 0, 0, 32}, make([]byte, 32)...)
+	if err := os.WriteFile(mixed, append(append(next, 0xcd, 1, 'x'), now...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	beside := cases["the key lives on"]
+	beside.keys = mixed
+	cases["a keyring with a key of version 6"] = beside
 	for name, c := range cases {
 		p := base
 		p.signature = c.signature
@@ -118,8 +131,8 @@ func unknownAlgorithm(signature []byte) string {
 func TestPacketVersion(t *testing.T) {
 	for want, packets := range map[int][][]byte{
 		4: {{0x88, 9, 4, 0, 0, 0, 0, 0}, {0x89, 0, 9, 4, 0, 0, 0, 0}, {0xc2, 9, 4, 0, 0, 0, 0, 0}, {0xc2, 200, 1, 4, 0, 0, 0, 0}},
-		6: {{0x8a, 0, 0, 0, 9, 6, 0, 0}, {0x8b, 6, 0, 0, 0, 0, 0, 0}, {0xc2, 255, 0, 0, 0, 9, 6, 0}},
-		0: {{}, {0x88, 1}},
+		6: {{0x8a, 0, 0, 0, 9, 6, 0, 0}, {0xc2, 255, 0, 0, 0, 9, 6, 0}},
+		0: {{}, {0x88, 1}, {0x89, 0}, {0xc2, 200}, {0xc2, 255, 0, 0}, {6, 1, 6}},
 	} {
 		for _, p := range packets {
 			if got := packetVersion(p); got != want {

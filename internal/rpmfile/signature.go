@@ -85,6 +85,7 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 	if keys, err = dearmour(keys); err != nil {
 		return fmt.Errorf("read keyring %s: %w", keyring, err)
 	}
+	keys = readableKeys(keys)
 	if len(list) == 0 {
 		return errors.New("the package is not signed, but a keyring was given")
 	}
