@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-#   make demo      the main job on Debian's linux-source-6.1: build with and without the patch, prove both
+#   make demo      the main job on Debian's own kernel source: build with and without the patch, prove both
 #   make test      all tests, real rpmbuild and real guests included
 #   make short     the quick tests, seconds
 #   make bench     the figures, as ratios to a named other
@@ -14,13 +14,15 @@ GUEST  := CGO_ENABLED=0 GOOS=linux
 # What a guest is made of; the -old ones are for kernels before 2.6.27.
 PROGRAMS := $(foreach a,amd64 386,$(addprefix $(a)/,umounttest uroot.cpio umounttest-old uroot-old.cpio))
 
-SOURCE := /usr/src/linux-source-6.1.tar.xz
+# Debian's own kernel source: 6.1 on Debian 12, 6.12 on 13. Where there is none yet it comes
+# with the package that `make deps` installs. ovzpatch takes the same one.
+SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
 
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk flex gcc gnupg kmod libc6-dev libelf-dev \
-	libssl-dev lz4 lzop linux-source-6.1 make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
+PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk flex gcc gnupg gpgv kmod libc6-dev libelf-dev \
+	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short bench install clean
 all: bin/ovzpatch guest

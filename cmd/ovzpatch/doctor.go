@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -68,10 +67,10 @@ is there and with 1 where something is missing.`,
 				return err
 			}
 			say(free >= spaceNeeded, "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build wants %d", float64(free)/(1<<30), a.cacheDir, spaceNeeded>>30))
-			if _, err := os.Stat(defaultSource); err == nil {
-				say(true, "default source", defaultSource)
+			if path := newestSource(debianSources); path != "" {
+				say(true, "default source", path)
 			} else {
-				fmt.Fprintf(w, "note    %-22s apt-get install linux-source-6.1, or name a SOURCE of your own\n", "default source")
+				fmt.Fprintf(w, "note    %-22s apt-get install linux-source, or name a SOURCE of your own\n", "default source")
 			}
 			if !healthy {
 				return errors.New("this machine lacks something: see the lines that say MISSING")

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,8 +22,31 @@ import (
 	"ovzpatch/patches"
 )
 
-// defaultSource is Debian's own kernel source, which `make demo` installs.
-const defaultSource = "/usr/src/linux-source-6.1.tar.xz"
+// debianSources are where Debian's package linux-source puts the kernel source of its
+// release: linux-source-6.1.tar.xz on Debian 12, 6.12 on 13.
+const debianSources = "/usr/src/linux-source-*.tar.*"
+
+// newestSource is the file of the highest version that a pattern matches, "" for none. A
+// machine that went from one release to the next has the older source, too.
+func newestSource(pattern string) string {
+	found, _ := filepath.Glob(pattern) // patterns of ours only
+	if len(found) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return slices.Compare(versionOf(a), versionOf(b)) })
+}
+
+// versionOf gives the numbers in the name of a file.
+func versionOf(path string) []int {
+	var numbers []int
+	for _, digits := range digitsInName.FindAllString(filepath.Base(path), -1) {
+		n, _ := strconv.Atoi(digits) // digits
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+var digitsInName = regexp.MustCompile(`[0-9]{1,9}`)
 
 // makefileName is the file that tells which kernel a source is.
 const makefileName = "Makefile"

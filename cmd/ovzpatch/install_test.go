@@ -26,7 +26,7 @@ type builtKernel struct {
 func buildFor(t *testing.T, args ...string) builtKernel {
 	t.Helper()
 	dir := t.TempDir()
-	if _, stderr, code := ovzpatch(t, append([]string{"build", defaultSource, "-o", dir}, args...)...); code != 0 {
+	if _, stderr, code := ovzpatch(t, append([]string{"build", newestSource(debianSources), "-o", dir}, args...)...); code != 0 {
 		t.Fatalf("build: exit code %d\n%s", code, stderr)
 	}
 	one := func(pattern string) string {

@@ -26,7 +26,7 @@ type standIn struct{ kernel, module, userland, setup string }
 func newStandIn(t *testing.T, flags ...string) standIn {
 	t.Helper()
 	dir := t.TempDir()
-	if _, stderr, code := ovzpatch(t, append([]string{"build", defaultSource, "-o", dir}, flags...)...); code != 0 {
+	if _, stderr, code := ovzpatch(t, append([]string{"build", newestSource(debianSources), "-o", dir}, flags...)...); code != 0 {
 		t.Fatalf("build: exit code %d\n%s", code, stderr)
 	}
 	kernels, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))

@@ -114,7 +114,7 @@ func TestBuildAndTestInADatastore(t *testing.T) {
 		return stdout
 	}
 	must("store", "init", store)
-	ref := strings.TrimSpace(must("build", defaultSource, "--store", store))
+	ref := strings.TrimSpace(must("build", newestSource(debianSources), "--store", store))
 	if !strings.HasPrefix(ref, "kernel/kernel-ovz.x86_64/") {
 		t.Fatalf("snapshot %q", ref)
 	}
@@ -151,7 +151,7 @@ func TestWrongPortsAreCaught(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(port), ".patch")
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if _, stderr, code := ovzpatch(t, "build", defaultSource, "--patch", port, "--misplaced", "-o", dir); code != 0 {
+			if _, stderr, code := ovzpatch(t, "build", newestSource(debianSources), "--patch", port, "--misplaced", "-o", dir); code != 0 {
 				t.Fatalf("build: exit code %d\n%s", code, stderr)
 			}
 			kernel, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))

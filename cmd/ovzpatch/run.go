@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +38,7 @@ packages with and without it, boots both kernels in QEMU, tries in containers wh
 the patch is about, and prints a table and a verdict: with the patch the kernel must
 be protected, without it vulnerable.
 
-Without SOURCE it takes Debian's linux-source-6.1 (` + defaultSource + `).
+Without SOURCE it takes the kernel source of this Debian (the newest ` + debianSources + `).
 What is expensive and unchanged is kept in the cache; --no-cache does without.
 ` + exitLongText,
 		Example: `  ovzpatch run
@@ -51,11 +50,11 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if build.tag == "" {
 				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
 			}
-			path := defaultSource
+			path := newestSource(debianSources)
 			if len(args) == 1 {
 				path = args[0]
-			} else if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				return usage(fmt.Errorf("%s is not there: install it with `apt-get install linux-source-6.1`, or name a SOURCE", path))
+			} else if path == "" {
+				return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
 			}
 			if err := needTools(build.tools(), guestTools); err != nil {
 				return err
