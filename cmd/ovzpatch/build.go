@@ -30,6 +30,7 @@ type buildFlags struct {
 	without  []string
 	flavours []string
 	compat   bool
+	modern   bool // --modernize-spec
 	nodeps   bool
 	rootArg  string
 	root     rpmbuild.Root // where rpmbuild runs, from rootArg
@@ -71,6 +72,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
 	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what the Release of a patched kernel is marked with; none leaves it as it is")
 	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
+	c.Flags().BoolVar(&f.modern, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm since 4.20 refuses (%patchN, a macro called rpmversion), and show them")
 	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds misplaced or is unsure of, to see in a guest what it does")
 }
 

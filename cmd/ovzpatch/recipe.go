@@ -208,6 +208,9 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 		return nil, usage(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
 	original.foreign = true
+	if err := original.forThisRpm(ctx, u, f.modern); err != nil {
+		return nil, err
+	}
 	var err error
 	if original.Inputs, err = original.Settle(ctx, append([]string{in.binaryPayload()}, f.defines...)); err != nil {
 		return nil, specMisfit(err)

@@ -91,7 +91,7 @@ func (j Job) list(ctx context.Context, conf configuration) ([]string, error) {
 // the one around it, where the objects have a directory of their own.
 func newestConfiguration(build string) (configuration, error) {
 	var newest configuration
-	for _, below := range []string{"*", "*/*", "*/*/*"} {
+	for _, below := range []string{"*", "*/*", "*/*/*", "*/*/*/*"} {
 		found, _ := fs.Glob(os.DirFS(build), below+"/include/config/auto.conf")
 		for _, name := range found {
 			path := filepath.Join(build, name)

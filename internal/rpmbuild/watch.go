@@ -48,6 +48,9 @@ var (
 	diskFull   = "No space left on device"
 )
 
+// emptyPhase is where rpm since 4.20 makes the directory of the build.
+const emptyPhase = "%mkbuilddir"
+
 // buildPhase is the phase in which compiled is.
 const buildPhase = "%build"
 
@@ -159,7 +162,7 @@ func (w *watch) read(s string) bool {
 			w.last = w.last[1:]
 		}
 	}
-	if m := phaseLine.FindStringSubmatch(s); m != nil {
+	if m := phaseLine.FindStringSubmatch(s); m != nil && m[1] != emptyPhase {
 		if w.progress.Phase == buildPhase && w.count != nil {
 			w.counted(w.count())
 			w.progress.Expected = 0 // there are no more

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -299,6 +300,14 @@ func makeShape(t testing.TB, file, dir string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "rpmspec", "-P", file).CombinedOutput(); err != nil && regexp.MustCompile("obsolete|is a built-in").Match(out) {
+		// rpm since 4.20.
+		e, err := Modernize(file, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = e.Text
 	}
 	macros := map[string]string{}
 	expand := func(s string) string {

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/srpm"
+)
+
+// maxRefusedLines is how many lines of a spec an error shows.
+const maxRefusedLines = 5
+
+// forThisRpm tells, before anything is built, what rpm since 4.20 refuses in a foreign
+// spec, or rewrites it where that was asked for.
+func (r *recipe) forThisRpm(ctx context.Context, u *ui, modernize bool) error {
+	if modernize {
+		edited, err := srpm.Modernize(r.SpecName, r.Spec)
+		if err != nil {
+			return specMisfit(err)
+		}
+		if edited.Diff == "" {
+			u.Say("--modernize-spec: %s has no line that rpm since 4.20 refuses", r.SpecName)
+			return nil
+		}
+		u.Say("for the rpm of today, in both kernels (--modernize-spec):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
+		r.Spec = edited.Text
+		return nil
+	}
+	version := rpmVersion(ctx, r.root)
+	if !sinceRpm420(version) {
+		return nil
+	}
+	refused, err := srpm.RefusedSince420(r.SpecName, r.Spec)
+	if err != nil || len(refused) == 0 {
+		return specMisfit(err)
+	}
+	lines := make([]string, 0, maxRefusedLines+1)
+	for _, l := range refused[:min(len(refused), maxRefusedLines)] {
+		lines = append(lines, fmt.Sprintf("  line %d: %s (%s)", l.Line, strings.TrimSpace(l.Text), l.Reason))
+	}
+	if more := len(refused) - maxRefusedLines; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	return &coded{exitMisfit, fmt.Errorf("read spec: the rpm of %s (%s) refuses lines of %s:\n%s\n"+
+		"rewrite just these with --modernize-spec; or build where an rpm of their time is (--root); or take our spec in its place (--spec=replace)",
+		rpmOwner(r.root), version, r.SpecName, strings.Join(lines, "\n"))}
+}
+
+// rpmVersion is what the rpmbuild says of itself that reads the spec; "" where it cannot
+// be asked: it will say more when it is to build. For mock the source RPM is made here.
+func rpmVersion(ctx context.Context, root rpmbuild.Root) string {
+	if root.Mock != "" {
+		root = rpmbuild.Root{}
+	}
+	out, err := command.Output(ctx, command.Cmd{Args: root.Args("rpmbuild", "--version")})
+	if err != nil {
+		return ""
+	}
+	return numberOfRpm.FindString(string(out))
+}
+
+var numberOfRpm = regexp.MustCompile(`[0-9]+\.[0-9]+(\.[0-9]+)*`)
+
+// rpmOwner is where that rpmbuild runs.
+func rpmOwner(root rpmbuild.Root) string {
+	if root.Mock != "" {
+		root = rpmbuild.Root{}
+	}
+	return rootName(root)
+}
+
+// sinceRpm420 tells a version from which on rpm refuses old ways of specs.
+func sinceRpm420(version string) bool {
+	parts := strings.Split(version, ".")
+	if len(parts) < 2 {
+		return false
+	}
+	major, _ := strconv.Atoi(parts[0]) // of a match of numberOfRpm
+	minor, _ := strconv.Atoi(parts[1])
+	return major > 4 || major == 4 && minor >= 20
+}
