@@ -145,6 +145,9 @@ func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*contents, 
 		if err != nil {
 			return nil, err
 		}
+		if err := b.checkReadable(ctx, name, r.reader); err != nil {
+			return nil, err
+		}
 		if bytes.Contains(r.Texts[r.port], []byte(gate.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
 			return nil, fmt.Errorf("look into packages: the kernel in %s was built %s the patch, but its message is %s; see %s",
 				name, r.label(), map[bool]string{true: "there", false: "not there: does the spec apply it?"}[*c.Patched], b.log())

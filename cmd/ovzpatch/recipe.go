@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/patches"
@@ -38,6 +39,7 @@ type recipe struct {
 	port    string   // file name of the patch, "" where there is none in it
 	foreign bool     // the spec is a source RPM's own
 	root    rpmbuild.Root
+	reader  rpmfile.Reader // what must be able to read the packages
 }
 
 // label tells the two kernels apart in what is said.
@@ -183,7 +185,7 @@ func (in *input) binaryPayload() string {
 // readable does so for a recipe with our spec, and chooses digests, too; a foreign package
 // has those of its original.
 func (in *input) readable(r *recipe, f buildFlags) {
-	r.FileDigest = 0
+	r.reader, r.FileDigest = readerOf(in.kernel), 0
 	if !in.kernel.AtLeast(4, 18, 0) {
 		r.FileDigest = 1
 	}
@@ -207,7 +209,10 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 	if f.config != "" {
 		return nil, usage(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
-	original.foreign = true
+	original.foreign, original.reader = true, readerOf(in.kernel)
+	if !in.kernel.AtLeast(2, 6, 32) {
+		original.FileDigest = 1 // whatever the original has: rpm before 4.6 knows MD5 alone
+	}
 	if err := original.forThisRpm(ctx, u, f.modern); err != nil {
 		return nil, err
 	}

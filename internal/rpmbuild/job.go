@@ -98,6 +98,8 @@ func (j Job) options() []string {
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
+		// rpm since 6 would write format 6, which no rpm of RHEL 5 to 9 takes.
+		"--define", "_rpmformat 4",
 		// Kernels of RHEL 5 call their files and directories after these, which the rpm of
 		// their time set itself.
 		"--define", "PACKAGE_VERSION %{version}",

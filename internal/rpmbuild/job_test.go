@@ -33,6 +33,7 @@ func TestArgs(t *testing.T) {
 		"--define", "_buildhost ovzpatch",
 		"--define", "use_source_date_epoch_as_buildtime 1",
 		"--define", "clamp_mtime_to_source_date_epoch 1",
+		"--define", "_rpmformat 4",
 		"--define", "PACKAGE_VERSION %{version}",
 		"--define", "PACKAGE_RELEASE %{release}",
 		"--define", "_build_id_links none",

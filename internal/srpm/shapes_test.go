@@ -231,6 +231,7 @@ func compareTrees(t *testing.T, before, after map[string]string) {
 		case !ok:
 			t.Errorf("%s is new", name)
 		case old == text:
+		case filepath.Base(name) == "rpmbuild.env": // rpm 6 notes its paths and the release there
 		case filepath.Base(name) == "namespace.c" && old == original && text == patched && !strings.Contains(name, "vanilla"):
 			changed++
 		default:

@@ -187,6 +187,7 @@ func (in *Inputs) argv() []string {
 		digest = 8
 	}
 	return append([]string{"rpmbuild", "-bs", "--nodeps"}, in.options(
+		"_rpmformat 4", // rpm since 6 would write format 6
 		"_source_payload "+payload,
 		"_srcdefattr (-,root,root)",
 		"_source_filedigest_algorithm "+strconv.Itoa(digest),

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/rpmfile"
+)
+
+// The rpms of the systems that kernels are for. docs/building.md says what was measured.
+var (
+	rpmOfRHEL5 = rpmfile.Reader{System: "RHEL 5", Version: "4.4.2.3", Compressors: []string{"gzip", "bzip2"}}
+	rpmOfRHEL6 = rpmfile.Reader{System: "RHEL 6", Version: "4.8.0", Compressors: []string{"gzip", "bzip2", "lzma", "xz"}}
+	rpmOfRHEL7 = rpmfile.Reader{System: "RHEL 7", Version: "4.11.3", Compressors: []string{"gzip", "bzip2", "lzma", "xz"}}
+	rpmOfRHEL8 = rpmfile.Reader{System: "RHEL 8", Version: "4.14.3", Compressors: []string{"gzip", "bzip2", "lzma", "xz", "zstd"}}
+	rpmOfRHEL9 = rpmfile.Reader{System: "RHEL 9", Version: "4.16.1", Compressors: []string{"gzip", "bzip2", "lzma", "xz", "zstd"}}
+)
+
+// readerOf is the rpm of a kernel's own time. Packages are made for it, whichever rpm
+// makes them.
+func readerOf(k kernel.Kernel) rpmfile.Reader {
+	switch {
+	case k.AtLeast(5, 14, 0):
+		return rpmOfRHEL9
+	case k.AtLeast(4, 18, 0):
+		return rpmOfRHEL8
+	case k.AtLeast(3, 10, 0):
+		return rpmOfRHEL7
+	case k.AtLeast(2, 6, 32):
+		return rpmOfRHEL6
+	}
+	return rpmOfRHEL5
+}
+
+// checkReadable refuses what the systems that the kernel is for could not install.
+func (b *kernelBuild) checkReadable(ctx context.Context, name string, by rpmfile.Reader) error {
+	pkg, err := rpmfile.Open(ctx, filepath.Join(b.Dir, name))
+	if err != nil {
+		return err
+	}
+	defer pkg.Close()
+	if reasons := pkg.Unreadable(by); reasons != nil {
+		return fmt.Errorf("check package %s: rpm %s of %s, which the kernel is for, does not read it: %s; does the spec or a --define set _rpmformat, _binary_payload or _binary_filedigest_algorithm? See %s",
+			filepath.Join(b.Dir, name), by.Version, by.System, strings.Join(reasons, "; "), b.log())
+	}
+	return nil
+}
