@@ -3,6 +3,7 @@
 #   make demo      the main job on Debian's own kernel source: build with and without the patch, prove both
 #   make test      all tests, real rpmbuild and real guests included
 #   make short     the quick tests, seconds
+#   make test-systems SUITE=trixie   demo and quick tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
 #   make deps      what Debian packages all of that needs (done by demo and test)
@@ -21,10 +22,10 @@ SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk flex gcc gnupg gpgv kmod libc6-dev libelf-dev \
+PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk file flex gcc gnupg gpgv kmod libc6-dev libelf-dev \
 	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
-.PHONY: all guest deps demo test short bench install clean
+.PHONY: all guest deps demo test short test-systems bench install clean
 all: bin/ovzpatch guest
 
 # go build knows itself what is up to date, so it is asked every time.
@@ -100,6 +101,9 @@ test: deps all bin/test/bzImage bin/test/systemd-boot
 bench: deps all
 	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
 	$(GO) test ./internal/patch ./internal/rpmfile ./internal/srpm ./internal/runlock ./internal/datastore -p 1 -run '^$$' -bench . -timeout 80m
+
+test-systems:
+	.ci/test-systems $(SUITE)
 
 short:
 	$(GO) test -short -race ./...

@@ -39,6 +39,7 @@ var (
 		{"zstd", "zstd", "zstd"},
 		{"cpio", "cpio", "cpio"},
 		{"depmod", "kmod", "kmod"},
+		{"file", "file", "file"}, // rpm asks it what to strip
 	}
 	moduleTools = []tool{
 		{"depmod", "kmod", "kmod"},
