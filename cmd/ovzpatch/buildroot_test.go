@@ -24,6 +24,7 @@ Summary: kernel
 License: GPLv2
 Source0: linux-6.1.1.tar
 %global __os_install_post %{nil}
+%global debug_package %{nil}
 %description
 kernel
 %prep
