@@ -21,7 +21,7 @@ import (
 
 // debianNames are Debian's packages for what kernel specs require, any of which will do;
 // an empty list is for what only rpm's own macros or a Red Hat system need, and a build
-// here does without.
+// here does without. N is the major version of gcc.
 var debianNames = map[string][]string{
 	"asciidoc": {"asciidoc"}, "audit-libs-devel": {"libaudit-dev"}, "bash": {"bash"}, "bc": {"bc"},
 	"binutils": {"binutils"}, "binutils-devel": {"binutils-dev"}, "bison": {"bison"}, "bzip2": {"bzip2"},
@@ -29,7 +29,7 @@ var debianNames = map[string][]string{
 	"dracut": {"dracut-core"}, "dwarves": {"dwarves", "pahole"}, "elfutils": {"elfutils"},
 	"elfutils-devel": {"libdw-dev"}, "elfutils-libelf-devel": {"libelf-dev"}, "findutils": {"findutils"},
 	"flex": {"flex"}, "fuse-devel": {"libfuse-dev"}, "gawk": {"gawk", "mawk"}, "gcc": {"gcc"}, "gcc-c++": {"g++"},
-	"gcc-plugin-devel": {"gcc-12-plugin-dev"}, "gettext": {"gettext"}, "git": {"git"}, "git-core": {"git"},
+	"gcc-plugin-devel": {"gcc-N-plugin-dev"}, "gettext": {"gettext"}, "git": {"git"}, "git-core": {"git"},
 	"glibc-devel": {"libc6-dev"}, "glibc-static": {"libc6-dev"}, "gnupg": {"gnupg"}, "gzip": {"gzip"},
 	"hostname": {"hostname"}, "java-devel": {"default-jdk-headless"}, "kmod": {"kmod"},
 	"libbpf-devel": {"libbpf-dev"}, "libcap-devel": {"libcap-dev"}, "libcap-ng-devel": {"libcap-ng-dev"},
@@ -60,11 +60,15 @@ type requirements struct {
 
 // sortRequires finds out what is missing. A package is there if it is present for dpkg;
 // a program may have come another way.
-func sortRequires(names []string, present, isTool func(name string) bool) requirements {
+func sortRequires(names []string, gcc string, present, isTool func(name string) bool) requirements {
 	var r requirements
 	for _, name := range names {
 		bare := strings.TrimSuffix(strings.TrimSuffix(name, "(x86-64)"), "(x86-32)")
-		packages, known := debianNames[bare]
+		list, known := debianNames[bare]
+		packages := slices.Clone(list)
+		for i, p := range packages {
+			packages[i] = strings.Replace(p, "gcc-N-", "gcc-"+gcc+"-", 1)
+		}
 		switch {
 		case known && (len(packages) == 0 || slices.ContainsFunc(packages, present)):
 			continue
@@ -98,7 +102,15 @@ func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
 	if err != nil {
 		return fmt.Errorf("ask dpkg for packages: %w", err)
 	}
-	need := sortRequires(names, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) }, isTool)
+	gcc := ""
+	if slices.Contains(names, "gcc-plugin-devel") {
+		version, err := command.Output(ctx, command.Cmd{Args: r.root.Args("gcc", "-dumpversion")})
+		if err != nil {
+			return fmt.Errorf("ask gcc for its version: %w", err)
+		}
+		gcc, _, _ = strings.Cut(strings.TrimSpace(string(version)), ".")
+	}
+	need := sortRequires(names, gcc, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) }, isTool)
 	if need.unknown != nil {
 		u.Say("required by %s, and not known here by a Debian name: %s", r.SpecName, strings.Join(need.unknown, ", "))
 	}

@@ -17,10 +17,11 @@ func TestSortRequires(t *testing.T) {
 	got := sortRequires([]string{
 		"gcc", "bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)", "perl-generators",
 		"redhat-rpm-config", "cpio", "/usr/bin/perl", "dwarves", "pahole", "never-heard-of", "/usr/bin/pod2man", "(dwarves or pahole)", "%{odd}",
-	}, func(pkg string) bool { return pkg == "gcc" || pkg == "pahole" }, func(name string) bool { return name == "cpio" || name == "perl" })
+		"gcc-plugin-devel",
+	}, "14", func(pkg string) bool { return pkg == "gcc" || pkg == "pahole" }, func(name string) bool { return name == "cpio" || name == "perl" })
 	for what, lists := range map[string][2][]string{
-		"missing": {got.missing, {"bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)"}},
-		"install": {got.install, {"bc", "libelf-dev", "libssl-dev", "libperl-dev"}},
+		"missing": {got.missing, {"bc", "elfutils-libelf-devel", "openssl-devel(x86-64)", "perl(ExtUtils::Embed)", "gcc-plugin-devel"}},
+		"install": {got.install, {"bc", "libelf-dev", "libssl-dev", "libperl-dev", "gcc-14-plugin-dev"}},
 		"unknown": {got.unknown, {"never-heard-of", "/usr/bin/pod2man", "(dwarves or pahole)", "%{odd}"}},
 	} {
 		if !slices.Equal(lists[0], lists[1]) {
