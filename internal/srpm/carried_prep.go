@@ -27,6 +27,7 @@ func (r *specReader) command(l reading) {
 		}
 	}
 	before := len(r.walk.blocks)
+	r.walk.within = l.doubt != ""
 	r.walk.line(text)
 	for ; before < len(r.walk.blocks); before++ {
 		r.blocks = append(r.blocks, strings.TrimSpace(text))

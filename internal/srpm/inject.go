@@ -64,6 +64,9 @@ func Inject(name string, text []byte, in Injection) (Edited, error) {
 	if err != nil {
 		return Edited{}, err
 	}
+	if err := s.shows(p); err != nil {
+		return Edited{}, err
+	}
 	declared, err := s.declared()
 	if err != nil {
 		return Edited{}, err
@@ -87,6 +90,32 @@ func Inject(name string, text []byte, in Injection) (Edited, error) {
 	}
 	e.Text, e.Diff = s.bytes(), s.diff()
 	return e, nil
+}
+
+var (
+	includes = regexp.MustCompile(`^\s*%(?:include\s+\S+|\{load:.*)`)
+	luaStart = regexp.MustCompile(`%\{lua:`)
+)
+
+// shows refuses a spec whose text does not show which patches it has and what %prep does.
+func (s *spec) shows(p *prep) error {
+	for i, l := range s.lines {
+		if m := includes.FindString(l.text); m != "" && l.section != "changelog" {
+			return s.fail(i+1, "what "+strings.TrimSpace(m)+" declares and applies is not in the spec's text", "put the text in its place, or use --spec=replace")
+		}
+		if l.section == "prep" && !l.macro && luaStart.MatchString(strings.SplitN(l.text, "#", 2)[0]) {
+			return s.fail(i+1, "what Lua makes in %prep is known only where it is run", adviceReplace)
+		}
+	}
+	switch {
+	case p.hidden >= 0:
+		return s.fail(p.hidden+1, p.why, adviceReplace)
+	case p.ended >= 0:
+		return s.fail(p.ended+1, p.end0+", so that what comes later may not run", adviceReplace)
+	case p.again >= 0:
+		return s.fail(p.again+1, "%setup unpacks again, or another tree, after the kernel's was there, and %build may begin in that one", adviceReplace)
+	}
+	return nil
 }
 
 // apply makes %prep apply the patch, and says how.
@@ -173,7 +202,7 @@ func (s *spec) appliesAll(a *application, n int) (bool, error) {
 		return true, nil
 	case styleAutosetup, styleAutopatch:
 		if strip, ok := option(a.text, 'p'); !ok || strip != "1" {
-			return false, s.fail(a.line+1, "it applies patches with another option than -p1", "make it -p1")
+			return false, s.fail(a.line+1, "it applies this patch with another option than -p1", adviceReplace)
 		}
 	default:
 		return false, nil
@@ -198,10 +227,7 @@ func (s *spec) appliesAll(a *application, n int) (bool, error) {
 }
 
 var (
-	patchGlued  = regexp.MustCompile(`^\s*%patch\d+\b`)
-	patchSpaced = regexp.MustCompile(`^\s*%patch\s+\d`)
-	patchTight  = regexp.MustCompile(`^\s*%patch\b.*-P\d`)
-	shellMacro  = regexp.MustCompile(`^\s*\w+\s+"?%\{?P(ATCH)?\d`)
+	shellMacro = regexp.MustCompile(`^\s*\w+\s+"?%\{?P(ATCH)?\d`)
 )
 
 // inStyle writes the command that applies patch n as the spec applies its others.
@@ -217,12 +243,7 @@ func (s *spec) inStyle(p *prep, a *application, n int, file string) string {
 			file = fmt.Sprintf("%%{PATCH%d}", n)
 		}
 		return function + " " + file
-	case patchGlued.MatchString(a.text):
-		return fmt.Sprintf("%%patch%d -p1", n)
-	case patchSpaced.MatchString(a.text):
-		return fmt.Sprintf("%%patch %d -p1", n)
-	case patchTight.MatchString(a.text):
-		return fmt.Sprintf("%%patch -P%d -p1", n)
 	}
+	// The one form that every rpm takes: 4.20 knows %patch5 no more.
 	return fmt.Sprintf("%%patch -P %d -p1", n)
 }

@@ -49,6 +49,25 @@ func TestInjectRefuses(t *testing.T) {
 		"source follows by a macro": {specOfParts("1", "%define full %{version}-%{release}\nSource1: config-%{full}", plain), "name of a source"},
 		"directory follows release": {specOfParts("1", "", "%setup -q -n linux-%{release}"), "directory in the tarball"},
 		"release with a comment":    {specOfParts("1 # one", "", plain), "comment"},
+		"ends quietly":              {specOfParts("1", "Patch1: a.patch", plain+"exit 0\n%patch1 -p1"), "may end"},
+		"ends for some":             {specOfParts("1", "Patch1: a.patch", plain+"if [ -e x ]; then\n  exit\nfi\n%patch1 -p1"), "may end"},
+		"ends by exec":              {specOfParts("1", "", plain+"exec true"), "may end"},
+		"another tree later":        {specOfParts("1", "Source1: b.tar.gz\nPatch1: a.patch", plain+"%setup -q -T -D -b 1 -n other-1\n%patch1 -p1"), "unpacks again"},
+		"unpacked again":            {specOfParts("1", "", plain+"sed -i s/a/b/ Makefile\n%setup -q -n linux-5.14.0"), "unpacks again"},
+		"include":                   {specOfParts("1", "%include %{SOURCE2}", plain), "%include %{SOURCE2}"},
+		"include in prep":           {specOfParts("1", "", plain+"%include x.inc"), "%include x.inc"},
+		"loaded macros":             {specOfParts("1", "%{load:%{SOURCE2}}", plain), "%{load:"},
+		"lua":                       {specOfParts("1", "", plain+"%{lua: print('x')}"), "Lua"},
+		"lua of many lines":         {specOfParts("1", "", plain+"%{lua:\nprint('x')\n}"), "Lua"},
+		"comment":                   {specOfParts("1", "Patch1: a.patch", plain+"# %autopatch -p1"), "comments"},
+		"comment behind":            {specOfParts("1", "Patch1: a.patch", plain+"true # %{autopatch -p1}"), "comments"},
+		"expand":                    {specOfParts("1", "Patch1: a.patch", plain+"%{expand:%patch1 -p1}"), "not in the text"},
+		"eval":                      {specOfParts("1", "", plain+"eval $WHERE"), "not in the text"},
+		"source":                    {specOfParts("1", "", plain+"if true; then . ./env.sh; fi"), "not in the text"},
+		"macro of distribution":     {specOfParts("1", "Patch1: a.patch", plain+"%apply_patches"), "not in the text"},
+		"beside the tree":           {specOfParts("1", "", "%setup -q -c -n x\ncd $X"), "no place"},
+		"two groups": {specOfParts("1", "Patch0: a.patch\nPatch100: b.patch", "%autosetup -N -n linux-5.14.0\n%autopatch -p1 -M 99\ncd fs\n%autopatch -p2 -m 100"),
+			"add the patch by hand"},
 	} {
 		_, err := Inject("kernel.spec", []byte(c.spec), injection())
 		var se *SpecError
@@ -197,4 +216,39 @@ func FuzzInject(f *testing.F) {
 			t.Errorf("%d lines became %d", len(before.lines), len(s.lines))
 		}
 	})
+}
+
+// The patch goes in where the directory is the kernel tree's for certain, in the form that
+// every rpm takes.
+func TestInjectPlaces(t *testing.T) {
+	const plain = "%setup -q -n linux-5.14.0 -b 1\n%patch0 -p1\n"
+	for name, c := range map[string]struct{ prep, after string }{
+		"sibling by pushd":    {plain + "pushd ../other-1\n%patch1 -p1\npopd\nmake x", "popd"},
+		"sibling for good":    {plain + "cd ../other-1\n%patch1 -p1", "%patch0 -p1"},
+		"there and back":      {plain + "cd ../other-1\n%patch1 -p1\ncd ../linux-5.14.0", "%patch0 -p1"},
+		"subshell":            {plain + "(cd ../other-1; patch -p1 < x)\n%patch1 -p1", "%patch1 -p1"},
+		"subshell of lines":   {plain + "(\n  cd ../other-1\n  patch -p1 < x\n)\n%patch1 -p1", "%patch1 -p1"},
+		"perhaps elsewhere":   {plain + "test -d x && cd x\n%patch1 -p1", "%patch0 -p1"},
+		"or elsewhere":        {plain + "cd x || cd y\n%patch1 -p1", "%patch0 -p1"},
+		"in a pipe's shell":   {plain + "true | cd x\n%patch1 -p1", "%patch0 -p1"},
+		"two levels":          {plain + "pushd fs\npushd ../mm\n%patch1 -p2\npopd\npopd\n%patch2 -p1", "%patch2 -p1"},
+		"whichever matches":   {plain + "cd ../linux-*\n%patch1 -p1", "%patch0 -p1"},
+		"a failure":           {plain + "[ -e Makefile ] || exit 1\n%patch1 -p1", "%patch1 -p1"},
+		"same tree, no files": {plain + "%setup -q -T -D -n linux-5.14.0\n%patch1 -p1", "%patch1 -p1"},
+		"commented":           {plain + "# %%autopatch -p1\n%patch1 -p1", "%patch1 -p1"},
+		"command and change":  {"%setup -q -c -n x\nmv a linux && cd linux\n%patch0 -p1", ""},
+	} {
+		e, err := Inject("kernel.spec", []byte(specOfParts("1", "Source1: b.tar.gz\nPatch0: a.patch\nPatch1: b.patch\nPatch2: c.patch", c.prep)), injection())
+		switch {
+		case c.after == "" && err == nil:
+			t.Errorf("%s: passed\n%s", name, e.Diff)
+		case c.after != "" && (err != nil || !strings.Contains(string(e.Text), c.after+"\n%patch -P 3 -p1\n")):
+			t.Errorf("%s: %v\n%s", name, err, e.Diff)
+		}
+	}
+	// A loop over all patches ends where it ends, not at the end of the spec.
+	e, err := Inject("kernel.spec", []byte(specOfParts("1", "Patch0: a.patch", plain[:len(plain)-len("%patch0 -p1\n")]+"for p in %{patches}; do\n  patch -p1 < $p\ndone\nchmod -R u+w .")), injection())
+	if err != nil || strings.Contains(string(e.Text), "%patch -P") {
+		t.Errorf("loop: %v\n%s", err, e.Diff)
+	}
 }

@@ -16,6 +16,10 @@ type prep struct {
 	safe    []bool
 	applied []application
 	marker  int // line of "END OF PATCH APPLICATIONS", -1 without
+	// hidden is the first line that does what the text does not show, with the reason; -1
+	// without. ended is the same for one at which %prep may end, again for a second %setup.
+	hidden, ended, again int
+	why, end0            string
 	// functions are the shell functions that apply patches in kernels of Red Hat's kind.
 	functions map[string]bool
 }
@@ -49,17 +53,20 @@ var (
 	allPatches   = regexp.MustCompile(`%\{?patches\}?`)
 	applyProgram = regexp.MustCompile(`\b(patch\s+-|git\s+(am|apply)\b|\$patch_command)`)
 	loopStart    = regexp.MustCompile(`^\s*for\s+\w+\s+in\s.*%\{?patches\}?`)
-	loopEnd      = regexp.MustCompile(`(^|;)\s*done\b`)
+	loopEnd      = regexp.MustCompile(`(?m)(^|;)\s*done\b`)
 	endMarker    = regexp.MustCompile(`(?i)^\s*#+\s*END OF PATCH APPLICATION`)
 	hereDocument = regexp.MustCompile(`<<-?\s*["'\\]?([A-Za-z_]\w*)`)
 	quoted       = regexp.MustCompile(`'[^']*'|"(?:[^"\\]|\\.)*"`)
 	comment      = regexp.MustCompile(`(^|\s)#.*$`)
 	segments     = regexp.MustCompile(`;|&&|\|\||\|`)
+	pipeline     = regexp.MustCompile(`[^|]\|[^|]`)
+	commentMacro = regexp.MustCompile(`(?:^|\s)#.*?(%\{?(?:autopatch|autosetup|setup|lua:|expand:)\S*)`)
+	concealing   = regexp.MustCompile(`^\s*(?:[^#]*(?:;|&&|\|\||\bthen|\bdo)\s*)?((?:eval|source|\.|trap|alias|shopt\s+-s\s+lastpipe)\s|%include\b.*|%\{(?:lua|expand|load):.*|%\{?(?:apply_patches|patches_apply|apply_all_patches)\b|%\(.*)`)
 )
 
 // readPrep finds %prep and follows it line by line.
 func (s *spec) readPrep() (*prep, error) {
-	p := &prep{first: -1, marker: -1, functions: map[string]bool{}}
+	p := &prep{first: -1, marker: -1, hidden: -1, ended: -1, again: -1, functions: map[string]bool{}}
 	for i, l := range s.lines {
 		if l.section != "prep" || l.macro {
 			continue
@@ -92,7 +99,20 @@ func (s *spec) readPrep() (*prep, error) {
 		if loopStart.MatchString(l.text) && inCode && s.loopApplies(i, p.end) {
 			p.applied = append(p.applied, application{line: i, style: stylePatchesAll, text: l.text})
 		}
+		if n := len(l.within); n > 0 && strings.HasPrefix(l.within[n-1], "else of") && setup.MatchString(l.text) {
+			w.entered = "" // the tree of the branch before is not there in this one
+		}
+		w.within = len(l.within) > 0
 		w.line(l.text)
+		if w.hidden != "" && p.hidden < 0 {
+			p.hidden, p.why = i, w.hidden
+		}
+		if w.ended != "" && p.ended < 0 {
+			p.ended, p.end0 = i, w.ended
+		}
+		if w.again && p.again < 0 {
+			p.again = i
+		}
 	}
 	p.safe = append(p.safe, w.safe(line{}))
 	return p, nil

@@ -17,12 +17,19 @@ const (
 // walker follows the working directory and the shell's nesting.
 type walker struct {
 	depth    int
-	previous int  // for cd -
-	left     bool // the tree was entered and left again: what comes later is another one
-	blocks   []block
-	here     string // the word that ends a here document
-	inFunc   bool
-	stack    []int // pushd
+	previous int    // for cd -
+	left     bool   // the tree was entered and left again, or the shell ended: what comes later is not in it
+	entered  string // what %setup of the tree named it; "" before
+	// ended says why the lines that follow may not run; hidden what a line does that the
+	// text does not show.
+	ended, hidden string
+	blocks        []block
+	here          string // the word that ends a here document
+	inFunc        bool
+	stack         []int // pushd
+	changed       bool  // the command before changed the directory
+	again         bool  // %setup came again after the tree was there
+	within        bool  // the command runs under a condition of rpm, or of another command
 }
 
 // block is an open if, loop or case of the shell.
@@ -36,7 +43,7 @@ type block struct {
 func (w *walker) inCode() bool { return w.here == "" && !w.inFunc }
 
 func (w *walker) safe(l line) bool {
-	return w.inCode() && !l.macro && len(w.blocks) == 0 && len(l.within) == 0 && w.depth == tree && !w.left
+	return w.inCode() && !l.macro && len(w.blocks) == 0 && len(l.within) == 0 && w.depth == tree && !w.left && w.ended == ""
 }
 
 // line follows one line.
@@ -57,6 +64,7 @@ func (w *walker) line(text string) {
 		w.setup(m[1])
 		return
 	}
+	w.conceals(text)
 	if m := shellDefine.FindStringSubmatch(text); m != nil {
 		w.inFunc = !strings.HasSuffix(strings.TrimSpace(m[2]), "}")
 		return
@@ -65,8 +73,55 @@ func (w *walker) line(text string) {
 		w.here = m[1]
 	}
 	plain := comment.ReplaceAllString(quoted.ReplaceAllString(text, "_"), "")
-	for _, segment := range segments.Split(plain, -1) {
-		w.command(strings.Fields(segment))
+	piped := pipeline.MatchString(plain)
+	joints := segments.FindAllString(plain, -1)
+	for i, segment := range segments.Split(plain, -1) {
+		before := w.depth
+		words, open, closed := subshells(segment)
+		for range open {
+			w.blocks = append(w.blocks, block{kind: "(", before: w.depth})
+		}
+		w.within = w.within || i > 0 && (joints[i-1] == "||" || joints[i-1] == "&&")
+		w.command(words)
+		// Where a command runs only if another one did well or failed, or in the shell of
+		// a pipe, nobody knows whether the directory is another one afterwards.
+		if conditional := i > 0 && (joints[i-1] == "||" || joints[i-1] == "&&" && !w.changed); w.depth != before && open == 0 && (conditional || piped) {
+			w.depth = unknown
+		}
+		w.changed = len(words) > 0 && (words[0] == "cd" || words[0] == "pushd")
+		for range closed {
+			if n := len(w.blocks); n > 0 && w.blocks[n-1].kind == "(" {
+				w.depth = w.blocks[n-1].before
+				w.blocks = w.blocks[:n-1]
+			}
+		}
+	}
+}
+
+// subshells takes the parentheses of subshells off a command. Those of a case's pattern or
+// of a substitution are none.
+func subshells(segment string) (words []string, open, closed int) {
+	text := strings.TrimSpace(segment)
+	for strings.HasPrefix(text, "(") && !strings.HasPrefix(text, "((") {
+		text, open = strings.TrimSpace(text[1:]), open+1
+	}
+	if unmatched := strings.Count(text, ")") - strings.Count(text, "("); unmatched > 0 && strings.HasSuffix(strings.TrimRight(text, " \t0123456789</>&"), ")") {
+		closed = unmatched
+		text = strings.ReplaceAll(text, ")", " ")
+	}
+	return strings.Fields(text), open, closed
+}
+
+// conceals notes what a line may do to the tree or to the shell that its text does not show.
+func (w *walker) conceals(text string) {
+	plain := strings.ReplaceAll(text, "%%", "")
+	if w.hidden != "" {
+		return
+	}
+	if m := commentMacro.FindStringSubmatch(plain); m != nil {
+		w.hidden = "rpm expands macros in comments, too, and what " + m[1] + " makes there is run"
+	} else if m := concealing.FindStringSubmatch(plain); m != nil {
+		w.hidden = "what " + strings.TrimSpace(m[1]) + " does here is not in the text"
 	}
 }
 
@@ -76,6 +131,17 @@ func (w *walker) setup(options string) {
 	if w.left {
 		return
 	}
+	name, _ := option("%setup "+options, 'n')
+	if w.depth >= tree && len(w.blocks) == 0 && w.entered != "" {
+		// Another tree, or this one unpacked again, over what was done to it.
+		if name != strings.TrimPrefix(w.entered, "=") || !hasOption("%setup "+options, 'D') || !hasOption("%setup "+options, 'T') {
+			w.left = true
+			w.again = true
+		}
+		w.depth = tree
+		return
+	}
+	w.entered = "=" + name
 	if hasOption("%setup "+options, 'c') {
 		w.move(above)
 	} else {
@@ -126,8 +192,22 @@ func (w *walker) command(words []string) {
 			w.stack = append(w.stack, w.depth)
 		}
 		w.move(to)
+	case "exit", "exec":
+		if words[0] == "exec" && (len(words) == 1 || strings.ContainsAny(words[1], "<>")) {
+			return
+		}
+		// Who ends badly ends the build.
+		if status := strings.Join(words[1:], " "); words[0] == "exit" && status != "" && status != "0" && strings.Trim(status, "0123456789") == "" {
+			w.left = w.left || len(w.blocks) == 0 && !w.within
+			return
+		}
+		w.ended = "%prep may end by " + strings.Join(words, " ")
+	case "dirs":
+		w.stack = nil
 	case "popd":
-		if n := len(w.stack); n > 0 {
+		if len(words) > 1 && strings.ContainsAny(words[1][:1], "+-") || len(w.stack) == 0 {
+			w.depth, w.stack = unknown, nil
+		} else if n := len(w.stack); n > 0 {
 			w.move(w.stack[n-1])
 			w.stack = w.stack[:n-1]
 		}
@@ -153,6 +233,10 @@ func (w *walker) closeBlock() {
 	if b.other {
 		other = b.then
 	}
+	if b.kind == "(" {
+		w.depth = b.before
+		return
+	}
 	if w.depth != other {
 		w.depth = unknown
 	}
@@ -167,13 +251,17 @@ func (w *walker) target(to string) int {
 	case w.depth == unknown, strings.HasPrefix(to, "/"), strings.HasPrefix(to, "%{_"), strings.HasPrefix(to, "$"), strings.HasPrefix(to, "~"), to == "_":
 		return unknown
 	}
-	depth := w.depth
+	depth, out := w.depth, false
 	for part := range strings.SplitSeq(to, "/") {
 		switch part {
 		case "", ".":
 		case "..":
 			depth--
+			out = out || w.depth >= tree && depth < tree
 		default:
+			if out || strings.ContainsAny(part, "*?[$") {
+				return unknown // a directory beside the tree, or whichever matches
+			}
 			depth++
 		}
 	}
