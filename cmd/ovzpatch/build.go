@@ -136,6 +136,7 @@ func newBuild(a *app) *cobra.Command {
 		store  string
 		plain  bool
 		twice  bool
+		proof  proveFlags
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -176,6 +177,8 @@ standard output; a kernel that does not hold the patch it was built with is an e
 			r := s.with
 			if plain {
 				r = s.without
+			} else if err := proof.prove(ctx, u, r); err != nil {
+				return err
 			}
 			b, packages, err := a.buildPackages(ctx, u, r, build)
 			if err != nil {
@@ -206,6 +209,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 	}
 	port.register(c)
 	build.register(c)
+	proof.register(c, false)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build as a snapshot in this datastore")
 	c.Flags().BoolVar(&asJSON, "json", false, "write what is in the packages as JSON")

@@ -27,6 +27,7 @@ func newRun(a *app) *cobra.Command {
 		port   portFlags
 		build  buildFlags
 		test   testFlags
+		proof  proveFlags
 		out    string
 		asJSON bool
 	)
@@ -59,7 +60,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if err := needTools(build.tools(), guestTools); err != nil {
 				return err
 			}
-			r, err := a.proveSource(ctx, u, path, port, build, test, out)
+			r, err := a.proveSource(ctx, u, path, port, build, test, proof, out)
 			if err != nil {
 				return err
 			}
@@ -69,6 +70,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	port.register(c)
 	build.register(c)
 	test.register(c)
+	proof.register(c, true)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	return c
@@ -90,12 +92,15 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 }
 
 // proveSource is the whole way from a source to the verdicts.
-func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags, tf testFlags, out string) (*report.Report, error) {
+func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags, tf testFlags, proof proveFlags, out string) (*report.Report, error) {
 	in, recipes, done, err := a.prepare(ctx, u, path, pf, bf)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	if err := proof.prove(ctx, u, recipes.with); err != nil {
+		return nil, err
+	}
 	accel, err := a.accelerator(ctx, u)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ func newSRPM(a *app) *cobra.Command {
 	var (
 		port  portFlags
 		build buildFlags
+		proof proveFlags
 		out   string
 	)
 	c := &cobra.Command{
@@ -25,7 +26,9 @@ which the patch is put (--spec=inject; the change of the spec is shown on standa
 error), or gets ours (--spec=replace); a tarball or an unpacked tree gets ours. The
 path of the new source RPM is the one line on standard output.
 
-rpmbuild -bs reads the spec for that, which runs the spec's macros on this machine.
+rpmbuild reads the spec for that, which runs the spec's macros on this machine. Before
+anything is written, %prep of the patched package is run and the patch is looked for in
+the tree that %build works in; --no-prove goes by the spec's text alone.
 ` + exitLongText,
 		Example: `  ovzpatch srpm ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm -o out
   ovzpatch srpm linux-6.1.tar.xz --config my.config -o out`,
@@ -46,6 +49,9 @@ rpmbuild -bs reads the spec for that, which runs the spec's macros on this machi
 			if s.with.foreign && len(build.flavours) > 0 {
 				u.Say("the source RPM holds all flavours: give these switches to what builds it")
 			}
+			if err := proof.prove(ctx, u, s.with); err != nil {
+				return err
+			}
 			path, err := srpm.Build(ctx, s.with.Inputs, out)
 			if err != nil {
 				return specMisfit(err)
@@ -56,6 +62,7 @@ rpmbuild -bs reads the spec for that, which runs the spec's macros on this machi
 	}
 	port.register(c)
 	build.registerRecipe(c)
+	proof.register(c, true)
 	c.Flags().StringVarP(&out, "output", "o", "", "directory for the source RPM")
 	c.MarkFlagRequired("output")
 	return c

@@ -65,16 +65,23 @@ func (p *Package) Before(file string) (Prepared, error) {
 	}
 	var result Prepared
 	held := slices.ContainsFunc(declared.patches, func(d declaration) bool { return path.Base(d.file) == file })
-	if !held {
+	read := func(s *spec) *specReader {
+		r := &specReader{spec: s, macros: p.Options.macros(), files: append(slices.Clone(p.Files), file), ours: file, walk: walker{depth: buildDirectory}}
+		r.read()
+		return r
+	}
+	// The name may be a macro's, as in our own spec.
+	r := read(s)
+	if held = held || r.held != nil; !held {
 		edited, err := Inject(p.SpecName, p.Spec, Injection{PatchFile: file})
 		if err != nil {
 			result.NoPlace = err
 		} else if s, err = parseSpec(p.SpecName, edited.Text); err != nil {
 			return Prepared{}, err
+		} else {
+			r = read(s)
 		}
 	}
-	r := &specReader{spec: s, macros: p.Options.macros(), files: append(slices.Clone(p.Files), file), ours: file, walk: walker{depth: buildDirectory}}
-	r.read()
 	r.countFrom(strings.Split(string(p.Spec), "\n"))
 	result.Patches, result.Commands = r.list, r.commands
 	if held {

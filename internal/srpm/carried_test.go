@@ -46,7 +46,7 @@ func TestBefore(t *testing.T) {
 		"bare":              {two, setup + "patch -p1 < %{PATCH1}\ncat $RPM_SOURCE_DIR/b.patch | patch -p1 --fuzz=0\n%patch1 -p1 -R\n", "1:a.patch -p1 F2; 2:b.patch -p1 F0; 1:a.patch -p1 F0 -R"},
 		"of a source":       {"Source5: s.patch\n" + two, setup + "patch -p1 < %{SOURCE5}\n%patch1 -p1\n", "-1:s.patch -p1 F2; 1:a.patch -p1 F0"},
 		"no level":          {two, setup + "patch -s < %{PATCH1}\n%patch2 -p1\n", "1:a.patch -p0 F2 ? a patch command without -p; 2:b.patch -p1 F0"},
-		"behind ours":       {two, setup + "patch -p1 < %{PATCH1}\n", ""},
+		"alone":             {two, setup + "patch -p1 < %{PATCH1}\n", "1:a.patch -p1 F2"},
 		"never":             {two, setup + "%if 0\n%patch1 -p1\n%else\n%patch2 -p1\n%endif\n", "2:b.patch -p1 F0"},
 		"by machine":        {two, setup + "%ifarch ppc64\n%patch1 -p1\n%endif\n%ifarch x86_64\n%patch2 -p1\n%endif\n", "2:b.patch -p1 F0"},
 		"not declared here": {"%if 0\n" + two + "\n%endif\nPatch3: c.patch", "%autosetup -p1 -n linux-5.14.0\n", "3:c.patch -p1 F0"},

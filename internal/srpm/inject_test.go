@@ -236,6 +236,9 @@ func TestInjectPlaces(t *testing.T) {
 		"a failure":           {plain + "[ -e Makefile ] || exit 1\n%patch1 -p1", "%patch1 -p1"},
 		"same tree, no files": {plain + "%setup -q -T -D -n linux-5.14.0\n%patch1 -p1", "%patch1 -p1"},
 		"commented":           {plain + "# %%autopatch -p1\n%patch1 -p1", "%patch1 -p1"},
+		"behind a series":     {plain + "while read p; do\n  patch -p1 < %{_sourcedir}/$p\ndone < %{_sourcedir}/series", "series"},
+		"behind a program":    {plain + "xzcat %{PATCH1} | %{__patch} -p1", "-p1"},
+		"behind quilt":        {plain + "QUILT_PATCHES=p quilt push -a", "-a"},
 		"command and change":  {"%setup -q -c -n x\nmv a linux && cd linux\n%patch0 -p1", ""},
 	} {
 		e, err := Inject("kernel.spec", []byte(specOfParts("1", "Source1: b.tar.gz\nPatch0: a.patch\nPatch1: b.patch\nPatch2: c.patch", c.prep)), injection())

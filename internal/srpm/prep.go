@@ -41,6 +41,7 @@ const (
 	styleAutopatch               // %autopatch applies all, or a range
 	styleGitAm                   // git am %{patches}
 	stylePatchesAll              // some other use of %{patches} by patch or git apply
+	stylePlain                   // patch or git apply with a file of any name
 )
 
 var (
@@ -53,6 +54,9 @@ var (
 	allPatches   = regexp.MustCompile(`%\{?patches\}?`)
 	applyProgram = regexp.MustCompile(`\b(patch\s+-|git\s+(am|apply)\b|\$patch_command)`)
 	loopStart    = regexp.MustCompile(`^\s*for\s+\w+\s+in\s.*%\{?patches\}?`)
+	plainApply   = regexp.MustCompile(`(?:^|[\s;&|(/}])(?:patch|%\{__patch\})\s+-|\bgit\s(?:.*\s)?(?:am|apply)\b|\bquilt\s+(?:.*\s)?push\b|\$\{?patch_command\b|apply[-_]patches`)
+	patternLoop  = regexp.MustCompile(`\bfor\s+\w+\s+in\s.*[*?]|\b(?:ls|find)\s.*\|`)
+	patternWord  = regexp.MustCompile(`\*\S*\b(?:patch|diff)\b|\.d/\*|/\*(?:\s|$)`)
 	loopEnd      = regexp.MustCompile(`(?m)(^|;)\s*done\b`)
 	endMarker    = regexp.MustCompile(`(?i)^\s*#+\s*END OF PATCH APPLICATION`)
 	hereDocument = regexp.MustCompile(`<<-?\s*["'\\]?([A-Za-z_]\w*)`)
@@ -95,6 +99,14 @@ func (s *spec) readPrep() (*prep, error) {
 		}
 		if st, ok := applies(l.text); ok && inCode {
 			p.applied = append(p.applied, application{line: i, style: st, text: l.text})
+		}
+		if trimmed := strings.TrimSpace(l.text); inCode && !strings.HasPrefix(trimmed, "#") {
+			if patternLoop.MatchString(l.text) && s.loopApplies(i, p.end) || plainApply.MatchString(l.text) && patternWord.MatchString(l.text) {
+				return nil, s.fail(i+1, "it applies whatever patches a pattern finds, which may be ours, too", adviceReplace)
+			}
+			if _, ok := applies(l.text); !ok && plainApply.MatchString(l.text) && !patchCommand.MatchString(l.text) {
+				p.applied = append(p.applied, application{line: i, style: stylePlain, text: l.text})
+			}
 		}
 		if loopStart.MatchString(l.text) && inCode && s.loopApplies(i, p.end) {
 			p.applied = append(p.applied, application{line: i, style: stylePatchesAll, text: l.text})
