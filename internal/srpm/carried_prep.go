@@ -100,17 +100,17 @@ func (r *specReader) applications(i int, text string) (list []Carried, ok bool) 
 	case styleAutosetup, styleAutopatch:
 		return r.all(text, r.automatic(expanded)), true
 	}
-	return r.all("", r.options(r.loopText(i))), true
+	return r.all("", r.options(r.spec.loopText(i))), true
 }
 
 // loopText is a line, and the rest of the loop that it begins.
-func (r *specReader) loopText(i int) string {
-	text := r.spec.lines[i].text
+func (s *spec) loopText(i int) string {
+	text := s.lines[i].text
 	if !loopStart.MatchString(text) {
 		return text
 	}
-	for ; !loopEnd.MatchString(text) && i+1 < len(r.spec.lines); i++ {
-		text += "\n" + r.spec.lines[i+1].text
+	for ; !loopEnd.MatchString(text) && i+1 < len(s.lines); i++ {
+		text += "\n" + s.lines[i+1].text
 	}
 	return text
 }

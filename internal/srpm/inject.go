@@ -195,10 +195,18 @@ func (s *spec) uncommon(i int) (string, bool) {
 	return "", false
 }
 
+// choosing is what leaves out some patches of a loop.
+var choosing = regexp.MustCompile(`(?m)\b(if|case|continue|break|grep|head|tail|sed)\b|&&|\|\|`)
+
 // appliesAll tells whether an application takes patch n without being told.
 func (s *spec) appliesAll(a *application, n int) (bool, error) {
 	switch a.style {
 	case styleGitAm, stylePatchesAll:
+		text := s.loopText(a.line)
+		strip := stripOption.FindStringSubmatch(text)
+		if strip != nil && strip[1] != "1" || strip == nil && !gitProgram.MatchString(text) || reverseOption.MatchString(text) || choosing.MatchString(text) {
+			return false, s.fail(a.line+1, "it is not certain that this applies every patch, with -p1", adviceReplace)
+		}
 		return true, nil
 	case styleAutosetup, styleAutopatch:
 		if strip, ok := option(a.text, 'p'); !ok || strip != "1" {

@@ -66,6 +66,9 @@ func TestInjectRefuses(t *testing.T) {
 		"source":                    {specOfParts("1", "", plain+"if true; then . ./env.sh; fi"), "not in the text"},
 		"macro of distribution":     {specOfParts("1", "Patch1: a.patch", plain+"%apply_patches"), "not in the text"},
 		"beside the tree":           {specOfParts("1", "", "%setup -q -c -n x\ncd $X"), "no place"},
+		"loop of level 0":           {specOfParts("1", "Patch1: a.patch", plain+"for p in %{patches}; do patch -p0 < $p; done"), "not certain"},
+		"loop that undoes":          {specOfParts("1", "Patch1: a.patch", plain+"for p in %{patches}; do\n  patch -p1 -R < $p\ndone"), "not certain"},
+		"loop that chooses":         {specOfParts("1", "Patch1: a.patch", plain+"for p in %{patches}; do\n  case $p in *.diff) continue;; esac\n  patch -p1 < $p\ndone"), "not certain"},
 		"two groups": {specOfParts("1", "Patch0: a.patch\nPatch100: b.patch", "%autosetup -N -n linux-5.14.0\n%autopatch -p1 -M 99\ncd fs\n%autopatch -p2 -m 100"),
 			"add the patch by hand"},
 	} {

@@ -129,12 +129,12 @@ func (in Inputs) holds(ctx context.Context, build, below, name string, blocks []
 		}
 	}
 	if len(files) == 0 {
-		return &NotProven{in.SpecName, fmt.Sprintf("%%build begins in %s, and %s is not there", place(below), name)}
+		return &NotProven{in.SpecName, fmt.Sprintf("%%build begins in %s, and %s is not there", called(below), name)}
 	}
 	for _, file := range files {
 		// A link could lead out of the tree.
 		if i, err := os.Lstat(file); err != nil || !i.Mode().IsRegular() {
-			return &NotProven{in.SpecName, fmt.Sprintf("%s of %s is no plain file", name, place(below))}
+			return &NotProven{in.SpecName, fmt.Sprintf("%s of %s is no plain file", name, called(below))}
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -145,15 +145,15 @@ func (in Inputs) holds(ctx context.Context, build, below, name string, blocks []
 		for i, block := range blocks {
 			// One that may be in the file without us, as an include, is not counted.
 			if n := bytes.Count(text, []byte("\n"+block)); n == 0 || i == 0 && n > 1 {
-				return &NotProven{in.SpecName, fmt.Sprintf("after %%prep, what the patch adds is %d times in %s, where %%build begins in %s", n, at, place(below))}
+				return &NotProven{in.SpecName, fmt.Sprintf("after %%prep, what the patch adds is %d times in %s, where %%build begins in %s", n, at, called(below))}
 			}
 		}
 	}
 	return nil
 }
 
-// place names a directory below the build directory.
-func place(below string) string {
+// called names a directory below the build directory.
+func called(below string) string {
 	if below == "." {
 		return "the build directory"
 	}
