@@ -239,6 +239,7 @@ func TestInjectPlaces(t *testing.T) {
 		"a failure":           {plain + "[ -e Makefile ] || exit 1\n%patch1 -p1", "%patch1 -p1"},
 		"same tree, no files": {plain + "%setup -q -T -D -n linux-5.14.0\n%patch1 -p1", "%patch1 -p1"},
 		"commented":           {plain + "# %%autopatch -p1\n%patch1 -p1", "%patch1 -p1"},
+		"a name by a macro":   {"%setup -q -c -n x\ncd linux%{?dist}\n%patch0 -p1", "%patch0 -p1"},
 		"behind a series":     {plain + "while read p; do\n  patch -p1 < %{_sourcedir}/$p\ndone < %{_sourcedir}/series", "series"},
 		"behind a program":    {plain + "xzcat %{PATCH1} | %{__patch} -p1", "-p1"},
 		"behind quilt":        {plain + "QUILT_PATCHES=p quilt push -a", "-a"},

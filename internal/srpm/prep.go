@@ -63,6 +63,7 @@ var (
 	quoted       = regexp.MustCompile(`'[^']*'|"(?:[^"\\]|\\.)*"`)
 	comment      = regexp.MustCompile(`(^|\s)#.*$`)
 	segments     = regexp.MustCompile(`;|&&|\|\||\|`)
+	bracedMacro  = regexp.MustCompile(`%\{[^}]*\}`)
 	pipeline     = regexp.MustCompile(`[^|]\|[^|]`)
 	commentMacro = regexp.MustCompile(`(?:^|\s)#.*?(%\{?(?:autopatch|autosetup|setup|lua:|expand:)\S*)`)
 	concealing   = regexp.MustCompile(`^\s*(?:[^#]*(?:;|&&|\|\||\bthen|\bdo)\s*)?((?:eval|source|\.|trap|alias|shopt\s+-s\s+lastpipe)\s|%include\b.*|%\{(?:lua|expand|load):.*|%\{?(?:apply_patches|patches_apply|apply_all_patches)\b|%\(.*)`)

@@ -259,7 +259,7 @@ func (w *walker) target(to string) int {
 			depth--
 			out = out || w.depth >= tree && depth < tree
 		default:
-			if out || strings.ContainsAny(part, "*?[$") {
+			if out || strings.ContainsAny(bracedMacro.ReplaceAllString(part, ""), "*?[$") {
 				return unknown // a directory beside the tree, or whichever matches
 			}
 			depth++
