@@ -79,7 +79,7 @@ func (r *recipe) compiler(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	version, err := command.Output(ctx, command.Cmd{Args: r.root.Args("gcc", "--version")})
+	version, err := command.Ask(ctx, r.root.Args("gcc", "--version")...)
 	if err != nil {
 		return "", err
 	}
@@ -89,7 +89,7 @@ func (r *recipe) compiler(ctx context.Context) (string, error) {
 // newCompiler gives the major version of this machine's gcc where that is 5 or later,
 // which took much for an error that kernels of its time have; else "".
 func newCompiler(ctx context.Context) string {
-	out, err := command.Output(ctx, command.Cmd{Args: []string{"gcc", "-dumpversion"}})
+	out, err := command.Ask(ctx, "gcc", "-dumpversion")
 	major, _, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
 	if n, bad := strconv.Atoi(major); err != nil || bad != nil || n < 5 {
 		return ""
@@ -105,7 +105,7 @@ func checkChroot(ctx context.Context, root rpmbuild.Root) error {
 		return fmt.Errorf("check %s: it has no /dev/null; make one: mknod -m 666 %s c 1 3", root.Chroot, filepath.Join(root.Chroot, "dev/null"))
 	}
 	for _, name := range []string{"rpmbuild", "gcc"} {
-		if _, err := command.Output(ctx, command.Cmd{Args: root.Args(name, "--version")}); err != nil {
+		if _, err := command.Ask(ctx, root.Args(name, "--version")...); err != nil {
 			return fmt.Errorf("check %s: %w\nit needs rpmbuild and a compiler, and chroot(8) needs root's rights", root.Chroot, err)
 		}
 	}

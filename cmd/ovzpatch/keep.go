@@ -98,7 +98,7 @@ func toolchain(ctx context.Context, root rpmbuild.Root) map[string]string {
 		return versions
 	}
 	for _, name := range []string{"gcc", "ld", "make", "rpmbuild"} {
-		out, err := command.Output(ctx, command.Cmd{Args: root.Args(name, "--version")})
+		out, err := command.Ask(ctx, root.Args(name, "--version")...)
 		if first, _, _ := bytes.Cut(out, []byte("\n")); err == nil {
 			versions[name] = strings.TrimSpace(string(first))
 		}

@@ -98,7 +98,7 @@ func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
 		u.Say("there is no dpkg either, so nobody knows whether this is there: %s", strings.Join(names, ", "))
 		return nil
 	}
-	out, err := command.Output(ctx, command.Cmd{Args: r.root.Args("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")})
+	out, err := command.Ask(ctx, r.root.Args("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")...)
 	if err != nil {
 		return fmt.Errorf("ask dpkg for packages: %w", err)
 	}

@@ -43,6 +43,8 @@ type Cmd struct {
 	Line func(string)
 	// ExtraFiles become descriptors 3, 4, ... of the program.
 	ExtraFiles []*os.File
+	// Limit ends the program after so long; 0 is no limit.
+	Limit time.Duration
 	// Hangup is for a program that makes itself another user's, whom signals of ours do
 	// not reach. It gets SIGHUP in place of SIGTERM, and time to clean up.
 	Hangup bool
@@ -79,6 +81,12 @@ func Run(ctx context.Context, c Cmd) error {
 	fail := func(code int, tail string, err error) error {
 		return &Error{Args: c.Args, ExitCode: code, LogPath: c.Log, Tail: tail, Err: err}
 	}
+	if c.Limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("no end within %v", c.Limit))
+		defer cancel()
+	}
+	catchIgnored()
 	out := &output{line: c.Line}
 	if c.Log != "" {
 		f, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -118,7 +126,7 @@ func Run(ctx context.Context, c Cmd) error {
 		cmd.SysProcAttr = t.attr(2 + len(cmd.ExtraFiles))
 		end, delay = func() { t.master.Close() }, hangupDelay
 	}
-	// A grandchild that kept the output pipe must not hold Wait for ever.
+	// A daemon that kept the output pipe must not hold Wait for ever.
 	cmd.WaitDelay = WaitDelay
 	if err := cmd.Start(); err != nil {
 		return fail(-1, "", err)
@@ -148,7 +156,8 @@ func Run(ctx context.Context, c Cmd) error {
 	if ctx.Err() != nil {
 		return fail(-1, out.tail(), context.Cause(ctx))
 	}
-	if err == nil {
+	// The latter: it ended well, and a daemon that it left had its output open.
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
 	}
 	var exit *exec.ExitError
@@ -164,6 +173,15 @@ func Output(ctx context.Context, c Cmd) ([]byte, error) {
 	c.Stdout = &b
 	err := Run(ctx, c)
 	return b.Bytes(), err
+}
+
+// answerLimit is how long a program may take to say its version and the like. It is long:
+// the machine may be busy and the program on a network.
+const answerLimit = 30 * time.Second
+
+// Ask gives the standard output of a program that answers at once.
+func Ask(ctx context.Context, args ...string) ([]byte, error) {
+	return Output(ctx, Cmd{Args: args, Limit: answerLimit})
 }
 
 // output is where a program's output goes: the log, the line callback, a short tail.

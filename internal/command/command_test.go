@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -118,6 +119,46 @@ func TestCancelHangsUp(t *testing.T) {
 	}
 	if want := []string{"ready", "hung up"}; !slices.Equal(lines, want) {
 		t.Errorf("lines %q, want %q", lines, want)
+	}
+}
+
+// What the shell ignored for this program, as nohup does, its programs do not ignore.
+func TestProgramsStartWithDefaultSignals(t *testing.T) {
+	if os.Getenv("COMMAND_TEST_INNER") != "" {
+		out, err := command.Output(t.Context(), command.Cmd{Args: []string{"grep", "^SigIgn:", "/proc/self/status"}})
+		if mask := strings.TrimSpace(strings.TrimPrefix(string(out), "SigIgn:")); err != nil || strings.Trim(mask, "0") != "" {
+			t.Errorf("signals that a program ignores: %q, %v", mask, err)
+		}
+		// Nobody told this one to let go of them: it goes on.
+		for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+			if err := syscall.Kill(os.Getpid(), s); err != nil {
+				t.Error(err)
+			}
+		}
+		TestCancelHangsUp(t)
+		return
+	}
+	cmd := exec.Command("sh", "-c", `trap '' HUP INT QUIT PIPE TSTP TTIN USR1; exec "$0" -test.run=TestProgramsStartWithDefaultSignals -test.v`, os.Args[0])
+	cmd.Env = append(os.Environ(), "COMMAND_TEST_INNER=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A build may start an agent that stays, with the build's output open.
+func TestADaemonThatIsLeftIsNoFailure(t *testing.T) {
+	start := time.Now()
+	out, err := command.Output(t.Context(), command.Cmd{Args: []string{"sh", "-c", "setsid sleep 30 & echo built"}})
+	if err != nil || string(out) != "built\n" || time.Since(start) > 25*time.Second {
+		t.Errorf("%q, %v after %v", out, err, time.Since(start))
+	}
+}
+
+func TestLimit(t *testing.T) {
+	start := time.Now()
+	err := command.Run(t.Context(), command.Cmd{Args: []string{"sleep", "1000"}, Limit: 50 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "run sleep: no end within 50ms") || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
 

@@ -161,7 +161,7 @@ func (l *Launcher) Jobs(ctx context.Context) int {
 	if l.name != Distcc {
 		return 0
 	}
-	out, err := command.Output(ctx, command.Cmd{Args: []string{l.program, "-j"}})
+	out, err := command.Ask(ctx, l.program, "-j")
 	if err != nil {
 		return 0
 	}

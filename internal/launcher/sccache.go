@@ -62,7 +62,7 @@ func startServer(ctx context.Context, program string) (*server, error) {
 
 func (s *server) stats(ctx context.Context) (sccacheStats, error) {
 	var stats sccacheStats
-	out, err := command.Output(ctx, command.Cmd{Args: []string{s.program, "--show-stats", "--stats-format=json"}})
+	out, err := command.Ask(ctx, s.program, "--show-stats", "--stats-format=json")
 	if err != nil {
 		return stats, err
 	}

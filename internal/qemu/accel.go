@@ -42,7 +42,7 @@ const (
 // fast it is. /dev/kvm is not believed: it may exist, open, and hang every guest. The
 // answer is remembered in c for this boot of the host; a c without Dir asks again.
 func ChooseAccel(ctx context.Context, c cache.Cache) (Accel, error) {
-	version, err := command.Output(ctx, command.Cmd{Args: []string{Program, "--version"}})
+	version, err := command.Ask(ctx, Program, "--version")
 	if err != nil {
 		return Accel{}, fmt.Errorf("choose accelerator: %w", err)
 	}
