@@ -72,6 +72,14 @@ func (r *recipe) compiler(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read mock's configuration %s: %w", r.root.Mock, err)
 		}
+		// What mock reads of everybody's and of the user's own, where there is such.
+		for _, file := range mockSettings() {
+			more, err := os.ReadFile(file)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("read mock's configuration: %w", err)
+			}
+			text = append(text, more...)
+		}
 		return "mock " + r.root.Mock + "\n" + string(text), nil
 	}
 	if r.root.Chroot != "" {
@@ -84,6 +92,16 @@ func (r *recipe) compiler(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return r.root.Chroot + string(version), nil
+}
+
+// mockSettings are the files that mock reads besides the configuration it is given.
+func mockSettings() []string {
+	files := []string{"/etc/mock/site-defaults.cfg"}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return files
+	}
+	return append(files, filepath.Join(home, ".mock/user.cfg"), filepath.Join(home, ".config/mock.cfg"))
 }
 
 // newCompiler gives the major version of this machine's gcc where that is 5 or later,

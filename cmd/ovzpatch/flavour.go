@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/specs"
 )
@@ -109,7 +109,7 @@ func (r *recipe) options(ctx context.Context) srpm.Options {
 	for _, name := range systems {
 		ask = append(ask, "--eval", "%{?"+name+"}")
 	}
-	if out, err := command.Output(ctx, command.Cmd{Args: ask}); err == nil {
+	if out, err := (rpmbuild.Root{}).Query(ctx, ask...); err == nil {
 		for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
 			switch value = strings.TrimSpace(value); {
 			case i >= len(systems):

@@ -46,7 +46,7 @@ func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done
 	if f.launcher == "" {
 		return func() *launcher.Report { return nil }, nil
 	}
-	l, err := launcher.Setup(ctx, f.launcher, os.Getenv("PATH"), filepath.Join(job.Topdir, "launcher"))
+	l, err := launcher.Setup(ctx, f.launcher, os.Getenv, filepath.Join(job.Topdir, "launcher"))
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,6 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
-	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
@@ -315,6 +314,13 @@ func (r *recipe) keys(ctx context.Context) (objects, packages string, err error)
 		}
 	}
 	objects = k.String()
+	if r.root.Mock == "" { // mock's are in its root, and its configuration is in the key
+		settings, err := r.root.Settings(ctx)
+		if err != nil {
+			return "", "", err
+		}
+		k.Add("rpm", settings)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Programs)) {
 		k.Add("program", name)
 	}
@@ -356,6 +362,6 @@ func (r *recipe) layOut(top string) error {
 // noDatabase tells whether there is no RPM database that could say what is installed, as
 // on Debian.
 func noDatabase(ctx context.Context, root rpmbuild.Root) bool {
-	out, err := command.Output(ctx, command.Cmd{Args: root.Args("rpm", "-qa")})
+	out, err := root.Query(ctx, "rpm", "-qa")
 	return err != nil || len(bytes.TrimSpace(out)) == 0
 }

@@ -32,6 +32,9 @@ type Cmd struct {
 	Args []string
 	Dir  string   // working directory; "" is the caller's
 	Env  []string // added to the environment, KEY=value
+	// Clean hands on of the caller's environment only what says where things are: for
+	// programs whose result must not hang on what a user has set, as LOCALVERSION.
+	Clean bool
 
 	Stdin io.Reader
 	// Stdout receives standard output alone. When nil, standard output goes where
@@ -101,7 +104,11 @@ func Run(ctx context.Context, c Cmd) error {
 	}
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
 	cmd.Dir = c.Dir
-	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Env = os.Environ()
+	if c.Clean {
+		cmd.Env = clean(cmd.Env)
+	}
+	cmd.Env = append(cmd.Env, c.Env...)
 	cmd.Stdin = c.Stdin
 	cmd.Stderr = out
 	cmd.Stdout = out

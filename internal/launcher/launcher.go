@@ -39,21 +39,25 @@ func Names() []string { return []string{Ccache, Distcc, Icecc, Sccache} }
 // Launcher stands before the compilers of one build.
 type Launcher struct {
 	name    string
-	program string // its path
-	dir     string // the masquerade, and the launcher's log
-	path    string // PATH without the masquerade
+	program string   // its path
+	dir     string   // the masquerade, and the launcher's log
+	path    string   // PATH without the masquerade
+	own     []string // the launcher's settings that lie in the user's home directory
 	server  *server
 }
 
-// Setup puts the launcher before every compiler that is found in path, a PATH. What it
-// needs for that lies in dir, which is made anew. Finish must be called in the end.
-func Setup(ctx context.Context, name, path, dir string) (*Launcher, error) {
+// Setup puts the launcher before every compiler that is found in PATH, as getenv gives it.
+// What it needs for that lies in dir, which is made anew. Finish must be called in the end.
+func Setup(ctx context.Context, name string, getenv func(string) string, dir string) (*Launcher, error) {
 	program, err := exec.LookPath(name)
 	if err != nil {
 		return nil, fmt.Errorf("set up %s: %w", name, err)
 	}
-	l := &Launcher{name: name, program: program, dir: dir, path: path}
+	l := &Launcher{name: name, program: program, dir: dir, path: getenv("PATH")}
 	if err := l.masquerade(); err != nil {
+		return nil, fmt.Errorf("set up %s: %w", name, err)
+	}
+	if l.own, err = l.settings(getenv); err != nil {
 		return nil, fmt.Errorf("set up %s: %w", name, err)
 	}
 	if name == Sccache {
@@ -128,7 +132,7 @@ func (l *Launcher) log() string { return filepath.Join(l.dir, "log") }
 // Env is what the build's environment gets. What else the user has set for the launcher,
 // such as CCACHE_DIR or DISTCC_HOSTS, is to be handed on as it is.
 func (l *Launcher) Env() []string {
-	env := []string{"PATH=" + l.bin() + string(filepath.ListSeparator) + l.path}
+	env := append([]string{"PATH=" + l.bin() + string(filepath.ListSeparator) + l.path}, l.own...)
 	switch l.name {
 	case Ccache:
 		return append(env, "CCACHE_STATSLOG="+l.log())

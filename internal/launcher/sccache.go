@@ -44,7 +44,7 @@ func (c sccacheCounts) sum() int {
 // configuration from whoever started it, and may be at work for others.
 func startServer(ctx context.Context, program string) (*server, error) {
 	s := &server{program: program}
-	err := command.Run(ctx, command.Cmd{Args: []string{program, "--start-server"}})
+	_, err := command.Ask(ctx, program, "--start-server")
 	var failed *command.Error
 	switch {
 	case err == nil:

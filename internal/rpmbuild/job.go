@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ type Job struct {
 	NoDeps   bool     // pass --nodeps: the host has no RPM database to ask
 	Jobs     int      // make -j; 0 lets rpmbuild choose
 	Nice     int      // added to the niceness of all that runs; 0 leaves it, and the disk's priority, alone
-	Env      []string // added to the environment, KEY=value
+	Env      []string // added to what command.Cmd.Clean leaves of the environment, KEY=value
 	// Hold is handed on to every program of the build. A lock that it holds stays held
 	// until the last of them has ended, whatever becomes of this process.
 	Hold *os.File
@@ -73,13 +74,9 @@ func (j Job) Args() []string {
 }
 
 func (j Job) rpmbuildArgs() []string {
-	top := j.Root.inside(j.Topdir)
-	args := []string{
-		"rpmbuild", "-ba",
-		"--define", "_topdir " + top,
-		"--define", "_tmppath " + filepath.Join(top, "tmp"),
-		// Kernel specs use pushd and [[, which Debian's /bin/sh does not know.
-		"--define", "_buildshell /bin/bash",
+	args := []string{"rpmbuild", "-ba"}
+	for _, d := range Macros(j.Root.inside(j.Topdir)) {
+		args = append(args, "--define", d.Name+" "+d.Value)
 	}
 	if j.BuildDir != "" {
 		args = append(args, "--define", "_builddir "+j.Root.inside(j.BuildDir))
@@ -94,12 +91,6 @@ func (j Job) rpmbuildArgs() []string {
 // options are those that rpmbuild and mock share.
 func (j Job) options() []string {
 	args := []string{
-		// What is in the packages must not tell when and where they were built.
-		"--define", "_buildhost ovzpatch",
-		"--define", "use_source_date_epoch_as_buildtime 1",
-		"--define", "clamp_mtime_to_source_date_epoch 1",
-		// rpm since 6 would write format 6, which no rpm of RHEL 5 to 9 takes.
-		"--define", "_rpmformat 4",
 		// Kernels of RHEL 5 call their files and directories after these, which the rpm of
 		// their time set itself.
 		"--define", "PACKAGE_VERSION %{version}",
@@ -128,6 +119,14 @@ func (j Job) options() []string {
 		args = append(args, "--without", w)
 	}
 	return args
+}
+
+// environment is what the programs of the build get.
+func (j Job) environment() []string {
+	if j.Root.Mock != "" {
+		return []string{"LC_ALL=C"} // mock has its own settings in the user's home, and rpm another home in its root
+	}
+	return append(j.Root.env(), Environment(j.Root.inside(filepath.Join(j.Topdir, "tmp")))...)
 }
 
 // Dirs makes the topdir's layout, and the build directory.
@@ -207,7 +206,8 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 	err := command.Run(ctx, command.Cmd{
 		Args:       j.Args(),
 		Dir:        j.Topdir,
-		Env:        append(append(j.Root.env(), "LC_ALL=C", "SOURCE_DATE_EPOCH="+strconv.FormatInt(j.Epoch, 10)), j.Env...),
+		Env:        slices.Concat(j.environment(), []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(j.Epoch, 10)}, j.Env),
+		Clean:      true,
 		ExtraFiles: held,
 		Hangup:     j.Root.Mock != "", // mock becomes root
 		Log:        j.Log,

@@ -79,7 +79,7 @@ func (j Job) list(ctx context.Context, conf configuration) ([]string, error) {
 	out, err := command.Output(ctx, command.Cmd{
 		Args: j.Root.Args("make", "-rR", "--no-print-directory", "-C", j.Root.inside(conf.tree),
 			"-f", j.Root.inside(mk), "conf="+j.Root.inside(conf.path), "objects"),
-		Env: append(j.Root.env(), "LC_ALL=C"),
+		Env: j.environment(), Clean: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list a kernel's objects: %w", err)

@@ -56,7 +56,7 @@ func (r Root) env() []string {
 	if r.Chroot == "" {
 		return nil
 	}
-	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TMPDIR=/tmp"}
+	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=/tmp"}
 }
 
 // inside is what a path of this machine is called in there.
@@ -92,6 +92,9 @@ func (j Job) mockArgs() []string {
 		"--config-opts", "print_main_output=True",
 		// mock does not hand SOURCE_DATE_EPOCH in.
 		"--define", "source_date_epoch_from_changelog 1",
+	}
+	for _, d := range repeatable {
+		args = append(args, "--define", d.Name+" "+d.Value)
 	}
 	args = append(args, j.options()...)
 	return append(args, "--rebuild", j.Spec)

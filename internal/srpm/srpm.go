@@ -23,6 +23,7 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
 )
 
 // DefaultTag marks the release of a kernel that carries the patch.
@@ -70,7 +71,7 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 		return "", fmt.Errorf("make source RPM: %w", err)
 	}
 	err = command.Run(ctx, command.Cmd{
-		Args: in.argv(), Dir: top, Env: environment(top, in.Date), Line: in.Line,
+		Args: in.argv(), Dir: top, Env: environment(top, in.Date), Clean: true, Line: in.Line,
 	})
 	if err != nil {
 		return "", fmt.Errorf("make source RPM of %s: %w", in.SpecName, err)
@@ -206,34 +207,18 @@ func (in *Inputs) options(defines ...string) (args []string) {
 	return append(args, filepath.Join("SPECS", in.SpecName))
 }
 
-// privateMacros keep rpmbuild within its topdir, and its result the same every time.
+// privateMacros are those of every run of rpmbuild here. There need be no RPM database.
 func privateMacros(top string) []string {
-	macros := []string{
-		"_topdir " + top,
-		"_tmppath " + filepath.Join(top, "tmp"),
-		"_dbpath " + filepath.Join(top, "tmp"),
-		"_buildhost localhost",
-		"_buildshell /bin/bash",
-		"use_source_date_epoch_as_buildtime 1",
-		"clamp_mtime_to_source_date_epoch 1",
-		"source_date_epoch_from_changelog 0",
+	macros := []string{"_dbpath " + filepath.Join(top, "tmp"), "source_date_epoch_from_changelog 0"}
+	for _, d := range rpmbuild.Macros(top) {
+		macros = append(macros, d.Name+" "+d.Value)
 	}
-	for name, dir := range map[string]string{
-		"_specdir": "SPECS", "_sourcedir": "SOURCES", "_srcrpmdir": "SRPMS",
-		"_builddir": "BUILD", "_rpmdir": "RPMS", "_buildrootdir": "BUILDROOT",
-	} {
-		macros = append(macros, name+" "+filepath.Join(top, dir))
-	}
-	slices.Sort(macros)
 	return macros
 }
 
 // environment keeps the user's own macros out and fixes time and language.
 func environment(top string, date time.Time) []string {
-	return []string{
-		"HOME=" + top, "XDG_CONFIG_HOME=" + top, "LC_ALL=C", "TZ=UTC",
-		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(date.Unix(), 10),
-	}
+	return append(rpmbuild.Environment(top), "TZ=UTC", "SOURCE_DATE_EPOCH="+strconv.FormatInt(date.Unix(), 10))
 }
 
 // mail gives a patch as git am takes it: with a sender, a date and a subject.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package rpmbuild
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"ovzpatch/internal/command"
+)
+
+// repeatable makes packages that do not tell when and where they were built.
+var repeatable = []Define{
+	{"_buildhost", "ovzpatch"},
+	{"use_source_date_epoch_as_buildtime", "1"},
+	{"clamp_mtime_to_source_date_epoch", "1"},
+	// rpm since 6 would write format 6, which no rpm of RHEL 5 to 9 takes.
+	{"_rpmformat", "4"},
+}
+
+// Macros keep one run of rpmbuild within its topdir, and its result the same every time.
+func Macros(top string) []Define {
+	macros := []Define{
+		{"_topdir", top},
+		{"_tmppath", filepath.Join(top, "tmp")},
+		// Kernel specs use pushd and [[, which Debian's /bin/sh does not know.
+		{"_buildshell", "/bin/bash"},
+	}
+	// Each by name, as a system's macro files may set them on their own.
+	for _, dir := range []Define{
+		{"_specdir", "SPECS"}, {"_sourcedir", "SOURCES"}, {"_srcrpmdir", "SRPMS"},
+		{"_builddir", "BUILD"}, {"_rpmdir", "RPMS"}, {"_buildrootdir", "BUILDROOT"},
+	} {
+		macros = append(macros, Define{dir.Name, filepath.Join(top, dir.Value)})
+	}
+	return append(macros, repeatable...)
+}
+
+// Environment is what every run of rpm's programs gets, besides what command.Cmd.Clean
+// hands on. rpm reads the macros and settings of a user in his home directory, whatever
+// ~/.rpmmacros, ~/.config/rpm and ~/.rpmrc say: the home directory here is one of nobody.
+func Environment(home string) []string { return []string{"HOME=" + home, "LC_ALL=C"} }
+
+// queryLimit is for a list of all packages of a system, too.
+const queryLimit = 2 * time.Minute
+
+// nobodysHome is for programs that only answer: nothing can be in it.
+const nobodysHome = "/dev/null"
+
+// Query gives what one of rpm's programs answers in Root, from the system's settings.
+func (r Root) Query(ctx context.Context, args ...string) ([]byte, error) {
+	return command.Output(ctx, command.Cmd{
+		Args: r.Args(args...), Env: append(r.env(), Environment(nobodysHome)...), Clean: true, Limit: queryLimit,
+	})
+}
+
+// Settings are all settings and macros of the system in Root, which go into what is built there.
+func (r Root) Settings(ctx context.Context) (string, error) {
+	out, err := r.Query(ctx, "rpmbuild", "--showrc")
+	if err != nil {
+		return "", fmt.Errorf("ask rpmbuild for its settings: %w", err)
+	}
+	return string(out), nil
+}
