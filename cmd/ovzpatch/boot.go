@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,10 +20,12 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/compress"
+	"ovzpatch/internal/container"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/umount"
 )
 
 // testFlags say what a guest is to try.
@@ -36,6 +39,41 @@ func (f *testFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.cases, "cases", "", "try only the cases whose name matches this regular expression")
 	c.Flags().StringSliceVar(&f.containers, "container", nil, "try only these container backends: ve, ve-cgroup, ve-userns, namespaces, userns (default: all that the kernel offers, and VEs alone where it has them)")
 	c.Flags().DurationVar(&f.limit, "boot-timeout", 0, "time limit of one guest (default: by the measured speed of this machine)")
+}
+
+// backends are the containers there can be in a guest.
+func backends() []string {
+	var names []string
+	for _, b := range container.Backends() {
+		names = append(names, b.Name())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// check refuses what no guest can try.
+func (f testFlags) check() error {
+	if f.limit < 0 {
+		return usage(fmt.Errorf("--boot-timeout=%v: it is a time above 0, as 20m", f.limit))
+	}
+	for _, name := range f.containers {
+		if all := backends(); !slices.Contains(all, name) {
+			return usage(fmt.Errorf("--container=%s: it is one of %s", name, strings.Join(all, ", ")))
+		}
+	}
+	match, err := regexp.Compile(f.cases)
+	if err != nil {
+		return usage(fmt.Errorf("--cases=%s: %w", f.cases, err))
+	}
+	var names []string
+	for _, c := range umount.Cases() {
+		names = append(names, c.Name)
+	}
+	if !slices.ContainsFunc(names, match.MatchString) {
+		return usage(fmt.Errorf("--cases=%s: no case is called like that; there are %s", f.cases, strings.Join(names, ", ")))
+	}
+	_, err = f.args()
+	return err
 }
 
 // args are the words of the kernel command line that umounttest reads.
@@ -128,6 +166,9 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 			failed = e.Done.Failed
 		}
 	}
+	if line := unloaded(k.Notes, boot.Console); line != "" && t.parts.Lustre == nil {
+		return nil, fmt.Errorf("load the probe in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", line, k.Console)
+	}
 	if failed != "" {
 		for _, note := range k.Notes {
 			u.Say("%s", note)
@@ -139,6 +180,24 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	}
 	u.Say("%s: %s, by %d cases in %.0f s (console: %s)", k.Release, k.Verdict, len(k.Results), k.Seconds, k.Console)
 	return k, nil
+}
+
+// unloaded says why the probe could not be loaded, with what the kernel said of it; "" where
+// it could.
+func unloaded(notes []string, console string) string {
+	for _, note := range notes {
+		if !strings.HasPrefix(note, "load module ") || !strings.Contains(note, "/"+probeFile+":") {
+			continue
+		}
+		for line := range strings.Lines(console) {
+			low := strings.ToLower(line)
+			if strings.Contains(low, "lustreprobe: ") || strings.Contains(low, "loading of ") || strings.Contains(low, "module with unavailable key") {
+				note += "; the kernel says: " + strings.TrimSpace(line)
+			}
+		}
+		return note
+	}
+	return ""
 }
 
 // machine describes the guest that boots a kernel, with its initramfs.

@@ -42,7 +42,11 @@ type buildFlags struct {
 	launcher  string
 	again     bool // a second build, to compare with: everything is compiled, and otherwise
 	limit     time.Duration
+	builds    bool // the flags of a real build are there
 }
+
+// maxJobs is far more than any compiler farm has.
+const maxJobs = 4096
 
 // What --spec takes.
 const (
@@ -52,6 +56,7 @@ const (
 
 func (f *buildFlags) register(c *cobra.Command) {
 	f.registerRecipe(c)
+	f.builds = true
 	c.Flags().StringSliceVar(&f.with, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
 	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
 	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (where the host has no RPM database dpkg is asked for them)")
@@ -97,6 +102,13 @@ func (f *buildFlags) check() error {
 	}
 	if err := srpm.CheckTag(f.tag); err != nil {
 		return usage(fmt.Errorf("--release-tag: %w", err))
+	}
+	if f.jobs < 0 || f.jobs > maxJobs {
+		return usage(fmt.Errorf("--jobs=%d: it is 1 to %d, or 0 for what suits this machine", f.jobs, maxJobs))
+	}
+	// check and srpm build nothing, and have no limit.
+	if f.limit < 0 || f.limit == 0 && f.builds {
+		return usage(fmt.Errorf("--build-timeout=%v: it is a time above 0, as 90m or 3h", f.limit))
 	}
 	if f.nice < 0 || f.nice > 19 {
 		return usage(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))

@@ -34,6 +34,9 @@ func (f *placeFlags) register(c *cobra.Command) {
 }
 
 func (f *placeFlags) options() (patch.Options, error) {
+	if f.strip < -1 {
+		return patch.Options{}, usage(fmt.Errorf("--strip=%d: it counts directories, from 0 on", f.strip))
+	}
 	if f.fuzz < 0 {
 		return patch.Options{}, usage(fmt.Errorf("--fuzz is %d; it counts lines", f.fuzz))
 	}

@@ -77,7 +77,9 @@ type input struct {
 	pkg    *source.Package // a source RPM, unpacked; nil for other sources
 	// declared is what the rest of the source declares, for the gate check.
 	declared *gate.Names
-	own      *ownPatches // of a source RPM that keeps its spec; nil for other sources
+	// tarball is the file name of what a tree was packed into, "" before that.
+	tarball string
+	own     *ownPatches // of a source RPM that keeps its spec; nil for other sources
 }
 
 func (in *input) choosePort(f portFlags) error {

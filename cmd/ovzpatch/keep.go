@@ -22,6 +22,7 @@ import (
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/source"
 )
 
 // keep puts a finished build into a datastore as a snapshot.
@@ -69,7 +70,11 @@ func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r
 // sourceDigest is that of the source file, or of the tarball a tree was packed into.
 func sourceDigest(in *input, r *recipe) (string, error) {
 	path := in.source.Path
-	if packed, ok := r.Files[in.files.Top+".tar.zst"]; ok {
+	if in.source.Kind == source.Tree {
+		packed, ok := r.Files[in.tarball]
+		if !ok {
+			return "", fmt.Errorf("digest source: the tree %s was not packed up", path)
+		}
 		path = packed
 	}
 	f, err := os.Open(path)

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/kmod"
@@ -141,8 +142,27 @@ func (a *app) fromPackages(ctx context.Context, kernel, devel, dir string) (*ker
 	if err != nil {
 		return nil, err
 	}
-	parts.Probe, err = a.probeFromPackage(ctx, devel)
-	return parts, err
+	if parts.Probe, err = a.probeFromPackage(ctx, devel); err != nil {
+		return nil, err
+	}
+	return parts, parts.checkProbe(devel)
+}
+
+// checkProbe compares which kernel the probe was built for with the one that it is to be
+// loaded into.
+func (k *kernelParts) checkProbe(from string) error {
+	image, err := os.ReadFile(k.Probe)
+	if err != nil {
+		return fmt.Errorf("read the probe: %w", err)
+	}
+	m, err := initramfs.ReadModule(probeFile, image)
+	if err != nil {
+		return err
+	}
+	if m.Release != k.Release {
+		return usage(fmt.Errorf("the probe was built for kernel %s, by %s, and the kernel on trial is %s, which would not load it: give the -devel package of the same build", m.Release, from, k.Release))
+	}
+	return nil
 }
 
 // fromTree takes a bare kernel: an image, and the module tree that make modules_install
@@ -162,7 +182,7 @@ func fromTree(ctx context.Context, image, modules, dir string, probe bool) (*ker
 		return nil, fmt.Errorf("build probe module in %s: %w", build, err)
 	}
 	parts.Probe = filepath.Join(dir, probeFile)
-	return parts, nil
+	return parts, parts.checkProbe(build)
 }
 
 // unpackKernel takes the image and the modules out of a kernel package into dir.

@@ -106,7 +106,8 @@ func (in *input) archive(ctx context.Context, u *ui, dir string) (string, error)
 	if in.knowsZstd() {
 		ext = ".tar.zst"
 	}
-	path := filepath.Join(dir, in.files.Top+ext)
+	in.tarball = in.files.Top + ext
+	path := filepath.Join(dir, in.tarball)
 	return path, in.source.Pack(ctx, path, in.files.Top)
 }
 

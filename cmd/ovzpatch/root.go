@@ -4,10 +4,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,10 +23,12 @@ const (
 	exitFailed   = 1 // a tool, the build or the guest's machinery failed
 	exitUsage    = 2
 	exitMisfit   = 3 // the patch does not fit or is misplaced
-	exitBehaved  = 4 // the kernel did not behave as expected
+	exitBehaved  = 4 // the kernel was tried, and did not behave as expected
+	exitUnknown  = 5 // the kernel was tried, and there is no telling
 	exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
-guest's machinery failed; 2 usage, as a named file that is not there; 3 the patch does not fit or is misplaced;
-4 the kernel did not behave as expected.`
+guest's machinery failed; 2 usage, as a named file that is not there; 3 the patch
+does not fit or is misplaced; 4 the kernel was tried and did not behave as expected;
+5 it was tried and the verdict is inconclusive.`
 )
 
 // coded is an error that knows its exit code.
@@ -68,6 +72,10 @@ Results go to standard output, progress to standard error.
 ` + exitLongText,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          noSuchCommand,
+
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	app := &app{home: home()}
@@ -87,10 +95,46 @@ Results go to standard output, progress to standard error.
 		newDoctor(app),
 		newMan(),
 	)
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
+		if !c.Runnable() {
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
 		wrapArgs(c)
 	}
 	return root
+}
+
+// noSuchCommand refuses what is left where a command was to be named.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	said := fmt.Sprintf("there is no command %q", args[0])
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		said += "; is it " + strings.Join(near, " or ") + "?"
+	}
+	return usage(fmt.Errorf("%s (see %s --help)", said, c.CommandPath()))
+}
+
+// newHelp is help for a command, which must be one.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, left, err := c.Root().Find(args)
+			if err != nil || len(left) > 0 {
+				if about == nil {
+					about = c.Root()
+				}
+				return noSuchCommand(about, args[len(args)-max(len(left), 1):])
+			}
+			return about.Help()
+		},
+	}
 }
 
 // wrapArgs makes a wrong number of arguments a usage error, in every subcommand, and

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -51,6 +50,9 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if build.tag == "" {
 				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
 			}
+			if err := errors.Join(build.check(), test.check()); err != nil {
+				return err
+			}
 			path := newestSource(debianSources)
 			if len(args) == 1 {
 				path = args[0]
@@ -85,8 +87,11 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 	if err := write(c.OutOrStdout()); err != nil {
 		return err
 	}
-	if !r.AsExpected() {
+	switch {
+	case !r.Behaved():
 		return &coded{exitBehaved, errors.New("a kernel did not behave as expected: see the report")}
+	case !r.Conclusive():
+		return &coded{exitUnknown, errors.New("there is no verdict: some cases could not be tried; see the report")}
 	}
 	return nil
 }

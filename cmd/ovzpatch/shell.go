@@ -25,6 +25,9 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 			if err := kernel.check(c, args); err != nil {
 				return err
 			}
+			if err := kernel.ready(args, false); err != nil {
+				return err
+			}
 			in, ok := c.InOrStdin().(*os.File)
 			if !ok {
 				return errors.New("a guest's console wants a file as standard input")

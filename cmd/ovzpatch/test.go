@@ -90,6 +90,35 @@ func (f *kernelFlags) kernel(ctx context.Context, u *ui, a *app, args []string, 
 	return a.fromPackages(ctx, args[0], packages[1], dir)
 }
 
+// ready tells what is missing before anything slow is begun: a file that is named, and a
+// program. A kept kernel is looked for in its datastore.
+func (f *kernelFlags) ready(args []string, kept bool) error {
+	named := append([]string{f.devel, f.image, f.modules, f.lustre.setup}, f.lustre.from...)
+	if !kept {
+		named = append(named, args...)
+	}
+	if err := needFiles(append(named, f.key.keyring)...); err != nil {
+		return err
+	}
+	if f.lustre.given() {
+		return needTools(guestTools)
+	}
+	return needTools(guestTools, probeTools)
+}
+
+// needFiles refuses names of nothing; "" is not named.
+func needFiles(named ...string) error {
+	for _, path := range named {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return usage(err)
+		}
+	}
+	return nil
+}
+
 // findDevel looks for the -devel package of a kernel package in the same directory:
 // kernel-PAE-2.6.18-1 has kernel-PAE-devel-2.6.18-1, kernel-core has kernel-devel.
 func findDevel(ctx context.Context, kernel string) (string, error) {
@@ -147,7 +176,10 @@ it, and the verdict goes into the snapshot's manifest.
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
 				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
 			}
-			if err := needTools(guestTools, buildTools); err != nil {
+			if err := test.check(); err != nil {
+				return err
+			}
+			if err := kernel.ready(args, store != ""); err != nil {
 				return err
 			}
 			accel, err := a.accelerator(ctx, u)

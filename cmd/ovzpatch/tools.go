@@ -41,6 +41,11 @@ var (
 		{"depmod", "kmod", "kmod"},
 		{"file", "file", "file"}, // rpm asks it what to strip
 	}
+	probeTools = []tool{
+		{"make", "make", "make"},
+		{"gcc", "gcc", "gcc"},
+		{"ld", "binutils", "binutils"},
+	}
 	moduleTools = []tool{
 		{"depmod", "kmod", "kmod"},
 	}

@@ -21,23 +21,39 @@ const quietTime = 15 * time.Second
 // ui is what goes to standard error: on a terminal one live line that is drawn over,
 // elsewhere a line now and then.
 type ui struct {
-	w     io.Writer
-	width int // columns of the terminal, 0 off a terminal
+	w    io.Writer
+	term *os.File // the terminal that a line is drawn over on; nil where there is none
 
 	mu    sync.Mutex
 	live  bool // a live line stands on the terminal
+	drawn int  // its length
 	last  time.Time
 	start time.Time
 }
 
 func newUI(w io.Writer) *ui {
 	u := &ui{w: w, start: time.Now()}
-	if f, ok := w.(*os.File); ok {
-		if ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && ws.Col > 20 {
-			u.width = int(ws.Col)
-		}
+	// A dumb terminal does not know the sequence that clears a line.
+	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
+		return u
+	}
+	if f, ok := w.(*os.File); ok && columns(f) > 0 {
+		u.term = f
 	}
 	return u
+}
+
+// columns is how wide a terminal is now: its user may change that at any time. 0 is for
+// what is no terminal, and for one too narrow to draw on.
+func columns(f *os.File) int {
+	if f == nil {
+		return 0
+	}
+	ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil || ws.Col <= 20 {
+		return 0
+	}
+	return int(ws.Col)
 }
 
 // Say writes a line that stays.
@@ -54,7 +70,8 @@ func (u *ui) Live(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	line := u.stamp() + "   " + terminal.Text(fmt.Sprintf(format, args...))
-	if u.width == 0 {
+	width := columns(u.term)
+	if width == 0 {
 		if time.Since(u.last) >= quietTime {
 			fmt.Fprintln(u.w, line)
 			u.last = time.Now()
@@ -64,11 +81,12 @@ func (u *ui) Live(format string, args ...any) {
 	if time.Since(u.last) < 100*time.Millisecond && u.live {
 		return
 	}
-	if r := []rune(line); len(r) >= u.width {
-		line = string(r[:u.width-1])
+	if r := []rune(line); len(r) >= width {
+		line = string(r[:width-1])
 	}
 	u.clear()
 	fmt.Fprint(u.w, line)
+	u.drawn = len([]rune(line))
 	u.live, u.last = true, time.Now()
 }
 
@@ -81,7 +99,11 @@ func (u *ui) Done() {
 
 func (u *ui) clear() {
 	if u.live {
-		fmt.Fprint(u.w, "\r\x1b[K")
+		// A terminal that has become narrower has wrapped the line.
+		if width := columns(u.term); width > 0 && u.drawn > width {
+			fmt.Fprintf(u.w, "\x1b[%dA", (u.drawn-1)/width)
+		}
+		fmt.Fprint(u.w, "\r\x1b[J")
 		u.live = false
 	}
 }

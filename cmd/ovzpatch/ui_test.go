@@ -3,8 +3,12 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestSayCannotCommandATerminal(t *testing.T) {
@@ -15,4 +19,68 @@ func TestSayCannotCommandATerminal(t *testing.T) {
 	if strings.ContainsAny(got, "\x1b\a\r\u009b") || !strings.Contains(got, "]0;owned") || !strings.Contains(got, "\nnext\tline\n") {
 		t.Errorf("%q", got)
 	}
+}
+
+// A dumb terminal gets no sequences, and one whose width changes a line that fits.
+func TestLiveLineFitsTheTerminal(t *testing.T) {
+	user, tty := openTerminal(t)
+	width := func(n uint16) {
+		t.Helper()
+		if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: n, Row: 24}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() string {
+		t.Helper()
+		b := make([]byte, 4096)
+		n, err := user.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	long := strings.Repeat("x", 200)
+	width(120)
+	t.Setenv("TERM", "dumb")
+	u := newUI(tty)
+	u.last = u.last.Add(-quietTime)
+	u.Live("%s", long)
+	if got := read(); strings.Contains(got, "\x1b") || !strings.HasSuffix(got, "\n") {
+		t.Errorf("dumb terminal: %q", got)
+	}
+	t.Setenv("TERM", "vt100")
+	u = newUI(tty)
+	u.Live("%s", long)
+	if got := read(); len(got) != 119 {
+		t.Errorf("%d columns of 120: %q", len(got), got)
+	}
+	width(40)
+	u.last = u.start.Add(-quietTime)
+	u.Live("%s", long)
+	if got := read(); got != "\x1b[2A\r\x1b[J[ 0:00]   "+strings.Repeat("x", 29) {
+		t.Errorf("narrower: %q", got)
+	}
+}
+
+// openTerminal gives both ends of a pseudo terminal.
+func openTerminal(t *testing.T) (user, tty *os.File) {
+	t.Helper()
+	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { user.Close() })
+	if err := unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	return user, tty
 }

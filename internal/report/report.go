@@ -38,10 +38,15 @@ type Kernel struct {
 	Seconds float64        `json:"seconds"`           // from the start of QEMU to its end
 }
 
-// AsExpected tells whether every kernel did what was expected of it.
-func (r *Report) AsExpected() bool {
+// Conclusive tells whether there is a verdict on every kernel.
+func (r *Report) Conclusive() bool {
+	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool { return k.Verdict == guest.Inconclusive })
+}
+
+// Behaved tells whether no kernel that there is a verdict on did what was not expected.
+func (r *Report) Behaved() bool {
 	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool {
-		return k.Expect != "" && k.Verdict != k.Expect || k.Verdict == guest.Inconclusive
+		return k.Verdict != guest.Inconclusive && (k.Verdict == guest.Faulty && k.Expect == "" || k.Expect != "" && k.Verdict != k.Expect)
 	})
 }
 

@@ -75,20 +75,26 @@ func TestJSONGivesTheReportBack(t *testing.T) {
 	}
 }
 
-func TestAsExpected(t *testing.T) {
+// No verdict is another thing than a bad one.
+func TestInconclusiveIsNoMisbehaviour(t *testing.T) {
+	good := report.Kernel{Expect: guest.Protected, Verdict: guest.Protected}
+	bad := report.Kernel{Expect: guest.Protected, Verdict: guest.Vulnerable}
+	none := report.Kernel{Expect: guest.Protected, Verdict: guest.Inconclusive}
 	for name, tt := range map[string]struct {
-		expect, verdict guest.Verdict
-		want            bool
+		kernels             []report.Kernel
+		conclusive, behaved bool
 	}{
-		"as expected":             {guest.Protected, guest.Protected, true},
-		"the other":               {guest.Protected, guest.Vulnerable, false},
-		"faulty":                  {guest.Vulnerable, guest.Faulty, false},
-		"nothing expected":        {"", guest.Vulnerable, true},
-		"inconclusive is no news": {"", guest.Inconclusive, false},
+		"good":              {[]report.Kernel{good}, true, true},
+		"no verdict":        {[]report.Kernel{good, none}, false, true},
+		"bad":               {[]report.Kernel{bad}, true, false},
+		"bad and none":      {[]report.Kernel{bad, none}, false, false},
+		"not expected":      {[]report.Kernel{{Verdict: guest.Inconclusive}}, false, true},
+		"faulty, not asked": {[]report.Kernel{{Verdict: guest.Faulty}}, true, false},
+		"nothing expected":  {[]report.Kernel{{Verdict: guest.Vulnerable}}, true, true},
 	} {
-		r := report.Report{Kernels: []report.Kernel{{Expect: tt.expect, Verdict: tt.verdict}}}
-		if got := r.AsExpected(); got != tt.want {
-			t.Errorf("%s: %v", name, got)
+		r := &report.Report{Kernels: tt.kernels}
+		if r.Conclusive() != tt.conclusive || r.Behaved() != tt.behaved {
+			t.Errorf("%s: conclusive %v, behaved %v", name, r.Conclusive(), r.Behaved())
 		}
 	}
 }
