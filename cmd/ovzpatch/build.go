@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -169,6 +170,9 @@ standard output; a kernel that does not hold the patch it was built with is an e
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			if err := errors.Join(build.check(), checkOutput(out)); err != nil {
+				return err
+			}
 			if err := needTools(build.tools()); err != nil {
 				return err
 			}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
 	"ovzpatch/patches"
 )
@@ -100,11 +100,11 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			if err := key.verifySource(ctx, u, args[0]); err != nil {
 				return err
 			}
-			dir, err := os.MkdirTemp("", "ovzpatch-source-")
+			dir, remove, err := scratch.New("", "source")
 			if err != nil {
 				return fmt.Errorf("unpack source: %w", err)
 			}
-			defer os.RemoveAll(dir)
+			defer remove()
 			in, findings, err := checkSource(ctx, args[0], dir, port, compile.build, opt, checkpatchFiles...)
 			if in == nil {
 				return misfit(err)

@@ -14,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
 	"ovzpatch/patches"
 )
@@ -34,11 +36,11 @@ func (in *input) checkpatch(ctx context.Context) ([]string, error) {
 	if _, err := exec.LookPath("perl"); err != nil {
 		return []string{"not run: perl is not installed"}, nil
 	}
-	dir, err := os.MkdirTemp("", "ovzpatch-checkpatch-")
+	dir, remove, err := scratch.New("", "checkpatch")
 	if err != nil {
 		return nil, fmt.Errorf("run checkpatch: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	files := map[string][]byte{"checkpatch.pl": script.Data, in.name: in.port}
 	for _, name := range checkpatchFiles[1:] {
 		if f, ok := in.files.Files[name]; ok {
@@ -102,14 +104,17 @@ func (in *input) compile(ctx context.Context, u *ui, cacheDir string, f compileF
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(cacheDir, 0o777); err != nil {
+	if err := (cache.Cache{Dir: cacheDir}).Check(); err != nil {
 		return "", fmt.Errorf("compile: %w", err)
 	}
-	dir, err := os.MkdirTemp(cacheDir, "check-")
+	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
+		return "", fmt.Errorf("compile: %w", err)
+	}
+	dir, remove, err := scratch.New(cacheDir, "compile")
 	if err != nil {
 		return "", fmt.Errorf("compile: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	u.Say("copying the source")
 	if err := in.copyTo(ctx, dir); err != nil {
 		return "", err

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/terminal"
 )
 
@@ -97,11 +98,11 @@ func lookInto(ctx context.Context, path, keyring string) (*contents, error) {
 // imagePatched looks for the patch's message in a package's kernel image. The error is
 // kernel.ErrImage where the image cannot be read, as one for Xen.
 func imagePatched(ctx context.Context, pkg *rpmfile.File, name string) (*bool, error) {
-	dir, err := os.MkdirTemp("", "ovzpatch-image-")
+	dir, remove, err := scratch.New("", "image")
 	if err != nil {
 		return nil, fmt.Errorf("unpack kernel image: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	if err := pkg.Extract(ctx, dir, func(n string) bool { return n == name }); err != nil {
 		return nil, err
 	}

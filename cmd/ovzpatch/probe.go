@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/kmod"
 )
 
@@ -58,11 +59,11 @@ const probeFile = "lustreprobe.ko"
 
 // unpackAndCompile unpacks the -devel package aside, and leaves the module in dir.
 func unpackAndCompile(ctx context.Context, devel, dir string) error {
-	tmp, err := os.MkdirTemp("", "ovzpatch-devel-")
+	tmp, remove, err := scratch.New("", "devel")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
+	defer remove()
 	pkg, err := rpmfile.Open(ctx, devel)
 	if err != nil {
 		return err
@@ -91,11 +92,11 @@ func unpackAndCompile(ctx context.Context, devel, dir string) error {
 func compileProbe(ctx context.Context, tree, dir string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, probeLimit, fmt.Errorf("time limit of %v reached", probeLimit))
 	defer cancel()
-	src, err := os.MkdirTemp("", "ovzpatch-probe-")
+	src, remove, err := scratch.New("", "probe")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(src)
+	defer remove()
 	if err := os.CopyFS(src, kmod.Lustreprobe()); err != nil {
 		return err
 	}

@@ -81,6 +81,14 @@ Results go to standard output, progress to standard error.
 	app := &app{home: home()}
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
+	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+		if app.cacheDir == "" {
+			return usage(errors.New("--cache-dir: it names a directory"))
+		}
+		// Programs that work in there are run in other directories.
+		app.cacheDir, err = filepath.Abs(app.cacheDir)
+		return err
+	}
 	root.PersistentFlags().Lookup("cache-dir").DefValue = "$XDG_CACHE_HOME/ovzpatch"
 	root.AddCommand(
 		newCheck(app),
@@ -213,7 +221,7 @@ func home() string {
 func defaultCache() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return filepath.Join(os.TempDir(), "ovzpatch-cache")
+		return filepath.Join(os.TempDir(), fmt.Sprintf("ovzpatch-cache-%d", os.Geteuid()))
 	}
 	return filepath.Join(dir, "ovzpatch")
 }

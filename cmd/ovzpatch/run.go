@@ -17,6 +17,7 @@ import (
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
 	"ovzpatch/patches"
 )
@@ -50,7 +51,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if build.tag == "" {
 				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
 			}
-			if err := errors.Join(build.check(), test.check()); err != nil {
+			if err := errors.Join(build.check(), test.check(), checkOutput(out)); err != nil {
 				return err
 			}
 			path := newestSource(debianSources)
@@ -181,13 +182,13 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 	if err := bf.key.verifySource(ctx, u, path); err != nil {
 		return nil, nil, nil, err
 	}
-	dir, err := os.MkdirTemp("", "ovzpatch-recipe-")
+	dir, remove, err := scratch.New("", "recipe")
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("unpack source: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(dir)
+			remove()
 		}
 	}()
 	in, found, err := checkSource(ctx, path, dir, pf, bf, patch.Options{Strip: -1})
@@ -223,5 +224,5 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 			return nil, nil, nil, err
 		}
 	}
-	return in, s, func() { os.RemoveAll(dir) }, nil
+	return in, s, remove, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/scratch"
 )
 
 func newShell(a *app) *cobra.Command {
@@ -36,11 +37,11 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 			if err != nil {
 				return err
 			}
-			dir, err := os.MkdirTemp("", "ovzpatch-kernel-")
+			dir, remove, err := scratch.New("", "kernel")
 			if err != nil {
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
-			defer os.RemoveAll(dir)
+			defer remove()
 			parts, err := kernel.parts(ctx, u, a, args, dir)
 			if err != nil {
 				return err

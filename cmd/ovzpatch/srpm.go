@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -35,6 +36,9 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			if err := errors.Join(build.check(), checkOutput(out)); err != nil {
+				return err
+			}
 			if err := needTools(sourceTools); err != nil {
 				return err
 			}

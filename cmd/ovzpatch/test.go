@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
 )
 
 // kernelFlags say which kernel a guest boots.
@@ -186,11 +187,11 @@ it, and the verdict goes into the snapshot's manifest.
 			if err != nil {
 				return err
 			}
-			dir, err := os.MkdirTemp("", "ovzpatch-kernel-")
+			dir, remove, err := scratch.New("", "kernel")
 			if err != nil {
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
-			defer os.RemoveAll(dir)
+			defer remove()
 			var kept *datastore.Store
 			var snap *datastore.Reader
 			if store != "" && len(args) == 1 {
@@ -253,11 +254,11 @@ func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *dat
 
 // tryPackages boots the kernel of a package with the probe built against another.
 func (a *app) tryPackages(ctx context.Context, u *ui, kernel, devel string, t trial) (*report.Kernel, error) {
-	dir, err := os.MkdirTemp("", "ovzpatch-kernel-")
+	dir, remove, err := scratch.New("", "kernel")
 	if err != nil {
 		return nil, fmt.Errorf("unpack kernel: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	t.pkg = filepath.Base(kernel)
 	if t.parts, err = a.fromPackages(ctx, kernel, devel, dir); err != nil {
 		return nil, err

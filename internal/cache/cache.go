@@ -58,6 +58,10 @@ func (k *Key) String() string { return hex.EncodeToString(k.h.Sum(nil))[:40] }
 // Get gives the directory of a finished result, if there is one.
 func (c Cache) Get(kind, key string) (string, bool) {
 	dir := filepath.Join(c.Dir, kind, key)
+	// Whoever then makes it is told what is wrong with the cache.
+	if c.Check() != nil {
+		return dir, false
+	}
 	st, err := os.Stat(dir)
 	if err != nil || !st.IsDir() {
 		return dir, false
@@ -72,7 +76,7 @@ func (c Cache) Get(kind, key string) (string, bool) {
 // in one step. Where another process was faster its result stands.
 func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error) {
 	parent := filepath.Join(c.Dir, kind)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := c.open(parent); err != nil {
 		return "", fmt.Errorf("write cache: %w", err)
 	}
 	sweep(parent)
@@ -95,6 +99,18 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 		return "", fmt.Errorf("write cache: %w", err)
 	}
 	return final, atomicfile.Sync(parent)
+}
+
+// open makes a directory of the cache where there is none.
+func (c Cache) open(dir string) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	// Another's may have come between.
+	return c.Check()
 }
 
 // unfinished begins the names of results that are being made.

@@ -34,7 +34,7 @@ const pause = 200 * time.Millisecond
 // called once and the end of that waited for.
 func (c Cache) Work(ctx context.Context, kind, key string, waiting func()) (*Work, error) {
 	w := &Work{Dir: filepath.Join(c.Dir, kind, key)}
-	if err := os.MkdirAll(w.Dir, 0o755); err != nil {
+	if err := c.open(w.Dir); err != nil {
 		return nil, fmt.Errorf("open work directory: %w", err)
 	}
 	if err := w.open(ctx, waiting); err != nil {

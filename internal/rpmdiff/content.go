@@ -13,15 +13,16 @@ import (
 	"path/filepath"
 
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
 )
 
 // firstByte unpacks a file from both packages and says where it begins to differ.
 func firstByte(ctx context.Context, a, b *rpmfile.File, name string) (string, error) {
-	dir, err := os.MkdirTemp("", "ovzpatch-rpmdiff-")
+	dir, remove, err := scratch.New("", "rpmdiff")
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	var files [2]*os.File
 	for i, p := range []*rpmfile.File{a, b} {
 		side := filepath.Join(dir, []string{"first", "second"}[i])

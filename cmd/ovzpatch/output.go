@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// checkOutput finds out before the work whether its results can be written to a directory,
+// by writing there; "" is no directory. What has to be made for that is taken away again.
+func checkOutput(dir string) (err error) {
+	if dir == "" {
+		return nil
+	}
+	var missing []string // the deepest first
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, d)
+	}
+	defer func() {
+		for _, d := range missing {
+			os.Remove(d)
+		}
+		if err != nil {
+			err = usage(fmt.Errorf("--output=%s: %w", dir, err))
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".ovzpatch-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}

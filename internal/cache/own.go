@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Check refuses a directory that others could put results or links into: what is taken from
+// a cache is packed, booted and run. One that is not there yet is looked at as far as it is.
+func (c Cache) Check() error {
+	if !filepath.IsAbs(c.Dir) {
+		return fmt.Errorf("use cache %s: its path must be absolute", c.Dir)
+	}
+	// As it is named, and as it is when all links are followed.
+	paths := []string{filepath.Clean(c.Dir)}
+	if real, err := filepath.EvalSymlinks(c.Dir); err == nil && real != paths[0] {
+		paths = append(paths, real)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("use cache %s: %w", c.Dir, err)
+	}
+	for _, path := range paths {
+		for dir, last := path, true; ; dir, last = filepath.Dir(dir), false {
+			if err := trusted(dir, last); err != nil {
+				return fmt.Errorf("use cache %s: %w; name a directory of your own with --cache-dir", c.Dir, err)
+			}
+			if dir == filepath.Dir(dir) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// trusted tells whether only this user and root can change what a path leads to. Those of a
+// group are trusted with what is above the cache, as /usr/local is of group staff somewhere.
+func trusted(path string, cache bool) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	owner := st.Sys().(*syscall.Stat_t).Uid
+	us := uint32(os.Geteuid())
+	if owner != us && owner != 0 {
+		return fmt.Errorf("%s belongs to user %d, and not to you, %d", path, owner, us)
+	}
+	switch {
+	case st.Mode()&fs.ModeSymlink != 0:
+		return nil // the mode of a link says nothing
+	case !st.IsDir():
+		return fmt.Errorf("%s is no directory", path)
+	case cache && st.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("others can write to %s (chmod go-w, if what is in it is yours)", path)
+	case st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("everybody can write to %s", path)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package scratch_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ovzpatch/internal/scratch"
+)
+
+// age makes a directory one of an hour ago.
+func age(t *testing.T, path string) {
+	t.Helper()
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a killed process left goes, and what a running one has stays.
+func TestLeftoversOfTheKilledGo(t *testing.T) {
+	parent := t.TempDir()
+	if os.Getenv("SCRATCH_TEST_PARENT") != "" {
+		dir, _, err := scratch.New(os.Getenv("SCRATCH_TEST_PARENT"), "kernel")
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.WriteFile(filepath.Join(dir, "vmlinuz"), []byte("x"), 0o600)
+		os.Stdout.WriteString(dir + "\n")
+		time.Sleep(time.Minute)
+	}
+	c := exec.Command(os.Args[0], "-test.run=TestLeftoversOfTheKilledGo")
+	c.Env = append(os.Environ(), "SCRATCH_TEST_PARENT="+parent)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1024)
+	n, err := out.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimSpace(string(b[:n]))
+	other := filepath.Join(parent, "ovzpatch-run-link")
+	outside := t.TempDir()
+	if err := os.Symlink(outside, other); err != nil {
+		t.Fatal(err)
+	}
+	next := func() {
+		t.Helper()
+		dir, remove, err := scratch.New(parent, "source")
+		if err != nil {
+			t.Fatal(err)
+		}
+		remove()
+		if _, err := os.Stat(filepath.Dir(dir)); err == nil {
+			t.Errorf("%s is still there", dir)
+		}
+	}
+	age(t, filepath.Dir(path))
+	next()
+	if _, err := os.Stat(filepath.Join(path, "vmlinuz")); err != nil {
+		t.Fatalf("a running process lost its directory: %v", err)
+	}
+	c.Process.Kill()
+	c.Wait()
+	age(t, filepath.Dir(path))
+	next()
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Errorf("%s of a killed process stays", path)
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Error(err)
+	}
+}
