@@ -198,13 +198,32 @@ func startPoint(u *ui, work, buildDir string) (mark string, whole bool, err erro
 			return "", false, fmt.Errorf("clear build directory: %w", err)
 		}
 	}
-	if _, err := os.Stat(buildDir); errors.Is(err, fs.ErrNotExist) {
-		return mark, true, nil
+	if none, err := hasNoObjects(buildDir); err != nil || none {
+		return mark, none, err
 	}
 	if err := os.WriteFile(mark, nil, 0o644); err != nil {
 		return "", false, fmt.Errorf("mark build directory: %w", err)
 	}
 	return mark, false, nil
+}
+
+// hasNoObjects tells whether nothing was compiled below a build directory, as where a build
+// ended before that.
+func hasNoObjects(buildDir string) (bool, error) {
+	found := errors.New("found")
+	err := filepath.WalkDir(buildDir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && filepath.Ext(path) == ".o" {
+			return found
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, found):
+		return false, nil
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	}
+	return false, fmt.Errorf("look into build directory: %w", err)
 }
 
 // compiledText says how many files were compiled; nothing where make did not say, as

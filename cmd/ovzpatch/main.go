@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -26,9 +27,12 @@ func run() int {
 	defer stop()
 	// Once the first signal has begun the orderly end, the second one kills.
 	context.AfterFunc(ctx, stop)
-	err := newRoot().ExecuteContext(ctx)
+	root, out := newRoot(), &written{w: os.Stdout}
+	root.SetOut(out)
+	c, err := root.ExecuteContextC(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ovzpatch:", terminal.Text(err.Error()))
+		err = errors.Join(err, out.failure(c, err))
 	}
 	return exitCode(err)
 }
