@@ -14,6 +14,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
 )
 
 // identity is what a package calls itself. A package that is made from another one keeps
@@ -47,11 +48,11 @@ const rowMark = "ovzpatch-row "
 
 // ask lets rpm read the spec as rpmbuild will, with more macros defined.
 func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
-	top, err := os.MkdirTemp("", "ovzpatch-spec-")
+	top, remove, err := scratch.New("", "spec")
 	if err != nil {
 		return asked{}, err
 	}
-	defer os.RemoveAll(top)
+	defer remove()
 	// A spec may read its sources; none of the large ones is copied for that.
 	small := *in
 	small.Files = nil
@@ -70,7 +71,7 @@ func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
 	row := func(tag string) string { return rowMark + tag + `\n` }
 	args := []string{"rpmspec", "-q", "--srpm", "--qf", row("%{NAME}") + row("%{EPOCH}") + row("%{VERSION}") + row("%{RELEASE}") +
 		"[" + row("%{SOURCE}") + "][" + row("%{PATCH}") + "]"}
-	out, err := command.Output(ctx, command.Cmd{Args: append(args, small.options()...), Dir: top, Env: environment(top, in.Date)})
+	out, err := command.Output(ctx, command.Cmd{Args: append(args, small.options()...), Dir: top, Env: environment(top, in.Date), Clean: true})
 	if err != nil {
 		return asked{}, err
 	}

@@ -271,7 +271,7 @@ func prepare(t *testing.T, source, top string, defines []string) map[string]stri
 	for _, d := range append(privateMacros(top), defines...) {
 		args = append(args, "--define", d)
 	}
-	if err := command.Run(t.Context(), command.Cmd{Args: append(args, spec), Dir: top, Env: environment(top, shapeDate)}); err != nil {
+	if err := command.Run(t.Context(), command.Cmd{Args: append(args, spec), Dir: top, Env: environment(top, shapeDate), Clean: true}); err != nil {
 		t.Fatal(err)
 	}
 	files := make(map[string]string)
