@@ -87,7 +87,7 @@ func (in Inputs) Prove(ctx context.Context, p Proof) (Proven, error) {
 	for _, w := range p.Without {
 		args = append(args, "--without", w)
 	}
-	err = command.Run(ctx, command.Cmd{Args: append(args, filepath.Join("SPECS", in.SpecName)), Dir: top, Env: environment(top, in.Date), Line: in.Line})
+	err = command.Run(ctx, command.Cmd{Args: append(args, filepath.Join("SPECS", in.SpecName)), Dir: top, Env: environment(top, in.Date), Clean: true, Line: in.Line})
 	if err != nil {
 		return fail(fmt.Errorf("%%prep did not come to its end: %w", err))
 	}
