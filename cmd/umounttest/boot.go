@@ -100,7 +100,7 @@ func runGuest(w words, problems []error) error {
 	}
 	defer port.drain()
 	enc, console := guest.NewEncoder(port), &ktap{w: os.Stdout}
-	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest"}
+	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest", unload: w.source == ""}
 	if w.source != "" {
 		s.lustre = &lustre{source: w.source, setup: setupScript}
 	}

@@ -50,7 +50,7 @@ func isCommand(args []string) bool {
 	return len(args) > 0 && slices.Contains([]string{"list", "run", umount.AgentWord, umount.UmountWord}, args[0])
 }
 
-const usage = `usage: umounttest list
+const usage = `usage: umounttest list [--json]
        umounttest run [--json] [--cases=REGEXP] [--container=NAME,...]
                       [--mount=SOURCE] [--this-host-is-a-guest=HOSTNAME]
 list shows the cases. run tries them: it mounts, makes containers, and forces umounts of
@@ -73,7 +73,7 @@ func dispatch(ctx context.Context, args []string) error {
 	case "help", "-h", "-help", "--help":
 		return help()
 	case "list":
-		return list(os.Stdout)
+		return listCases(args[1:])
 	case "run":
 		return runHere(ctx, args[1:])
 	case umount.AgentWord:

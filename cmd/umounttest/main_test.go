@@ -122,7 +122,7 @@ func TestPanicBecomesANote(t *testing.T) {
 
 func TestListShowsEveryCase(t *testing.T) {
 	var b bytes.Buffer
-	if err := list(&b); err != nil {
+	if err := list(&b, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range umount.Cases() {

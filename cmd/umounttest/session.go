@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -36,6 +35,8 @@ type session struct {
 	backends []string // names; none means all that the kernel offers
 	dir      string   // an empty directory for the mounts
 	notes    []string // told after the hello
+	compat   bool     // there is a program for the cases of 32-bit programs
+	unload   bool     // the probe's module may be unloaded in the end
 	lustre   *lustre  // what the cases are tried on; nil is the probe
 	emit     func(guest.Event) error
 }
@@ -50,6 +51,7 @@ func (s session) run(ctx context.Context) error {
 	}
 	if slices.ContainsFunc(cases, func(c umount.Case) bool { return c.Compat }) {
 		note, err := runs32bit(ctx)
+		s.compat = note == "" && err == nil
 		if note != "" {
 			s.notes = append(s.notes, note)
 			cases = slices.DeleteFunc(cases, func(c umount.Case) bool { return c.Compat })
@@ -62,6 +64,13 @@ func (s session) run(ctx context.Context) error {
 		var left []string
 		if cases, left = umount.ForLustre(cases); len(left) > 0 {
 			s.notes = append(s.notes, "left out on a Lustre of yours: "+strings.Join(left, ", "))
+		}
+	}
+	if s.lustre == nil {
+		// A probe that is not there is the first case's to tell of.
+		if has, err := (umount.Probe{}).HasNFS(); err == nil && !has {
+			s.notes = append(s.notes, "left out: the case of type nfs, for the kernel has an NFS of its own")
+			cases = umount.WithoutNFS(cases)
 		}
 	}
 	var u unix.Utsname
@@ -149,7 +158,10 @@ func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result
 		return nil, err
 	}
 	defer log.Close()
-	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit, Filesystem: umount.Probe{}}
+	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit, Filesystem: umount.Probe{}, Compat: s.compat}
+	if s.unload {
+		r.Unload = func() error { return unloadModule("lustreprobe") }
+	}
 	if s.lustre != nil {
 		r.Limit, r.Filesystem = lustreLimit, s.lustre.filesystem()
 	}
@@ -231,21 +243,12 @@ func (s session) offer() (offered []umount.Backend, names, missing []string) {
 
 func starter(b container.Backend) func(context.Context, umount.Start) (umount.Container, error) {
 	return func(ctx context.Context, s umount.Start) (umount.Container, error) {
-		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target, Programs: s.Programs})
+		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target, ID: s.ID, Programs: s.Programs})
 		if err != nil {
 			return nil, err
 		}
 		return c, nil
 	}
-}
-
-func list(w io.Writer) error {
-	for _, c := range umount.Cases() {
-		if _, err := fmt.Fprintf(w, "%-28s %s\n", c.Name, c.Text); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // splitNames reads NAME,NAME; "" is none.

@@ -110,3 +110,12 @@ func loadModule(path, params string) error {
 	}
 	return err
 }
+
+// unloadModule takes a module away that nothing uses. A kernel that unloads none has nothing
+// to show.
+func unloadModule(name string) error {
+	if _, err := os.Stat("/sys/module/" + name + "/refcnt"); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return unix.DeleteModule(name, unix.O_NONBLOCK)
+}

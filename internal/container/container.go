@@ -21,6 +21,9 @@ type Spec struct {
 	// Source is a directory of the host that a VE has mounted at Target from its start.
 	// Containers of namespaces see all the host's mounts, and mount themselves.
 	Source, Target string
+	// ID is the number of a VE, 0 for the next free one; a container of namespaces has the
+	// kernel's.
+	ID int
 	// Programs are files of the host that a VE with a root of its own has at the same path.
 	Programs []string
 }

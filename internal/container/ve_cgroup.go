@@ -59,7 +59,11 @@ func (b VECgroup) Start(ctx context.Context, s Spec) (Container, error) {
 }
 
 func (b VECgroup) start(s Spec, hierarchy string, namespaces uintptr) (*veCgroup, error) {
-	for id := firstVE; id <= lastVE; id++ {
+	first, last := firstVE, lastVE
+	if s.ID != 0 {
+		first, last = s.ID, s.ID
+	}
+	for id := first; id <= last; id++ {
 		ve, err := newVEGroup(hierarchy, id)
 		if errors.Is(err, unix.EEXIST) {
 			continue
@@ -77,7 +81,7 @@ func (b VECgroup) start(s Spec, hierarchy string, namespaces uintptr) (*veCgroup
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("every id from %d to %d is taken", firstVE, lastVE)
+	return nil, fmt.Errorf("every id from %d to %d is taken", first, last)
 }
 
 func (b VECgroup) startIn(s Spec, ve veGroup, namespaces uintptr) (*veCgroup, error) {

@@ -98,7 +98,11 @@ func (VEIoctl) start(s Spec, root veRoot) (*ve, error) {
 		return nil, err
 	}
 	defer vzctl.Close()
-	for id := uint32(firstVE); id <= lastVE; id++ {
+	first, last := uint32(firstVE), uint32(lastVE)
+	if s.ID != 0 {
+		first, last = uint32(s.ID), uint32(s.ID)
+	}
+	for id := first; id <= last; id++ {
 		child, err := newChild(s.Args, nil, s.Stderr, s.Files...)
 		if err == nil {
 			err = enterVE(child, vzctl, root.dir, id, veCreate|veExclusive)
@@ -116,7 +120,7 @@ func (VEIoctl) start(s Spec, root veRoot) (*ve, error) {
 		}
 		return &ve{id: id, pid: pid, root: root, gone: reap(pid)}, nil
 	}
-	return nil, fmt.Errorf("every id from %d to %d is taken", firstVE, lastVE)
+	return nil, fmt.Errorf("every id from %d to %d is taken", first, last)
 }
 
 // enterVE adds the calls that make VE id, or enter it.
@@ -136,7 +140,10 @@ func enterVE(c *child, vzctl *os.File, root string, id, flags uint32) error {
 	)
 	if flags&veCreate != 0 {
 		// The kernel makes no mount namespace: the VE's umounts would be the host's.
-		c.last(call{what: "unshare mount namespace", nr: unix.SYS_UNSHARE, args: [5]uintptr{unix.CLONE_NEWNS}})
+		c.last(
+			call{what: "unshare mount namespace", nr: unix.SYS_UNSHARE, args: [5]uintptr{unix.CLONE_NEWNS}},
+			call{what: "make the root a slave of the host's", nr: unix.SYS_MOUNT, args: [5]uintptr{c.text("none"), c.text(root), c.text("none"), unix.MS_SLAVE, 0}},
+		)
 	}
 	c.last(
 		call{what: "change root to " + root, nr: unix.SYS_CHROOT, args: [5]uintptr{c.text(root)}},

@@ -29,6 +29,10 @@ func newVERoot(s Spec) (veRoot, error) {
 	if err := unix.Mount("none", dir, "tmpfs", 0, "mode=755"); err != nil {
 		return veRoot{}, errors.Join(fmt.Errorf("mount root %s: %w", dir, err), os.Remove(dir))
 	}
+	// What the host mounts in there later comes to the VE, whose root is a slave of this one.
+	if err := unix.Mount("", dir, "", unix.MS_SHARED, ""); err != nil {
+		return veRoot{}, errors.Join(fmt.Errorf("share the mounts in %s: %w", dir, err), unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
+	}
 	if err := r.fill(s); err != nil {
 		return veRoot{}, errors.Join(fmt.Errorf("fill root %s: %w", dir, err), r.remove())
 	}

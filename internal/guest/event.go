@@ -72,24 +72,31 @@ type Result struct {
 	Got Seen   `json:"got"`
 	// Log holds the kernel log lines (facility kernel) of this case that the judgement rests on.
 	Log []string `json:"log,omitempty"`
+	// Finding names harm that the case showed and no port is there for.
+	Finding string `json:"finding,omitempty"`
 	// Millis is how long the case took, in guest milliseconds.
 	Millis int64 `json:"ms"`
 }
 
 // Seen is what one case showed, in the terms it is judged by.
 type Seen struct {
-	Errno    string `json:"errno"`          // of the umount: "0", "EBUSY", ...
-	Forced   int    `json:"forced"`         // calls of umount_begin
-	Messages int    `json:"messages"`       // override messages in the host's log
-	ID       string `json:"id,omitempty"`   // container id in the messages; all of them, where they differ
-	Want     string `json:"want,omitempty"` // the id a message must carry: the acting process' container's
-	Own      int    `json:"own,omitempty"`  // override messages in the container's own log, where it has one
-	Inactive int    `json:"inactive"`       // INACTIVE lines
-	Host     string `json:"host"`           // errno of a read on the host afterwards
-	Peer     string `json:"peer,omitempty"` // errno of a read in the other container
-	Held     string `json:"held,omitempty"` // errno of a read on the held descriptor
-	Mounted  bool   `json:"mounted"`        // the path is still a mount point inside
-	Acted    int64  `json:"acted_ms"`       // how long the umount, or all of a flood, took, in guest milliseconds
+	Errno    string `json:"errno"`            // of the umount: "0", "EBUSY", ...
+	Forced   int    `json:"forced"`           // calls of umount_begin
+	Messages int    `json:"messages"`         // override messages in the host's log
+	ID       string `json:"id,omitempty"`     // container id in the messages; all of them, where they differ
+	Want     string `json:"want,omitempty"`   // the id a message must carry: the acting process' container's
+	Own      int    `json:"own,omitempty"`    // override messages in the container's own log, where it has one
+	Inactive int    `json:"inactive"`         // INACTIVE lines
+	Host     string `json:"host"`             // errno of a read and a write on the host afterwards
+	Peer     string `json:"peer,omitempty"`   // the same in the other container
+	Held     string `json:"held,omitempty"`   // the same by what was held open
+	Mounted  bool   `json:"mounted"`          // the path is still a mount point inside
+	Acted    int64  `json:"acted_ms"`         // how long the umount, or all of a flood, took, in guest milliseconds
+	Level    string `json:"level,omitempty"`  // levels of the messages, where not warning
+	Odd      string `json:"odd,omitempty"`    // first line in the kernel's log that the case does not account for
+	Slower   int64  `json:"slower,omitempty"` // milliseconds that a forced call takes longer than one without flags, in a flood
+	Grown    int    `json:"grown,omitempty"`  // KiB that a flood left in the kernel's memory
+	Left     int    `json:"left,omitempty"`   // superblocks that live on
 	// Trouble is the first line in which the kernel told of a warning, a bug, an oops, a
 	// locking mistake or a stall.
 	Trouble string `json:"trouble,omitempty"`

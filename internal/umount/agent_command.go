@@ -81,5 +81,8 @@ func (a *agent) sweep(q request) (reply, error) {
 			unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
 		}
 	}
-	return r, nil
+	if q.OwnLog {
+		r.Messages, err = a.readOwnLog()
+	}
+	return r, err
 }

@@ -20,6 +20,10 @@ func TestAgentAnswers(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	shut := t.TempDir()
+	if err := os.WriteFile(filepath.Join(shut, "other"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		ask  request
 		want reply
@@ -27,15 +31,15 @@ func TestAgentAnswers(t *testing.T) {
 	}{
 		{ask: request{Op: "read", Path: dir}, want: reply{Errno: "0"}},
 		{ask: request{Op: "read", Path: dir + "/none"}, want: reply{Errno: "ENOENT"}},
-		{ask: request{Op: "hold", Path: file + "s"}, err: "no such file"},
-		{ask: request{Op: "hold", Path: file}},
-		{ask: request{Op: "held"}, want: reply{Errno: "0"}},
-		{ask: request{Op: "mounted", Path: "/proc"}, want: reply{Mounted: true}},
-		{ask: request{Op: "mounted", Path: dir}},
+		{ask: request{Op: "hold", Path: shut}, err: "no such file"},
+		{ask: request{Op: "hold", Path: dir}},
+		{ask: request{Op: "look", Path: "/proc"}, want: reply{Errno: "0", Mounted: true}},
+		{ask: request{Op: "look", Path: dir}, want: reply{Errno: "0"}},
+		{ask: request{Op: "release", Path: dir}},
 		{ask: request{Op: "dance"}, err: `no operation "dance"`},
 	} {
 		var in, out bytes.Buffer
-		json.NewEncoder(&in).Encode(request{Op: "hold", Path: file})
+		json.NewEncoder(&in).Encode(request{Op: "hold", Path: dir})
 		json.NewEncoder(&in).Encode(c.ask)
 		if err := Agent("/no/such/program", &in, &out); err != nil {
 			t.Fatal(err)

@@ -45,8 +45,10 @@ type Backend struct {
 type Start struct {
 	Args  []string
 	Files []*os.File
-	// Source is a directory of the host that a VE has mounted at Target from its start.
+	// Source is a directory of the host that a VE has mounted at Target from its start, where
+	// that is not empty.
 	Source, Target string
+	ID             int // of a VE; 0 for the next free one
 	// Programs are files of the host that a VE with a root of its own has, too.
 	Programs []string
 }

@@ -51,7 +51,7 @@ func TestCallOfAnAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := conn.call(t.Context(), request{Op: "mounted", Path: "/proc"}); err != nil || !r.Mounted {
+	if r, err := conn.call(t.Context(), request{Op: "look", Path: "/proc"}); err != nil || !r.Mounted {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	if _, err := conn.call(t.Context(), request{Op: "dance"}); err == nil || !strings.Contains(err.Error(), `ask the agent for dance: no operation "dance"`) {
@@ -73,7 +73,7 @@ func TestCallOfAnAgentThatDied(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.close()
-	if _, err := conn.call(t.Context(), request{Op: "held"}); err == nil || !strings.Contains(err.Error(), "ask the agent for held") {
+	if _, err := conn.call(t.Context(), request{Op: "look"}); err == nil || !strings.Contains(err.Error(), "ask the agent for look") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -5,6 +5,7 @@ package umount
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ovzpatch/internal/guest"
@@ -16,6 +17,31 @@ var override = regexp.MustCompile(`^Forced umount of lustre fs is not allowed in
 
 // inactive is what Lustre, and the probe, say when an import is taken away.
 var inactive = regexp.MustCompile(`^Lustre: setting import \S+ INACTIVE by administrator request$`)
+
+// warning is the level of the message: it reaches the console at the default loglevel, and
+// nobody's terminal.
+const warning = 4
+
+// expected are lines that come with a case on some kernels and are not the port's: a rate
+// limit says that it limited, and OpenVZ that a VE began or ended.
+var expected = regexp.MustCompile(`callbacks suppressed|messages suppressed|^(CT|VE): \d+: `)
+
+// named says whether a line is about umounts or Lustre.
+func named(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "umount") || strings.Contains(text, "lustre")
+}
+
+// odd returns the first line of the kernel's that nobody expects of a case.
+func odd(records []kmsg.Record) string {
+	for _, r := range records {
+		text := strings.TrimRight(r.Text, "\n")
+		if r.Kernel() && !r.Trouble() && !override.MatchString(text) && !inactive.MatchString(text) && !expected.MatchString(text) {
+			return text
+		}
+	}
+	return ""
+}
 
 // logLines is how many lines of the kernel's log a result carries.
 const logLines = 8
@@ -33,6 +59,9 @@ func evidence(records []kmsg.Record, seen *guest.Seen) []string {
 		switch {
 		case m != nil:
 			seen.Messages++
+			if level := strconv.Itoa(r.Level); r.Level != warning && !strings.Contains(seen.Level, level) {
+				seen.Level += level
+			}
 			if !slices.Contains(ids, m[1]) {
 				ids = append(ids, m[1])
 			}

@@ -17,7 +17,7 @@ func message(id string) string {
 const probeInactive = "Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request"
 
 func TestEvidence(t *testing.T) {
-	kernel := func(text string) kmsg.Record { return kmsg.Record{Text: text} }
+	kernel := func(text string) kmsg.Record { return kmsg.Record{Level: warning, Text: text} }
 	for name, c := range map[string]struct {
 		records []kmsg.Record
 		want    guest.Seen
@@ -40,6 +40,11 @@ func TestEvidence(t *testing.T) {
 		"nearly the message": {
 			records: []kmsg.Record{kernel(message("9") + " "), kernel("Forced umount of lustre fs"), kernel("VFS: " + message("9"))},
 			lines:   []string{message("9") + " ", "Forced umount of lustre fs", "VFS: " + message("9")},
+		},
+		"messages of other levels": {
+			records: []kmsg.Record{{Level: 6, Text: message("9")}, kernel(message("9")), {Level: 7, Text: message("9")}},
+			want:    guest.Seen{Messages: 3, ID: "9", Level: "67"},
+			lines:   []string{message("9"), message("9"), message("9")},
 		},
 		"inactive": {
 			records: []kmsg.Record{kernel(probeInactive), kernel("Lustre: something else")},
@@ -74,5 +79,23 @@ func TestEvidenceKeepsFewLines(t *testing.T) {
 	}
 	if lines = evidence(flood, &got); got.Messages != floods || len(lines) != logLines {
 		t.Errorf("%d messages, %d lines", got.Messages, len(lines))
+	}
+}
+
+func TestOdd(t *testing.T) {
+	for text, want := range map[string]bool{
+		message("9"): false, probeInactive: false, "path_umount: 990 callbacks suppressed": false,
+		"CT: 999: started": false, "BUG: trouble is told elsewhere": false,
+		"umount by sh": true, "random: crng init done": true,
+	} {
+		if got := odd([]kmsg.Record{{Text: text}}); (got != "") != want {
+			t.Errorf("%q: got %q", text, got)
+		}
+		if got := odd([]kmsg.Record{{Facility: 1, Text: text}}); got != "" {
+			t.Errorf("%q by user space: got %q", text, got)
+		}
+	}
+	if !named("Umount by sh") || named("random: crng init done") {
+		t.Error("which lines are about umounts is not told")
 	}
 }

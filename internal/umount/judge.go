@@ -5,33 +5,45 @@ package umount
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ovzpatch/internal/guest"
 )
 
-// Judge says which kind of kernel showed got in case c behind gate g, and why it was
-// neither where it was neither.
-func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why string) {
+// ReadOnly is the finding that a container made a superblock read-only for everybody.
+const ReadOnly = "read-only for everybody"
+
+// Judge says which kind of kernel showed got in case c behind gate g, why it was neither
+// where it was neither, and what harm was found that no port is there for.
+func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why, finding string) {
 	want, ok := c.Wants[g]
 	if !ok {
-		return guest.Inconclusive, "the case is not meant for this backend"
+		return guest.Inconclusive, "the case is not meant for this backend", ""
 	}
 	if got.Trouble != "" {
-		return guest.Faulty, "the kernel complained: " + got.Trouble
+		return guest.Faulty, "the kernel complained: " + got.Trouble, ""
+	}
+	if want.Finding != nil && c.differences(*want.Finding, got) == "" {
+		// What is left of it says which kernel it was.
+		verdict = guest.Either
+		if want.Patched.Messages != want.Unpatched.Messages {
+			verdict = guest.Protected
+		}
+		return verdict, "", ReadOnly
 	}
 	patched, unpatched := c.differences(want.Patched, got), c.differences(want.Unpatched, got)
 	switch {
 	case patched == "" && unpatched == "":
-		return guest.Either, ""
+		return guest.Either, "", ""
 	case patched == "":
-		return guest.Protected, ""
+		return guest.Protected, "", ""
 	case unpatched == "":
-		return guest.Vulnerable, ""
+		return guest.Vulnerable, "", ""
 	case want.Patched == want.Unpatched:
-		return guest.Faulty, "on any kernel: " + patched
+		return guest.Faulty, "on any kernel: " + patched, ""
 	}
-	return guest.Faulty, "with the patch: " + patched + "; without it: " + unpatched
+	return guest.Faulty, "with the patch: " + patched + "; without it: " + unpatched, ""
 }
 
 // differences says in words where got is not as wanted; "" means nowhere.
@@ -52,10 +64,11 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	case want.Inactive == 0:
 		differ("INACTIVE lines", 0, got.Inactive)
 	}
-	most := max(want.Messages, want.Limit)
-	if want.Limit > 0 {
-		// An emulated processor that gets little time may be at it for several windows.
-		most += burst * int(got.Acted/interval.Milliseconds())
+	most := want.Messages
+	if want.Flood {
+		// Kernels like 2.6.32 begin to count with the second message. An emulated processor that
+		// gets little time may be at it for several windows.
+		most = burst + 1 + burst*int(got.Acted/interval.Milliseconds())
 	}
 	switch {
 	case got.Messages >= want.Messages && got.Messages <= most:
@@ -64,16 +77,50 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	default:
 		differ("messages", want.Messages, got.Messages)
 	}
-	if want.Messages > 0 && got.Messages > 0 {
+	if want.Messages > 0 && got.Messages > 0 && !rightIDs(got.Want, got.ID) {
 		differ("container id", got.Want, got.ID)
 	}
+	if got.Level != "" {
+		differ("level of a message", strconv.Itoa(warning), got.Level)
+	}
+	if got.Odd != "" {
+		out = append(out, fmt.Sprintf("the kernel also wrote %q", got.Odd))
+	}
+	if got.Slower > slowLimit {
+		out = append(out, fmt.Sprintf("with MNT_FORCE a call takes %d ms longer than without", got.Slower))
+	}
+	if got.Grown > grownLimit {
+		out = append(out, fmt.Sprintf("%d calls leave %d KiB in the kernel's memory", floods/2, got.Grown))
+	}
+	differ("superblocks left behind", 0, got.Left)
 	// The host's administrator is to know, not the container's.
 	differ("messages in the container's own log", 0, got.Own)
-	differ("a read on the host", orNone(want.Host), orNone(got.Host))
-	differ("a read in the other container", orNone(want.Peer), orNone(got.Peer))
-	differ("a read on the held descriptor", orNone(want.Held), orNone(got.Held))
+	differ("a use on the host", want.Host, got.Host)
+	if got.Peer != "" {
+		differ("a use in the other container", want.Host, got.Peer)
+	}
+	if c.Hold && !c.Ends {
+		differ("a use of what is held open", want.Host, orNone(got.Held))
+	}
 	differ("still mounted", want.Mounted, got.Mounted)
 	return strings.Join(out, ", ")
+}
+
+const (
+	// slowLimit is in milliseconds of the guest. To write a message takes some.
+	slowLimit = 10
+	// grownLimit is in KiB: less than one small object for each call.
+	grownLimit = 40
+)
+
+// rightIDs compares the ids in messages with those that must be there, in this order ("A,B"),
+// or may be ("A|B").
+func rightIDs(want, got string) bool {
+	if !strings.Contains(want, "|") {
+		return want == got
+	}
+	may := strings.Split(want, "|")
+	return !slices.ContainsFunc(strings.Split(got, ","), func(id string) bool { return !slices.Contains(may, id) })
 }
 
 func orNone(errno string) string {

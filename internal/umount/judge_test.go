@@ -9,12 +9,15 @@ import (
 	"ovzpatch/internal/guest"
 )
 
-// show gives what a kernel that behaves as wanted shows.
-func show(w Want) guest.Seen {
+// show returns what a kernel that behaves as wanted shows in a case.
+func show(c Case, w Want) guest.Seen {
 	errno, _, _ := strings.Cut(w.Errno, "|")
 	s := guest.Seen{
 		Errno: errno, Forced: w.Forced, Inactive: w.Inactive, Messages: w.Messages,
-		Host: w.Host, Held: w.Held, Peer: w.Peer, Mounted: w.Mounted, Want: "4026532067",
+		Host: w.Host, Peer: w.Host, Mounted: w.Mounted, Want: "4026532067",
+	}
+	if c.Hold && !c.Ends {
+		s.Held = w.Host
 	}
 	if w.Messages > 0 {
 		s.ID = s.Want
@@ -29,13 +32,13 @@ func TestJudgeKnowsBothKernels(t *testing.T) {
 		for g, w := range c.Wants {
 			t.Run(c.Name+"/"+gateNames[g], func(t *testing.T) {
 				patched, unpatched := guest.Protected, guest.Vulnerable
-				if overlap, _ := Judge(c, g, show(w.Patched)); overlap == guest.Either {
+				if overlap, _, _ := Judge(c, g, show(c, w.Patched)); overlap == guest.Either {
 					patched, unpatched = guest.Either, guest.Either
 				}
-				if got, why := Judge(c, g, show(w.Patched)); got != patched || why != "" {
+				if got, why, _ := Judge(c, g, show(c, w.Patched)); got != patched || why != "" {
 					t.Errorf("patched: %s %q", got, why)
 				}
-				if got, why := Judge(c, g, show(w.Unpatched)); got != unpatched || why != "" {
+				if got, why, _ := Judge(c, g, show(c, w.Unpatched)); got != unpatched || why != "" {
 					t.Errorf("unpatched: %s %q", got, why)
 				}
 			})
@@ -46,13 +49,13 @@ func TestJudgeKnowsBothKernels(t *testing.T) {
 func TestCasesAreWellFormed(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range Cases() {
-		if c.Name == "" || c.Text == "" || c.Type == "" || c.act == nil || len(c.Wants) == 0 || names[c.Name] {
+		if c.Name == "" || c.Kind == "" || c.Text == "" || c.For == "" || c.Type == "" || (c.act == nil) != c.Last || len(c.Wants) == 0 || names[c.Name] {
 			t.Errorf("case %q lacks something, or its name is taken", c.Name)
 		}
 		names[c.Name] = true
 		for g, w := range c.Wants {
 			for _, want := range []Want{w.Patched, w.Unpatched} {
-				if want.Errno == "" || want.Host == "" || (want.Peer != "") != c.Peer {
+				if want.Errno == "" || want.Host == "" && !c.Last {
 					t.Errorf("%s/%s: %+v", c.Name, gateNames[g], want)
 				}
 			}
@@ -78,30 +81,42 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		spoil func(*guest.Seen) // what it shows instead of what a patched kernel does
 		why   string
 	}{
-		"logs but does not strip":   {"force-idle", Open, func(s *guest.Seen) { s.Forced, s.Inactive, s.Host = 1, 1, down }, "umount_begin calls 0, not 1"},
-		"strips silently":           {"force-idle", Open, func(s *guest.Seen) { s.Messages, s.ID = 0, "" }, "messages 1, not 0"},
-		"strips silently, gated":    {"force-idle", Closed, func(s *guest.Seen) { s.Messages, s.ID = 0, "" }, "messages 1, not 0"},
-		"strips on the host":        {"host-force", Host, func(s *guest.Seen) { s.Forced, s.Inactive, s.Host = 0, 0, "0" }, "on any kernel: umount_begin calls 1, not 0"},
-		"strips every type":         {"force-other-type", Open, func(s *guest.Seen) { s.Forced, s.Host = 0, "0" }, "umount_begin calls 1, not 0"},
-		"strips DETACH":             {"force-detach-busy", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "EBUSY", true }, "errno 0, not EBUSY"},
-		"wrong id":                  {"force-idle", Open, func(s *guest.Seen) { s.ID = "0" }, "container id 4026532067, not 0"},
-		"id of the outer container": {"force-nested", Open, func(s *guest.Seen) { s.ID = "4026532066" }, "container id"},
-		"EXPIRE made to succeed":    {"expire-force", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
-		"EXPIRE without FORCE":      {"expire-force", Open, func(s *guest.Seen) { s.Errno = "EAGAIN" }, "errno EINVAL, not EAGAIN"},
-		"logs before permission":    {"force-uid-1000", Open, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
-		"logs before the path":      {"force-not-a-mount", Closed, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
-		"drops NOFOLLOW":            {"force-nofollow-symlink", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
-		"no rate limit":             {"force-flood", Closed, func(s *guest.Seen) { s.Messages = floods }, "messages 1 to 20, not 1000"},
-		"no rate limit, slowly":     {"force-flood", VE, func(s *guest.Seen) { s.Messages, s.Acted = 61, 20_900 }, "messages 1 to 60, not 61"},
-		"logs twice":                {"force-idle", Open, func(s *guest.Seen) { s.Messages = 2 }, "messages 1, not 2"},
-		"tells the container":       {"force-idle", VE, func(s *guest.Seen) { s.Own = 1 }, "messages in the container's own log 0, not 1"},
-		"warns":                     {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},
+		"logs but does not strip":    {"force-idle", Open, func(s *guest.Seen) { s.Forced, s.Inactive, s.Host = 1, 1, down }, "umount_begin calls 0, not 1"},
+		"strips silently":            {"force-idle", Open, func(s *guest.Seen) { s.Messages, s.ID = 0, "" }, "messages 1, not 0"},
+		"strips silently, gated":     {"force-idle", Closed, func(s *guest.Seen) { s.Messages, s.ID = 0, "" }, "messages 1, not 0"},
+		"strips on the host":         {"host-force", Host, func(s *guest.Seen) { s.Forced, s.Inactive, s.Host = 0, 0, "0" }, "on any kernel: umount_begin calls 1, not 0"},
+		"strips every type":          {"force-other-type", Open, func(s *guest.Seen) { s.Forced, s.Host = 0, "0" }, "umount_begin calls 1, not 0"},
+		"strips DETACH":              {"force-detach-busy", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "EBUSY", true }, "errno 0, not EBUSY"},
+		"wrong id":                   {"force-idle", Open, func(s *guest.Seen) { s.ID = "0" }, "container id 4026532067, not 0"},
+		"id of the outer container":  {"force-nested", Open, func(s *guest.Seen) { s.ID = "4026532066" }, "container id"},
+		"EXPIRE made to succeed":     {"expire-force", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
+		"EXPIRE without FORCE":       {"expire-force", Open, func(s *guest.Seen) { s.Errno = "EAGAIN" }, "errno EINVAL, not EAGAIN"},
+		"logs before permission":     {"force-uid-1000", Open, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
+		"logs before the path":       {"force-not-a-mount", Closed, func(s *guest.Seen) { s.Messages, s.ID = 1, s.Want }, "messages 0, not 1"},
+		"drops NOFOLLOW":             {"force-nofollow-symlink", Open, func(s *guest.Seen) { s.Errno, s.Mounted = "0", false }, "errno EINVAL, not 0"},
+		"no rate limit":              {"force-flood", Closed, func(s *guest.Seen) { s.Messages = floods }, "messages 1 to 11, not 2000"},
+		"no rate limit, slowly":      {"force-flood", VE, func(s *guest.Seen) { s.Messages, s.Acted = 52, 20_900 }, "messages 1 to 51, not 52"},
+		"logs twice":                 {"force-idle", Open, func(s *guest.Seen) { s.Messages = 2 }, "messages 1, not 2"},
+		"tells the container":        {"force-idle", VE, func(s *guest.Seen) { s.Own = 1 }, "messages in the container's own log 0, not 1"},
+		"a limit for each container": {"force-flood-both", Open, func(s *guest.Seen) { s.Messages = 2 * burst }, "messages 1 to 11, not 20"},
+		"one of two":                 {"force-flood", Open, func(s *guest.Seen) { s.Forced = floods / 2 }, "umount_begin calls 0, not 1000"},
+		"names a third":              {"force-flood-both", Open, func(s *guest.Seen) { s.Want, s.ID = "7|8", "7,9" }, "container id 7|8, not 7,9"},
+		"names one twice":            {"force-two-containers", Open, func(s *guest.Seen) { s.Want, s.ID = "7,8", "7" }, "container id 7,8, not 7"},
+		"read-only":                  {"force-idle", Open, func(s *guest.Seen) { s.Host = "EROFS" }, "a use on the host 0, not EROFS"},
+		"read-only for the other":    {"plain", Open, func(s *guest.Seen) { s.Peer = "EROFS" }, "a use in the other container 0, not EROFS"},
+		"read-only by what is held":  {"detach-busy", Open, func(s *guest.Seen) { s.Held = "EROFS" }, "a use of what is held open 0, not EROFS"},
+		"keeps a superblock":         {"force-idle", Open, func(s *guest.Seen) { s.Left = 1 }, "superblocks left behind 0, not 1"},
+		"keeps memory":               {"force-flood", Open, func(s *guest.Seen) { s.Grown = 64 }, "1000 calls leave 64 KiB"},
+		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "takes 50 ms longer"},
+		"writes more":                {"force-idle", Open, func(s *guest.Seen) { s.Odd = "umount by sh" }, `the kernel also wrote "umount by sh"`},
+		"whispers":                   {"force-idle", Open, func(s *guest.Seen) { s.Level = "7" }, "level of a message 4, not 7"},
+		"warns":                      {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := find(t, p.test)
-			seen := show(c.Wants[p.gate].Patched)
+			seen := show(c, c.Wants[p.gate].Patched)
 			p.spoil(&seen)
-			got, why := Judge(c, p.gate, seen)
+			got, why, _ := Judge(c, p.gate, seen)
 			if got != guest.Faulty || !strings.Contains(why, p.why) {
 				t.Errorf("got %s, %q; want faulty, %q", got, why, p.why)
 			}
@@ -112,15 +127,31 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 // The rate limit lets more messages through the longer a flood takes.
 func TestJudgeOfASlowFlood(t *testing.T) {
 	c := find(t, "force-flood")
-	seen := show(c.Wants[VE].Patched)
+	seen := show(c, c.Wants[VE].Patched)
 	seen.Messages, seen.Acted = 40, 16_000
-	if got, why := Judge(c, VE, seen); got != guest.Protected {
+	if got, why, _ := Judge(c, VE, seen); got != guest.Protected {
 		t.Errorf("got %s, %q", got, why)
 	}
 }
 
+// Harm that no port is there for is told, and is no verdict on the port.
+func TestJudgeFindsReadOnly(t *testing.T) {
+	for name, want := range map[string]guest.Verdict{"shutdown": guest.Protected, "force-chroot": guest.Protected, "remount-read-only": guest.Either} {
+		c := find(t, name)
+		got := show(c, *c.Wants[Open].Finding)
+		verdict, why, finding := Judge(c, Open, got)
+		if verdict != want || why != "" || finding != ReadOnly {
+			t.Errorf("%s: %s %q %q", name, verdict, why, finding)
+		}
+		got.Forced = 1
+		if verdict, _, finding := Judge(c, Open, got); verdict != guest.Faulty || finding != "" {
+			t.Errorf("%s, forced: %s %q", name, verdict, finding)
+		}
+	}
+}
+
 func TestJudgeDoesNotGuess(t *testing.T) {
-	if got, why := Judge(find(t, "host-force"), Open, guest.Seen{}); got != guest.Inconclusive || why == "" {
+	if got, why, _ := Judge(find(t, "host-force"), Open, guest.Seen{}); got != guest.Inconclusive || why == "" {
 		t.Errorf("got %s, %q", got, why)
 	}
 }

@@ -22,6 +22,8 @@ type Filesystem interface {
 	// Forced is how often umount_begin was called for a type since it was registered,
 	// always 0 where that is not counted (Case.Uncounted).
 	Forced(fstype string) (int, error)
+	// Live is how many superblocks there are, always 0 where that is not counted.
+	Live() (int, error)
 }
 
 // Probe is the filesystem of our own module, which stands in for Lustre.
@@ -36,8 +38,19 @@ func (Probe) Mount(_ context.Context, fstype, dir string) error {
 }
 
 // Forced reads the module's count.
-func (Probe) Forced(fstype string) (int, error) {
-	path := "/sys/module/lustreprobe/parameters/" + fstype + "_umount_begin"
+func (p Probe) Forced(fstype string) (int, error) { return p.parameter(fstype + "_umount_begin") }
+
+// Live reads the module's count.
+func (p Probe) Live() (int, error) { return p.parameter("superblocks") }
+
+// HasNFS says whether the probe could register a type nfs.
+func (p Probe) HasNFS() (bool, error) {
+	n, err := p.parameter("nfs_registered")
+	return n != 0, err
+}
+
+func (Probe) parameter(name string) (int, error) {
+	path := "/sys/module/lustreprobe/parameters/" + name
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return 0, fmt.Errorf("read the probe's count: %w (load lustreprobe.ko)", err)
@@ -101,17 +114,22 @@ func mountHelper() (string, error) {
 // Forced is 0: Lustre counts no calls.
 func (Lustre) Forced(string) (int, error) { return 0, nil }
 
+// Live is 0: Lustre does not say.
+func (Lustre) Live() (int, error) { return 0, nil }
+
 // populate makes what the cases use, where it is not there already.
 func populate(dir string) error {
-	if err := os.Mkdir(dir+"/"+dirName, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("fill %s: %w", dir, err)
-	}
-	_, err := os.Stat(dir + "/" + dataFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = os.WriteFile(dir+"/"+dataFile, []byte("alive\n"), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("fill %s: %w", dir, err)
+	for _, d := range []string{dir, dir + "/" + dirName} {
+		if err := os.Mkdir(d+"/"+dirName, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("fill %s: %w", d, err)
+		}
+		_, err := os.Stat(d + "/" + dataFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.WriteFile(d+"/"+dataFile, []byte("alive\n"), 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("fill %s: %w", d, err)
+		}
 	}
 	return nil
 }
@@ -121,7 +139,7 @@ func populate(dir string) error {
 // flood every umount that is not refused lasts ten seconds.
 func ForLustre(cases []Case) (kept []Case, left []string) {
 	for _, c := range cases {
-		if c.Type != "lustre" || c.floods() {
+		if c.Type != "lustre" || c.floods() || c.Last {
 			left = append(left, c.Name)
 			continue
 		}
@@ -133,7 +151,7 @@ func ForLustre(cases []Case) (kept []Case, left []string) {
 
 func (c Case) floods() bool {
 	for _, w := range c.Wants {
-		if w.Patched.Limit > 0 {
+		if w.Patched.Flood {
 			return true
 		}
 	}

@@ -40,9 +40,14 @@ func (p *pace) delay(now time.Time) time.Duration {
 	return max(0, p.seen[1].Add(interval+margin).Sub(now))
 }
 
-// wait waits until there is room for a message, or for ctx's end.
-func (p *pace) wait(ctx context.Context) error {
-	d := p.delay(time.Now())
+// wait waits until there is room for a message, for a flood until there is all the room, or
+// for ctx's end.
+func (p *pace) wait(ctx context.Context, flood bool) error {
+	now := time.Now()
+	d := p.delay(now)
+	if flood && len(p.seen) > 0 {
+		d = max(0, p.seen[len(p.seen)-1].Add(interval+margin).Sub(now))
+	}
 	if d == 0 {
 		return ctx.Err()
 	}

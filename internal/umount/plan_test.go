@@ -5,6 +5,7 @@ package umount
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -32,37 +33,23 @@ func TestPlanHasEveryCaseOnce(t *testing.T) {
 	}
 }
 
-// A run of both backends must make do with one wait for the kernel's rate limit: what
-// a backend's cases may write, a flood's one message included, fits into a window.
-func TestPlanFitsIntoTwoWindows(t *testing.T) {
+// The cases of a backend share a container, and what needs everything gone comes last.
+func TestPlanIsBackendByBackend(t *testing.T) {
+	trials := Plan(Cases(), twoBackends)
 	var order []string
-	messages := map[string]int{}
-	flooded := map[string]bool{}
-	for _, trial := range Plan(Cases(), twoBackends) {
-		w := trial.Case.Wants[trial.Backend.Gate].Patched
-		name := trial.Backend.Name
-		if w.Messages == 0 {
-			if flooded["namespaces"] || flooded["userns"] {
-				t.Errorf("%s/%s has no room for a message it must not write", name, trial.Case.Name)
-			}
-			continue
-		}
-		if flooded[name] {
-			t.Errorf("%s/%s comes after the flood", name, trial.Case.Name)
-		}
-		if messages[name] == 0 {
+	for _, trial := range trials[:len(trials)-1] {
+		if name := trial.Backend.Name; len(order) == 0 || order[len(order)-1] != name {
 			order = append(order, name)
 		}
-		messages[name] += w.Messages
-		flooded[name] = w.Limit > 0
-	}
-	if len(order) != 2 || !flooded["userns"] {
-		t.Errorf("backends take turns: %v; floods: %v", order, flooded)
-	}
-	for name, n := range messages {
-		if n > burst {
-			t.Errorf("%s: %d messages", name, n)
+		if trial.Case.Last {
+			t.Errorf("%s is not the last", trial.Case.Name)
 		}
+	}
+	if want := []string{"namespaces", "userns", "host"}; !slices.Equal(order, want) {
+		t.Errorf("backends %v, want %v", order, want)
+	}
+	if last := trials[len(trials)-1]; !last.Case.Last {
+		t.Errorf("%s is the last", last.Case.Name)
 	}
 }
 
@@ -106,7 +93,7 @@ func TestPaceWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
 	time.AfterFunc(10*time.Millisecond, func() { cancel(cause) })
-	if err := p.wait(ctx); !errors.Is(err, cause) {
+	if err := p.wait(ctx, false); !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,26 +17,32 @@ import (
 // scene is what one case is tried on: a superblock of its own, which the host has
 // mounted at host and the container, or in a case without one the host, at path.
 type scene struct {
-	self string // this program
-	dir  string
-	host string
-	path string
+	self  string // this program
+	dir   string
+	host  string // the same path in containers, which see the host's mount there
+	path  string
+	other string // for a mount on the way to path
+	c     Case
 
-	container *conn // nil without a container, and once it is gone
-	peer      *conn
-	held      *os.File // on the host, without a container
-	id        string   // container of the process that acted
-	leaks     bool     // the kernel may keep a container's mounts for ever
+	container *conn    // nil without a container, and once it is gone
+	peer      *conn    // a second container, which sees the superblock, too
+	held      *holding // on the host, without a container
+	id        string   // containers of the processes that acted
 	ve        bool     // the container is a VE
 	own       int      // override messages in the container's own log
+	slower    int64    // milliseconds that each call took longer
+	grown     int      // KiB that the kernel kept
 }
 
 // stage sets the scene for c; the caller must strike it also after an error.
 func (r *Runner) stage(ctx context.Context, c Case, b Backend, dir string) (*scene, error) {
-	s := &scene{self: r.Self, dir: dir, host: dir + "/host", path: dir + "/mount", leaks: b.Gate == VE, ve: b.VE}
-	for _, d := range []string{s.host, s.path} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return s, fmt.Errorf("make mount point: %w", err)
+	s := &scene{self: r.Self, dir: dir, host: dir + "/host", path: dir + "/mount", other: dir + "/other", c: c, ve: b.VE}
+	if err := s.makePlaces(""); err != nil {
+		return s, err
+	}
+	if b.Gate != Host {
+		if err := r.cast(ctx, s, b); err != nil {
+			return s, err
 		}
 	}
 	if err := r.Filesystem.Mount(ctx, c.Type, s.host); err != nil {
@@ -45,125 +51,194 @@ func (r *Runner) stage(ctx context.Context, c Case, b Backend, dir string) (*sce
 	if b.Gate == Host {
 		return s, s.stageHost(c)
 	}
-	var err error
-	if s.container, err = s.join(ctx, c, b); err != nil {
-		return s, err
+	if c.Fresh {
+		var err error
+		if s.container, err = r.connect(ctx, b, c); err != nil {
+			return s, err
+		}
 	}
 	s.id = s.container.ID()
-	if c.Peer {
-		if s.peer, err = s.join(ctx, c, b); err != nil {
+	if err := s.show(s.peer); err != nil {
+		return s, err
+	}
+	if err := s.mountIn(ctx, s.container, c); err != nil {
+		return s, err
+	}
+	if c.Both {
+		if err := s.mountInPeer(ctx); err != nil {
 			return s, err
 		}
 	}
 	if c.Hold {
-		_, err = s.container.call(ctx, request{Op: "hold", Path: s.path + "/" + dataFile})
+		_, err := s.container.call(ctx, request{Op: "hold", Path: s.path})
+		return s, err
 	}
-	return s, err
+	return s, nil
+}
+
+// makePlaces makes the mount points below a root.
+func (s *scene) makePlaces(root string) error {
+	dirs := []string{s.host, s.other, s.path}
+	if s.c.origin == "file" {
+		dirs = dirs[:2]
+	}
+	for _, d := range dirs {
+		if err := os.MkdirAll(root+d, 0o755); err != nil {
+			return fmt.Errorf("make mount point: %w", err)
+		}
+	}
+	if s.c.origin == "file" {
+		if err := os.WriteFile(root+s.path, nil, 0o644); err != nil {
+			return fmt.Errorf("make mount point: %w", err)
+		}
+	}
+	return nil
+}
+
+// cast puts containers on the scene: the ones that cases share, or one of the case's own.
+func (r *Runner) cast(ctx context.Context, s *scene, b Backend) (err error) {
+	if s.peer, err = r.shared(ctx, b, peerRole); err != nil {
+		return err
+	}
+	switch {
+	case s.c.Fresh:
+	case s.c.own():
+		s.container, err = r.connect(ctx, b, s.c)
+	default:
+		s.container, err = r.shared(ctx, b, mainRole)
+	}
+	return err
 }
 
 func (s *scene) stageHost(c Case) error {
-	if err := unix.Mount(s.host, s.path, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("bind %s to %s: %w", s.host, s.path, err)
-	}
-	if !c.Hold {
-		return nil
+	if err := bind(s.host+"/"+dirName, s.path); err != nil || !c.Hold {
+		return err
 	}
 	var err error
-	s.held, err = os.Open(s.path + "/" + dataFile)
+	s.held, err = hold(s.path)
 	return err
 }
 
-// join starts a container that has the superblock mounted by a bind of its own, or, as
-// a VE has it, of the host's.
-func (s *scene) join(ctx context.Context, c Case, b Backend) (*conn, error) {
-	start := Start{Args: []string{s.self, AgentWord}, Source: s.host, Target: s.path}
-	if c.Compat {
-		start.Programs = []string{guest.CompatProgram}
-	}
-	if c.Command {
-		start.Programs = []string{findCommand()}
-	}
-	joined, err := connect(ctx, b, start)
-	if err != nil || b.Gate == VE {
-		return joined, err
-	}
-	if _, err := joined.call(ctx, request{Op: "bind", Source: s.host, Path: s.path}); err != nil {
-		return nil, errors.Join(err, joined.close())
-	}
-	return joined, nil
-}
+// root is where the host sees the container's root.
+func (s *scene) root() string { return s.container.Root() }
 
-// readOwnLog counts the messages in the container's own log, while it can be asked.
-func (s *scene) readOwnLog(ctx context.Context) error {
-	if !s.ve || s.container == nil {
+// show lets a container with a root of its own see the host's mount. The others do already:
+// it comes to them by propagation.
+func (s *scene) show(c *conn) error {
+	if c.Root() == "" {
 		return nil
 	}
-	r, err := s.container.call(ctx, request{Op: "own-log"})
-	s.own = r.Messages
+	if err := s.makePlaces(c.Root()); err != nil {
+		return err
+	}
+	return bind(s.host, c.Root()+s.host)
+}
+
+// mountIn gives a container the mount under test. Into a VE with a root of its own the host
+// binds a directory of the filesystem; other containers, and other ways, bind themselves.
+func (s *scene) mountIn(ctx context.Context, c *conn, how Case) error {
+	if c.Root() != "" && how.origin == "" {
+		if err := s.makePlaces(c.Root()); err != nil {
+			return err
+		}
+		if !how.Ends && c != s.peer {
+			if err := s.show(c); err != nil {
+				return err
+			}
+		}
+		return bind(s.host+"/"+dirName, c.Root()+s.path)
+	}
+	if c != s.peer {
+		if err := s.show(c); err != nil {
+			return err
+		}
+	}
+	q := request{Op: "make", Origin: how.origin, Source: s.host, Other: s.other, Path: s.path}
+	if how.Ends {
+		q.Flags = letGo
+	}
+	_, err := c.call(ctx, q)
 	return err
+}
+
+// mountInPeer gives the second container a mount of its own, and keeps it busy.
+func (s *scene) mountInPeer(ctx context.Context) error {
+	if err := s.mountIn(ctx, s.peer, Case{}); err != nil {
+		return err
+	}
+	_, err := s.peer.call(ctx, request{Op: "hold", Path: s.path})
+	return err
+}
+
+// ask has the container act and returns the errno.
+func (s *scene) ask(ctx context.Context, q request) (string, error) {
+	r, err := s.container.call(ctx, q)
+	return r.Errno, err
 }
 
 // look fills in what everybody sees of the filesystem after the act.
-func (s *scene) look(ctx context.Context, c Case, seen *guest.Seen) error {
-	seen.Want = s.id
+func (s *scene) look(ctx context.Context, seen *guest.Seen) error {
+	seen.Want, seen.Slower, seen.Grown = s.id, s.slower, s.grown
 	seen.Host = errnoName(use(s.host))
-	if err := s.readOwnLog(ctx); err != nil {
-		return err
-	}
-	seen.Own = s.own
 	if s.peer != nil {
-		r, err := s.peer.call(ctx, request{Op: "read", Path: s.path})
+		r, err := s.peer.call(ctx, request{Op: "read", Path: s.host})
 		if err != nil {
 			return err
 		}
 		seen.Peer = r.Errno
 	}
 	if s.held != nil {
-		_, err := s.held.ReadAt(make([]byte, 1), 0)
-		seen.Held = errnoName(err)
+		seen.Held = errnoName(s.held.use())
 	}
 	if s.container == nil {
 		paths, err := mountPaths()
 		for _, p := range paths {
 			seen.Mounted = seen.Mounted || p == s.path
 		}
+		seen.Own = s.own
 		return err
 	}
-	if c.Hold {
-		r, err := s.container.call(ctx, request{Op: "held"})
-		if err != nil {
-			return err
-		}
-		seen.Held = r.Errno
-	}
-	r, err := s.container.call(ctx, request{Op: "mounted", Path: s.path})
-	seen.Mounted = r.Mounted
+	r, err := s.container.call(ctx, request{Op: "look", Path: s.path, OwnLog: s.ve})
+	seen.Held, seen.Mounted, seen.Own = r.Errno+seen.Held, r.Mounted, s.own+r.Messages
 	return err
 }
 
 // strike takes everything down again. What is not there is no error.
 func (s *scene) strike() error {
 	var errs []error
+	roots := []string{""}
 	for _, c := range []*conn{s.container, s.peer} {
-		if c != nil {
+		if c == nil {
+			continue
+		}
+		if c.Root() != "" {
+			roots = append(roots, c.Root())
+		}
+		if c == s.container && s.c.own() {
 			errs = append(errs, c.close())
+			continue
 		}
+		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, errors.New("not done within a minute"))
+		_, err := c.call(ctx, request{Op: "release", Path: s.dir})
+		cancel()
+		errs = append(errs, err)
 	}
-	if s.held != nil {
-		errs = append(errs, s.held.Close())
-	}
-	for _, p := range []string{s.path, s.host} {
-		if err := unix.Unmount(p, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, fmt.Errorf("detach %s: %w", p, err))
+	errs = append(errs, s.held.close())
+	for _, root := range roots {
+		for _, p := range []string{s.path, s.other, s.host} {
+			if err := unix.Unmount(root+p, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+				errs = append(errs, fmt.Errorf("detach %s: %w", root+p, err))
+			}
 		}
-	}
-	// Not RemoveAll: it would walk into a mount that stayed.
-	for _, p := range []string{s.path, s.host, filepath.Join(s.dir, linkName), s.dir} {
-		err := os.Remove(p)
-		// What is a mount point anywhere cannot be removed before 3.18.
-		kept := s.leaks && (errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY))
-		if err != nil && !kept && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
+		// Not RemoveAll: it would walk into a mount that stayed.
+		for _, p := range []string{s.path, s.other, s.host, s.dir} {
+			err := os.Remove(root + p)
+			// What is a mount point anywhere cannot be removed before 3.18, and all of it goes with
+			// the filesystem below.
+			kept := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY)
+			if err != nil && !kept && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)

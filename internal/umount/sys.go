@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -52,8 +53,25 @@ func dropAdmin() error {
 	return nil
 }
 
+// raiseAll makes every permitted capability of the calling thread effective.
+func raiseAll() error {
+	var header unix.CapUserHeader
+	unix.Capget(&header, nil)
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("ask for capabilities: %w", err)
+	}
+	for i := range data {
+		data[i].Effective = data[i].Permitted
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("raise capabilities: %w", err)
+	}
+	return nil
+}
+
 // use does with a mounted filesystem what its users do: statfs and stat of the root,
-// open and read of a file. It gives the first error.
+// open, read and write of a file. It returns the first error.
 func use(path string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); err != nil {
@@ -63,11 +81,19 @@ func use(path string) error {
 	if err := unix.Stat(path, &st); err != nil {
 		return err
 	}
-	_, err := os.ReadFile(path + "/" + dataFile)
-	return err
+	if _, err := os.ReadFile(path + "/" + dataFile); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path+"/"+dataFile, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("x")
+	return errors.Join(err, f.Close())
 }
 
-// dataFile and dirName are a file and a directory that every filesystem on trial holds.
+// dataFile and dirName are a file and a directory that every filesystem on trial holds, and
+// the directory holds both once more.
 const (
 	dataFile = "data"
 	dirName  = "dir"
@@ -93,4 +119,18 @@ func parseMounts(table string) []string {
 		}
 	}
 	return out
+}
+
+// slab is how many KiB of memory the kernel's own objects take.
+func slab() (int, error) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "Slab:" {
+			return strconv.Atoi(f[1])
+		}
+	}
+	return 0, errors.New("read memory: /proc/meminfo has no Slab")
 }

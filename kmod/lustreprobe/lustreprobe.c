@@ -3,13 +3,15 @@
  * lustreprobe - stands in for Lustre where the effect of umount2(MNT_FORCE) is
  * to be seen
  *
- * Registers the filesystem types "lustre" and "notlustre". Each mount makes a
- * superblock of its own, which holds a few files. Once umount_begin was called
+ * Registers the filesystem types of Lustre, "lustre" and "lustre_tgt", and some
+ * whose names only resemble them. Each mount makes a superblock of its own, which
+ * holds a few files that can be read and written. Once umount_begin was called
  * for a superblock everybody who uses it gets ESHUTDOWN, through whatever mount
- * or descriptor, as with a Lustre client whose imports were set inactive. The
- * calls are counted in /sys/module/lustreprobe/parameters/.
+ * or descriptor, as with a Lustre client whose imports were set inactive. A
+ * superblock that is remounted read-only is so for everybody, as Lustre's is: the
+ * VFS sees to that. What is counted stands in /sys/module/lustreprobe/parameters/.
  *
- * Compiles from 2.6.18 up.
+ * Compiles from 2.6.18 up to 7.3.
  */
 
 #include <linux/errno.h>
@@ -45,13 +47,20 @@
 
 static const char probe_text[] = "alive\n";
 
-static unsigned int lustre_umount_begin;
-module_param(lustre_umount_begin, uint, 0444);
-MODULE_PARM_DESC(lustre_umount_begin, "calls of umount_begin on lustre");
+/* A filesystem type, and how often umount_begin was called for it. */
+struct probe_type {
+	struct file_system_type fs;
+	unsigned int begun;
+	int registered;
+};
 
-static unsigned int notlustre_umount_begin;
-module_param(notlustre_umount_begin, uint, 0444);
-MODULE_PARM_DESC(notlustre_umount_begin, "calls of umount_begin on notlustre");
+static unsigned int superblocks;
+module_param(superblocks, uint, 0444);
+MODULE_PARM_DESC(superblocks, "superblocks that live");
+
+static unsigned int put_supers;
+module_param(put_supers, uint, 0444);
+MODULE_PARM_DESC(put_supers, "superblocks that came to their end");
 
 #ifdef FS_VIRTUALIZED
 static int virtualized;
@@ -61,9 +70,6 @@ MODULE_PARM_DESC(virtualized, "let containers see and mount the types");
 
 static DEFINE_SPINLOCK(probe_lock);
 
-static struct file_system_type lustre_type;
-static struct file_system_type notlustre_type;
-
 /* s_fs_info is set by the first umount_begin, and serves no other end. */
 static int probe_state(struct super_block *sb)
 {
@@ -72,18 +78,17 @@ static int probe_state(struct super_block *sb)
 
 static void probe_force(struct super_block *sb)
 {
+	struct probe_type *type = container_of(sb->s_type, struct probe_type, fs);
 	int first;
 
 	spin_lock(&probe_lock);
-	if (sb->s_type == &lustre_type)
-		lustre_umount_begin++;
-	else
-		notlustre_umount_begin++;
+	type->begun++;
 	first = !sb->s_fs_info;
 	sb->s_fs_info = sb->s_type;
 	spin_unlock(&probe_lock);
 
-	if (first && sb->s_type == &lustre_type)
+	if (first && (!strcmp(type->fs.name, "lustre") ||
+		      !strcmp(type->fs.name, "lustre_tgt")))
 		pr_info("Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request\n");
 }
 
@@ -179,6 +184,18 @@ static ssize_t probe_read(struct file *file, char __user *buf, size_t len,
 				       sizeof(probe_text) - 1);
 }
 
+/* What is written is not kept: that it may be written is all that counts. */
+static ssize_t probe_write(struct file *file, const char __user *buf,
+			   size_t len, loff_t *pos)
+{
+	int err = probe_state(file->f_mapping->host->i_sb);
+
+	if (err)
+		return err;
+	*pos += len;
+	return len;
+}
+
 static const struct inode_operations probe_file_iops = {
 	.getattr	= probe_getattr,
 	.permission	= probe_permission,
@@ -194,6 +211,7 @@ static const struct file_operations probe_file_fops = {
 	.owner		= THIS_MODULE,
 	.open		= probe_open,
 	.read		= probe_read,
+	.write		= probe_write,
 };
 
 static const struct file_operations probe_dir_fops = {
@@ -205,9 +223,18 @@ static const struct file_operations probe_dir_fops = {
 	PROBE_READDIR,
 };
 
+static void probe_put_super(struct super_block *sb)
+{
+	spin_lock(&probe_lock);
+	superblocks--;
+	put_supers++;
+	spin_unlock(&probe_lock);
+}
+
 static const struct super_operations probe_sops = {
 	.statfs		= probe_statfs,
 	.umount_begin	= probe_umount_begin,
+	.put_super	= probe_put_super,
 };
 
 static struct inode *probe_inode(struct super_block *sb, unsigned long ino,
@@ -230,22 +257,30 @@ static struct inode *probe_inode(struct super_block *sb, unsigned long ino,
 	return inode;
 }
 
-/* The tree lives in the dentry cache alone; kill_litter_super() frees it. */
-static int probe_add(struct super_block *sb, const char *name,
-		     unsigned long ino, int mode)
+/*
+ * The tree lives in the dentry cache alone; the end of the superblock frees it.
+ * The dentry that is returned is good as long as the superblock is.
+ */
+static struct dentry *probe_add(struct dentry *dir, const char *name,
+				unsigned long ino, int mode)
 {
-	struct dentry *dentry = d_alloc_name(sb->s_root, name);
+	struct dentry *dentry = d_alloc_name(dir, name);
 	struct inode *inode;
 
 	if (!dentry)
-		return -ENOMEM;
-	inode = probe_inode(sb, ino, mode);
+		return NULL;
+	inode = probe_inode(dir->d_sb, ino, mode);
 	if (!inode) {
 		dput(dentry);
-		return -ENOMEM;
+		return NULL;
 	}
+#ifdef PROBE_PERSISTENT
+	d_make_persistent(dentry, inode);
+	dput(dentry);
+#else
 	d_add(dentry, inode);
-	return 0;
+#endif
+	return dentry;
 }
 
 static struct dentry *probe_root(struct super_block *sb)
@@ -264,7 +299,8 @@ static struct dentry *probe_root(struct super_block *sb)
 
 static int probe_fill_super(struct super_block *sb, void *data, int silent)
 {
-	int err;
+	struct dentry *dir;
+	int i;
 
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
@@ -273,12 +309,22 @@ static int probe_fill_super(struct super_block *sb, void *data, int silent)
 	sb->s_root = probe_root(sb);
 	if (!sb->s_root)
 		return -ENOMEM;
-	err = probe_add(sb, "data", 2, S_IFREG | 0444);
-	if (!err)
-		err = probe_add(sb, "more", 3, S_IFREG | 0444);
-	if (!err)
-		err = probe_add(sb, "dir", 4, S_IFDIR | 0755);
-	return err;
+	/* From here on put_super is called, also after an error. */
+	spin_lock(&probe_lock);
+	superblocks++;
+	spin_unlock(&probe_lock);
+
+	/* The root and a directory in it hold the same names, so that either can be bound. */
+	dir = sb->s_root;
+	for (i = 0; i < 2; i++) {
+		if (!probe_add(dir, "data", 3 * i + 2, S_IFREG | 0644) ||
+		    !probe_add(dir, "more", 3 * i + 3, S_IFREG | 0644))
+			return -ENOMEM;
+		dir = probe_add(dir, "dir", 3 * i + 4, S_IFDIR | 0755);
+		if (!dir)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 3, 0)
@@ -321,43 +367,81 @@ static int probe_get_sb(struct file_system_type *type, int flags,
 #define PROBE_MOUNT .get_sb = probe_get_sb
 #endif
 
-static struct file_system_type lustre_type = {
-	.owner		= THIS_MODULE,
-	.name		= "lustre",
-	.kill_sb	= kill_litter_super,
-	PROBE_MOUNT,
+#ifdef PROBE_PERSISTENT
+#define probe_kill_super kill_anon_super
+#else
+#define probe_kill_super kill_litter_super
+#endif
+
+#define PROBE_TYPE(type) {			\
+	.fs = {					\
+		.owner	 = THIS_MODULE,		\
+		.name	 = type,		\
+		.kill_sb = probe_kill_super,	\
+		PROBE_MOUNT,			\
+	}					\
+}
+
+/* The first two are Lustre's own. */
+static struct probe_type probe_types[] = {
+	PROBE_TYPE("lustre"),
+	PROBE_TYPE("lustre_tgt"),
+	PROBE_TYPE("notlustre"),
+	PROBE_TYPE("lustrex"),
+	PROBE_TYPE("lustr"),
+	PROBE_TYPE("Lustre"),
+	PROBE_TYPE("lustre_tgtx"),
+	PROBE_TYPE("lustre_tg"),
+	PROBE_TYPE("nfs"),
 };
 
-static struct file_system_type notlustre_type = {
-	.owner		= THIS_MODULE,
-	.name		= "notlustre",
-	.kill_sb	= kill_litter_super,
-	PROBE_MOUNT,
-};
+#define PROBE_COUNT(type, i) \
+	module_param_named(type##_umount_begin, probe_types[i].begun, uint, 0444)
+
+PROBE_COUNT(lustre, 0);
+PROBE_COUNT(lustre_tgt, 1);
+PROBE_COUNT(notlustre, 2);
+PROBE_COUNT(lustrex, 3);
+PROBE_COUNT(lustr, 4);
+PROBE_COUNT(Lustre, 5);
+PROBE_COUNT(lustre_tgtx, 6);
+PROBE_COUNT(lustre_tg, 7);
+PROBE_COUNT(nfs, 8);
+
+/* A kernel with NFS of its own has its name taken. */
+module_param_named(nfs_registered, probe_types[8].registered, int, 0444);
+
+static void probe_unregister(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(probe_types); i++)
+		if (probe_types[i].registered)
+			unregister_filesystem(&probe_types[i].fs);
+}
 
 static int __init probe_init(void)
 {
-	int err;
+	int i, err;
 
+	for (i = 0; i < ARRAY_SIZE(probe_types); i++) {
 #ifdef FS_VIRTUALIZED
-	if (virtualized) {
-		lustre_type.fs_flags |= FS_VIRTUALIZED;
-		notlustre_type.fs_flags |= FS_VIRTUALIZED;
-	}
+		if (virtualized)
+			probe_types[i].fs.fs_flags |= FS_VIRTUALIZED;
 #endif
-	err = register_filesystem(&lustre_type);
-	if (err)
-		return err;
-	err = register_filesystem(&notlustre_type);
-	if (err)
-		unregister_filesystem(&lustre_type);
-	return err;
+		err = register_filesystem(&probe_types[i].fs);
+		if (err && !(err == -EBUSY && !strcmp(probe_types[i].fs.name, "nfs"))) {
+			probe_unregister();
+			return err;
+		}
+		probe_types[i].registered = !err;
+	}
+	return 0;
 }
 
 static void __exit probe_exit(void)
 {
-	unregister_filesystem(&notlustre_type);
-	unregister_filesystem(&lustre_type);
+	probe_unregister();
 }
 
 module_init(probe_init);

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/guest"
+)
+
+func (a *agent) umount(q request) (reply, error) {
+	var err error
+	for range q.Times {
+		err = unix.Unmount(q.Path, q.Flags)
+	}
+	return reply{Errno: errnoName(err)}, nil
+}
+
+// flood umounts Times times. Slower is how much longer the fastest of the first calls took
+// than the fastest without flags: those write a message each.
+func (a *agent) flood(q request) (reply, error) {
+	plain := fastest(q.Path, 0)
+	first := fastest(q.Path, q.Flags)
+	q.Times -= sample
+	r, err := a.umount(q)
+	r.Slower = max(0, (first - plain).Milliseconds())
+	return r, err
+}
+
+// sample is a number of calls that the rate limit lets write a message each.
+const sample = 8
+
+func fastest(path string, flags int) time.Duration {
+	best := time.Hour
+	for range sample {
+		start := time.Now()
+		unix.Unmount(path, flags)
+		best = min(best, time.Since(start))
+	}
+	return best
+}
+
+// onSpoiltThread umounts on a thread that nothing else will run on, after spoil.
+func onSpoiltThread(q request, spoil func() error) (reply, error) {
+	type result struct {
+		r   reply
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := spoil(); err != nil {
+			done <- result{err: err}
+			return
+		}
+		done <- result{reply{Errno: errnoName(unix.Unmount(q.Path, q.Flags))}, nil}
+	}()
+	res := <-done
+	return res.r, res.err
+}
+
+func (a *agent) umountThread(q request) (reply, error) {
+	return onSpoiltThread(q, func() error { return nil })
+}
+
+// userID is an ordinary user's.
+const userID = 1000
+
+// becomeUser changes this thread alone; the C library's calls would change all.
+func becomeUser() error {
+	for _, call := range []uintptr{sysSetresgid, sysSetresuid} {
+		if _, _, e := unix.RawSyscall(call, userID, userID, userID); e != 0 {
+			return fmt.Errorf("become user %d: %w", userID, e)
+		}
+	}
+	return nil
+}
+
+func (a *agent) umountUser(q request) (reply, error) { return onSpoiltThread(q, becomeUser) }
+
+func (a *agent) umountUserWithAdmin(q request) (reply, error) {
+	return onSpoiltThread(q, func() error {
+		if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("keep capabilities: %w", err)
+		}
+		if err := becomeUser(); err != nil {
+			return err
+		}
+		return raiseAll()
+	})
+}
+
+func (a *agent) umountWithoutAdmin(q request) (reply, error) { return onSpoiltThread(q, dropAdmin) }
+
+func unshare(what int) func() error {
+	return func() error {
+		if err := unix.Unshare(what); err != nil {
+			return fmt.Errorf("unshare %#x: %w", what, err)
+		}
+		return nil
+	}
+}
+
+func (a *agent) umountUnshared(q request) (reply, error) {
+	return onSpoiltThread(q, unshare(unix.CLONE_NEWNS))
+}
+
+func (a *agent) umountUnsharedPID(q request) (reply, error) {
+	return onSpoiltThread(q, unshare(unix.CLONE_NEWPID))
+}
+
+// umountSetns enters the mount namespace of a thread that made one.
+func (a *agent) umountSetns(q request) (reply, error) {
+	type made struct {
+		ns  *os.File
+		err error
+	}
+	namespace := make(chan made, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := unshare(unix.CLONE_NEWNS)()
+		var f *os.File
+		if err == nil {
+			f, err = os.Open("/proc/thread-self/ns/mnt")
+		}
+		namespace <- made{f, err}
+	}()
+	m := <-namespace
+	if m.err != nil {
+		return reply{}, m.err
+	}
+	defer m.ns.Close()
+	return onSpoiltThread(q, func() error {
+		// Only a thread that shares no root may change its namespace.
+		if err := unshare(unix.CLONE_FS)(); err != nil {
+			return err
+		}
+		if err := unix.Setns(int(m.ns.Fd()), unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("enter mount namespace: %w", err)
+		}
+		return nil
+	})
+}
+
+func (a *agent) umountChrooted(q request) (reply, error) {
+	path := q.Path
+	q.Path = "/"
+	return onSpoiltThread(q, func() error {
+		if err := unshare(unix.CLONE_FS)(); err != nil {
+			return err
+		}
+		if err := unix.Chroot(path); err != nil {
+			return fmt.Errorf("change root to %s: %w", path, err)
+		}
+		return unix.Chdir("/")
+	})
+}
+
+// umountPivoted makes a root of its own, from which the mount is elsewhere. The guest's first
+// root cannot be pivoted, so there is one more on the way.
+func (a *agent) umountPivoted(q request) (reply, error) {
+	source, root := q.Source, q.Other
+	q.Path = "/mount"
+	return onSpoiltThread(q, func() error {
+		if err := unshare(unix.CLONE_NEWNS)(); err != nil {
+			return err
+		}
+		for _, step := range []struct {
+			what string
+			do   func() error
+		}{
+			{"make mounts private", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},
+			{"mount the first root", func() error { return unix.Mount("none", root, "tmpfs", 0, "") }},
+			{"make its directory", func() error { return os.Mkdir(root+"/new", 0o755) }},
+			{"mount the second root", func() error { return unix.Mount("none", root+"/new", "tmpfs", 0, "") }},
+			{"make its directories", func() error { return os.MkdirAll(root+"/new/old", 0o755) }},
+			{"make its mount point", func() error { return os.MkdirAll(root+"/new/mount", 0o755) }},
+			{"bind", func() error { return bind(source+"/"+dirName, root+"/new/mount") }},
+			{"change root", func() error { return unix.Chroot(root) }},
+			{"change directory", func() error { return unix.Chdir("/new") }},
+			{"pivot root", func() error { return unix.PivotRoot(".", "old") }},
+			{"change root again", func() error { return unix.Chroot(".") }},
+		} {
+			if err := step.do(); err != nil {
+				return fmt.Errorf("%s: %w", step.what, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (a *agent) umountChild(q request) (reply, error) {
+	return onceIn(exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path))
+}
+
+// umountCompat umounts by the kernel's entry for 32-bit programs.
+func (a *agent) umountCompat(q request) (reply, error) {
+	return onceIn(exec.Command(guest.CompatProgram, UmountWord, strconv.Itoa(q.Flags), q.Path))
+}
+
+// oldumount has a 32-bit program make the call that 64-bit programs do not have.
+func (a *agent) oldumount(q request) (reply, error) {
+	return onceIn(exec.Command(guest.CompatProgram, UmountWord, oldWord, q.Path))
+}
+
+func (a *agent) umountNested(q request) (reply, error) {
+	cmd := exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+	return onceIn(cmd)
+}
+
+func onceIn(cmd *exec.Cmd) (reply, error) {
+	b, err := cmd.Output()
+	if err != nil {
+		return reply{}, fmt.Errorf("umount in another process: %w", err)
+	}
+	return parseOnce(b)
+}
+
+// oldWord stands for the flags of the call that has none.
+const oldWord = "old"
+
+// Once does one umount and writes what came of it for the process that started this
+// one. Arguments: the flags as a number, or oldWord; the path.
+func Once(args []string, w io.Writer) error {
+	if len(args) != 2 {
+		return fmt.Errorf("umount once: %d arguments, want flags and path", len(args))
+	}
+	var r reply
+	if args[0] == oldWord {
+		r.Errno = errnoName(oldUmount(args[1]))
+	} else {
+		flags, err := strconv.Atoi(args[0])
+		if err != nil {
+			return fmt.Errorf("umount once: flags: %w", err)
+		}
+		r.Errno = errnoName(unix.Unmount(args[1], flags))
+	}
+	// Kernels before 3.8 have no such file; there the id is not a namespace's.
+	if ns, err := os.Readlink("/proc/self/ns/pid"); err == nil {
+		r.ID = strings.Trim(strings.TrimPrefix(ns, "pid:"), "[]")
+	}
+	return json.NewEncoder(w).Encode(r)
+}
+
+// parseOnce reads what Once wrote.
+func parseOnce(b []byte) (reply, error) {
+	var r reply
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("read what the umount said: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"errors"
+)
+
+// floods is how often a flood forces.
+const floods = 2000
+
+// harmCases look for harm that is not umount_begin, and for protection that is there only
+// sometimes. Every case looks for superblocks that stay, for lines in the log that nobody
+// expects, and for a filesystem that cannot be written to any more.
+func harmCases() []Case {
+	flood := func(times int) map[Gate]Wants {
+		w := inside(
+			Want{Errno: "EBUSY", Messages: 1, Flood: true, Host: "0", Mounted: true},
+			// A superblock is set inactive once, however often that is asked for.
+			Want{Errno: "EBUSY", Forced: times, Inactive: 1, Host: down, Mounted: true},
+			Want{Errno: "EPERM", Host: "0", Mounted: true})
+		return w
+	}
+	// What OpenVZ's kernels refuse in a VE (ve_remount_allowed), and others in a user namespace.
+	remount := both(Want{Errno: "EPERM|EACCES|EINVAL", Host: "0", Mounted: true})
+	remount.Finding = &Want{Errno: "0", Host: "EROFS", Mounted: true}
+	shut := inside(
+		Want{Errno: "EBUSY", Messages: 1, Host: "0"},
+		Want{Errno: "EBUSY", Forced: 1, Inactive: 1, Host: down},
+		Want{Errno: "EPERM", Host: "0"})
+	for _, gate := range []Gate{Open, VE} {
+		w := shut[gate]
+		w.Finding = &Want{Errno: "EBUSY", Messages: 1, Host: "EROFS"}
+		shut[gate] = w
+	}
+	return []Case{
+		{
+			Name: "force-flood", act: floodOne, Hold: true, Wants: flood(floods),
+			Text: "two thousand umount2(MNT_FORCE) in a row on a busy mount, and some without flags to compare with",
+			For:  "protects the first calls alone, or while the rate limit lets messages through; has no limit; sleeps; keeps memory",
+		},
+		{
+			Name: "force-flood-both", act: floodBoth, Hold: true, Both: true, Wants: flood(2 * floods),
+			Text: "two thousand umount2(MNT_FORCE) in each of two containers at once",
+			For:  "has a rate limit for each container",
+		},
+		{
+			Name: "remount-read-only", act: remountReadOnly, Wants: map[Gate]Wants{Open: remount, Closed: remount, VE: remount},
+			Text: "mount(MS_REMOUNT|MS_RDONLY), which makes the superblock read-only for everybody",
+			For:  "(no port is: it shows what the kernel lets a container do)",
+		},
+		{
+			Name: "shutdown", act: shutdown, Hold: true, Ends: true, Wants: shut,
+			Text: "`umount -a -f -r` over the mount table, then the container's init exits with a file held",
+			For:  "knows a single umount alone",
+		},
+		{
+			Name: "killed", act: kill, Hold: true, Ends: true, Wants: everywhere(Want{Errno: "0", Host: "0"}),
+			Text: "the container is killed with the mount and a file on it held",
+			For:  "acts when a container ends",
+		},
+		{
+			Name: "nothing-left", Last: true, Wants: onHost(Want{Errno: "0"}),
+			Text: "when all containers are gone no superblock lives, and the probe's module can be unloaded",
+			For:  "takes a reference and keeps it",
+		},
+	}
+}
+
+// floodOne floods twice: what the second one leaves in the kernel's memory is kept for ever.
+func floodOne(ctx context.Context, s *scene) (string, error) {
+	flood := request{Op: "flood", Path: s.path, Flags: force, Times: floods / 2}
+	r, err := s.container.call(ctx, flood)
+	if err != nil {
+		return "", err
+	}
+	s.slower = r.Slower
+	before, err := slab()
+	if err != nil {
+		return "", err
+	}
+	flood.Op = "umount"
+	errno, err := s.ask(ctx, flood)
+	if err != nil {
+		return "", err
+	}
+	after, err := slab()
+	s.grown = after - before
+	return errno, err
+}
+
+// floodBoth has each container flood its own bind.
+func floodBoth(ctx context.Context, s *scene) (string, error) {
+	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floods}
+	type answer struct {
+		errno string
+		err   error
+	}
+	other := make(chan answer, 1)
+	go func() {
+		r, err := s.peer.call(ctx, flood)
+		other <- answer{r.Errno, err}
+	}()
+	errno, err := s.ask(ctx, flood)
+	a := <-other
+	s.id += "|" + s.peer.ID()
+	if err == nil && a.err == nil && a.errno != errno {
+		a.err = errors.New("the other container is answered " + a.errno)
+	}
+	return errno, errors.Join(err, a.err)
+}
+
+func remountReadOnly(ctx context.Context, s *scene) (string, error) {
+	return s.ask(ctx, request{Op: "remount", Path: s.path})
+}
+
+// shutdown is what a distribution's scripts do when a container is stopped.
+func shutdown(ctx context.Context, s *scene) (string, error) {
+	r, err := s.container.call(ctx, request{Op: "sweep", Path: s.path, OwnLog: s.ve})
+	if err != nil {
+		return "", err
+	}
+	s.own = r.Messages
+	err = s.container.finish(ctx)
+	return r.Errno, s.leave(err)
+}
+
+func kill(_ context.Context, s *scene) (string, error) {
+	return "0", s.leave(nil)
+}
+
+// leave takes the container off the scene for good.
+func (s *scene) leave(err error) error {
+	if err == nil {
+		err = s.container.close()
+		s.container = nil
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostCases are what the host does, which must stay as it was.
+func hostCases() []Case {
+	harmed := Want{Errno: "0", Forced: 1, Inactive: 1, Host: down}
+	busy := Want{Errno: "EBUSY", Forced: 1, Inactive: 1, Host: down, Mounted: true}
+	return []Case{
+		{
+			Name: "host-force", act: umountHost(force), Wants: onHost(harmed),
+			Text: "umount2(MNT_FORCE) by the host on a bind mount of its own",
+			For:  "takes the host for a container",
+		},
+		{
+			Name: "host-force-busy", act: umountHost(force), Hold: true, Wants: onHost(busy),
+			Text: "umount2(MNT_FORCE) by the host on a busy bind mount of its own",
+			For:  "takes the host for a container",
+		},
+		{
+			Name: "host-force-lustre-tgt", Type: "lustre_tgt", act: umountHost(force), Wants: onHost(harmed),
+			Text: "umount2(MNT_FORCE) by the host on lustre_tgt",
+			For:  "protects the servers' type on the host, too",
+		},
+		{
+			Name: "host-force-unshare", act: umountHostUnshared(unix.CLONE_NEWNS, force), Wants: onHost(harmed),
+			Text: "umount2(MNT_FORCE) by a process of the host in a mount namespace of its own, as services have",
+			For:  "takes any mount namespace for a container",
+		},
+		{
+			Name: "host-force-unshare-pid", act: umountHostUnshared(unix.CLONE_NEWPID, force), Wants: onHost(harmed),
+			Text: "unshare(CLONE_NEWPID) by a process of the host, then umount2(MNT_FORCE)",
+			For:  "takes the namespace of children to come for the caller's",
+		},
+		{
+			Name: "host-force-container-mounts", act: umountContainerMounts(force),
+			Text: "umount2(MNT_FORCE) by the host in the container's mount namespace",
+			For:  "knows a container by its mount namespace",
+			// It takes setns.
+			Wants: notInVE(everywhere(harmed)),
+		},
+		{
+			Name: "host-force-bind-path", act: umountBindPath(force),
+			Text:  "umount2(MNT_FORCE) by the host on its bind mount that a VE sees",
+			For:   "knows a container by its mounts",
+			Wants: map[Gate]Wants{VE: both(harmed)},
+		},
+		{
+			Name: "host-force-proc-root", act: umountProcRoot(force),
+			Text:  "umount2(MNT_FORCE) by the host on /proc/PID/root, which is no mount of its own",
+			For:   "tells of a mount that is not the caller's",
+			Wants: everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}),
+		},
+	}
+}
+
+func umountContainerMounts(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return once(s.container.EnterMounts(ctx, []string{s.self, UmountWord, strconv.Itoa(flags), s.path}))
+	}
+}
+
+func umountProcRoot(flags int) act {
+	return func(_ context.Context, s *scene) (string, error) {
+		return errnoName(unix.Unmount("/proc/"+strconv.Itoa(s.container.PID())+"/root"+s.path, flags)), nil
+	}
+}
+
+// umountBindPath acts on the host's mount that the container's is a copy of.
+func umountBindPath(flags int) act {
+	return func(_ context.Context, s *scene) (string, error) {
+		return errnoName(unix.Unmount(s.root()+s.path, flags)), nil
+	}
+}
+
+func umountHost(flags int) act {
+	return func(_ context.Context, s *scene) (string, error) {
+		return errnoName(unix.Unmount(s.path, flags)), nil
+	}
+}
+
+// umountHostUnshared acts on a thread that is thrown away.
+func umountHostUnshared(what int, flags int) act {
+	return func(_ context.Context, s *scene) (string, error) {
+		type result struct {
+			errno string
+			err   error
+		}
+		done := make(chan result, 1)
+		go func() {
+			runtime.LockOSThread()
+			// Kernels before 3.8 let nobody unshare a pid namespace. To them it is one more of the host.
+			if err := unix.Unshare(what); err != nil && !errors.Is(err, unix.EINVAL) {
+				done <- result{"", fmt.Errorf("unshare: %w", err)}
+				return
+			}
+			done <- result{errnoName(unix.Unmount(s.path, flags)), nil}
+		}()
+		r := <-done
+		return r.errno, r.err
+	}
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// originCases differ in where the mount comes from. All others bind a subdirectory.
+func originCases() []Case {
+	// Umounting one's root without MNT_DETACH is a read-only remount of its superblock
+	// (do_umount), for whoever has the right to that.
+	chrooted := inside(
+		Want{Errno: "0", Messages: 1, Host: "0", Mounted: true},
+		Want{Errno: "0", Forced: 1, Inactive: 1, Host: down, Mounted: true},
+		Want{Errno: "EPERM", Host: "0", Mounted: true})
+	for _, gate := range []Gate{Open, VE} {
+		w := chrooted[gate]
+		w.Unpatched.Errno = "0|EPERM|EACCES"
+		w.Patched.Errno = "EPERM|EACCES"
+		w.Finding = &Want{Errno: "0", Messages: 1, Host: "EROFS", Mounted: true}
+		chrooted[gate] = w
+	}
+	closed := chrooted[Closed]
+	closed.Patched.Errno = "EPERM"
+	chrooted[Closed] = closed
+
+	return []Case{
+		{
+			Name: "force-root-bound", act: umount(force), origin: "root", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a bind of the filesystem's root",
+			For:  "protects subdirectories alone",
+		},
+		{
+			Name: "force-file", act: umount(force), origin: "file", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a bind of a single file",
+			For:  "protects directories alone",
+		},
+		{
+			Name: "force-bind-of-bind", act: umount(force), origin: "again", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a bind of a bind",
+			For:  "protects the first bind alone",
+		},
+		{
+			Name: "force-moved", act: umount(force), origin: "moved", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a mount that was moved",
+			For:  "knows mounts by where they were made",
+		},
+		{
+			Name: "force-shared", act: umount(force), origin: "shared", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a mount with shared propagation",
+			For:  "looks at the propagation",
+		},
+		{
+			Name: "force-private", act: umount(force), origin: "private", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a mount with private propagation",
+			For:  "looks at the propagation; those of the other cases are slaves",
+		},
+		{
+			Name: "force-parent", act: umount(force), origin: "parent", Wants: forced("EBUSY", true),
+			Text: "umount2(MNT_FORCE) on a mount with a tmpfs mounted below it",
+			For:  "lets a mount with others on it pass",
+		},
+		{
+			Name: "force-detach-parent", act: umount(force | detach), origin: "parent", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE|MNT_DETACH) on a mount with a tmpfs mounted below it",
+			For:  "lets a mount with others on it pass",
+		},
+		{
+			Name: "force-inherited", act: umountHostsMount(force),
+			Text: "umount2(MNT_FORCE) on the mount that the host made and the container sees",
+			For:  "protects what the container mounted itself",
+			Wants: inside(
+				Want{Errno: "0", Messages: 1, Host: "0", Mounted: true},
+				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down, Mounted: true},
+				Want{Errno: "EPERM", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-locked", act: umountHostsMount(force), Fresh: true,
+			Text: "umount2(MNT_FORCE) on a mount that came with the user namespace, which locks it",
+			For:  "acts before the test for locked mounts",
+			// 3.10 locks none.
+			Wants: only(everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}), Closed),
+		},
+		{
+			Name: "force-chroot", act: umountBy("chroot", force), Wants: chrooted,
+			Text: "umount2(MNT_FORCE) on / by a process that is chrooted onto the mount",
+			For:  "protects what is below the caller's root",
+		},
+		{
+			Name: "force-detach-chroot", act: umountBy("chroot", force|detach), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE|MNT_DETACH) on / by a process that is chrooted onto the mount",
+			For:  "protects what is below the caller's root",
+		},
+		{
+			Name: "force-pivoted", act: umountBy("pivot", force), Wants: notInVE(keepsMount(forced("0", false))),
+			Text: "umount2(MNT_FORCE) after pivot_root in a mount namespace of the caller's own",
+			For:  "knows mounts by their path",
+		},
+		{
+			Name: "force-symlink", act: umountSymlink(force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a symbolic link to the mount",
+			For:  "knows mounts by their path",
+		},
+		{
+			Name: "force-nofollow-symlink", act: umountSymlink(force | nofollow),
+			Text: "umount2(MNT_FORCE|UMOUNT_NOFOLLOW) on a symbolic link to the mount",
+			For:  "drops UMOUNT_NOFOLLOW, too",
+			// 2.6.18 knows no UMOUNT_NOFOLLOW, and follows.
+			Wants: notInVE(everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true})),
+		},
+		{
+			Name: "force-not-a-mount", act: umountBelow(dirName, force),
+			Text:  "umount2(MNT_FORCE) on a directory of the filesystem that is no mount point",
+			For:   "tells of an umount that was refused anyway",
+			Wants: everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}),
+		},
+		{
+			Name: "force-foreign-mount", act: umountForeign(force),
+			Text: "umount2(MNT_FORCE) on the host's mount by way of /proc/1/root, where that leads there",
+			For:  "tells of a mount that is not the caller's",
+			// A VE's /proc shows the VE's own process 1.
+			Wants: notInVE(everywhere(Want{Errno: "EINVAL|EACCES|EPERM|ENOENT", Host: "0", Mounted: true})),
+		},
+	}
+}
+
+// keepsMount is for acts in another mount namespace than the one that is looked at.
+func keepsMount(wants map[Gate]Wants) map[Gate]Wants {
+	for g, w := range wants {
+		w.Patched.Mounted, w.Unpatched.Mounted = true, true
+		wants[g] = w
+	}
+	return wants
+}
+
+// origins make the mount under test at path, of a superblock that is mounted at source.
+// other is a directory for a mount on the way there.
+var origins = map[string]func(source, other, path string) error{
+	"":     func(source, _, path string) error { return bind(source+"/"+dirName, path) },
+	"root": func(source, _, path string) error { return bind(source, path) },
+	"file": func(source, _, path string) error { return bind(source+"/"+dataFile, path) },
+	"again": func(source, other, path string) error {
+		if err := bind(source+"/"+dirName, other); err != nil {
+			return err
+		}
+		return bind(other, path)
+	},
+	"moved": func(source, other, path string) error {
+		if err := bind(source+"/"+dirName, other); err != nil {
+			return err
+		}
+		if err := unix.Mount(other, path, "", unix.MS_MOVE, ""); err != nil {
+			return fmt.Errorf("move %s to %s: %w", other, path, err)
+		}
+		return nil
+	},
+	"shared":  func(source, _, path string) error { return bindAs(source, path, unix.MS_SHARED) },
+	"private": func(source, _, path string) error { return bindAs(source, path, unix.MS_PRIVATE) },
+	"parent": func(source, _, path string) error {
+		if err := bind(source+"/"+dirName, path); err != nil {
+			return err
+		}
+		if err := unix.Mount("none", path+"/"+dirName, "tmpfs", 0, ""); err != nil {
+			return fmt.Errorf("mount tmpfs at %s: %w", path+"/"+dirName, err)
+		}
+		return nil
+	},
+}
+
+func bind(source, path string) error {
+	if err := unix.Mount(source, path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", source, path, err)
+	}
+	return nil
+}
+
+func bindAs(source, path string, propagation uintptr) error {
+	if err := bind(source+"/"+dirName, path); err != nil {
+		return err
+	}
+	if err := unix.Mount("", path, "", propagation, ""); err != nil {
+		return fmt.Errorf("set the propagation of %s: %w", path, err)
+	}
+	return nil
+}
+
+func umountBelow(name string, flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return s.ask(ctx, request{Op: "umount", Path: s.path + "/" + name, Flags: flags, Times: 1})
+	}
+}
+
+func umountHostsMount(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return s.ask(ctx, request{Op: "umount", Path: s.host, Flags: flags, Times: 1})
+	}
+}
+
+func umountForeign(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return s.ask(ctx, request{Op: "umount", Path: "/proc/1/root" + s.host, Flags: flags, Times: 1})
+	}
+}
+
+const linkName = "link"
+
+func umountSymlink(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		link := s.dir + "/" + linkName
+		// Where the container has a root of its own, it is a link in there.
+		if err := os.Symlink(s.path, s.root()+link); err != nil {
+			return "", fmt.Errorf("link to the mount: %w", err)
+		}
+		defer os.Remove(s.root() + link)
+		return s.ask(ctx, request{Op: "umount", Path: link, Flags: flags, Times: 1})
+	}
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package umount
+
+import "slices"
+
+// typeCases differ in the filesystem's type.
+func typeCases() []Case {
+	cases := []Case{{
+		Name: "force-lustre-tgt", Type: "lustre_tgt", act: umount(force), Wants: forced("0", false),
+		Text: "umount2(MNT_FORCE) on lustre_tgt, the type of Lustre's servers",
+		For:  "knows the client's type alone",
+	}, {
+		Name: "force-lustre-tgt-busy", Type: "lustre_tgt", act: umount(force), Hold: true, Wants: forced("EBUSY", true),
+		Text: "umount2(MNT_FORCE) on a busy mount of lustre_tgt",
+		For:  "knows the client's type alone",
+	}}
+	for _, t := range []struct{ name, fstype, wrong string }{
+		{"force-other-type", "notlustre", "protects every type, or looks for lustre anywhere in its name"},
+		{"force-type-lustrex", "lustrex", "compares the first six letters"},
+		{"force-type-lustr", "lustr", "compares too few letters"},
+		{"force-type-capital", "Lustre", "does not tell small letters from capitals"},
+		{"force-type-tgtx", "lustre_tgtx", "compares the first ten letters"},
+		{"force-type-tg", "lustre_tg", "compares too few letters"},
+		{nfsCase, "nfs", "protects network filesystems at large"},
+	} {
+		cases = append(cases, Case{
+			Name: t.name, Type: t.fstype, act: umount(force),
+			Text: "umount2(MNT_FORCE) on " + t.fstype + ", which is not Lustre",
+			For:  t.wrong,
+			Wants: map[Gate]Wants{
+				Open:   both(Want{Errno: "0", Forced: 1, Host: down}),
+				VE:     both(Want{Errno: "0", Forced: 1, Host: down}),
+				Closed: both(Want{Errno: "EPERM", Host: "0", Mounted: true}),
+			},
+		})
+	}
+	return cases
+}
+
+// nfsCase takes a kernel without an NFS of its own, whose name the probe can use.
+const nfsCase = "force-type-nfs"
+
+// WithoutNFS leaves out the case that takes the name of NFS.
+func WithoutNFS(cases []Case) []Case {
+	return slices.DeleteFunc(cases, func(c Case) bool { return c.Name == nfsCase })
+}
