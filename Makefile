@@ -5,6 +5,7 @@
 #   make short     the quick tests, seconds
 #   make test-systems SUITE=trixie   demo and quick tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
+#   make mutants   wrong ports by rule, all in one kernel, each booted: who passes for protected
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
 #   make deps      what Debian packages all of that needs (done by demo and test)
 
@@ -25,7 +26,7 @@ UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsm
 PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk file flex gcc gnupg gpgv kmod libc6-dev libelf-dev \
 	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
-.PHONY: all guest deps demo test short test-systems bench install clean
+.PHONY: all guest deps demo test short test-systems bench mutants install clean
 all: bin/ovzpatch guest
 
 # go build knows itself what is up to date, so it is asked every time.
@@ -104,6 +105,9 @@ bench: deps all
 
 test-systems:
 	.ci/test-systems $(SUITE)
+
+mutants: deps all
+	$(GO) test ./cmd/ovzpatch -run '^TestMutants$$' -v -timeout 60m
 
 short:
 	$(GO) test -short -race ./...

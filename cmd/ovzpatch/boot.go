@@ -110,22 +110,51 @@ type trial struct {
 	expect guest.Verdict
 	accel  qemu.Accel
 	flags  testFlags
+	skip   string // BACKEND/CASE to leave out, "" for none
 	logDir string // where the console's log goes; "" is the cache
 }
 
-// try boots a kernel with its probe and gives what umounttest found.
+// try boots a kernel with its probe and returns what umounttest found. Where the kernel does
+// not live to the end of a case, that case is faulty, and the others are tried without it.
 func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
-	words, err := t.flags.args()
+	k, last, err := a.tryOnce(ctx, u, t)
+	var be *qemu.BootError
+	if !errors.As(err, &be) || !be.KernelBad || last == nil {
+		return k, err
+	}
+	u.Say("in case %s/%s: %v", last.Backend, last.Name, err)
+	u.Say("booting once more without that case")
+	died := guest.Result{Name: last.Name, Backend: last.Backend, Verdict: guest.Faulty,
+		Why: fmt.Sprintf("the kernel did not live to its end: %s: %s", be.Outcome, be.Line)}
+	t.skip = last.Backend + "/" + last.Name
+	k, again, err := a.tryOnce(ctx, u, t)
+	if errors.As(err, &be) && be.KernelBad && again != nil {
+		return nil, &coded{exitBehaved, fmt.Errorf("in case %s, and without it in case %s/%s: %w", t.skip, again.Backend, again.Name, err)}
+	}
 	if err != nil {
 		return nil, err
+	}
+	k.Results = append(k.Results, died)
+	k.Verdict = guest.Faulty
+	return k, nil
+}
+
+// tryOnce is one boot. Where it did not come to its end, last is the case that had begun.
+func (a *app) tryOnce(ctx context.Context, u *ui, t trial) (k *report.Kernel, last *guest.Try, err error) {
+	words, err := t.flags.args()
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.skip != "" {
+		words = append(words, "umounttest.skip="+t.skip)
 	}
 	m, err := a.machine(ctx, t.parts, t.accel)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m.Append = append(m.Append, words...)
 	if m.ConsoleLog, err = t.consoleLog(a.cacheDir); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m.Limits = qemu.LimitsFor(t.accel.Slowdown)
 	if t.parts.Lustre != nil {
@@ -140,18 +169,21 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		switch {
 		case e.Hello != nil:
 			cases = e.Hello.Cases
+		case e.Try != nil:
+			last = e.Try
 		case e.Case != nil:
 			tried++
+			last = nil
 			u.Live("case %d of %d: %s in %s: %s", tried, cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
 		}
 	}
 	boot, err := m.Run(ctx)
 	u.Done()
 	if err != nil {
-		return nil, err
+		return nil, last, err
 	}
 	var failed string
-	k := &report.Kernel{Label: t.label, Package: t.pkg, Expect: t.expect,
+	k = &report.Kernel{Label: t.label, Package: t.pkg, Expect: t.expect,
 		Console: m.ConsoleLog, Seconds: boot.Elapsed.Seconds()}
 	for _, e := range boot.Events {
 		switch {
@@ -167,19 +199,19 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 		}
 	}
 	if line := unloaded(k.Notes, boot.Console); line != "" && t.parts.Lustre == nil {
-		return nil, fmt.Errorf("load the probe in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", line, k.Console)
+		return nil, nil, fmt.Errorf("load the probe in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", line, k.Console)
 	}
 	if failed != "" {
 		for _, note := range k.Notes {
 			u.Say("%s", note)
 		}
-		return nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing of the kernel; the console is in %s)", failed, k.Console)
+		return nil, nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing of the kernel; the console is in %s)", failed, k.Console)
 	}
 	if k.Release != t.parts.Release {
-		return nil, fmt.Errorf("the guest runs %s, not the kernel on trial, %s: do image and modules belong together?", k.Release, t.parts.Release)
+		return nil, nil, fmt.Errorf("the guest runs %s, not the kernel on trial, %s: do image and modules belong together?", k.Release, t.parts.Release)
 	}
 	u.Say("%s: %s, by %d cases in %.0f s (console: %s)", k.Release, k.Verdict, len(k.Results), k.Seconds, k.Console)
-	return k, nil
+	return k, nil, nil
 }
 
 // unloaded says why the probe could not be loaded, with what the kernel said of it; "" where

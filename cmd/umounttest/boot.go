@@ -23,6 +23,8 @@ type words struct {
 	cases    string
 	backends []string
 	source   string // of a user's Lustre, "" for the probe
+	stop     bool   // at the first case that a protected kernel does not show
+	skip     string // a case on a backend that is left out: BACKEND/NAME
 }
 
 // parseWords reads the umounttest.KEY=VALUE words of a kernel command line.
@@ -42,6 +44,10 @@ func parseWords(cmdline string) words {
 			w.cases = value
 		case "umounttest.container":
 			w.backends = splitNames(value)
+		case "umounttest.stop":
+			w.stop = value == "fault"
+		case "umounttest.skip":
+			w.skip = value
 		case "umounttest.mount":
 			w.source = value
 		}
@@ -100,7 +106,7 @@ func runGuest(w words, problems []error) error {
 	}
 	defer port.drain()
 	enc, console := guest.NewEncoder(port), &ktap{w: os.Stdout}
-	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest", unload: w.source == ""}
+	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest", unload: w.source == "", stop: w.stop, skip: w.skip}
 	if w.source != "" {
 		s.lustre = &lustre{source: w.source, setup: setupScript}
 	}

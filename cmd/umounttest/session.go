@@ -36,6 +36,8 @@ type session struct {
 	dir      string   // an empty directory for the mounts
 	notes    []string // told after the hello
 	compat   bool     // there is a program for the cases of 32-bit programs
+	stop     bool     // at the first case that is faulty or vulnerable
+	skip     string   // BACKEND/NAME of a case to leave out
 	unload   bool     // the probe's module may be unloaded in the end
 	lustre   *lustre  // what the cases are tried on; nil is the probe
 	emit     func(guest.Event) error
@@ -80,7 +82,9 @@ func (s session) run(ctx context.Context) error {
 	if err := s.findGates(ctx, backends, unix.ByteSliceToString(u.Release[:])); err != nil {
 		missing = append(missing, err.Error())
 	}
-	trials := umount.Plan(cases, backends)
+	trials := slices.DeleteFunc(umount.Plan(cases, backends), func(t umount.Trial) bool {
+		return s.skip == t.Backend.Name+"/"+t.Case.Name
+	})
 	err = s.emit(guest.Event{Hello: &guest.Hello{
 		Release:  unix.ByteSliceToString(u.Release[:]),
 		Machine:  unix.ByteSliceToString(u.Machine[:]),
@@ -148,6 +152,9 @@ func (s session) findGates(ctx context.Context, offered []umount.Backend, releas
 	return nil
 }
 
+// errEnough ends a run that has found a fault.
+var errEnough = errors.New("a fault was found")
+
 func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -165,9 +172,22 @@ func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result
 	if s.lustre != nil {
 		r.Limit, r.Filesystem = lustreLimit, s.lustre.filesystem()
 	}
-	return r.Run(ctx, trials, func(res guest.Result) error {
-		return s.emit(guest.Event{Case: &res})
+	r.Start = func(t umount.Trial) error {
+		return s.emit(guest.Event{Try: &guest.Try{Name: t.Case.Name, Backend: t.Backend.Name}})
+	}
+	results, err := r.Run(ctx, trials, func(res guest.Result) error {
+		if err := s.emit(guest.Event{Case: &res}); err != nil {
+			return err
+		}
+		if s.stop && (res.Verdict == guest.Faulty || res.Verdict == guest.Vulnerable) {
+			return errEnough
+		}
+		return nil
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return results, err
 }
 
 // choose gives the cases whose name matches.

@@ -43,6 +43,7 @@ type Event struct {
 	N     int     `json:"n"`
 	Hello *Hello  `json:"hello,omitempty"`
 	Note  *Note   `json:"note,omitempty"`
+	Try   *Try    `json:"try,omitempty"`
 	Case  *Result `json:"case,omitempty"`
 	Done  *Done   `json:"done,omitempty"`
 }
@@ -59,6 +60,12 @@ type Hello struct {
 // Note is a line for people: progress, a warning of the test runner.
 type Note struct {
 	Text string `json:"text"`
+}
+
+// Try says which case begins: should the kernel not live to its end, that is the one.
+type Try struct {
+	Name    string `json:"name"`
+	Backend string `json:"backend"`
 }
 
 // Result is one case tried on one container backend.
@@ -183,7 +190,7 @@ func (d *Decoder) check(line []byte) (Event, error) {
 		return e, fmt.Errorf("not an event: %w", err)
 	}
 	kinds := 0
-	for _, set := range []bool{e.Hello != nil, e.Note != nil, e.Case != nil, e.Done != nil} {
+	for _, set := range []bool{e.Hello != nil, e.Note != nil, e.Try != nil, e.Case != nil, e.Done != nil} {
 		if set {
 			kinds++
 		}

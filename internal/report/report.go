@@ -78,6 +78,7 @@ func (r *Report) Text(w io.Writer) error {
 	b.WriteString("\n")
 	for _, k := range r.Kernels {
 		k.odd(&b)
+		k.findings(&b)
 	}
 	b.WriteString("In the host's log:\n")
 	for _, k := range r.Kernels {
@@ -136,6 +137,9 @@ func (k Kernel) cell(id caseID) string {
 			if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
 				s += " (" + strings.ToUpper(string(r.Verdict)) + ")"
 			}
+			if r.Finding != "" {
+				s += " (" + r.Finding + ")"
+			}
 			return s
 		}
 	}
@@ -180,6 +184,24 @@ func (k Kernel) odd(b *strings.Builder) {
 		if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
 			fmt.Fprintf(b, "%s, %s (%s): %s: %s\n", k.Label, r.Name, r.Backend, r.Verdict, r.Why)
 		}
+	}
+}
+
+// findings tells of harm that a container did and that no port is there for.
+func (k Kernel) findings(b *strings.Builder) {
+	in := map[string][]string{}
+	var names []string
+	for _, r := range k.Results {
+		if r.Finding == "" {
+			continue
+		}
+		if in[r.Finding] == nil {
+			names = append(names, r.Finding)
+		}
+		in[r.Finding] = append(in[r.Finding], r.Name+" ("+r.Backend+")")
+	}
+	for _, name := range names {
+		fmt.Fprintf(b, "%s, NOT COVERED by the patch: %s, by %s\n", k.Label, name, strings.Join(in[name], ", "))
 	}
 }
 

@@ -98,3 +98,19 @@ func TestInconclusiveIsNoMisbehaviour(t *testing.T) {
 		}
 	}
 }
+
+// Harm that no port is there for must be seen beside a good verdict.
+func TestTextTellsFindings(t *testing.T) {
+	r := report.Report{Kernels: []report.Kernel{{Label: "this kernel", Verdict: guest.Protected, Results: []guest.Result{
+		{Name: "shutdown", Backend: "namespaces", Verdict: guest.Protected, Finding: "read-only for everybody"},
+		{Name: "remount-read-only", Backend: "namespaces", Verdict: guest.Either, Finding: "read-only for everybody"},
+	}}}}
+	var b strings.Builder
+	if err := r.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := "this kernel, NOT COVERED by the patch: read-only for everybody, by shutdown (namespaces), remount-read-only (namespaces)\n"
+	if !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in:\n%s", want, b.String())
+	}
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/mutant"
+	"ovzpatch/internal/qemu"
+)
+
+// No wrong port that the rules of internal/mutant make of ours passes for one that protects,
+// but for those that are listed, each with the reason. They are all in one kernel, and
+// `ovz_mutant=` on its command line chooses; number 0 is the port itself.
+func TestBootedMutants(t *testing.T) {
+	long(t)
+	together, dir := mutantKernel(t)
+	home, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{cacheDir: defaultCache(), home: home}
+	accel, err := a.accelerator(t.Context(), newUI(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel := onlyOne(t, filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))
+	parts, err := a.fromPackages(t.Context(), kernel, onlyOne(t, filepath.Join(dir, "kernel-ovz-devel-6*.x86_64.rpm")), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	survive := survivors(t, "testdata/mutants/mainline-6.1.txt")
+	passed := make([]bool, len(together.Names))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range next {
+				m, err := a.machine(t.Context(), parts, accel)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				m.Append = []string{fmt.Sprintf("%s=%d", mutant.Parameter, i), "umounttest.stop=fault"}
+				done, err := m.Run(t.Context())
+				verdict, why := outcome(done, err)
+				passed[i] = verdict == guest.Protected
+				t.Logf("%d %s: %s %s", i, together.Names[i], verdict, why)
+			}
+		}()
+	}
+	for i := range together.Names {
+		if t.Context().Err() == nil && !t.Failed() {
+			next <- i
+		}
+	}
+	close(next)
+	wg.Wait()
+	if !passed[0] {
+		t.Fatal("the port itself is not protected: what the mutants show means nothing")
+	}
+	for i, name := range together.Names[1:] {
+		reason, listed := survive[name]
+		switch {
+		case passed[i+1] && !listed:
+			t.Errorf("survives: %s", name)
+		case !passed[i+1] && listed:
+			t.Errorf("is listed as a survivor and was caught: %s (%s)", name, reason)
+		}
+	}
+}
+
+// outcome is the verdict of a boot, and in a few words why.
+func outcome(boot qemu.Boot, err error) (guest.Verdict, string) {
+	var be *qemu.BootError
+	if errors.As(err, &be) && be.Outcome != qemu.NotStarted && be.Outcome != qemu.Died {
+		return guest.Faulty, string(be.Outcome)
+	}
+	if err != nil {
+		return guest.Inconclusive, err.Error()
+	}
+	why := ""
+	verdict := guest.Inconclusive
+	for _, e := range boot.Events {
+		if e.Case != nil && (e.Case.Verdict == guest.Faulty || e.Case.Verdict == guest.Vulnerable) && why == "" {
+			why = e.Case.Backend + "/" + e.Case.Name + " " + e.Case.Why
+		}
+		if e.Done != nil {
+			verdict = e.Done.Verdict
+		}
+	}
+	return verdict, why
+}
+
+// survivors reads a list of mutants that pass, a line each: the name, " -- ", the reason.
+func survivors(t *testing.T, path string) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for l := range strings.Lines(string(data)) {
+		l = strings.TrimSpace(l)
+		if l == "" || strings.HasPrefix(l, "# ") {
+			continue
+		}
+		i := strings.LastIndex(l, " -- ")
+		if i < 0 {
+			t.Fatalf("%s: %q has no reason", path, l)
+		}
+		all[l[:i]] = l[i+len(" -- "):]
+	}
+	return all
+}
+
+// mutantKernel builds the kernel and returns where its packages are.
+func mutantKernel(t *testing.T) (*mutant.Together, string) {
+	t.Helper()
+	dir := t.TempDir()
+	old, headers := filepath.Join(dir, "a"), filepath.Join(dir, "m")
+	sh := func(command string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		// diff ends with 1 where there is a difference.
+		if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1 && strings.HasPrefix(command, "diff")) {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		return string(out)
+	}
+	port, err := filepath.Abs("../../patches/mainline-6.1/ovz-kernel-lustre-umount.patch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh("mkdir a m && tar -xf " + newestSource(debianSources) + " --strip-components=1 -C a --wildcards '*/fs/namespace.c' '*/fs/*.h'")
+	sh("cp -r a b && patch -s -p1 -d b < " + port)
+	whole := []byte(sh("diff -u -U100000 --label a/fs/namespace.c --label b/fs/namespace.c a/fs/namespace.c b/fs/namespace.c"))
+	mutants, err := mutant.Generate(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := filepath.Join(dir, "port")
+	if _, stderr, code := ovzpatch(t, "build", newestSource(debianSources), "-o", packages); code != 0 {
+		t.Fatalf("build: exit code %d\n%s", code, stderr)
+	}
+	sh("mkdir devel && cd devel && rpm2cpio " + onlyOne(t, filepath.Join(packages, "kernel-ovz-devel-6*.rpm")) + " | cpio -id --quiet")
+	sh("cp a/fs/*.h m && echo 'obj-m := together.o' > m/Kbuild")
+	leaveOut := map[string]bool{}
+	for range 10 {
+		together, err := mutant.PutTogether(whole, mutants, leaveOut)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(headers, "together.c"), together.Source)
+		out := sh("rm -f m/together.o; make -C devel/usr/src/kernels/* M=" + headers + " together.o 2>&1 || true")
+		found := false
+		for _, m := range regexp.MustCompile(`together\.c:(\d+):\d+: error`).FindAllStringSubmatch(out, -1) {
+			line, err := strconv.Atoi(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name := together.At(line); name != "" && !leaveOut[name] {
+				leaveOut[name], found = true, true
+			}
+		}
+		if found {
+			continue
+		}
+		t.Logf("%d mutants; %d do not compile, %d change something else", len(together.Names)-1, len(leaveOut), len(together.Outside))
+		if len(together.Names) < 61 {
+			t.Fatalf("only %d mutants compile\n%s", len(together.Names)-1, out)
+		}
+		write(t, filepath.Join(dir, "b/fs/namespace.c"), together.Source)
+		patch := filepath.Join(dir, "mutants.patch")
+		write(t, patch, []byte(sh("diff -u --label a/fs/namespace.c --label b/fs/namespace.c "+old+"/fs/namespace.c b/fs/namespace.c")))
+		built := filepath.Join(dir, "mutants")
+		if _, stderr, code := ovzpatch(t, "build", newestSource(debianSources), "--patch", patch, "--misplaced", "-o", built); code != 0 {
+			t.Fatalf("build: exit code %d\n%s", code, stderr)
+		}
+		return together, built
+	}
+	t.Fatal("there is always one more mutant that does not compile")
+	return nil, ""
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func onlyOne(t *testing.T, pattern string) string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s: %v (%v)", pattern, found, err)
+	}
+	return found[0]
+}
