@@ -182,6 +182,9 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 		if found {
 			continue
 		}
+		if strings.Contains(out, "error:") {
+			t.Fatalf("the mutants do not compile together\n%s", out)
+		}
 		t.Logf("%d mutants; %d do not compile, %d change something else", len(together.Names)-1, len(leaveOut), len(together.Outside))
 		if len(together.Names) < 61 {
 			t.Fatalf("only %d mutants compile\n%s", len(together.Names)-1, out)

@@ -16,6 +16,7 @@ type Together struct {
 	Names   []string // of the mutants, by the number that chooses one; 0 is the port itself
 	Outside []string // mutants that change what is not copied, and are not there
 	from    []int    // by number: the first line of its copy
+	end     int      // the first line behind the last copy
 }
 
 // Parameter is what the kernel command line chooses a mutant with.
@@ -61,7 +62,9 @@ func PutTogether(port []byte, mutants []Mutant, leaveOut map[string]bool) (*Toge
 		b.WriteString(body + "\n")
 		fmt.Fprintf(&choose, "\tcase %d: return path_umount_%d(path, flags);\n", i, i)
 	}
-	fmt.Fprintf(&b, "static int %s;\ncore_param(%[1]s, %[1]s, int, 0444);\n\nint path_umount(struct path *path, int flags)\n{\n\tswitch (%[1]s) {\n%s\t}\n\treturn -ENOSYS;\n}\n", Parameter, choose.String())
+	t.end = strings.Count(b.String(), "\n") + 1
+	// Whether it compiles is tried as a module.
+	fmt.Fprintf(&b, "static int %s;\n#ifdef MODULE\nmodule_param(%[1]s, int, 0444);\n#else\ncore_param(%[1]s, %[1]s, int, 0444);\n#endif\n\nint path_umount(struct path *path, int flags)\n{\n\tswitch (%[1]s) {\n%s\t}\n\treturn -ENOSYS;\n}\n", Parameter, choose.String())
 	b.WriteString(after)
 	t.Source = []byte(b.String())
 	return t, nil
@@ -70,7 +73,7 @@ func PutTogether(port []byte, mutants []Mutant, leaveOut map[string]bool) (*Toge
 // At names the mutant that a line of Source belongs to, "" for none.
 func (t *Together) At(line int) string {
 	for i := len(t.from) - 1; i > 0; i-- {
-		if line >= t.from[i] {
+		if line >= t.from[i] && line < t.end {
 			return t.Names[i]
 		}
 	}
