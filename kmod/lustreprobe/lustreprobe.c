@@ -11,7 +11,7 @@
  * superblock that is remounted read-only is so for everybody, as Lustre's is: the
  * VFS sees to that. What is counted stands in /sys/module/lustreprobe/parameters/.
  *
- * Compiles from 2.6.18 up to 7.3.
+ * Compiles from 2.6.18 up.
  */
 
 #include <linux/errno.h>
@@ -48,7 +48,7 @@
 static const char probe_text[] = "alive\n";
 
 /* A filesystem type, and how often umount_begin was called for it. */
-struct probe_type {
+struct lustreprobe_type {
 	struct file_system_type fs;
 	unsigned int begun;
 	int registered;
@@ -78,7 +78,7 @@ static int probe_state(struct super_block *sb)
 
 static void probe_force(struct super_block *sb)
 {
-	struct probe_type *type = container_of(sb->s_type, struct probe_type, fs);
+	struct lustreprobe_type *type = container_of(sb->s_type, struct lustreprobe_type, fs);
 	int first;
 
 	spin_lock(&probe_lock);
@@ -383,7 +383,7 @@ static int probe_get_sb(struct file_system_type *type, int flags,
 }
 
 /* The first two are Lustre's own. */
-static struct probe_type probe_types[] = {
+static struct lustreprobe_type probe_types[] = {
 	PROBE_TYPE("lustre"),
 	PROBE_TYPE("lustre_tgt"),
 	PROBE_TYPE("notlustre"),
