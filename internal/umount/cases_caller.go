@@ -75,7 +75,7 @@ func callerCases() []Case {
 			For:  "knows umount2 alone, as tools do not call it",
 		},
 		{
-			Name: "force-32-bit", act: umountBy("compat", force), Compat: true, Wants: forced("0", false),
+			Name: "force-32-bit", act: umountBy("compat", force), Compat: true, Wants: only(forced("0", false), Open, VE),
 			Text: "umount2(MNT_FORCE) by a 32-bit program on a 64-bit kernel",
 			For:  "stands in the entry for 64-bit programs",
 		},

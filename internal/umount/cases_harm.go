@@ -10,6 +10,9 @@ import (
 // floods is how often a flood forces.
 const floods = 2000
 
+// floodsEach is for two at once, which has to outlast a window of the rate limit alone.
+const floodsEach = 500
+
 // harmCases look for harm that is not umount_begin, and for protection that is there only
 // sometimes. Every case looks for superblocks that stay, for lines in the log that nobody
 // expects, and for a filesystem that cannot be written to any more.
@@ -41,8 +44,8 @@ func harmCases() []Case {
 			For:  "protects the first calls alone, or while the rate limit lets messages through; has no limit; sleeps; keeps memory",
 		},
 		{
-			Name: "force-flood-both", act: floodBoth, Hold: true, Both: true, Wants: flood(2 * floods),
-			Text: "two thousand umount2(MNT_FORCE) in each of two containers at once",
+			Name: "force-flood-both", act: floodBoth, Hold: true, Both: true, Wants: flood(2 * floodsEach),
+			Text: "five hundred umount2(MNT_FORCE) in each of two containers at once",
 			For:  "has a rate limit for each container",
 		},
 		{
@@ -92,7 +95,7 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 
 // floodBoth has each container flood its own bind.
 func floodBoth(ctx context.Context, s *scene) (string, error) {
-	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floods}
+	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floodsEach}
 	type answer struct {
 		errno string
 		err   error
