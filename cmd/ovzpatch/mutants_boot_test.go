@@ -168,14 +168,31 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(headers, "together.c"), together.Source)
-		out := sh("rm -f m/together.o; make -C devel/usr/src/kernels/* M=" + headers + " together.o 2>&1 || true")
+		out := sh("rm -f m/together.o; LC_ALL=C.UTF-8 make -C devel/usr/src/kernels/* M=" + headers + " together.o 2>&1 || true")
 		found := false
-		for _, m := range regexp.MustCompile(`together\.c:(\d+):\d+: error`).FindAllStringSubmatch(out, -1) {
-			line, err := strconv.Atoi(m[1])
-			if err != nil {
-				t.Fatal(err)
+		// An error in a macro is told of a header: then the function says whose it is.
+		guilty, function := "", regexp.MustCompile(`In function ‘\w+_(\d+)’`)
+		position := regexp.MustCompile(`together\.c:(\d+):\d+: error`)
+		for l := range strings.Lines(out) {
+			if m := function.FindStringSubmatch(l); m != nil {
+				i, err := strconv.Atoi(m[1])
+				if err != nil || i >= len(together.Names) {
+					t.Fatalf("a function of no mutant's has something to say: %s\n%s", l, out)
+				}
+				guilty = together.Names[i]
 			}
-			if name := together.At(line); name != "" && !leaveOut[name] {
+			if !strings.Contains(l, ": error:") {
+				continue
+			}
+			name := guilty
+			if m := position.FindStringSubmatch(l); m != nil {
+				line, err := strconv.Atoi(m[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				name = together.At(line)
+			}
+			if name != "" && !leaveOut[name] {
 				leaveOut[name], found = true, true
 			}
 		}
