@@ -28,6 +28,21 @@ func hostCases() []Case {
 			For:  "takes the host for a container",
 		},
 		{
+			Name: "host-force-detach", act: umountHost(force | detach), Wants: onHost(harmed),
+			Text: "umount2(MNT_FORCE|MNT_DETACH) by the host on a bind mount of its own",
+			For:  "takes MNT_FORCE from whoever detaches",
+		},
+		{
+			Name: "host-force-nofollow", act: umountHost(force | nofollow), Wants: onHost(harmed),
+			Text: "umount2(MNT_FORCE|UMOUNT_NOFOLLOW) by the host on a bind mount of its own",
+			For:  "takes MNT_FORCE from whoever does not follow",
+		},
+		{
+			Name: "host-expire", act: umountHost(expire), Wants: onHost(Want{Errno: "EAGAIN", Host: "0", Mounted: true}),
+			Text: "umount2(MNT_EXPIRE) by the host on a bind mount of its own",
+			For:  "takes one flag for another",
+		},
+		{
 			Name: "host-force-lustre-tgt", Type: "lustre_tgt", act: umountHost(force), Wants: onHost(harmed),
 			Text: "umount2(MNT_FORCE) by the host on lustre_tgt",
 			For:  "protects the servers' type on the host, too",

@@ -6,7 +6,7 @@ import "slices"
 
 // typeCases differ in the filesystem's type.
 func typeCases() []Case {
-	cases := []Case{{
+	lustres := []Case{{
 		Name: "force-lustre-tgt", Type: "lustre_tgt", act: umount(force), Wants: forced("0", false),
 		Text: "umount2(MNT_FORCE) on lustre_tgt, the type of Lustre's servers",
 		For:  "knows the client's type alone",
@@ -15,6 +15,7 @@ func typeCases() []Case {
 		Text: "umount2(MNT_FORCE) on a busy mount of lustre_tgt",
 		For:  "knows the client's type alone",
 	}}
+	cases := slices.Clone(lustres)
 	for _, t := range []struct{ name, fstype, wrong string }{
 		{"force-other-type", "notlustre", "protects every type, or looks for lustre anywhere in its name"},
 		{"force-type-lustrex", "lustrex", "compares the first six letters"},
@@ -34,6 +35,19 @@ func typeCases() []Case {
 				Closed: both(Want{Errno: "EPERM", Host: "0", Mounted: true}),
 			},
 		})
+	}
+	for _, f := range []struct {
+		name, words string
+		flags       int
+	}{
+		{"force-detach-other-type", "MNT_FORCE|MNT_DETACH", force | detach},
+		{"force-nofollow-other-type", "MNT_FORCE|UMOUNT_NOFOLLOW", force | nofollow},
+	} {
+		c := cases[len(lustres)]
+		c.Name, c.act = f.name, umount(f.flags)
+		c.Text = "umount2(" + f.words + ") on " + c.Type + ", which is not Lustre"
+		c.For = "takes MNT_FORCE from whoever gives another flag with it"
+		cases = append(cases, c)
 	}
 	return cases
 }
