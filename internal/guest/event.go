@@ -101,7 +101,7 @@ type Seen struct {
 	Acted    int64  `json:"acted_ms"`         // how long the umount, or all of a flood, took, in guest milliseconds
 	Level    string `json:"level,omitempty"`  // levels of the messages, where not warning
 	Odd      string `json:"odd,omitempty"`    // first line in the kernel's log that the case does not account for
-	Slower   int64  `json:"slower,omitempty"` // milliseconds that a forced call takes longer than one without flags, in a flood
+	Slower   int64  `json:"slower,omitempty"` // milliseconds that a call takes at least, in a flood
 	Grown    int    `json:"grown,omitempty"`  // KiB that a flood left in the kernel's memory
 	Left     int    `json:"left,omitempty"`   // superblocks that live on
 	// Trouble is the first line in which the kernel told of a warning, a bug, an oops, a

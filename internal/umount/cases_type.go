@@ -21,6 +21,7 @@ func typeCases() []Case {
 		{"force-type-lustrex", "lustrex", "compares the first six letters"},
 		{"force-type-lustr", "lustr", "compares too few letters"},
 		{"force-type-capital", "Lustre", "does not tell small letters from capitals"},
+		{"force-type-capital-tgt", "Lustre_tgt", "does not tell small letters from capitals"},
 		{"force-type-tgtx", "lustre_tgtx", "compares the first ten letters"},
 		{"force-type-tg", "lustre_tg", "compares too few letters"},
 		{nfsCase, "nfs", "protects network filesystems at large"},

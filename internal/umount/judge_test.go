@@ -107,7 +107,7 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"read-only by what is held":  {"detach-busy", Open, func(s *guest.Seen) { s.Held = "EROFS" }, "a use of what is held open 0, not EROFS"},
 		"keeps a superblock":         {"force-idle", Open, func(s *guest.Seen) { s.Left = 1 }, "superblocks left behind 0, not 1"},
 		"keeps memory":               {"force-flood", Open, func(s *guest.Seen) { s.Grown = 64 }, "1000 calls leave 64 KiB"},
-		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "takes 50 ms longer"},
+		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "a call takes 50 ms at least"},
 		"writes more":                {"force-idle", Open, func(s *guest.Seen) { s.Odd = "umount by sh" }, `the kernel also wrote "umount by sh"`},
 		"whispers":                   {"force-idle", Open, func(s *guest.Seen) { s.Level = "7" }, "level of a message 4, not 7"},
 		"warns":                      {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},

@@ -393,6 +393,7 @@ static struct lustreprobe_type probe_types[] = {
 	PROBE_TYPE("lustre_tgtx"),
 	PROBE_TYPE("lustre_tg"),
 	PROBE_TYPE("nfs"),
+	PROBE_TYPE("Lustre_tgt"),
 };
 
 #define PROBE_COUNT(type, i) \
@@ -407,6 +408,7 @@ PROBE_COUNT(Lustre, 5);
 PROBE_COUNT(lustre_tgtx, 6);
 PROBE_COUNT(lustre_tg, 7);
 PROBE_COUNT(nfs, 8);
+PROBE_COUNT(Lustre_tgt, 9);
 
 /* A kernel with NFS of its own has its name taken. */
 module_param_named(nfs_registered, probe_types[8].registered, int, 0444);
