@@ -107,7 +107,7 @@ test-systems:
 	.ci/test-systems $(SUITE)
 
 mutants: deps all
-	$(GO) test ./cmd/ovzpatch -run '^TestBootedMutants$$' -v -timeout 60m
+	OVZPATCH_TEST_MUTANTS=1 $(GO) test ./cmd/ovzpatch -run '^TestBootedMutants$$' -v -timeout 60m
 
 short:
 	$(GO) test -short -race ./...
