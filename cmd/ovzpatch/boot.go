@@ -253,8 +253,12 @@ func (a *app) machine(ctx context.Context, parts *kernelParts, accel qemu.Accel)
 	if err != nil {
 		return qemu.Machine{}, err
 	}
+	im.Files = map[string]initramfs.Content{}
 	if _, err := os.Stat(progs.compat); err == nil {
-		im.Files = map[string]initramfs.Content{guest.CompatProgram: {Path: progs.compat, Executable: true}}
+		im.Files[guest.CompatProgram] = initramfs.Content{Path: progs.compat, Executable: true}
+	}
+	if parts.Script != nil {
+		im.Files[guest.ShellScript] = initramfs.Content{Data: parts.Script}
 	}
 	archive, err := initramfs.Build(cache.Cache{Dir: a.cacheDir}, im)
 	if err != nil {

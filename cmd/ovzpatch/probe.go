@@ -134,6 +134,8 @@ type kernelParts struct {
 	Probe      string // path of the probe module that was built for it, "" where Lustre is not nil
 	// Lustre is a user's own, in the place of the probe.
 	Lustre *userLustre
+	// Script is what the guest's shell runs; nil is a shell that asks for commands.
+	Script []byte
 }
 
 // fromPackages takes the image and the modules out of a kernel package into dir, and

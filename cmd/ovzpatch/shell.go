@@ -3,12 +3,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
+	"strconv"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/guest"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/scratch"
 )
@@ -19,7 +25,11 @@ func newShell(a *app) *cobra.Command {
 		Use:   "shell RPM",
 		Short: "An interactive guest with the same kernel and initramfs",
 		Long: `shell boots the kernel of RPM as ovzpatch test does, with the probe or your own Lustre, but gives
-you a shell on its console. Leave it with exit, or with the keys it names.`,
+you a shell on its console. Leave it with exit, or with the keys it names.
+
+Where standard input is no terminal, it is a script: ovzpatch reads it to its end, the guest runs
+it with nothing on its own standard input, and goes off. The exit code is then the status of the
+script, as 7 after exit 7; it is 1 also where the guest ended before its shell did.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
@@ -32,6 +42,17 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 			in, ok := c.InOrStdin().(*os.File)
 			if !ok {
 				return errors.New("a guest's console wants a file as standard input")
+			}
+			script, err := readScript(ctx, u, in)
+			if err != nil {
+				return err
+			}
+			if script != nil {
+				// The guest has it all; its console gets nothing more.
+				if in, err = os.Open(os.DevNull); err != nil {
+					return fmt.Errorf("connect console: %w", err)
+				}
+				defer in.Close()
 			}
 			accel, err := a.accelerator(ctx, u)
 			if err != nil {
@@ -46,15 +67,86 @@ you a shell on its console. Leave it with exit, or with the keys it names.`,
 			if err != nil {
 				return err
 			}
+			parts.Script = script
 			m, err := a.machine(ctx, parts, accel)
 			if err != nil {
 				return err
 			}
 			m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
 			u.Say("booting %s; %s leaves it whatever it does", parts.Release, qemu.LeaveKeys)
-			return m.Interact(ctx, in, c.OutOrStdout())
+			end := shellEnd{w: c.OutOrStdout()}
+			if err := m.Interact(ctx, in, &end); err != nil {
+				return err
+			}
+			return end.error(script != nil)
 		},
 	}
 	kernel.register(c)
 	return c
+}
+
+// maxScript is the size in bytes up to which standard input is taken for a script.
+const maxScript = 1 << 20
+
+// readScript reads the script that in is; nil is a terminal.
+func readScript(ctx context.Context, u *ui, in *os.File) ([]byte, error) {
+	if _, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err == nil {
+		return nil, nil
+	}
+	u.Say("standard input is no terminal: reading a script from it, to its end")
+	var script []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		script, err = io.ReadAll(io.LimitReader(in, maxScript+1))
+		read <- err
+	}()
+	select {
+	case <-ctx.Done(): // a writer may never come to its end
+		return nil, fmt.Errorf("read the guest's script from standard input: %w", context.Cause(ctx))
+	case err := <-read:
+		if err != nil {
+			return nil, fmt.Errorf("read the guest's script from standard input: %w (give it a terminal, a file or a pipe)", err)
+		}
+	}
+	if len(script) > maxScript {
+		return nil, usage(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", maxScript>>10))
+	}
+	return script, nil
+}
+
+// shellEnd passes a console on and keeps the end of it, where the shell's status stands.
+type shellEnd struct {
+	w    io.Writer
+	tail []byte
+}
+
+func (e *shellEnd) Write(p []byte) (int, error) {
+	const keep = 4 << 10
+	e.tail = append(e.tail, p...)
+	e.tail = e.tail[max(0, len(e.tail)-keep):]
+	return e.w.Write(p)
+}
+
+var shellEnded = regexp.MustCompile(`(?m)^` + guest.ShellEnded + `([0-9]{1,3})\r*$`)
+
+// error is the shell's status. One that does not come is an error of a script, but not of a
+// person who left with the keys.
+func (e *shellEnd) error(script bool) error {
+	all := shellEnded.FindAllSubmatch(e.tail, -1)
+	if len(all) == 0 {
+		if script {
+			return errors.New("run the script in the guest: the guest ended before its shell did; the console above says why")
+		}
+		return nil
+	}
+	// Of a script that prints such a line itself, umounttest's own is the last.
+	status, err := strconv.ParseUint(string(all[len(all)-1][1]), 10, 8)
+	if err != nil {
+		return fmt.Errorf("read the status of the guest's shell: %w", err)
+	}
+	if status == 0 {
+		return nil
+	}
+	return &coded{int(status), fmt.Errorf("the guest's shell ended with status %d", status)}
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/guest"
 	"ovzpatch/internal/umount"
 )
 
@@ -28,8 +29,9 @@ lustre is mounted at ` + shellMount + `. Try:
 The machine goes off when this shell ends.
 `
 
-// shell runs a shell on the console until it ends, with a user's Lustre from source, or
-// with the probe where that is "".
+// shell runs a shell on the console until it ends, and says its status there, with a user's
+// Lustre from source, or with the probe where that is "". Where the host gave a script, the
+// shell runs that and asks for nothing.
 func shell(source string) error {
 	hint := fmt.Sprintf(shellHint, "")
 	if err := os.MkdirAll(shellMount, 0o755); err != nil {
@@ -56,18 +58,45 @@ func shell(source string) error {
 		return fmt.Errorf("open console: %w", err)
 	}
 	defer tty.Close()
-	if _, err := fmt.Fprint(tty, hint); err != nil {
-		return fmt.Errorf("write to console: %w", err)
-	}
 	cmd := exec.Command(path)
 	cmd.Env = append(os.Environ(), "TERM=vt100")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	cmd.Stdout, cmd.Stderr = tty, tty
+	switch _, err := os.Stat(guest.ShellScript); {
+	case err == nil:
+		// Nobody types: what reads standard input must find its end.
+		cmd.Args = append(cmd.Args, guest.ShellScript)
+	case errors.Is(err, os.ErrNotExist):
+		cmd.Stdin = tty
+		if _, err := fmt.Fprint(tty, hint); err != nil {
+			return fmt.Errorf("write to console: %w", err)
+		}
+	default:
+		return fmt.Errorf("find the shell's script: %w", err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		return fmt.Errorf("run shell: %w", err)
 	}
+	// The end of a session hangs its terminal up: what is open writes no more.
+	port, err := openSerial("/dev/ttyS0")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(port.fd)
+	if _, err := fmt.Fprintf(port, "\r\n%s%d\r\n", guest.ShellEnded, status(cmd.ProcessState)); err != nil {
+		return fmt.Errorf("write to console: %w", err)
+	}
+	port.drain() // the machine goes off next
 	return nil
+}
+
+// status is what a shell calls a program's end.
+func status(p *os.ProcessState) int {
+	if ws, ok := p.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return p.ExitCode()
 }
 
 func findShell() (string, error) {

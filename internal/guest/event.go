@@ -22,6 +22,13 @@ const (
 // CompatProgram is where an x86_64 guest has a 32-bit umounttest.
 const CompatProgram = "/bin/umounttest-386"
 
+const (
+	// ShellScript is where a guest finds the commands that its shell is to run.
+	ShellScript = "/etc/umounttest/script"
+	// ShellEnded and a number are a line on the console, once the shell has ended.
+	ShellEnded = "umounttest: the shell ended with status "
+)
+
 // Verdict says which kernel a case, or a whole run, behaved like.
 type Verdict string
 
