@@ -51,17 +51,29 @@ bin/guest/%/umounttest-old: bin/_overlay/overlay.json
 bin/u-root: go.mod
 	$(GO) build -o $@ github.com/u-root/u-root
 
+# At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on. So its
+# interpreter is built from a changed copy, in which an exit ends the program. u-root finds it
+# by the go.mod of the directory it runs in.
+bin/_gosh/go.mod: go.mod go.sum Makefile
+	rm -rf $(@D) && mkdir -p $(@D)
+	$(GO) mod download mvdan.cc/sh/v3
+	cp -R "$$($(GO) list -m -f '{{.Dir}}' mvdan.cc/sh/v3)" $(@D)/sh && chmod -R u+w $(@D)/sh
+	sed -i '/^func (r \*Runner) Run(/,/^}/s/^\treturn r\.err$$/\tif r.shellExited {\n\t\tos.Exit(int(r.exit))\n\t}\n&/' $(@D)/sh/interp/api.go
+	grep -q '^		os.Exit(int(r.exit))$$' $(@D)/sh/interp/api.go
+	cp go.sum $(@D)/
+	{ cat go.mod; echo 'replace mvdan.cc/sh/v3 => ./sh'; } >$@.tmp && mv $@.tmp $@
+
 define uroot
 	mkdir -p $(@D)
-	$(GUEST) GOARCH=$* $(1) bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $@.tmp \
-		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$@.log 2>&1 || { cat $@.log; exit 1; }
+	cd bin/_gosh && $(GUEST) GOARCH=$* $(1) $(CURDIR)/bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $(CURDIR)/$@.tmp \
+		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$(CURDIR)/$@.log 2>&1 || { cat $(CURDIR)/$@.log; exit 1; }
 	mv $@.tmp $@ && rm $@.log
 endef
 
-bin/guest/%/uroot.cpio: go.mod Makefile | bin/u-root
+bin/guest/%/uroot.cpio: bin/_gosh/go.mod | bin/u-root
 	$(call uroot)
 
-bin/guest/%/uroot-old.cpio: go.mod Makefile | bin/u-root bin/_overlay/overlay.json
+bin/guest/%/uroot-old.cpio: bin/_gosh/go.mod | bin/u-root bin/_overlay/overlay.json
 	$(call uroot,GOFLAGS=-overlay=$(CURDIR)/bin/_overlay/overlay.json)
 
 deps:

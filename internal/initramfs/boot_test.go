@@ -76,7 +76,7 @@ func TestBoots(t *testing.T) {
 		"umount -f /tmp/m; grep -c /tmp/m /proc/mounts",
 		"umount -f /tmp/m",
 		// After a command that failed, too: people come here for such.
-		"exit",
+		"exit 7",
 	}}
 	m := qemu.Machine{
 		Arch: "x86_64", Accel: accel, Kernel: kernel, Initrd: archive.Path,
@@ -89,7 +89,7 @@ func TestBoots(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	for _, want := range []string{"a note from outside", "none /tmp/m tmpfs", "invalid argument"} {
+	for _, want := range []string{"a note from outside", "none /tmp/m tmpfs", "invalid argument", "the shell ended with status 7"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the console lacks %q:\n%s", want, text)
 		}
