@@ -183,6 +183,9 @@ standard output; a kernel that does not hold the patch it was built with is an e
 				if keeper, err = openStore(store); err != nil {
 					return err
 				}
+				if err := keeper.Ready(); err != nil {
+					return err
+				}
 			}
 			build.noCache = build.noCache || twice
 			in, s, remove, err := a.prepare(ctx, u, args[0], port, build)

@@ -200,3 +200,12 @@ func decodeStrict(b []byte, v any) error {
 	}
 	return nil
 }
+
+// Ready returns why nothing can be locked in the store, as a snapshot must be that is to be
+// written.
+func (s *Store) Ready() error {
+	if err := s.locks.Ready(); err != nil {
+		return fmt.Errorf("use datastore %s: %w", s.Dir(), err)
+	}
+	return nil
+}

@@ -67,6 +67,10 @@ func New(p Place, keys func() ([]string, error)) (*Locks, error) {
 	return &Locks{place: p, old: old, valid: sameFile, keys: keys}, nil
 }
 
+// Ready returns the error that taking a lock would end with for the place of the locks, so
+// that long work need not find out at its end.
+func (l *Locks) Ready() error { return l.prepare() }
+
 // prepare finds the directories of lock files, once.
 func (l *Locks) prepare() error {
 	if l.ready.Load() {
