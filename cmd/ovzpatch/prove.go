@@ -49,7 +49,7 @@ func (f *proveFlags) prove(ctx context.Context, u *ui, r *recipe) error {
 	case errors.As(err, &not), errors.As(err, &spec):
 		return &coded{exitMisfit, err}
 	case err != nil:
-		return fmt.Errorf("%w\nwhat %%prep needs may be missing here; --no-prove goes by the spec's text", err)
+		return fmt.Errorf("%w\ntry rpmbuild -bp on the original: where that works, the patch was put in the wrong place, so add it by hand or use --spec=replace; where it does not, %%prep lacks something on this machine", err)
 	}
 	u.Say("proven: after %%prep the patch is in %s, once, where %%build begins (%v)", found.Tree, found.Duration.Round(100*time.Millisecond))
 	return nil
