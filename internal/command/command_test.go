@@ -126,8 +126,10 @@ func TestCancelHangsUp(t *testing.T) {
 func TestProgramsStartWithDefaultSignals(t *testing.T) {
 	if os.Getenv("COMMAND_TEST_INNER") != "" {
 		out, err := command.Output(t.Context(), command.Cmd{Args: []string{"grep", "^SigIgn:", "/proc/self/status"}})
-		if mask := strings.TrimSpace(strings.TrimPrefix(string(out), "SigIgn:")); err != nil || strings.Trim(mask, "0") != "" {
-			t.Errorf("signals that a program ignores: %q, %v", mask, err)
+		mask, perr := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(string(out), "SigIgn:")), 16, 64)
+		// 32, 33 and 34 are the C library's own, which Go leaves as they are: a CI was seen to ignore 32.
+		if mask &^= 7 << 31; err != nil || perr != nil || mask != 0 {
+			t.Errorf("signals that a program ignores: %#x, %v, %v", mask, err, perr)
 		}
 		// Nobody told this one to let go of them: it goes on.
 		for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
