@@ -22,7 +22,7 @@ const module = "ovzpatch"
 
 // base packages are what domain packages stand on. The others below internal/ do not
 // import each other: the commands hand plain values from one to the next.
-var base = []string{"atomicfile", "cache", "command", "compress", "guest", "kmsg", "rpmbuild", "rpmfile", "runlock", "scratch", "terminal"}
+var base = []string{"atomicfile", "cache", "command", "compress", "guest", "job", "kmsg", "rpmbuild", "rpmfile", "runlock", "scratch", "terminal"}
 
 // guestPackages are all that the guest's program may be made of, besides x/sys and the
 // standard library.

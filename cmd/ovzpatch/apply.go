@@ -49,7 +49,7 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 			}
 			plan, err := planFor(tree, args[0], port, opt)
 			if err != nil {
-				return errors.Join(misfit(err), keepRejects(c.Context(), rejectDir, err))
+				return errors.Join(err, keepRejects(c.Context(), rejectDir, err))
 			}
 			if !dryRun && !plan.Applied {
 				if err := tree.Apply(c.Context(), plan); err != nil {

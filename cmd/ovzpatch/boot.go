@@ -23,6 +23,7 @@ import (
 	"ovzpatch/internal/container"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/umount"
@@ -54,23 +55,23 @@ func backends() []string {
 // check refuses what no guest can try.
 func (f testFlags) check() error {
 	if f.limit < 0 {
-		return usage(fmt.Errorf("--boot-timeout=%v: it is a time above 0, as 20m", f.limit))
+		return job.BadRequest(fmt.Errorf("--boot-timeout=%v: it is a time above 0, as 20m", f.limit))
 	}
 	for _, name := range f.containers {
 		if all := backends(); !slices.Contains(all, name) {
-			return usage(fmt.Errorf("--container=%s: it is one of %s", name, strings.Join(all, ", ")))
+			return job.BadRequest(fmt.Errorf("--container=%s: it is one of %s", name, strings.Join(all, ", ")))
 		}
 	}
 	match, err := regexp.Compile(f.cases)
 	if err != nil {
-		return usage(fmt.Errorf("--cases=%s: %w", f.cases, err))
+		return job.BadRequest(fmt.Errorf("--cases=%s: %w", f.cases, err))
 	}
 	var names []string
 	for _, c := range umount.Cases() {
 		names = append(names, c.Name)
 	}
 	if !slices.ContainsFunc(names, match.MatchString) {
-		return usage(fmt.Errorf("--cases=%s: no case is called like that; there are %s", f.cases, strings.Join(names, ", ")))
+		return job.BadRequest(fmt.Errorf("--cases=%s: no case is called like that; there are %s", f.cases, strings.Join(names, ", ")))
 	}
 	_, err = f.args()
 	return err
@@ -87,14 +88,14 @@ func (f testFlags) args() ([]string, error) {
 	}
 	for _, w := range words {
 		if strings.ContainsAny(w, " \t\n\"") {
-			return nil, usage(fmt.Errorf("%q: a space or a quote cannot stand on a kernel command line; write \\s or a dot", w))
+			return nil, job.BadRequest(fmt.Errorf("%q: a space or a quote cannot stand on a kernel command line; write \\s or a dot", w))
 		}
 	}
 	return words, nil
 }
 
 // accelerator finds out how guests run here, and says so.
-func (a *app) accelerator(ctx context.Context, u *ui) (qemu.Accel, error) {
+func (a *app) accelerator(ctx context.Context, u job.Reporter) (qemu.Accel, error) {
 	accel, err := qemu.ChooseAccel(ctx, cache.Cache{Dir: a.cacheDir})
 	if err == nil {
 		u.Say("guests run under %s: %s", strings.ToUpper(accel.Name), accel.Reason)
@@ -116,7 +117,7 @@ type trial struct {
 
 // try boots a kernel with its probe and returns what umounttest found. Where the kernel does
 // not live to the end of a case, that case is faulty, and the others are tried without it.
-func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
+func (a *app) try(ctx context.Context, u job.Reporter, t trial) (*report.Kernel, error) {
 	k, last, err := a.tryOnce(ctx, u, t)
 	var be *qemu.BootError
 	if !errors.As(err, &be) || !be.KernelBad || last == nil {
@@ -129,7 +130,7 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 	t.skip = last.Backend + "/" + last.Name
 	k, again, err := a.tryOnce(ctx, u, t)
 	if errors.As(err, &be) && be.KernelBad && again != nil {
-		return nil, &coded{exitBehaved, fmt.Errorf("in case %s, and without it in case %s/%s: %w", t.skip, again.Backend, again.Name, err)}
+		return nil, job.Misbehaved(fmt.Errorf("in case %s, and without it in case %s/%s: %w", t.skip, again.Backend, again.Name, err))
 	}
 	if err != nil {
 		return nil, err
@@ -140,7 +141,7 @@ func (a *app) try(ctx context.Context, u *ui, t trial) (*report.Kernel, error) {
 }
 
 // tryOnce is one boot. Where it did not come to its end, last is the case that had begun.
-func (a *app) tryOnce(ctx context.Context, u *ui, t trial) (k *report.Kernel, last *guest.Try, err error) {
+func (a *app) tryOnce(ctx context.Context, u job.Reporter, t trial) (k *report.Kernel, last *guest.Try, err error) {
 	words, err := t.flags.args()
 	if err != nil {
 		return nil, nil, err

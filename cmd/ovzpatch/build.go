@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
@@ -94,25 +95,25 @@ func (f *buildFlags) registerSpec(c *cobra.Command) {
 // check refuses values that no build can take.
 func (f *buildFlags) check() error {
 	if f.spec != specInject && f.spec != specReplace {
-		return usage(fmt.Errorf("--spec=%s: it is %s or %s", f.spec, specInject, specReplace))
+		return job.BadRequest(fmt.Errorf("--spec=%s: it is %s or %s", f.spec, specInject, specReplace))
 	}
 	for _, d := range f.defines {
 		if name, _, ok := strings.Cut(d, " "); !ok || name == "" {
-			return usage(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
+			return job.BadRequest(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
 		}
 	}
 	if err := srpm.CheckTag(f.tag); err != nil {
-		return usage(fmt.Errorf("--release-tag: %w", err))
+		return job.BadRequest(fmt.Errorf("--release-tag: %w", err))
 	}
 	if f.jobs < 0 || f.jobs > maxJobs {
-		return usage(fmt.Errorf("--jobs=%d: it is 1 to %d, or 0 for what suits this machine", f.jobs, maxJobs))
+		return job.BadRequest(fmt.Errorf("--jobs=%d: it is 1 to %d, or 0 for what suits this machine", f.jobs, maxJobs))
 	}
 	// check and srpm build nothing, and have no limit.
 	if f.limit < 0 || f.limit == 0 && f.builds {
-		return usage(fmt.Errorf("--build-timeout=%v: it is a time above 0, as 90m or 3h", f.limit))
+		return job.BadRequest(fmt.Errorf("--build-timeout=%v: it is a time above 0, as 90m or 3h", f.limit))
 	}
 	if f.nice < 0 || f.nice > 19 {
-		return usage(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))
+		return job.BadRequest(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))
 	}
 	if err := f.checkSwitches(); err != nil {
 		return err
@@ -138,7 +139,7 @@ func karch(target string) (string, error) {
 	case "i386", "i486", "i586", "i686":
 		return "i386", nil
 	}
-	return "", usage(fmt.Errorf("no kernel for --target=%s: x86_64 and i686 there are", target))
+	return "", job.BadRequest(fmt.Errorf("no kernel for --target=%s: x86_64 and i686 there are", target))
 }
 
 func newBuild(a *app) *cobra.Command {
@@ -201,6 +202,9 @@ standard output; a kernel that does not hold the patch it was built with is an e
 			}
 			b, packages, err := a.buildPackages(ctx, u, r, build)
 			if err != nil {
+				return err
+			}
+			if err := contentsTable(c.ErrOrStderr(), packages); err != nil {
 				return err
 			}
 			if twice {

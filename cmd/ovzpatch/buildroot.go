@@ -15,6 +15,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 )
 
@@ -33,10 +34,10 @@ func (f *buildFlags) tools() []tool {
 func (f *buildFlags) checkRoot() error {
 	var err error
 	if f.root, err = rpmbuild.ParseRoot(f.rootArg); err != nil {
-		return usage(fmt.Errorf("--root: %w", err))
+		return job.BadRequest(fmt.Errorf("--root: %w", err))
 	}
 	if f.root.Mock != "" && os.Getuid() == 0 {
-		return usage(errors.New("--root: mock does not build for root: run ovzpatch as a user who is in the group mock"))
+		return job.BadRequest(errors.New("--root: mock does not build for root: run ovzpatch as a user who is in the group mock"))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/scratch"
@@ -35,26 +36,12 @@ func (f *placeFlags) register(c *cobra.Command) {
 
 func (f *placeFlags) options() (patch.Options, error) {
 	if f.strip < -1 {
-		return patch.Options{}, usage(fmt.Errorf("--strip=%d: it counts directories, from 0 on", f.strip))
+		return patch.Options{}, job.BadRequest(fmt.Errorf("--strip=%d: it counts directories, from 0 on", f.strip))
 	}
 	if f.fuzz < 0 {
-		return patch.Options{}, usage(fmt.Errorf("--fuzz is %d; it counts lines", f.fuzz))
+		return patch.Options{}, job.BadRequest(fmt.Errorf("--fuzz is %d; it counts lines", f.fuzz))
 	}
 	return patch.Options{Strip: f.strip, Fuzz: f.fuzz}, nil
-}
-
-// misfit gives the errors of placing a patch their exit codes.
-func misfit(err error) error {
-	var no *patch.NotApplicable
-	var misplaced *gate.Error
-	var unreadable *patch.ParseError
-	switch {
-	case errors.As(err, &no), errors.As(err, &misplaced):
-		return &coded{exitMisfit, err}
-	case errors.As(err, &unreadable):
-		return usage(err)
-	}
-	return err
 }
 
 func newCheck(a *app) *cobra.Command {
@@ -107,7 +94,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			defer remove()
 			in, findings, err := checkSource(ctx, args[0], dir, port, compile.build, opt, checkpatchFiles...)
 			if in == nil {
-				return misfit(err)
+				return err
 			}
 			findings.Fits = err == nil
 			if err == nil {
@@ -122,7 +109,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			if asJSON {
 				write = findings.json
 			}
-			return errors.Join(misfit(err), write(c.OutOrStdout()))
+			return errors.Join(err, write(c.OutOrStdout()))
 		},
 	}
 	port.register(c)
@@ -161,7 +148,7 @@ type findings struct {
 func checkSource(ctx context.Context, path, dir string, port portFlags, build buildFlags, opt patch.Options, also ...string) (*input, *findings, error) {
 	src, err := source.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, usage(err)
+		return nil, nil, job.BadRequest(err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -207,7 +194,7 @@ func checkSource(ctx context.Context, path, dir string, port portFlags, build bu
 	}
 	makefile, ok := in.files.Files[makefileName]
 	if !ok && port.file == "" {
-		return nil, nil, usage(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", path))
+		return nil, nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", path))
 	}
 	if err := in.identify(path, makefile.Data, in.files.Files[rhelverFile].Data, release, port); err != nil {
 		return nil, nil, err

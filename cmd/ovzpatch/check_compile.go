@@ -16,6 +16,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
@@ -90,7 +91,7 @@ func (f *compileFlags) register(c *cobra.Command) {
 const notCompiled = "no"
 
 // compile compiles the C files that the patch touches and says so.
-func (in *input) compile(ctx context.Context, u *ui, cacheDir string, f compileFlags) (string, error) {
+func (in *input) compile(ctx context.Context, u job.Reporter, cacheDir string, f compileFlags) (string, error) {
 	var objects []string
 	for _, name := range in.touched() {
 		if base, ok := strings.CutSuffix(name, ".c"); ok {
@@ -162,7 +163,7 @@ func (in *input) copyTo(ctx context.Context, dir string) error {
 			}
 		}
 	case source.RPM:
-		return usage(errors.New("compile: --compile takes a tarball or a tree; for a source RPM there is ovzpatch build"))
+		return job.BadRequest(errors.New("compile: --compile takes a tarball or a tree; for a source RPM there is ovzpatch build"))
 	}
 	if err := command.Run(ctx, command.Cmd{Args: args}); err != nil {
 		return fmt.Errorf("compile: copy source: %w", err)
@@ -190,7 +191,7 @@ func (in *input) patchCopy(ctx context.Context, dir string, compat bool) error {
 		}
 		plan, err := patch.NewPlan(p, tree.File, patch.Options{Strip: -1})
 		if err != nil {
-			return misfit(err)
+			return err
 		}
 		if err := tree.Apply(ctx, plan); err != nil {
 			return err

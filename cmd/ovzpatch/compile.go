@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 )
 
 // buildKernel gives the packages of a recipe, from the cache or from rpmbuild. Recipes
 // that differ in nothing but the text of the patch share one directory of compiled objects.
-func (a *app) buildKernel(ctx context.Context, u *ui, r *recipe, f buildFlags) (*kernelBuild, error) {
+func (a *app) buildKernel(ctx context.Context, u job.Reporter, r *recipe, f buildFlags) (*kernelBuild, error) {
 	ctx, cancel := f.within(ctx)
 	defer cancel()
 	objects, packages, err := r.keys(ctx)
@@ -74,7 +75,7 @@ func (f *buildFlags) within(ctx context.Context) (context.Context, context.Cance
 }
 
 // workDir gives a directory to compile in, which one process at a time may use.
-func workDir(ctx context.Context, u *ui, store cache.Cache, kind, key string) (*cache.Work, error) {
+func workDir(ctx context.Context, u job.Reporter, store cache.Cache, kind, key string) (*cache.Work, error) {
 	w, err := store.Work(ctx, kind, key, func() {
 		u.Say("another ovzpatch compiles the same kernel; waiting for it")
 	})
@@ -85,7 +86,7 @@ func workDir(ctx context.Context, u *ui, store cache.Cache, kind, key string) (*
 }
 
 // forget removes what the cache has of both kernels, so that they are built anew.
-func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
+func (a *app) forget(ctx context.Context, u job.Reporter, s *sides) error {
 	store := cache.Cache{Dir: a.cacheDir}
 	for _, r := range []*recipe{s.with, s.without} {
 		objects, packages, err := r.keys(ctx)
@@ -106,7 +107,7 @@ func (a *app) forget(ctx context.Context, u *ui, s *sides) error {
 }
 
 // build runs rpmbuild in a topdir below the work directory. Its programs inherit hold.
-func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os.File, f buildFlags) (*kernelBuild, error) {
+func (a *app) build(ctx context.Context, u job.Reporter, r *recipe, work string, hold *os.File, f buildFlags) (*kernelBuild, error) {
 	top := filepath.Join(work, "top")
 	// What a killed build left is of no use; its compiled objects are.
 	if err := os.RemoveAll(top); err != nil {
@@ -156,7 +157,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 	}
 	if r.root.Mock != "" {
 		if job.Spec, err = srpm.Build(ctx, r.Inputs, filepath.Join(top, "SRPMS")); err != nil {
-			return nil, specMisfit(err)
+			return nil, err
 		}
 	} else if err := r.layOut(top); err != nil {
 		return nil, err
@@ -190,7 +191,7 @@ func (a *app) build(ctx context.Context, u *ui, r *recipe, work string, hold *os
 // command that made it. When an object is compiled again the old note stands, and one
 // that a SIGKILL of everything left half made would be taken for whole: then what the
 // mark still stands in is not to be gone on from.
-func startPoint(u *ui, work, buildDir string) (mark string, whole bool, err error) {
+func startPoint(u job.Reporter, work, buildDir string) (mark string, whole bool, err error) {
 	mark = filepath.Join(work, "recompiling")
 	if _, err := os.Stat(mark); err == nil {
 		u.Say("an ovzpatch was killed while it compiled files again: starting clean")

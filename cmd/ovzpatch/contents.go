@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
@@ -117,8 +118,8 @@ func imagePatched(ctx context.Context, pkg *rpmfile.File, name string) (*bool, e
 	return &holds, nil
 }
 
-// buildPackages builds a recipe, or takes it from the cache, and shows what came out.
-func (a *app) buildPackages(ctx context.Context, u *ui, r *recipe, f buildFlags) (*kernelBuild, []*contents, error) {
+// buildPackages builds a recipe, or takes it from the cache, and looks into what came out.
+func (a *app) buildPackages(ctx context.Context, u job.Reporter, r *recipe, f buildFlags) (*kernelBuild, []*contents, error) {
 	b, err := a.buildKernel(ctx, u, r, f)
 	if err != nil {
 		return nil, nil, err
@@ -133,7 +134,7 @@ func (a *app) buildPackages(ctx context.Context, u *ui, r *recipe, f buildFlags)
 			u.Say("NOT checked: %s: %s", c.File, c.unread)
 		}
 	}
-	return b, list, contentsTable(u.w, list)
+	return b, list, nil
 }
 
 // lookIntoAll reads the packages of a build. A kernel that does not hold the patch that

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/specs"
@@ -22,21 +23,21 @@ func (f *buildFlags) checkSwitches() error {
 	for _, name := range append(slices.Clone(f.with), f.without...) {
 		switch {
 		case !switchName.MatchString(name):
-			return usage(fmt.Errorf("--with/--without %q: it is a name of letters, digits and underscores", name))
+			return job.BadRequest(fmt.Errorf("--with/--without %q: it is a name of letters, digits and underscores", name))
 		case name == ownSwitch:
-			return usage(errors.New("--with/--without ovzpatch: the kernel without the patch is what ovzpatch build --without-patch makes"))
+			return job.BadRequest(errors.New("--with/--without ovzpatch: the kernel without the patch is what ovzpatch build --without-patch makes"))
 		case name == "vanilla":
-			return usage(errors.New("--with/--without vanilla: a kernel without patches would be without ours, too"))
+			return job.BadRequest(errors.New("--with/--without vanilla: a kernel without patches would be without ours, too"))
 		}
 		if slices.Contains(f.with, name) && slices.Contains(f.without, name) {
-			return usage(fmt.Errorf("--with %s and --without %s: choose one", name, name))
+			return job.BadRequest(fmt.Errorf("--with %s and --without %s: choose one", name, name))
 		}
 	}
 	for _, d := range f.defines {
 		name, _, _ := strings.Cut(d, " ")
 		for _, word := range []string{ownSwitch, "vanilla", "nopatches"} {
 			if strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(name, "_"), "with_"), "without_") == word {
-				return usage(fmt.Errorf("--define %q: that would leave the patch out; the kernel without it is what ovzpatch build --without-patch makes", d))
+				return job.BadRequest(fmt.Errorf("--define %q: that would leave the patch out; the kernel without it is what ovzpatch build --without-patch makes", d))
 			}
 		}
 	}
@@ -50,30 +51,30 @@ func (f *buildFlags) ownFlavour(arch string) (string, error) {
 	case len(f.flavours) == 0:
 		return "", nil
 	case len(f.flavours) > 1:
-		return "", usage(fmt.Errorf("--flavour=%s: our own spec builds one flavour at a time; run ovzpatch once for each", strings.Join(f.flavours, ",")))
+		return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec builds one flavour at a time; run ovzpatch once for each", strings.Join(f.flavours, ",")))
 	}
 	if at := slices.IndexFunc(there, func(name string) bool { return strings.EqualFold(name, f.flavours[0]) }); at >= 0 {
 		return there[at], nil
 	}
 	if len(there) == 0 {
-		return "", usage(fmt.Errorf("--flavour=%s: our own spec has no flavours for --target=%s; %s is for i686", f.flavours[0], f.target, specs.PAE))
+		return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has no flavours for --target=%s; %s is for i686", f.flavours[0], f.target, specs.PAE))
 	}
-	return "", usage(fmt.Errorf("--flavour=%s: our own spec has %s for --target=%s, and without --flavour the plain kernel", f.flavours[0], strings.Join(there, ", "), f.target))
+	return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has %s for --target=%s, and without --flavour the plain kernel", f.flavours[0], strings.Join(there, ", "), f.target))
 }
 
 // switchFlavours finds the switches by which a foreign spec builds the flavours asked for,
 // and says them.
-func (f *buildFlags) switchFlavours(ctx context.Context, u *ui, r *recipe) error {
+func (f *buildFlags) switchFlavours(ctx context.Context, u job.Reporter, r *recipe) error {
 	if len(f.flavours) == 0 {
 		return nil
 	}
 	o, built, err := srpm.SelectFlavours(r.SpecName, r.Spec, r.options(ctx), f.flavours)
 	var none *srpm.FlavourError
 	if errors.As(err, &none) {
-		return usage(err)
+		return job.BadRequest(err)
 	}
 	if err != nil {
-		return specMisfit(err)
+		return err
 	}
 	r.with, r.without = o.With, o.Without
 	var names, extra []string

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
@@ -91,7 +92,7 @@ func (in *input) choosePort(f portFlags) error {
 	if f.file != "" {
 		data, err := os.ReadFile(f.file)
 		if err != nil {
-			return usage(fmt.Errorf("read patch: %w", err))
+			return job.BadRequest(fmt.Errorf("read patch: %w", err))
 		}
 		in.port, in.name = data, filepath.Base(f.file)
 		return nil
@@ -102,9 +103,9 @@ func (in *input) choosePort(f portFlags) error {
 	p, err := patches.ForLine(in.line)
 	if err != nil {
 		if f.line != "" {
-			return usage(err)
+			return job.BadRequest(err)
 		}
-		return &coded{exitMisfit, fmt.Errorf("choose port: %w", err)}
+		return job.Misfit(fmt.Errorf("choose port: %w", err))
 	}
 	in.port, in.tried = p.Data, p.Tried
 	return nil

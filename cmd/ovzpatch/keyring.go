@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
 )
@@ -25,7 +26,7 @@ func (f *keyFlags) register(c *cobra.Command) {
 
 // verify verifies the signatures of a package, where there is a keyring; where there is
 // none it says that nobody did. Digests are verified whenever a package is read.
-func (f keyFlags) verify(ctx context.Context, u *ui, path string) error {
+func (f keyFlags) verify(ctx context.Context, u job.Reporter, path string) error {
 	pkg, err := rpmfile.Open(ctx, path)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (f keyFlags) verify(ctx context.Context, u *ui, path string) error {
 }
 
 // verifySource is verify for a source, of which only source RPMs can be signed.
-func (f keyFlags) verifySource(ctx context.Context, u *ui, path string) error {
+func (f keyFlags) verifySource(ctx context.Context, u job.Reporter, path string) error {
 	src, err := source.Open(path)
 	if err != nil {
 		return nil // the next one to open it says why
@@ -71,7 +72,7 @@ func (f keyFlags) verifySource(ctx context.Context, u *ui, path string) error {
 		return f.verify(ctx, u, path)
 	}
 	if f.keyring != "" {
-		return usage(errors.New("--keyring is for source RPMs; verify a tarball's signature with gpgv before"))
+		return job.BadRequest(errors.New("--keyring is for source RPMs; verify a tarball's signature with gpgv before"))
 	}
 	return nil
 }

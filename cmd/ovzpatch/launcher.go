@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmbuild"
 )
@@ -21,21 +22,21 @@ func (f *buildFlags) checkLauncher() error {
 		return nil
 	}
 	if f.rootArg != "" {
-		return usage(fmt.Errorf("--launcher=%s: it is a program of this machine, and --root=%s has its own", f.launcher, f.rootArg))
+		return job.BadRequest(fmt.Errorf("--launcher=%s: it is a program of this machine, and --root=%s has its own", f.launcher, f.rootArg))
 	}
 	i := slices.IndexFunc(launcherTools, func(t tool) bool { return t.name == f.launcher })
 	if i < 0 {
-		return usage(fmt.Errorf("--launcher=%s: it is one of %s", f.launcher, strings.Join(launcher.Names(), ", ")))
+		return job.BadRequest(fmt.Errorf("--launcher=%s: it is one of %s", f.launcher, strings.Join(launcher.Names(), ", ")))
 	}
 	if err := needTools(launcherTools[i : i+1]); err != nil {
-		return usage(fmt.Errorf("--launcher=%s: %w", f.launcher, err))
+		return job.BadRequest(fmt.Errorf("--launcher=%s: %w", f.launcher, err))
 	}
 	return nil
 }
 
 // launch lets a job's compilations go through the launcher that was asked for. done ends
 // that, says what came of it, and gives it; nil where there is no launcher.
-func (f *buildFlags) launch(ctx context.Context, u *ui, job *rpmbuild.Job) (done func() *launcher.Report, err error) {
+func (f *buildFlags) launch(ctx context.Context, u job.Reporter, job *rpmbuild.Job) (done func() *launcher.Report, err error) {
 	if job.Jobs = f.jobs; job.Jobs == 0 {
 		job.Jobs = runtime.NumCPU() + 1
 	}

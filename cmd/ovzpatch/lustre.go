@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/rpmfile"
@@ -44,10 +45,10 @@ func (f *lustreFlags) given() bool { return len(f.from) > 0 }
 // check tells whether the flags fit together.
 func (f *lustreFlags) check() error {
 	if f.setup != "" && !f.given() {
-		return usage(errors.New("--lustre-setup goes with --lustre: it prepares a Lustre of your own"))
+		return job.BadRequest(errors.New("--lustre-setup goes with --lustre: it prepares a Lustre of your own"))
 	}
 	if strings.ContainsAny(f.mount, " \t\n\"") {
-		return usage(fmt.Errorf("--mount=%q: a space or a quote cannot stand on a kernel command line", f.mount))
+		return job.BadRequest(fmt.Errorf("--mount=%q: a space or a quote cannot stand on a kernel command line", f.mount))
 	}
 	return nil
 }
@@ -61,7 +62,7 @@ type userLustre struct {
 }
 
 // load makes a user's Lustre ready for the kernel in parts; what that takes is put below dir.
-func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir string) (*userLustre, error) {
+func (f *lustreFlags) load(ctx context.Context, u job.Reporter, parts *kernelParts, dir string) (*userLustre, error) {
 	root := filepath.Join(dir, "lustre-root")
 	for _, from := range f.from {
 		if err := unpackOver(ctx, from, root); err != nil {
@@ -73,11 +74,11 @@ func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir s
 		return nil, err
 	}
 	if len(modules) == 0 {
-		return nil, usage(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(f.from, ", ")))
+		return nil, job.BadRequest(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(f.from, ", ")))
 	}
 	l := &userLustre{mount: f.mount, overlay: filepath.Join(dir, "lustre.cpio")}
 	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.ModuleTree), parts.Release, driversFirst(modules)); err != nil {
-		return nil, usage(err)
+		return nil, job.BadRequest(err)
 	}
 	for _, left := range l.order.Left {
 		u.Say("%v", left)
@@ -103,7 +104,7 @@ func (f *lustreFlags) load(ctx context.Context, u *ui, parts *kernelParts, dir s
 func unpackOver(ctx context.Context, from, root string) error {
 	st, err := os.Stat(from)
 	if err != nil {
-		return usage(fmt.Errorf("--lustre: %w", err))
+		return job.BadRequest(fmt.Errorf("--lustre: %w", err))
 	}
 	if st.IsDir() {
 		if err := os.MkdirAll(root, 0o755); err != nil {
@@ -118,7 +119,7 @@ func unpackOver(ctx context.Context, from, root string) error {
 	}
 	defer pkg.Close()
 	if pkg.Source {
-		return usage(fmt.Errorf("%s is a source package: give the packages built from it", from))
+		return job.BadRequest(fmt.Errorf("%s is a source package: give the packages built from it", from))
 	}
 	return pkg.Extract(ctx, root, nil)
 }

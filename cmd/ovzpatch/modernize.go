@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 )
@@ -19,11 +20,11 @@ const maxRefusedLines = 5
 
 // forThisRpm tells, before anything is built, what rpm since 4.20 refuses in a foreign
 // spec, or rewrites it where that was asked for.
-func (r *recipe) forThisRpm(ctx context.Context, u *ui, modernize bool) error {
+func (r *recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool) error {
 	if modernize {
 		edited, err := srpm.Modernize(r.SpecName, r.Spec)
 		if err != nil {
-			return specMisfit(err)
+			return err
 		}
 		if edited.Diff == "" {
 			u.Say("--modernize-spec: %s has no line that rpm since 4.20 refuses", r.SpecName)
@@ -39,7 +40,7 @@ func (r *recipe) forThisRpm(ctx context.Context, u *ui, modernize bool) error {
 	}
 	refused, err := srpm.RefusedSince420(r.SpecName, r.Spec)
 	if err != nil || len(refused) == 0 {
-		return specMisfit(err)
+		return err
 	}
 	lines := make([]string, 0, maxRefusedLines+1)
 	for _, l := range refused[:min(len(refused), maxRefusedLines)] {
@@ -48,9 +49,9 @@ func (r *recipe) forThisRpm(ctx context.Context, u *ui, modernize bool) error {
 	if more := len(refused) - maxRefusedLines; more > 0 {
 		lines = append(lines, fmt.Sprintf("  and %d more", more))
 	}
-	return &coded{exitMisfit, fmt.Errorf("read spec: the rpm of %s (%s) refuses lines of %s:\n%s\n"+
+	return job.Misfit(fmt.Errorf("read spec: the rpm of %s (%s) refuses lines of %s:\n%s\n"+
 		"rewrite just these with --modernize-spec; or build where an rpm of their time is (--root); or take our spec in its place (--spec=replace)",
-		rpmOwner(r.root), version, r.SpecName, strings.Join(lines, "\n"))}
+		rpmOwner(r.root), version, r.SpecName, strings.Join(lines, "\n")))
 }
 
 // rpmVersion is what the rpmbuild says of itself that reads the spec; "" where it cannot

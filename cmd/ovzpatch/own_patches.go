@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/srpm"
@@ -252,7 +253,7 @@ func (f *ownFindings) err() error {
 	if len(f.Problems) == 0 {
 		return nil
 	}
-	return &coded{exitMisfit, errors.New(strings.Join(f.Problems, "\n\t"))}
+	return job.Misfit(errors.New(strings.Join(f.Problems, "\n\t")))
 }
 
 // rows writes them as text.

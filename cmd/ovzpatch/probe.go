@@ -17,6 +17,7 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
@@ -163,7 +164,7 @@ func (k *kernelParts) checkProbe(from string) error {
 		return err
 	}
 	if m.Release != k.Release {
-		return usage(fmt.Errorf("the probe was built for kernel %s, by %s, and the kernel on trial is %s, which would not load it: give the -devel package of the same build", m.Release, from, k.Release))
+		return job.BadRequest(fmt.Errorf("the probe was built for kernel %s, by %s, and the kernel on trial is %s, which would not load it: give the -devel package of the same build", m.Release, from, k.Release))
 	}
 	return nil
 }
@@ -175,7 +176,7 @@ func fromTree(ctx context.Context, image, modules, dir string, probe bool) (*ker
 	build := filepath.Join(modules, "build")
 	arch, err := treeArch(build)
 	if err != nil {
-		return nil, usage(fmt.Errorf("the probe is built in %s, where the kernel was compiled: %w", build, err))
+		return nil, job.BadRequest(fmt.Errorf("the probe is built in %s, where the kernel was compiled: %w", build, err))
 	}
 	parts := &kernelParts{Arch: arch, Image: image, ModuleTree: modules, Release: filepath.Base(modules)}
 	if !probe {
@@ -196,7 +197,7 @@ func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error
 	}
 	defer pkg.Close()
 	if pkg.Source {
-		return nil, usage(fmt.Errorf("%s is a source package: build it first with ovzpatch build", pkgPath))
+		return nil, job.BadRequest(fmt.Errorf("%s is a source package: build it first with ovzpatch build", pkgPath))
 	}
 	parts := &kernelParts{Arch: "x86_64"}
 	if pkg.Arch() != "x86_64" {
@@ -228,7 +229,7 @@ func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error
 		return nil, err
 	}
 	if len(trees) != 1 {
-		return nil, usage(fmt.Errorf("%s holds %d kernels below /lib/modules and /usr/lib/modules, not one: is it the kernel package?", pkgPath, len(trees)))
+		return nil, job.BadRequest(fmt.Errorf("%s holds %d kernels below /lib/modules and /usr/lib/modules, not one: is it the kernel package?", pkgPath, len(trees)))
 	}
 	parts.ModuleTree = trees[0]
 	parts.Release = filepath.Base(trees[0])
@@ -252,5 +253,5 @@ func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error
 			return parts, nil
 		}
 	}
-	return nil, usage(fmt.Errorf("%s holds no kernel image: is it the kernel package?", pkgPath))
+	return nil, job.BadRequest(fmt.Errorf("%s holds no kernel image: is it the kernel package?", pkgPath))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 )
@@ -25,7 +26,7 @@ func (f *proveFlags) register(c *cobra.Command, standard bool) {
 }
 
 // prove runs %prep of a package with its own spec, into which the patch was put.
-func (f *proveFlags) prove(ctx context.Context, u *ui, r *recipe) error {
+func (f *proveFlags) prove(ctx context.Context, u job.Reporter, r *recipe) error {
 	switch {
 	case !r.foreign:
 		return nil
@@ -47,7 +48,7 @@ func (f *proveFlags) prove(ctx context.Context, u *ui, r *recipe) error {
 	var spec *srpm.SpecError
 	switch {
 	case errors.As(err, &not), errors.As(err, &spec):
-		return &coded{exitMisfit, err}
+		return err
 	case err != nil:
 		return fmt.Errorf("%w\ntry rpmbuild -bp on the original: where that works, the patch was put in the wrong place, so add it by hand or use --spec=replace; where it does not, %%prep lacks something on this machine", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
@@ -54,7 +55,7 @@ type sides struct{ with, without *recipe }
 
 // recipes puts together what both kernels are made from. Files that only had to be
 // unpacked or packed lie below dir.
-func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (*sides, error) {
+func (in *input) recipes(ctx context.Context, u job.Reporter, f buildFlags, dir string) (*sides, error) {
 	switch {
 	case in.source.Kind != source.RPM:
 		archive, err := in.archive(ctx, u, dir)
@@ -76,10 +77,10 @@ func (in *input) recipes(ctx context.Context, u *ui, f buildFlags, dir string) (
 	if specs.Own(original.Spec) {
 		// A package of ours has the patch and the switch for it.
 		if len(f.flavours) > 0 {
-			return nil, usage(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.source.Path))
 		}
 		if f.tag != srpm.DefaultTag {
-			return nil, usage(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", in.source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", in.source.Path))
 		}
 		original.port, original.touched, original.patched = in.name, in.touched(), true
 		in.readable(original, f)
@@ -96,7 +97,7 @@ func both(with *recipe) *sides {
 }
 
 // archive gives the tarball to build from: the source itself, or a tree packed up.
-func (in *input) archive(ctx context.Context, u *ui, dir string) (string, error) {
+func (in *input) archive(ctx context.Context, u job.Reporter, dir string) (string, error) {
 	if in.source.Kind != source.Tree {
 		return in.source.Path, nil
 	}
@@ -166,7 +167,7 @@ const compatTag = ".compat"
 func (in *input) compat() ([]patches.Patch, error) {
 	list := patches.Compat(in.line)
 	if len(list) == 0 {
-		return nil, usage(fmt.Errorf("--compat: line %s builds with today's compilers as it is", in.line))
+		return nil, job.BadRequest(fmt.Errorf("--compat: line %s builds with today's compilers as it is", in.line))
 	}
 	return list, nil
 }
@@ -205,9 +206,9 @@ func (in *input) config(f buildFlags, arch string) (string, []byte, error) {
 }
 
 // foreignSpec puts the patch into a source RPM's own spec and shows what that changes.
-func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original *recipe) (*sides, error) {
+func (in *input) foreignSpec(ctx context.Context, u job.Reporter, f buildFlags, original *recipe) (*sides, error) {
 	if f.config != "" {
-		return nil, usage(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
+		return nil, job.BadRequest(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
 	original.foreign, original.reader = true, readerOf(in.kernel)
 	if !in.kernel.AtLeast(2, 6, 32) {
@@ -218,7 +219,7 @@ func (in *input) foreignSpec(ctx context.Context, u *ui, f buildFlags, original 
 	}
 	var err error
 	if original.Inputs, err = original.Settle(ctx, append([]string{in.binaryPayload()}, f.defines...)); err != nil {
-		return nil, specMisfit(err)
+		return nil, err
 	}
 	if f.compat {
 		compat, err := in.compat()
@@ -268,7 +269,7 @@ func (r *recipe) lacksFindRequires() bool {
 func (r *recipe) carry(ctx context.Context, c srpm.Change) (srpm.Edited, error) {
 	made, edited, err := r.Carry(ctx, c)
 	if err != nil {
-		return srpm.Edited{}, specMisfit(err)
+		return srpm.Edited{}, err
 	}
 	r.Inputs = made
 	return edited, nil
@@ -283,15 +284,6 @@ func (in *input) change(f buildFlags) srpm.Change {
 		PatchFile: in.name, Patch: in.port, Tag: f.tag, Author: author,
 		Changes: []string{"drop MNT_FORCE from a container's umount of Lustre"},
 	}
-}
-
-// specMisfit makes a spec that cannot be edited safely a patch that does not fit.
-func specMisfit(err error) error {
-	var se *srpm.SpecError
-	if errors.As(err, &se) {
-		return &coded{exitMisfit, err}
-	}
-	return err
 }
 
 // keys are the digests of what the compiled objects depend on, and of what the

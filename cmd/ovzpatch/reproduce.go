@@ -11,13 +11,14 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmdiff"
 )
 
 // verifyReproducible builds a kernel that has just been built from nothing once more:
 // in another directory, at another time and in another time zone, with another -j.
 // The packages must be the same.
-func (a *app) verifyReproducible(ctx context.Context, u *ui, r *recipe, first *kernelBuild, f buildFlags) error {
+func (a *app) verifyReproducible(ctx context.Context, u job.Reporter, r *recipe, first *kernelBuild, f buildFlags) error {
 	ctx, cancel := f.within(ctx)
 	defer cancel()
 	_, packages, err := r.keys(ctx)

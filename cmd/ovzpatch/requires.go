@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/srpm"
 )
 
@@ -88,10 +89,10 @@ func sortRequires(names []string, gcc string, present, isTool func(name string) 
 
 // checkRequires is what rpmbuild does where there is an RPM database, for a system with
 // dpkg, here or in a chroot: what a spec requires for its build and is not there is an error.
-func (r *recipe) checkRequires(ctx context.Context, u *ui) error {
+func (r *recipe) checkRequires(ctx context.Context, u job.Reporter) error {
 	names, err := srpm.BuildRequires(r.SpecName, r.Spec, r.options(ctx))
 	if err != nil {
-		return specMisfit(err)
+		return err
 	}
 	isTool := func(name string) bool { return hasTool(r.root, name) }
 	if !isTool("dpkg-query") {

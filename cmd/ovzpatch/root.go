@@ -14,8 +14,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/srpm"
 )
 
 // Exit codes, as the design page promises them.
@@ -31,7 +35,7 @@ does not fit or is misplaced; 4 the kernel was tried and did not behave as expec
 5 it was tried and the verdict is inconclusive.`
 )
 
-// coded is an error that knows its exit code.
+// coded is an error with an exit code that no job knows.
 type coded struct {
 	code int
 	err  error
@@ -40,7 +44,7 @@ type coded struct {
 func (e *coded) Error() string { return e.err.Error() }
 func (e *coded) Unwrap() error { return e.err }
 
-func usage(err error) error { return &coded{exitUsage, err} }
+func usage(err error) error { return job.BadRequest(err) }
 
 // exitCode is the one place where an error becomes a number.
 func exitCode(err error) int {
@@ -50,10 +54,16 @@ func exitCode(err error) int {
 		return 0
 	case errors.As(err, &c):
 		return c.code
-	case errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball):
+	case errors.Is(err, job.ErrRequest):
 		return exitUsage
-	case errors.Is(err, kernel.ErrNoLine):
+	case errors.Is(err, job.ErrMisfit), errors.As(err, new(*patch.NotApplicable)), errors.As(err, new(*gate.Error)),
+		errors.As(err, new(*srpm.SpecError)), errors.As(err, new(*srpm.NotProven)), errors.Is(err, kernel.ErrNoLine):
 		return exitMisfit
+	case errors.Is(err, job.ErrBehaved):
+		return exitBehaved
+	case errors.As(err, new(*patch.ParseError)),
+		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball):
+		return exitUsage
 	}
 	return exitFailed
 }

@@ -14,6 +14,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
@@ -49,7 +50,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			if build.tag == "" {
-				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
+				return job.BadRequest(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
 			}
 			if err := errors.Join(build.check(), test.check(), checkOutput(out)); err != nil {
 				return err
@@ -58,12 +59,13 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if len(args) == 1 {
 				path = args[0]
 			} else if path == "" {
-				return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
+				return job.BadRequest(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
 			}
 			if err := needTools(build.tools(), guestTools); err != nil {
 				return err
 			}
-			r, err := a.proveSource(ctx, u, path, port, build, test, proof, out)
+			built := func(list []*contents) error { return contentsTable(c.ErrOrStderr(), list) }
+			r, err := a.proveSource(ctx, u, path, port, build, test, proof, out, built)
 			if err != nil {
 				return err
 			}
@@ -90,15 +92,16 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 	}
 	switch {
 	case !r.Behaved():
-		return &coded{exitBehaved, errors.New("a kernel did not behave as expected: see the report")}
+		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
 	case !r.Conclusive():
 		return &coded{exitUnknown, errors.New("there is no verdict: some cases could not be tried; see the report")}
 	}
 	return nil
 }
 
-// proveSource is the whole way from a source to the verdicts.
-func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags, tf testFlags, proof proveFlags, out string) (*report.Report, error) {
+// proveSource is the whole way from a source to the verdicts. built is told what is in the
+// packages of each build.
+func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf portFlags, bf buildFlags, tf testFlags, proof proveFlags, out string, built func([]*contents) error) (*report.Report, error) {
 	in, recipes, done, err := a.prepare(ctx, u, path, pf, bf)
 	if err != nil {
 		return nil, err
@@ -120,7 +123,10 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 		{recipes.with, "with the patch", guest.Protected},
 		{recipes.without, "without the patch", guest.Vulnerable},
 	} {
-		b, _, err := a.buildPackages(ctx, u, side.recipe, bf)
+		b, packages, err := a.buildPackages(ctx, u, side.recipe, bf)
+		if err == nil {
+			err = built(packages)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +152,7 @@ func (a *app) proveSource(ctx context.Context, u *ui, path string, pf portFlags,
 
 // tryBuild boots the kernels of a finished build: those of the flavours that were asked
 // for, else the plain one.
-func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, all bool, t trial) ([]report.Kernel, error) {
+func (a *app) tryBuild(ctx context.Context, u job.Reporter, b *kernelBuild, all bool, t trial) ([]report.Kernel, error) {
 	packages, err := b.kernels(ctx)
 	if err != nil {
 		return nil, err
@@ -167,14 +173,14 @@ func (a *app) tryBuild(ctx context.Context, u *ui, b *kernelBuild, all bool, t t
 		list = append(list, *k)
 	}
 	if len(list) == 0 {
-		return nil, usage(errors.New("none of these flavours can be tried in QEMU; use ovzpatch build"))
+		return nil, job.BadRequest(errors.New("none of these flavours can be tried in QEMU; use ovzpatch build"))
 	}
 	return list, nil
 }
 
 // prepare opens a source and puts together what both kernels are made from. done removes
 // what only had to live as long.
-func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf buildFlags) (in *input, s *sides, done func(), err error) {
+func (a *app) prepare(ctx context.Context, u job.Reporter, path string, pf portFlags, bf buildFlags) (in *input, s *sides, done func(), err error) {
 	if err := bf.check(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -199,11 +205,11 @@ func (a *app) prepare(ctx context.Context, u *ui, path string, pf portFlags, bf 
 		if in.source.Kind == source.RPM {
 			how = "give the package it was made from (ovzpatch check tells which of its patches it is in)"
 		}
-		return nil, nil, nil, &coded{exitMisfit, fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how)}
+		return nil, nil, nil, job.Misfit(fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how))
 	case errors.As(err, &misplaced) && bf.misplaced && (found.Own == nil || found.Own.err() == nil):
 		u.Say("going on although %v", err)
 	case err != nil:
-		return nil, nil, nil, misfit(err)
+		return nil, nil, nil, err
 	}
 	u.Say("%s: kernel %s, line %s; the patch fits:", in.source.Kind, in.kernel, in.line)
 	for _, p := range in.plan.Placements {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/scratch"
 )
@@ -89,7 +90,7 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 const maxScript = 1 << 20
 
 // readScript reads the script that in is; nil is a terminal.
-func readScript(ctx context.Context, u *ui, in *os.File) ([]byte, error) {
+func readScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error) {
 	if _, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err == nil {
 		return nil, nil
 	}
@@ -110,7 +111,7 @@ func readScript(ctx context.Context, u *ui, in *os.File) ([]byte, error) {
 		}
 	}
 	if len(script) > maxScript {
-		return nil, usage(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", maxScript>>10))
+		return nil, job.BadRequest(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", maxScript>>10))
 	}
 	return script, nil
 }

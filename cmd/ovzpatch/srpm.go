@@ -58,7 +58,7 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 			}
 			path, err := srpm.Build(ctx, s.with.Inputs, out)
 			if err != nil {
-				return specMisfit(err)
+				return err
 			}
 			fmt.Fprintln(c.OutOrStdout(), path)
 			return nil

@@ -13,6 +13,7 @@ import (
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
@@ -42,14 +43,14 @@ func (f *kernelFlags) register(c *cobra.Command) {
 // to a Lustre of the user's fits together.
 func (f *kernelFlags) check(c *cobra.Command, args []string) error {
 	if (len(args) == 1) == (f.image != "") {
-		return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
+		return job.BadRequest(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
 	}
 	return f.lustre.check()
 }
 
 // parts gives the kernel that args and flags name, unpacked below dir, with the probe or
 // with a Lustre of the user's.
-func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, dir string) (*kernelParts, error) {
+func (f *kernelFlags) parts(ctx context.Context, u job.Reporter, a *app, args []string, dir string) (*kernelParts, error) {
 	parts, err := f.kernel(ctx, u, a, args, dir)
 	if err == nil && f.lustre.given() {
 		parts.Lustre, err = f.lustre.load(ctx, u, parts, dir)
@@ -58,12 +59,12 @@ func (f *kernelFlags) parts(ctx context.Context, u *ui, a *app, args []string, d
 }
 
 // kernel is parts without a Lustre of the user's.
-func (f *kernelFlags) kernel(ctx context.Context, u *ui, a *app, args []string, dir string) (*kernelParts, error) {
+func (f *kernelFlags) kernel(ctx context.Context, u job.Reporter, a *app, args []string, dir string) (*kernelParts, error) {
 	probe := !f.lustre.given()
 	if f.image != "" {
 		modules, err := filepath.EvalSymlinks(f.modules)
 		if err != nil {
-			return nil, usage(err)
+			return nil, job.BadRequest(err)
 		}
 		return fromTree(ctx, f.image, modules, dir, probe)
 	}
@@ -114,7 +115,7 @@ func needFiles(named ...string) error {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {
-			return usage(err)
+			return job.BadRequest(err)
 		}
 	}
 	return nil
@@ -137,7 +138,7 @@ func findDevel(ctx context.Context, kernel string) (string, error) {
 		}
 		tried = append(tried, path)
 	}
-	return "", usage(fmt.Errorf("no -devel package beside the kernel (looked for %s): give it with --devel", tried[0]))
+	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s): give it with --devel", tried[0]))
 }
 
 func newTest(a *app) *cobra.Command {
@@ -175,7 +176,7 @@ it, and the verdict goes into the snapshot's manifest.
 				return err
 			}
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
-				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
+				return job.BadRequest(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
 			}
 			if err := test.check(); err != nil {
 				return err
@@ -246,14 +247,14 @@ func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *dat
 	}
 	ref, err := datastore.ParseRef(name)
 	if err != nil {
-		return nil, nil, usage(err)
+		return nil, nil, job.BadRequest(err)
 	}
 	snap, err := s.OpenSnapshot(ctx, ref)
 	return s, snap, err
 }
 
 // tryPackages boots the kernel of a package with the probe built against another.
-func (a *app) tryPackages(ctx context.Context, u *ui, kernel, devel string, t trial) (*report.Kernel, error) {
+func (a *app) tryPackages(ctx context.Context, u job.Reporter, kernel, devel string, t trial) (*report.Kernel, error) {
 	dir, remove, err := scratch.New("", "kernel")
 	if err != nil {
 		return nil, fmt.Errorf("unpack kernel: %w", err)

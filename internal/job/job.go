@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package job holds what the steps of the main job have in common: how they tell what they
+// are doing, and of which kind their errors are. The kinds are for errors.Is; only the
+// commands make exit codes of them.
+package job
+
+import "errors"
+
+// Reporter is where a job says what it is doing, as it does it.
+type Reporter interface {
+	// Say writes a line that stays.
+	Say(format string, args ...any)
+	// Live tells how a long step is going; each line takes the place of the one before.
+	Live(format string, args ...any)
+	// Done ends what Live tells.
+	Done()
+}
+
+// The kinds of errors. An error of none of them is a tool or a machine that failed.
+var (
+	// ErrRequest is for what was asked: nothing was tried, and nothing can be.
+	ErrRequest = errors.New("the request cannot be met")
+	// ErrMisfit is for a patch that does not fit the source, or would be misplaced there.
+	ErrMisfit = errors.New("the patch does not fit")
+	// ErrBehaved is for a kernel that was tried and did not behave as expected.
+	ErrBehaved = errors.New("the kernel did not behave as expected")
+)
+
+// BadRequest makes err one that is ErrRequest. Its text stays.
+func BadRequest(err error) error { return &kindOf{ErrRequest, err} }
+
+// Misfit makes err one that is ErrMisfit. Its text stays.
+func Misfit(err error) error { return &kindOf{ErrMisfit, err} }
+
+// Misbehaved makes err one that is ErrBehaved. Its text stays.
+func Misbehaved(err error) error { return &kindOf{ErrBehaved, err} }
+
+// kindOf is an error that is of a kind besides what it is itself.
+type kindOf struct{ kind, err error }
+
+func (e *kindOf) Error() string        { return e.err.Error() }
+func (e *kindOf) Unwrap() error        { return e.err }
+func (e *kindOf) Is(target error) bool { return target == e.kind }
