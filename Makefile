@@ -3,7 +3,7 @@
 #   make demo      the main job on Debian's own kernel source: build with and without the patch, prove both
 #   make test      all tests, real rpmbuild and real guests included
 #   make short     the quick tests, seconds
-#   make test-systems SUITE=trixie   demo and quick tests on another Debian, in a bare root; needs root
+#   make test-systems SUITE=trixie   demo and tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
 #   make mutants   wrong ports by rule, all in one kernel, each booted: who passes for protected
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
