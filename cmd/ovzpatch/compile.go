@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"ovzpatch/internal/cache"
@@ -113,20 +111,9 @@ func (a *app) build(ctx context.Context, u job.Reporter, r *recipe, work string,
 	if err := os.RemoveAll(top); err != nil {
 		return nil, err
 	}
-	job := rpmbuild.Job{
-		Root: r.root,
-		Spec: filepath.Join(top, "SPECS", r.SpecName), Topdir: top, BuildDir: filepath.Join(work, "BUILD"),
-		Target: r.Target, With: r.with, Without: r.without, NoDeps: f.nodeps, Nice: f.nice,
-		Epoch: r.Date.Unix(), Log: filepath.Join(top, "build.log"), Hold: hold,
-	}
-	for _, d := range r.Defines {
-		name, value, _ := strings.Cut(d, " ")
-		job.Defines = append(job.Defines, rpmbuild.Define{Name: name, Value: value})
-	}
-	if r.FileDigest != 0 {
-		n := strconv.Itoa(r.FileDigest)
-		job.Defines = append(job.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})
-	}
+	job := r.job()
+	job.Root, job.Spec, job.Topdir, job.BuildDir = r.root, filepath.Join(top, "SPECS", r.SpecName), top, filepath.Join(work, "BUILD")
+	job.NoDeps, job.Nice, job.Log, job.Hold = f.nodeps, f.nice, filepath.Join(top, "build.log"), hold
 	switch {
 	case r.root.Mock != "":
 		// mock makes the root directory anew, with what the BuildRequires name.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"ovzpatch/internal/srpm"
 )
 
 // A build that ended before it compiled anything leaves nothing to go on from.
@@ -33,4 +35,36 @@ func TestStartPoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(false)
+}
+
+// Packages are known by all that rpmbuild is told; objects do not depend on how they are packed.
+func TestKeysHoldWhatRpmbuildIsTold(t *testing.T) {
+	plain := recipe{Inputs: srpm.Inputs{Date: epoch, Target: "x86_64"}}
+	keys := func(change func(*recipe)) (string, string) {
+		t.Helper()
+		r := plain
+		change(&r)
+		objects, packages, err := r.keys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return objects, packages
+	}
+	objects, packages := keys(func(*recipe) {})
+	for name, change := range map[string]func(*recipe){
+		"digests": func(r *recipe) { r.FileDigest = 1 },
+		"format":  func(r *recipe) { r.Defines = []string{"_rpmformat 6"} },
+		"payload": func(r *recipe) { r.Defines = []string{"_binary_payload w6.gzdio"} },
+		"date":    func(r *recipe) { r.Date = r.Date.AddDate(0, 0, 1) },
+		"with":    func(r *recipe) { r.with = []string{"headers"} },
+		"without": func(r *recipe) { r.without = []string{"headers"} },
+	} {
+		o, p := keys(change)
+		if o != objects {
+			t.Errorf("%s: other objects", name)
+		}
+		if p == packages {
+			t.Errorf("%s: the same packages", name)
+		}
+	}
 }

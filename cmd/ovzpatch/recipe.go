@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -317,12 +318,26 @@ func (r *recipe) keys(ctx context.Context) (objects, packages string, err error)
 	for _, name := range slices.Sorted(maps.Keys(r.Programs)) {
 		k.Add("program", name)
 	}
-	k.Add("spec", string(r.Spec)).Add("defines", strings.Join(r.Defines, "\x00")).
-		Add("with", strings.Join(r.with, "\x00")).Add("without", strings.Join(r.without, "\x00"))
+	job := r.job()
+	k.Add("spec", string(r.Spec)).Add("rpmbuild", strings.Join(job.Args(), "\x00")).Add("date", strconv.FormatInt(job.Epoch, 10))
 	if r.patched {
 		k.Add("port", string(r.Texts[r.port]))
 	}
 	return objects, k.String(), nil
+}
+
+// job is what rpmbuild is told, apart from where and how fast it is to work.
+func (r *recipe) job() rpmbuild.Job {
+	job := rpmbuild.Job{Target: r.Target, With: r.with, Without: r.without, Epoch: r.Date.Unix()}
+	for _, d := range r.Defines {
+		name, value, _ := strings.Cut(d, " ")
+		job.Defines = append(job.Defines, rpmbuild.Define{Name: name, Value: value})
+	}
+	if r.FileDigest != 0 {
+		n := strconv.Itoa(r.FileDigest)
+		job.Defines = append(job.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})
+	}
+	return job
 }
 
 // layOut puts the spec and its sources where rpmbuild wants them.
