@@ -18,6 +18,7 @@ import (
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/tool"
 )
 
 // buildFlags say how a kernel is built.
@@ -174,7 +175,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 			if err := errors.Join(build.check(), checkOutput(out)); err != nil {
 				return err
 			}
-			if err := needTools(build.tools()); err != nil {
+			if err := tool.Need(build.tools()); err != nil {
 				return err
 			}
 			var keeper *datastore.Store

@@ -17,17 +17,18 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/tool"
 )
 
 // tools are what this machine needs for a build: with --root the compiler is elsewhere.
-func (f *buildFlags) tools() []tool {
+func (f *buildFlags) tools() []tool.Tool {
 	switch root, _ := rpmbuild.ParseRoot(f.rootArg); {
 	case root.Mock != "":
-		return append(slices.Clone(sourceTools), mockTool)
+		return append(slices.Clone(tool.Source), tool.Mock)
 	case root.Chroot != "":
-		return append(slices.Clone(sourceTools), tool{"chroot", "coreutils", "coreutils"})
+		return append(slices.Clone(tool.Source), tool.Tool{Name: "chroot", Apt: "coreutils", Dnf: "coreutils"})
 	}
-	return buildTools
+	return tool.Build
 }
 
 // checkRoot reads --root.
@@ -134,7 +135,7 @@ func checkChroot(ctx context.Context, root rpmbuild.Root) error {
 // hasTool tells whether a program is to be found here, or in a chroot.
 func hasTool(root rpmbuild.Root, name string) bool {
 	if root.Chroot == "" {
-		_, err := findTool(name)
+		_, err := tool.Find(name)
 		return err == nil
 	}
 	return slices.ContainsFunc([]string{"usr/bin", "usr/sbin", "bin", "sbin"}, func(dir string) bool {

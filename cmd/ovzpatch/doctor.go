@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"ovzpatch/internal/tool"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
@@ -32,18 +34,18 @@ is there and with 1 where something is missing.`,
 				}
 				fmt.Fprintf(w, "%s%-22s %s\n", mark, what, how)
 			}
-			for _, set := range [][]tool{buildTools, signatureTools, guestTools} {
+			for _, set := range [][]tool.Tool{tool.Build, tool.Signatures, tool.Guest} {
 				for _, t := range set {
-					path, err := findTool(t.name)
+					path, err := tool.Find(t.Name)
 					if err != nil {
-						path = fmt.Sprintf("apt-get install %s, or dnf install %s", t.apt, t.dnf)
+						path = fmt.Sprintf("apt-get install %s, or dnf install %s", t.Apt, t.Dnf)
 					}
-					say(err == nil, t.name, path)
+					say(err == nil, t.Name, path)
 				}
 			}
-			for _, t := range launcherTools {
-				if path, err := findTool(t.name); err == nil {
-					say(true, t.name, path+", for --launcher="+t.name)
+			for _, t := range tool.Launchers {
+				if path, err := tool.Find(t.Name); err == nil {
+					say(true, t.Name, path+", for --launcher="+t.Name)
 				}
 			}
 			for _, arch := range []string{"x86_64", "i386"} {
@@ -54,7 +56,7 @@ is there and with 1 where something is missing.`,
 				}
 				say(err == nil, "guest for "+arch, how)
 			}
-			if err := needTools(guestTools); err == nil {
+			if err := tool.Need(tool.Guest); err == nil {
 				accel, err := a.accelerator(c.Context(), newUI(c.ErrOrStderr()))
 				if err != nil {
 					say(false, "accelerator", err.Error())

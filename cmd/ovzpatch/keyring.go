@@ -14,6 +14,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/tool"
 )
 
 // keyFlags say whose signatures count.
@@ -44,7 +45,7 @@ func (f keyFlags) verify(ctx context.Context, u job.Reporter, path string) error
 		}
 		return nil
 	}
-	if err := needTools(signatureTools); err != nil {
+	if err := tool.Need(tool.Signatures); err != nil {
 		return err
 	}
 	report, err := pkg.Verify(ctx, f.keyring)

@@ -14,6 +14,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/tool"
 )
 
 // checkLauncher refuses a launcher that is unknown or not installed.
@@ -24,11 +25,11 @@ func (f *buildFlags) checkLauncher() error {
 	if f.rootArg != "" {
 		return job.BadRequest(fmt.Errorf("--launcher=%s: it is a program of this machine, and --root=%s has its own", f.launcher, f.rootArg))
 	}
-	i := slices.IndexFunc(launcherTools, func(t tool) bool { return t.name == f.launcher })
+	i := slices.IndexFunc(tool.Launchers, func(t tool.Tool) bool { return t.Name == f.launcher })
 	if i < 0 {
 		return job.BadRequest(fmt.Errorf("--launcher=%s: it is one of %s", f.launcher, strings.Join(launcher.Names(), ", ")))
 	}
-	if err := needTools(launcherTools[i : i+1]); err != nil {
+	if err := tool.Need(tool.Launchers[i : i+1]); err != nil {
 		return job.BadRequest(fmt.Errorf("--launcher=%s: %w", f.launcher, err))
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/tool"
 	"ovzpatch/kmod"
 )
 
@@ -235,10 +236,10 @@ func unpackKernel(ctx context.Context, pkgPath, dir string) (*kernelParts, error
 	parts.Release = filepath.Base(trees[0])
 	// The kernels of Red Hat's kind leave it to whoever installs them.
 	if _, err := os.Stat(filepath.Join(trees[0], "modules.dep")); errors.Is(err, fs.ErrNotExist) {
-		if err := needTools(moduleTools); err != nil {
+		if err := tool.Need(tool.Modules); err != nil {
 			return nil, err
 		}
-		depmod, err := findTool("depmod")
+		depmod, err := tool.Find("depmod")
 		if err == nil {
 			err = command.Run(ctx, command.Cmd{Args: []string{depmod, "-b", dir, parts.Release}})
 		}

@@ -18,6 +18,7 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/tool"
 )
 
 // guestInit is the whole system of the guest with a disk: one step each time it comes up.
@@ -110,7 +111,7 @@ func (g *diskGuest) disk() string { return filepath.Join(g.dir, "disk") }
 
 func (g *diskGuest) tool(stdin string, args ...string) {
 	g.t.Helper()
-	path, err := findTool(args[0])
+	path, err := tool.Find(args[0])
 	if err != nil {
 		g.t.Fatal(err)
 	}

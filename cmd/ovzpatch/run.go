@@ -20,6 +20,7 @@ import (
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/tool"
 	"ovzpatch/patches"
 )
 
@@ -61,7 +62,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			} else if path == "" {
 				return job.BadRequest(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
 			}
-			if err := needTools(build.tools(), guestTools); err != nil {
+			if err := tool.Need(build.tools(), tool.Guest); err != nil {
 				return err
 			}
 			built := func(list []*contents) error { return contentsTable(c.ErrOrStderr(), list) }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"ovzpatch/internal/tool"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -63,7 +65,7 @@ func (r *smallRoot) write(t *testing.T, name, text string, mode fs.FileMode) {
 // program copies a program to the path that it has here, and its libraries.
 func (r *smallRoot) program(t *testing.T, name string) {
 	t.Helper()
-	path, err := findTool(name)
+	path, err := tool.Find(name)
 	r.must(t, err)
 	r.file(t, path)
 	r.libraries(t, path)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/tool"
 )
 
 func newSRPM(a *app) *cobra.Command {
@@ -39,7 +40,7 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 			if err := errors.Join(build.check(), checkOutput(out)); err != nil {
 				return err
 			}
-			if err := needTools(sourceTools); err != nil {
+			if err := tool.Need(tool.Source); err != nil {
 				return err
 			}
 			if err := os.MkdirAll(out, 0o755); err != nil {

@@ -17,6 +17,7 @@ import (
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/tool"
 )
 
 // kernelFlags say which kernel a guest boots.
@@ -103,9 +104,9 @@ func (f *kernelFlags) ready(args []string, kept bool) error {
 		return err
 	}
 	if f.lustre.given() {
-		return needTools(guestTools)
+		return tool.Need(tool.Guest)
 	}
-	return needTools(guestTools, probeTools)
+	return tool.Need(tool.Guest, tool.Probe)
 }
 
 // needFiles refuses names of nothing; "" is not named.

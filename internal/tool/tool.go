@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package main
+// Package tool knows the programs of the field that ovzpatch drives: where they are on this
+// machine, which packages bring them, and what each kind of work needs.
+package tool
 
 import (
 	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
-
-	"ovzpatch/internal/launcher"
 )
 
-// tool is a program of the field that ovzpatch drives, and the packages that bring it.
-type tool struct{ name, apt, dnf string }
+// Tool is a program, and the packages that bring it: Debian's, "" where not every release
+// has one, and Red Hat's.
+type Tool struct{ Name, Apt, Dnf string }
 
 // What each kind of work needs.
 var (
-	sourceTools = []tool{
+	Source = []Tool{
 		{"rpmbuild", "rpm", "rpm-build"},
 		{"rpmspec", "rpm", "rpm-build"},
 		{"tar", "tar", "tar"},
 		{"xz", "xz-utils", "xz"},
 		{"zstd", "zstd", "zstd"},
 	}
-	buildTools = []tool{
+	Build = []Tool{
 		{"rpmbuild", "rpm", "rpm-build"},
 		{"rpmspec", "rpm", "rpm-build"},
 		{"make", "make", "make"},
@@ -41,41 +42,41 @@ var (
 		{"depmod", "kmod", "kmod"},
 		{"file", "file", "file"}, // rpm asks it what to strip
 	}
-	probeTools = []tool{
+	Probe = []Tool{
 		{"make", "make", "make"},
 		{"gcc", "gcc", "gcc"},
 		{"ld", "binutils", "binutils"},
 	}
-	moduleTools = []tool{
+	Modules = []Tool{
 		{"depmod", "kmod", "kmod"},
 	}
-	signatureTools = []tool{
+	Signatures = []Tool{
 		{"gpgv", "gpgv", "gnupg2"},
 	}
-	mockTool      = tool{"mock", "", "mock"} // not every release of Debian has it
-	launcherTools = []tool{
-		{launcher.Ccache, "ccache", "ccache"},
-		{launcher.Distcc, "distcc", "distcc"},
-		{launcher.Icecc, "icecc", "icecream"},
-		{launcher.Sccache, "sccache", "sccache"},
+	Mock      = Tool{"mock", "", "mock"} // not every release of Debian has it
+	Launchers = []Tool{
+		{"ccache", "ccache", "ccache"},
+		{"distcc", "distcc", "distcc"},
+		{"icecc", "icecc", "icecream"},
+		{"sccache", "sccache", "sccache"},
 	}
-	guestTools = []tool{
+	Guest = []Tool{
 		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"},
 	}
 )
 
-// needTools tells all tools that are missing at once, with what to install.
-func needTools(sets ...[]tool) error {
+// Need tells all tools that are missing at once, with what to install.
+func Need(sets ...[]Tool) error {
 	var names, apt, dnf []string
 	for _, set := range sets {
 		for _, t := range set {
-			if _, err := findTool(t.name); err != nil {
-				names = append(names, t.name)
-				if t.apt != "" && !slices.Contains(apt, t.apt) {
-					apt = append(apt, t.apt)
+			if _, err := Find(t.Name); err != nil {
+				names = append(names, t.Name)
+				if t.Apt != "" && !slices.Contains(apt, t.Apt) {
+					apt = append(apt, t.Apt)
 				}
-				if !slices.Contains(dnf, t.dnf) {
-					dnf = append(dnf, t.dnf)
+				if !slices.Contains(dnf, t.Dnf) {
+					dnf = append(dnf, t.Dnf)
 				}
 			}
 		}
@@ -87,15 +88,15 @@ func needTools(sets ...[]tool) error {
 	if apt != nil {
 		text += "\n  Debian, Ubuntu:  apt-get install " + strings.Join(apt, " ")
 	}
-	if slices.Contains(names, mockTool.name) {
+	if slices.Contains(names, Mock.Name) {
 		text += "\n  Debian 12 has no package of mock: build there with --root chroot:DIR"
 	}
 	return fmt.Errorf("%s\n  Fedora, RHEL:    dnf install %s", text, strings.Join(dnf, " "))
 }
 
-// findTool looks a program up in PATH, and where administrators' programs are, which is
+// Find looks a program up in PATH, and where administrators' programs are, which is
 // not in every user's PATH.
-func findTool(name string) (string, error) {
+func Find(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err == nil {
 		return path, nil
