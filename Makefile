@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 #   make demo      the main job on Debian's own kernel source: build with and without the patch, prove both
 #   make test      all tests, real rpmbuild and real guests included
@@ -124,9 +124,15 @@ mutants: deps all
 short:
 	$(GO) test -short -race ./...
 
-install: all
+# The licence texts of what the programs link, which those licences want handed on.
+bin/THIRD-PARTY: go.mod Makefile
+	$(GO) run ./internal/licences/cmd >$@.tmp
+	mv $@.tmp $@
+
+install: all bin/THIRD-PARTY
 	install -D -m 0755 bin/ovzpatch $(DESTDIR)$(PREFIX)/bin/ovzpatch
 	for f in $(PROGRAMS); do install -D -m 0755 bin/guest/$$f $(DESTDIR)$(PREFIX)/lib/ovzpatch/guest/$$f || exit 1; done
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/ovzpatch bin/THIRD-PARTY LICENSES/*.txt
 	bin/ovzpatch man $(DESTDIR)$(PREFIX)/share/man/man1
 	mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	bin/ovzpatch completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ovzpatch

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package house holds the rules of the house to the code: which package may know which.
 package house
@@ -65,6 +65,7 @@ var layers = []layer{
 		{"kernel", "which kernel a source or an image is"},
 		{"launcher", "ccache, distcc, icecc, sccache"},
 		{"mutant", "wrong ports, by rule"},
+		{"licences", "under which licences the linked modules are"},
 		{"patch", "places and applies unified diffs"},
 		{"qemu", "boots a virtual machine"},
 		{"report", "verdicts as a table and JSON"},

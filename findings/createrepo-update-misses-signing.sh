@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tools: createrepo_c 0.17.3 over packages signed by rpmsign 4.18.0 (Debian 12).
 # Guess: `createrepo_c --update` trusts size and time of a package, as its manual says; but a signature adds

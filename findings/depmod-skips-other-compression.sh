@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: depmod and modinfo of kmod 30 (Debian 12), whose `--version` says "+ZSTD +XZ -ZLIB".
 # Guess: a depmod that cannot read gzip says so, by a warning at least, when it meets a module.ko.gz below

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: git 2.39.5 (Debian 12).
 # Guess: in a plain directory, `git apply -p1 x.patch` works as `patch -p1` does: it changes the file, or it fails.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: conf of Linux 6.1's kconfig (linux-kbuild-6.1 6.1.192-2, Debian 12).
 # Guess: in a .config or a fragment a line with # is a comment, but for the one exact line

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: mergerepo_c and createrepo_c 0.17.3, packages made by rpm 4.18.0 (Debian 12).
 # Guess: merging two repositories gives all packages of both; at most, the newest of each name is kept.

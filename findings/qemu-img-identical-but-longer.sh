@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: qemu-img 7.2 (qemu-utils 1:7.2+dfsg-7+deb12u18+b3, Debian 12).
 # Guess: a raw image is the file's bytes and nothing else. `convert` from raw to raw is a copy, and images that

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: rpmspec and rpm 4.18.0 (Debian 12).
 # Guess: a subpackage's own `Version:` belongs to that subpackage. %{version} further down is the kernel's again,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: rpmsign 4.18.0 with gpg 2.2.40 (Debian 12).
 # Guess: rpmsign writes a new file and renames it over the old one, so a hard link made first keeps the unsigned

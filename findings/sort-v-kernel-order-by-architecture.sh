@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tools: sort of coreutils 9.1, and rpm 4.18.0 (Debian 12).
 # Guess: `sort -V` orders kernel releases as rpm does, at least those of one distribution, and the

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # Tool: zstd 1.5.4 (Debian 12).
 # Guess: the compressed bytes depend on the content and the level. Whether zstd opens the file itself or reads

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package kmod holds the sources of the probe, a kernel module that stands in for
 // Lustre in the guest. (A directory with C files in it can't be a Go package.)

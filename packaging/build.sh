@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 #
 # build.sh TREE VERSION OUT: make ovzpatch's own deb and rpm, into OUT, of an installed tree, as
 #   make install DESTDIR=TREE PREFIX=/usr
@@ -18,6 +18,7 @@ mkdir -m 0755 "$work/deb"
 cp -a "$tree/." "$work/deb"
 install -D -m 0755 "$here/debian/preinst" "$work/deb/DEBIAN/preinst"
 sed "s/@VERSION@/$version/; s/@ARCH@/$(dpkg --print-architecture)/" "$here/debian/control" >"$work/deb/DEBIAN/control"
+install -D -m 0644 "$here/debian/copyright" "$work/deb/usr/share/doc/ovzpatch/copyright"
 dpkg-deb --root-owner-group --build "$work/deb" "$out" >&2
 
 rpmbuild -bb --quiet --define "_topdir $work/rpm" --define "_rpmdir $out" --define "_build_id_links none" \

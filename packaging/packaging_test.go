@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package packaging holds what makes ovzpatch's own packages, and the test of it.
 package packaging

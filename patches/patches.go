@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package patches embeds the ports of the patch, one directory per line of kernels,
 // and what their headers say of them.

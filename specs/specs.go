@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package specs embeds the project's own spec and the small kernel configurations for
 // guests, and fills the spec in for a source.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Command ovzpatch patches kernel source RPMs so that containers cannot force the
 // umount of Lustre, builds them, and proves in a virtual machine that they cannot.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Command umounttest tries umount2(2) on lustre inside and outside of containers and
 // tells what the running kernel did. In a guest it is /init; see docs/events.md for

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package atomicfile writes files that are there whole, and on the disk, or not at all.
 package atomicfile

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package cache keeps what is expensive and unchanged, by content: finished results,
 // which appear whole or not at all, and work directories, which one process at a time

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package command runs the field's programs (rpmbuild, make, qemu, createrepo_c):
 // an argument vector in, never a shell string; a process group of its own, so that

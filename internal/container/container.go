@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package container makes containers, runs a first process in them, lets host
 // processes enter them, and takes them down whole. Each backend makes them another way.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package datastore keeps finished builds for years: snapshots of files with a manifest,
 // in groups, in namespaces. Many processes may use a store at once. A snapshot is seen

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package gate reads what a patched kernel does with a forced umount, and tells whether the
 // hook that should stop it is there, is reached, and does what it promises. It reads text

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package gooverlay makes Go programs run on Linux 2.6.18: it derives an overlay for
 // `go build -overlay` from the toolchain in use, in which the runtime makes do with the

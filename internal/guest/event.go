@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package guest is what the guest tells the host: JSON lines on the second serial
 // port, numbered from 1, first a hello, last a done. The host believes nothing the

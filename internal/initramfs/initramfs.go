@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package initramfs builds the guest's root: u-root's commands, umounttest as /init, and
 // the kernel modules under test, as an uncompressed newc archive that every kernel reads.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package job holds what the steps of the main job have in common: how they tell what they
 // are doing, and of which kind their errors are. The kinds are for errors.Is; only the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package kernel tells which kernel a source is, from the text of its top Makefiles and
 // the release of its source RPM: the version, the OpenVZ version, and the line, which is

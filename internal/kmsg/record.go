@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package kmsg reads the kernel's log and tells what the kernel wrote into it from
 // what user space did: /dev/kmsg takes lines from anyone with the right to open it,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package launcher lets the compilations of a build go through ccache, distcc, icecc or
 // sccache, and says afterwards what came of it: hits, or the machines that compiled.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package mutant makes wrong ports out of right ones, by rule: what a check or a verdict
 // lets pass of these, it would let pass of a port that somebody got wrong.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package qemu boots a kernel in a virtual machine: which accelerator works here, the
 // machine as one options struct, its console, the guest's events, and what became of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package report turns what the guests said into what people and programs read: a
 // table with the evidence, and JSON.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package rpmbuild drives rpmbuild: a Job in, packages and a log out, and in between
 // the progress that make's own output tells.

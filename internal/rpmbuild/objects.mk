@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: Apache-2.0
 # Names the objects that a configured x86 kernel tree compiles, one in a line; objects.go
 # runs it in the tree, with the configuration as conf. Each directory's own makefile is
 # read, as Kbuild reads it, and then those of the directories that it names. Of the rules

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package rpmdiff finds where two packages that should be one and the same begin to
 // differ: in which file, at which byte, in which section of it.

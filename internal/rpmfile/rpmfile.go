@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package rpmfile reads RPM files, source and binary, of formats 3, 4 and 6: without
 // rpm, without its database, and without root.

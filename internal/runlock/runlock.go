@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package runlock is the lock files of a datastore under /run. A lock is an flock(2) on
 // a file of its own, never on anything inside the datastore; it ends with the last

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package scratch makes the directories for what lives only as long as a command. Those of
 // a process that was killed go when the next one makes its first.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package source opens what a kernel is built from: an unpacked tree, a tarball, or a
 // source RPM. It reads single files out of each without unpacking the rest, and never

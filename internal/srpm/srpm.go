@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package srpm makes source RPMs: from a spec and sources, or from a source RPM that
 // gets one more patch, in its own spec or under another one. It edits spec files as

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package terminal makes text fit for a terminal. Much of what is shown comes from guests,
 // compilers and other people's files: none of it may command the terminal or pretend to

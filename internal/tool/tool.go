@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package tool knows the programs of the field that ovzpatch drives: where they are on this
 // machine, which packages bring them, and what each kind of work needs.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Package umount is what a guest tries with umount2(2), how it is tried, and how what
 // was seen is judged: the cases are data, the judgement is a pure function of them.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * lustreprobe - stands in for Lustre where the effect of umount2(MNT_FORCE) is
  * to be seen

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Command cmd writes the overlay with which the guest's programs are built for kernels
 // before 2.6.27, from the Go toolchain that runs it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: Apache-2.0
 
 // Command init is PID 1 of the guests that the tests of package qemu boot. What it does
 // is the kernel argument act=WORD, which the kernel hands on as an environment variable.
