@@ -126,7 +126,11 @@ func (j Job) environment() []string {
 	if j.Root.Mock != "" {
 		return []string{"LC_ALL=C"} // mock has its own settings in the user's home, and rpm another home in its root
 	}
-	return append(j.Root.env(), Environment(j.Root.inside(filepath.Join(j.Topdir, "tmp")))...)
+	dirs := []string{j.Root.inside(j.Topdir)}
+	if j.BuildDir != "" {
+		dirs = append(dirs, j.Root.inside(j.BuildDir))
+	}
+	return append(j.Root.env(), Environment(filepath.Join(dirs[0], "tmp"), dirs...)...)
 }
 
 // Dirs makes the topdir's layout, and the build directory.

@@ -235,3 +235,32 @@ func TestRunTellsMissingRequires(t *testing.T) {
 		t.Errorf("no advice: %v", err)
 	}
 }
+
+// `git apply` passes over a tree's files, without a word, where the tree lies in a
+// repository. One around the build is not the package's.
+func TestRepositoriesAroundTheBuildDoNotCount(t *testing.T) {
+	project := t.TempDir()
+	if out, err := exec.Command("git", "init", "-q", project).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const apply = `mkdir tree; cd tree; echo old >f
+printf 'diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-old\n+new\n' >p
+git apply -p1 p; grep new f
+cd ..; cp tree/p .; echo old >f
+git apply -p1 p; grep new f`
+	for name, build := range map[string]string{"in the topdir": "", "a build directory of its own": filepath.Join(project, "kept", "BUILD")} {
+		t.Run(name, func(t *testing.T) {
+			top := filepath.Join(project, "build", t.Name())
+			job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, BuildDir: build, NoDeps: true, Log: filepath.Join(top, "log")}
+			if err := job.Dirs(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(job.Spec, []byte(strings.Replace(spec, "BUILD", apply, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := rpmbuild.Run(t.Context(), job, func(rpmbuild.Progress) {}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"ovzpatch/internal/command"
@@ -41,7 +43,25 @@ func Macros(top string) []Define {
 // Environment is what every run of rpm's programs gets, besides what command.Cmd.Clean
 // hands on. rpm reads the macros and settings of a user in his home directory, whatever
 // ~/.rpmmacros, ~/.config/rpm and ~/.rpmrc say: the home directory here is one of nobody.
-func Environment(home string) []string { return []string{"HOME=" + home, "LC_ALL=C"} }
+// dirs are those that hold trees.
+func Environment(home string, dirs ...string) []string {
+	return []string{"HOME=" + home, "LC_ALL=C", "GIT_CEILING_DIRECTORIES=" + ceilings(append(dirs, home))}
+}
+
+// ceilings are where git stops to look for a repository above a tree. One above the topdir
+// is not the package's: there, `git apply` passes over files of the tree without a word.
+// git looks at a ceiling's own parent where it begins in the ceiling, so that is one, too.
+func ceilings(dirs []string) string {
+	var list []string
+	for _, dir := range dirs {
+		for _, d := range []string{dir, filepath.Dir(dir)} {
+			if !slices.Contains(list, d) {
+				list = append(list, d)
+			}
+		}
+	}
+	return strings.Join(list, ":")
+}
 
 // queryLimit is for a list of all packages of a system, too.
 const queryLimit = 2 * time.Minute
