@@ -74,7 +74,10 @@ var layers = []layer{
 		{"srpm", "specs, and making source RPMs"},
 		{"umount", "the cases, and how they are judged"},
 	}},
-	{"job", earlierSibling, []room{}}, // one step of the main job each
+	{"job", earlierSibling, []room{ // one step of the main job each, in the order of the data
+		{"kernelrpm", "opens kernel packages"},
+		{"probe", "compiles the module that stands in for Lustre"},
+	}},
 }
 
 // floor returns the layer of a package below internal/, and its place in there; -1 where

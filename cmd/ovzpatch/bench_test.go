@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/patches"
 	"ovzpatch/specs"
@@ -108,7 +109,7 @@ func BenchmarkGuest(b *testing.B) {
 func benchmarkKernels(b *testing.B, a *app, accel qemu.Accel, dir string) {
 	for _, kernel := range kernelPackages(b, dir) {
 		b.Run(strings.TrimSuffix(filepath.Base(kernel), ".rpm"), func(b *testing.B) {
-			devel, err := findDevel(b.Context(), kernel)
+			devel, err := kernelrpm.FindDevel(b.Context(), kernel)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -24,6 +24,7 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/probe"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/umount"
@@ -219,7 +220,7 @@ func (a *app) tryOnce(ctx context.Context, u job.Reporter, t trial) (k *report.K
 // it could.
 func unloaded(notes []string, console string) string {
 	for _, note := range notes {
-		if !strings.HasPrefix(note, "load module ") || !strings.Contains(note, "/"+probeFile+":") {
+		if !strings.HasPrefix(note, "load module ") || !strings.Contains(note, "/"+probe.File+":") {
 			continue
 		}
 		for line := range strings.Lines(console) {
@@ -247,7 +248,7 @@ func (a *app) machine(ctx context.Context, parts *kernelParts, accel qemu.Accel)
 	if parts.Lustre != nil {
 		err = parts.addModules(ctx, &im, parts.Lustre.order.Own)
 	} else {
-		extra := path.Join("/lib/modules", parts.Release, "extra", probeFile)
+		extra := path.Join("/lib/modules", parts.Release, "extra", probe.File)
 		im.Modules[extra] = initramfs.Content{Path: parts.Probe}
 		im.Load = append(im.Load, extra)
 	}
@@ -278,7 +279,7 @@ var ownModules = []string{"dummy"}
 
 // addOwnModules puts ownModules, and what they need, into a guest.
 func (k *kernelParts) addOwnModules(ctx context.Context, im *initramfs.Image) error {
-	files, err := initramfs.SelectModules(os.DirFS(k.ModuleTree), ownModules)
+	files, err := initramfs.SelectModules(os.DirFS(k.Modules), ownModules)
 	if errors.Is(err, initramfs.ErrNoModule) {
 		return nil
 	}
@@ -296,7 +297,7 @@ func (k *kernelParts) addModules(ctx context.Context, im *initramfs.Image, files
 		if _, there := im.Modules[name]; there {
 			continue
 		}
-		image, err := readPlain(ctx, os.DirFS(k.ModuleTree), f)
+		image, err := readPlain(ctx, os.DirFS(k.Modules), f)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
@@ -244,12 +245,12 @@ standard output; a kernel that does not hold the patch it was built with is an e
 
 // built is what build says on standard output.
 type built struct {
-	Snapshot  string      `json:"snapshot,omitempty"` // in the datastore
-	Directory string      `json:"directory"`
-	Packages  []*contents `json:"packages"` // the source package is the last
-	Compiled  int         `json:"compiled"` // files
-	Warnings  int         `json:"warnings"`
-	Seconds   float64     `json:"seconds"`
+	Snapshot  string                `json:"snapshot,omitempty"` // in the datastore
+	Directory string                `json:"directory"`
+	Packages  []*kernelrpm.Contents `json:"packages"` // the source package is the last
+	Compiled  int                   `json:"compiled"` // files
+	Warnings  int                   `json:"warnings"`
+	Seconds   float64               `json:"seconds"`
 	// Launcher is what the compiler launcher did, nil without one.
 	Launcher *launcher.Report `json:"launcher,omitempty"`
 }

@@ -3,12 +3,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/rpmfile"
 )
 
@@ -38,13 +38,8 @@ func readerOf(k kernel.Kernel) rpmfile.Reader {
 }
 
 // checkReadable refuses what the systems that the kernel is for could not install.
-func (b *kernelBuild) checkReadable(ctx context.Context, name string, by rpmfile.Reader) error {
-	pkg, err := rpmfile.Open(ctx, filepath.Join(b.Dir, name))
-	if err != nil {
-		return err
-	}
-	defer pkg.Close()
-	if reasons := pkg.Unreadable(by); reasons != nil {
+func (b *kernelBuild) checkReadable(name string, p *kernelrpm.Package, by rpmfile.Reader) error {
+	if reasons := p.Unreadable(by); reasons != nil {
 		return fmt.Errorf("check package %s: rpm %s of %s, which the kernel is for, does not read it: %s; does the spec or a --define set _rpmformat, _binary_payload or _binary_filedigest_algorithm? See %s",
 			filepath.Join(b.Dir, name), by.Version, by.System, strings.Join(reasons, "; "), b.log())
 	}

@@ -3,12 +3,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/terminal"
 )
 
@@ -29,20 +32,20 @@ the others; in the end it is an error (1), and in JSON it has an "error".`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			u := newUI(c.ErrOrStderr())
-			var good, all []*contents
+			var good, all []*kernelrpm.Contents
 			var bad []error
 			for _, path := range args {
 				if len(args) > 1 {
 					u.Live("reading %s", path)
 				}
-				p, err := lookInto(c.Context(), path, key.keyring)
+				p, err := look(c.Context(), path, key.keyring)
 				if c.Context().Err() != nil {
 					u.Done()
 					return err
 				}
 				if err != nil {
 					bad = append(bad, err)
-					all = append(all, &contents{File: filepath.Base(path), Error: err.Error()})
+					all = append(all, &kernelrpm.Contents{File: filepath.Base(path), Error: err.Error()})
 					continue
 				}
 				good, all = append(good, p), append(all, p)
@@ -71,4 +74,41 @@ the others; in the end it is an error (1), and in JSON it has an "error".`,
 	key.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
 	return c
+}
+
+// look reads one package.
+func look(ctx context.Context, path, keyring string) (*kernelrpm.Contents, error) {
+	p, err := kernelrpm.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return p.Look(ctx, keyring)
+}
+
+// contentsTable shows packages to people.
+func contentsTable(w io.Writer, list []*kernelrpm.Contents) error {
+	t := terminal.NewTable(w)
+	t.Row("PACKAGE", "ARCH", "SIZE", "INSTALLED", "FILES", "MODULES", "KERNEL", "PATCH", "SIGNED")
+	for _, c := range list {
+		kernel, patched, modules := "-", "-", "-"
+		if c.Kernel != "" {
+			kernel, patched = c.Kernel, "not known"
+		}
+		if c.Patched != nil {
+			patched = yesNo(*c.Patched)
+		}
+		if c.Modules > 0 {
+			modules = fmt.Sprint(c.Modules)
+		}
+		t.Row(c.Name+"-"+c.Version+"-"+c.Release, c.Arch, bytesText(c.Bytes), bytesText(c.Installed), c.Files, modules, kernel, patched, yesNo(c.Signed))
+	}
+	return t.Flush()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }

@@ -31,7 +31,7 @@ func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r
 	if err != nil {
 		return datastore.Ref{}, err
 	}
-	pkg, err := rpmfile.Open(ctx, kernels[0].path)
+	pkg, err := rpmfile.Open(ctx, kernels[0].Kernel)
 	if err != nil {
 		return datastore.Ref{}, err
 	}

@@ -77,7 +77,7 @@ func (f *lustreFlags) load(ctx context.Context, u job.Reporter, parts *kernelPar
 		return nil, job.BadRequest(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(f.from, ", ")))
 	}
 	l := &userLustre{mount: f.mount, overlay: filepath.Join(dir, "lustre.cpio")}
-	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.ModuleTree), parts.Release, driversFirst(modules)); err != nil {
+	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.Modules), parts.Release, driversFirst(modules)); err != nil {
 		return nil, job.BadRequest(err)
 	}
 	for _, left := range l.order.Left {

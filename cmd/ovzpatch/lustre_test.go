@@ -14,8 +14,11 @@ import (
 	"testing/fstest"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/kernelrpm"
+	"ovzpatch/internal/probe"
 )
 
 // standIn is what a user's Lustre consists of, with the probe for Lustre: a package with
@@ -34,21 +37,20 @@ func newStandIn(t *testing.T, flags ...string) standIn {
 	if err != nil || len(kernels) != 1 {
 		t.Fatal(kernels, err)
 	}
-	devel, err := findDevel(t.Context(), kernels[0])
+	devel, err := kernelrpm.FindDevel(t.Context(), kernels[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{cacheDir: defaultCache()}
-	probe, err := a.probeFromPackage(t.Context(), devel)
+	k, err := kernelrpm.Unpack(t.Context(), kernels[0], t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := unpackKernel(t.Context(), kernels[0], t.TempDir())
+	module, err := probe.Build(t.Context(), probe.Options{Devel: devel, Cache: cache.Cache{Dir: defaultCache()}, Release: k.Release})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := standIn{kernel: kernels[0], userland: filepath.Join(dir, "root"), setup: filepath.Join(dir, "setup")}
-	s.module = packModule(t, probe, parts.Release)
+	s.module = packModule(t, module, k.Release)
 	linkHelper(t, s.userland)
 	text := "echo the stand-in is set up\ngrep lustre /proc/filesystems\n"
 	if err := os.WriteFile(s.setup, []byte(text), 0o755); err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,9 +13,10 @@ import (
 	"strings"
 
 	"ovzpatch/internal/atomicfile"
-	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
-	"ovzpatch/internal/rpmfile"
 )
 
 // kernelBuild is one finished build. It is kept beside the packages as build.json.
@@ -30,42 +32,9 @@ type kernelBuild struct {
 	Launcher *launcher.Report `json:"launcher,omitempty"`
 }
 
-// kernelPackage is a package with a kernel image, and its -devel package.
-type kernelPackage struct{ path, devel string }
-
 // kernels finds the packages with kernel images, debug kernels last.
-func (b *kernelBuild) kernels(ctx context.Context) ([]kernelPackage, error) {
-	var list, debug []kernelPackage
-	for _, name := range b.Packages {
-		path := filepath.Join(b.Dir, name)
-		pkg, err := rpmfile.Open(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		pkg.Close()
-		if !slices.ContainsFunc(pkg.Files, isImage) {
-			continue
-		}
-		devel, err := findDevel(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		if strings.Contains(pkg.Name(), "debug") {
-			debug = append(debug, kernelPackage{path, devel})
-		} else {
-			list = append(list, kernelPackage{path, devel})
-		}
-	}
-	if list = append(list, debug...); len(list) == 0 {
-		return nil, fmt.Errorf("no package holds a kernel image: %s", strings.Join(b.Packages, ", "))
-	}
-	return list, nil
-}
-
-// isImage tells the kernel image among a package's files.
-func isImage(e rpmfile.Entry) bool {
-	_, ok := kernel.ImageRelease(e.Name)
-	return ok && e.Mode.IsRegular() && e.Flags&rpmfile.FileGhost == 0 && e.Size > 0
+func (b *kernelBuild) kernels(ctx context.Context) ([]kernelrpm.Pair, error) {
+	return kernelrpm.Find(ctx, b.Dir, b.Packages)
 }
 
 // log is where the build's full output is.
@@ -122,4 +91,63 @@ func (b *kernelBuild) copyOut(dir string) error {
 		}
 	}
 	return nil
+}
+
+// buildPackages builds a recipe, or takes it from the cache, and looks into what came out.
+func (a *app) buildPackages(ctx context.Context, u job.Reporter, r *recipe, f buildFlags) (*kernelBuild, []*kernelrpm.Contents, error) {
+	b, err := a.buildKernel(ctx, u, r, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := b.lookIntoAll(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	u.Say("all digests of the packages are right:")
+	for _, c := range list {
+		if c.Unread != "" {
+			u.Say("NOT checked: %s: %s", c.File, c.Unread)
+		}
+	}
+	return b, list, nil
+}
+
+// lookIntoAll reads the packages of a build. A kernel that does not hold the patch that
+// its build says it has, or the other way round, is an error: a switch of the spec may
+// have left the patch out.
+func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*kernelrpm.Contents, error) {
+	var list []*kernelrpm.Contents
+	for _, name := range append(slices.Clone(b.Packages), b.Source) {
+		c, err := b.lookInto(ctx, name, r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	if !slices.ContainsFunc(list, func(c *kernelrpm.Contents) bool { return c.Kernel != "" }) {
+		return nil, fmt.Errorf("look into packages: the build made no kernel: none of %s holds an image (/boot/vmlinuz-* or /lib/modules/*/vmlinuz): does the spec build one for this architecture and these switches? See %s",
+			strings.Join(b.Packages, ", "), b.log())
+	}
+	return list, nil
+}
+
+// lookInto reads one of the packages.
+func (b *kernelBuild) lookInto(ctx context.Context, name string, r *recipe) (*kernelrpm.Contents, error) {
+	p, err := kernelrpm.Open(ctx, filepath.Join(b.Dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	c, err := p.Look(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := b.checkReadable(name, p, r.reader); err != nil {
+		return nil, err
+	}
+	if bytes.Contains(r.Texts[r.port], []byte(gate.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
+		return nil, fmt.Errorf("look into packages: the kernel in %s was built %s the patch, but its message is %s; see %s",
+			name, r.label(), map[bool]string{true: "there", false: "not there: does the spec apply it?"}[*c.Patched], b.log())
+	}
+	return c, nil
 }

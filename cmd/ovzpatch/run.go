@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
@@ -65,7 +66,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if err := tool.Need(build.tools(), tool.Guest); err != nil {
 				return err
 			}
-			built := func(list []*contents) error { return contentsTable(c.ErrOrStderr(), list) }
+			built := func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) }
 			r, err := a.proveSource(ctx, u, path, port, build, test, proof, out, built)
 			if err != nil {
 				return err
@@ -102,7 +103,7 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 
 // proveSource is the whole way from a source to the verdicts. built is told what is in the
 // packages of each build.
-func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf portFlags, bf buildFlags, tf testFlags, proof proveFlags, out string, built func([]*contents) error) (*report.Report, error) {
+func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf portFlags, bf buildFlags, tf testFlags, proof proveFlags, out string, built func([]*kernelrpm.Contents) error) (*report.Report, error) {
 	in, recipes, done, err := a.prepare(ctx, u, path, pf, bf)
 	if err != nil {
 		return nil, err
@@ -163,11 +164,11 @@ func (a *app) tryBuild(ctx context.Context, u job.Reporter, b *kernelBuild, all 
 	}
 	var list []report.Kernel
 	for _, p := range packages {
-		if name := filepath.Base(p.path); all && strings.Contains(name, "-xen-") {
+		if name := filepath.Base(p.Kernel); all && strings.Contains(name, "-xen-") {
 			u.Say("%s is a kernel for Xen, which QEMU does not boot: not tried", name)
 			continue
 		}
-		k, err := a.tryPackages(ctx, u, p.path, p.devel, t)
+		k, err := a.tryPackages(ctx, u, p.Kernel, p.Devel, t)
 		if err != nil {
 			return nil, err
 		}

@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/report"
-	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/tool"
 )
@@ -74,7 +73,7 @@ func (f *kernelFlags) kernel(ctx context.Context, u job.Reporter, a *app, args [
 		devel := f.devel
 		if devel == "" {
 			var err error
-			if devel, err = findDevel(ctx, args[0]); err != nil {
+			if devel, err = kernelrpm.FindDevel(ctx, args[0]); err != nil {
 				return nil, err
 			}
 		}
@@ -88,7 +87,8 @@ func (f *kernelFlags) kernel(ctx context.Context, u job.Reporter, a *app, args [
 		}
 	}
 	if !probe {
-		return unpackKernel(ctx, args[0], dir)
+		k, err := kernelrpm.Unpack(ctx, args[0], dir)
+		return &kernelParts{Kernel: k}, err
 	}
 	return a.fromPackages(ctx, args[0], packages[1], dir)
 }
@@ -120,26 +120,6 @@ func needFiles(named ...string) error {
 		}
 	}
 	return nil
-}
-
-// findDevel looks for the -devel package of a kernel package in the same directory:
-// kernel-PAE-2.6.18-1 has kernel-PAE-devel-2.6.18-1, kernel-core has kernel-devel.
-func findDevel(ctx context.Context, kernel string) (string, error) {
-	pkg, err := rpmfile.Open(ctx, kernel)
-	if err != nil {
-		return "", err
-	}
-	defer pkg.Close()
-	var tried []string
-	for _, name := range []string{pkg.Name(), strings.TrimSuffix(pkg.Name(), "-core")} {
-		file := fmt.Sprintf("%s-devel-%s-%s.%s.rpm", name, pkg.Version(), pkg.Release(), pkg.Arch())
-		path := filepath.Join(filepath.Dir(kernel), file)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-		tried = append(tried, path)
-	}
-	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s): give it with --devel", tried[0]))
 }
 
 func newTest(a *app) *cobra.Command {
@@ -206,9 +186,9 @@ it, and the verdict goes into the snapshot's manifest.
 					return err
 				}
 				if len(kernels) > 1 {
-					u.Say("the snapshot holds %d kernels; this tests %s", len(kernels), filepath.Base(kernels[0].path))
+					u.Say("the snapshot holds %d kernels; this tests %s", len(kernels), filepath.Base(kernels[0].Kernel))
 				}
-				args[0], kernel.devel = kernels[0].path, kernels[0].devel
+				args[0], kernel.devel = kernels[0].Kernel, kernels[0].Devel
 			}
 			t := trial{label: "this kernel", expect: guest.Verdict(expect), accel: accel, flags: test}
 			if len(args) == 1 {

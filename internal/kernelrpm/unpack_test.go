@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package kernelrpm
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 )
 
 // Kernels of Red Hat's kind come without a list of their modules.
-func TestUnpackKernelListsModules(t *testing.T) {
+func TestUnpackListsModules(t *testing.T) {
 	top := t.TempDir()
 	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "k.spec"), Topdir: top, NoDeps: true, Log: filepath.Join(top, "log")}
 	if err := job.Dirs(); err != nil {
@@ -27,25 +27,11 @@ func TestUnpackKernelListsModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := unpackKernel(t.Context(), built.Packages[0], t.TempDir())
+	k, err := Unpack(t.Context(), built.Packages[0], t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(parts.ModuleTree, "modules.dep")); err != nil || parts.Release != "6.1.1-1" {
-		t.Errorf("%+v: %v", parts, err)
-	}
-}
-
-// The probe compiles against the build trees that OVZPATCH_TEST_HEADERS names, one after
-// another with colons, as linux-headers packages or make leave them.
-func TestProbeCompiles(t *testing.T) {
-	trees := filepath.SplitList(os.Getenv("OVZPATCH_TEST_HEADERS"))
-	if len(trees) == 0 {
-		t.Skip("OVZPATCH_TEST_HEADERS names no kernel's build tree")
-	}
-	for _, tree := range trees {
-		if err := compileProbe(t.Context(), tree, t.TempDir()); err != nil {
-			t.Errorf("%s: %v", tree, err)
-		}
+	if _, err := os.Stat(filepath.Join(k.Modules, "modules.dep")); err != nil || k.Release != "6.1.1-1" {
+		t.Errorf("%+v: %v", k, err)
 	}
 }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernelrpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"ovzpatch/internal/gate"
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
+)
+
+// Contents is what is in one package.
+type Contents struct {
+	File      string `json:"file"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Release   string `json:"release"`
+	Arch      string `json:"arch"`
+	Bytes     int64  `json:"bytes"`     // of the RPM file
+	Installed int64  `json:"installed"` // bytes of all its files
+	Files     int    `json:"files"`
+	Modules   int    `json:"modules"`
+	Kernel    string `json:"kernel"`  // as uname -r says; "" where there is no kernel image in it
+	Patched   *bool  `json:"patched"` // null where there is no kernel image, or it can't be read
+	Signed    bool   `json:"signed"`  // whether by someone one trusts, --keyring tells
+	// What was verified and what was not, in sentences.
+	Verified   []string `json:"verified"`
+	Unverified []string `json:"unverified"`
+	// Error is why the package could not be read, or is not to be believed; the fields
+	// behind the file's name then say nothing.
+	Error string `json:"error,omitempty"`
+
+	// Unread is why it is not known whether the kernel holds the message.
+	Unread string `json:"-"`
+}
+
+// Look reads the package, all of it: every digest is verified, and with a keyring its
+// signatures, too.
+func (p *Package) Look(ctx context.Context, keyring string) (*Contents, error) {
+	c := &Contents{File: filepath.Base(p.path), Name: p.Name(), Version: p.Version(), Release: p.Release(), Arch: p.Arch()}
+	if p.Source {
+		c.Arch = "src"
+	}
+	if st, err := os.Stat(p.path); err == nil {
+		c.Bytes = st.Size()
+	}
+	for _, f := range p.Files {
+		if f.Mode.IsRegular() && f.Flags&rpmfile.FileGhost == 0 {
+			c.Installed += f.Size
+		}
+		if !f.Mode.IsDir() {
+			c.Files++
+		}
+		if kernel.IsModule(f.Name) {
+			c.Modules++
+		}
+	}
+	report, err := p.Verify(ctx, keyring)
+	if err != nil {
+		return nil, err
+	}
+	c.Verified, c.Unverified = report.Verified, report.Unverified
+	if c.Signed, err = p.Signed(); err != nil {
+		return nil, err
+	}
+	image := p.Image()
+	if image == "" || p.Source {
+		return c, nil
+	}
+	c.Kernel, _ = kernel.ImageRelease(image)
+	c.Patched, err = p.patched(ctx, image)
+	if errors.Is(err, kernel.ErrImage) {
+		c.Unread = fmt.Sprintf("whether the kernel %s holds the patch's message is not known: %v", c.Kernel, err)
+		c.Unverified = append(c.Unverified, c.Unread)
+		return c, nil
+	}
+	return c, err
+}
+
+// patched looks for the patch's message in the kernel image. The error is
+// kernel.ErrImage where the image cannot be read, as one for Xen.
+func (p *Package) patched(ctx context.Context, name string) (*bool, error) {
+	dir, remove, err := scratch.New("", "image")
+	if err != nil {
+		return nil, fmt.Errorf("unpack kernel image: %w", err)
+	}
+	defer remove()
+	if err := p.Extract(ctx, dir, func(n string) bool { return n == name }); err != nil {
+		return nil, err
+	}
+	image, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+	if err != nil {
+		return nil, fmt.Errorf("unpack kernel image: %w", err)
+	}
+	holds, err := kernel.ImageHolds(ctx, image, gate.MessageHead)
+	if err != nil {
+		return nil, err
+	}
+	return &holds, nil
+}
