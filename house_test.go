@@ -63,6 +63,7 @@ var layers = []layer{
 		{"gooverlay", "Go programs for Linux 2.6.18"},
 		{"initramfs", "the guest's root"},
 		{"kernel", "which kernel a source or an image is"},
+		{"keyring", "verifies who signed a package"},
 		{"launcher", "ccache, distcc, icecc, sccache"},
 		{"mutant", "wrong ports, by rule"},
 		{"licences", "under which licences the linked modules are"},
@@ -75,6 +76,7 @@ var layers = []layer{
 		{"umount", "the cases, and how they are judged"},
 	}},
 	{"job", earlierSibling, []room{ // one step of the main job each, in the order of the data
+		{"fit", "does the patch fit a source, and is its hook reached"},
 		{"kernelrpm", "opens kernel packages"},
 		{"probe", "compiles the module that stands in for Lustre"},
 	}},

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/patch"
-	"ovzpatch/patches"
 )
 
 func newApply(_ *app) *cobra.Command {
@@ -69,17 +69,17 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 
 // planFor chooses the patch for a tree and places it.
 func planFor(tree *patch.Tree, path string, port portFlags, opt patch.Options) (*patch.Plan, error) {
-	in := &input{name: patches.Name}
-	makefile, err := tree.File(makefileName)
-	if err != nil && port.file == "" {
+	makefile, err := tree.File(fit.MakefileName)
+	if err != nil && port.File == "" {
 		return nil, usage(fmt.Errorf("%s: find out which kernel this is: %w; give --patch FILE for another tree", path, err))
 	}
 	// Most trees have none, and it only makes a version complete.
-	rhelver, _ := tree.File(rhelverFile)
-	if err := in.identify(path, makefile.Data, rhelver.Data, "", port); err != nil {
+	rhelver, _ := tree.File(fit.RhelverFile)
+	choice, err := fit.Choose(path, makefile.Data, rhelver.Data, "", port.Port)
+	if err != nil {
 		return nil, err
 	}
-	p, err := patch.Parse(in.name, in.port)
+	p, err := patch.Parse(choice.Name, choice.Port)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func sayApplied(w io.Writer, plan *patch.Plan, reverse, dryRun bool) error {
 		return err
 	}
 	for _, p := range plan.Placements {
-		if _, err := fmt.Fprintln(w, placementLine(p)); err != nil {
+		if _, err := fmt.Fprintln(w, fit.PlacementLine(p)); err != nil {
 			return err
 		}
 	}

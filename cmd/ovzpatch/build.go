@@ -14,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/rpmbuild"
@@ -126,22 +128,16 @@ func (f *buildFlags) check() error {
 	if err := f.checkRoot(); err != nil {
 		return err
 	}
-	_, err := karch(f.target)
+	_, err := kernel.Arch(f.target)
 	return err
 }
 
 // switchName is what rpmbuild takes as the name of a switch.
 var switchName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
-// karch is the kernel's name for a target.
-func karch(target string) (string, error) {
-	switch target {
-	case "x86_64":
-		return "x86_64", nil
-	case "i386", "i486", "i586", "i686":
-		return "i386", nil
-	}
-	return "", job.BadRequest(fmt.Errorf("no kernel for --target=%s: x86_64 and i686 there are", target))
+// fitSpec is how a source RPM's spec is read.
+func (f *buildFlags) fitSpec() fit.Spec {
+	return fit.Spec{Replaced: f.spec == specReplace, Target: f.target, With: f.with, Without: f.without, Defines: f.defines}
 }
 
 func newBuild(a *app) *cobra.Command {

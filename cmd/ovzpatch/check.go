@@ -3,23 +3,17 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
-	"ovzpatch/internal/scratch"
-	"ovzpatch/internal/source"
-	"ovzpatch/patches"
 )
 
 // placeFlags say how a patch is placed.
@@ -84,32 +78,30 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			if err != nil {
 				return err
 			}
-			if err := key.verifySource(ctx, u, args[0]); err != nil {
+			f, err := fit.Check(ctx, fit.Request{
+				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.fitSpec(), Place: opt, Checkpatch: true, Report: u,
+			})
+			if f == nil {
 				return err
 			}
-			dir, remove, err := scratch.New("", "source")
-			if err != nil {
-				return fmt.Errorf("unpack source: %w", err)
-			}
-			defer remove()
-			in, findings, err := checkSource(ctx, args[0], dir, port, compile.build, opt, checkpatchFiles...)
-			if in == nil {
-				return err
-			}
-			findings.Fits = err == nil
+			defer f.Close()
+			found := &f.Findings
+			found.Fits = err == nil
 			if err == nil {
-				findings.Checkpatch, err = in.checkpatch(ctx)
+				found.Checkpatch, err = f.CheckStyle(ctx)
 			}
 			if err == nil && compile.wanted {
-				if findings.Compiled, err = in.compile(ctx, u, a.cacheDir, compile); err != nil {
-					findings.Compiled = notCompiled
+				found.Compiled, err = f.Compile(ctx, fit.Trial{
+					Dir: a.cacheDir, Config: compile.build.config, Target: compile.build.target, Compat: compile.build.compat, Report: u,
+				})
+				if err != nil {
+					found.Compiled = fit.NotCompiled
 				}
 			}
-			write := findings.text
 			if asJSON {
-				write = findings.json
+				return errors.Join(err, printJSON(c.OutOrStdout(), found))
 			}
-			return errors.Join(err, write(c.OutOrStdout()))
+			return errors.Join(err, writeFindings(c.OutOrStdout(), found))
 		},
 	}
 	port.register(c)
@@ -120,191 +112,8 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 	return c
 }
 
-// findings are what check says on standard output.
-type findings struct {
-	Source     string            `json:"source"`
-	Kind       source.Kind       `json:"kind"`
-	Kernel     string            `json:"kernel"`
-	Line       string            `json:"line"`
-	Patch      string            `json:"patch"`
-	Tried      []string          `json:"tried"` // what the port was tried on, and how far
-	Strip      int               `json:"strip"`
-	Applied    bool              `json:"applied"` // the patch is in already
-	Placements []patch.Placement `json:"placements"`
-	Problems   []string          `json:"problems"`
-	Own        *ownFindings      `json:"own"`  // of a source RPM's own patches; null for other sources
-	Gate       *gate.Gate        `json:"gate"` // null where the patch leaves fs/namespace.c alone
-	Checkpatch []string          `json:"checkpatch"`
-	Compiled   string            `json:"compiled"` // "" where not asked for
-	Fits       bool              `json:"fits"`
-
-	rejects []patch.Reject
-}
-
-// checkSource places the patch in a source, in a source RPM on top of the package's own
-// patches. Once the source is known the findings are there, also with an error that says
-// why the patch does not fit. Files named in also are read along. A source RPM is
-// unpacked in dir, where it stays.
-func checkSource(ctx context.Context, path, dir string, port portFlags, build buildFlags, opt patch.Options, also ...string) (*input, *findings, error) {
-	src, err := source.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, job.BadRequest(err)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	in := &input{source: src, files: &source.Files{}, name: patches.Name}
-	if port.file != "" {
-		in.name = filepath.Base(port.file)
-	}
-	archive, release := src, ""
-	switch src.Kind {
-	case source.Tree:
-		// Held so that nobody patches the tree meanwhile; what was interrupted is undone.
-		tree, err := patch.OpenTree(src.Path)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer tree.Close()
-	case source.RPM:
-		if in.pkg, err = src.Unpack(ctx, dir); err != nil {
-			return nil, nil, err
-		}
-		archive, release = in.pkg.Tarball, in.pkg.RPM.Release()
-		if build.spec == specInject {
-			if in.own, err = readOwnPatches(in.pkg, in.name, build); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	// All in one pass: a compressed tarball is read from its start every time.
-	want := append([]string{makefileName, gate.File}, also...)
-	// Behind the headers, which the gate check looks into: so that they are all read.
-	want = append(want, behindHeaders)
-	if in.files, err = archive.ReadFiles(ctx, want, append(gate.HeaderPatterns, rhelverFile)...); err != nil {
-		return nil, nil, err
-	}
-	headers := map[string][]byte{}
-	for name, file := range in.files.Files {
-		headers[name] = file.Data
-	}
-	in.declared = gate.NewNames(headers)
-	if err := in.own.layMakefile(ctx, in.files); err != nil {
-		return nil, nil, err
-	}
-	makefile, ok := in.files.Files[makefileName]
-	if !ok && port.file == "" {
-		return nil, nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", path))
-	}
-	if err := in.identify(path, makefile.Data, in.files.Files[rhelverFile].Data, release, port); err != nil {
-		return nil, nil, err
-	}
-	if err := in.takeHeld(); err != nil {
-		return nil, nil, err
-	}
-	p, err := patch.Parse(in.name, in.port)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := in.read(ctx, archive, p); err != nil {
-		return nil, nil, err
-	}
-	f := &findings{Source: path, Kind: src.Kind, Line: in.line, Patch: in.name, Tried: in.tried}
-	if in.kernel != (kernel.Kernel{}) {
-		f.Kernel = in.kernel.String()
-	}
-	if err := in.own.layFiles(ctx, in.files, candidates(p)); err != nil {
-		return nil, nil, err
-	}
-	err = f.place(in, p, opt)
-	if in.own != nil {
-		f.Own = in.own.findings(in.touched(), func(files patch.Files) error {
-			plan, err := patch.NewPlan(p, files, opt)
-			if err == nil {
-				_, err = readGate(p, plan, files, in.declared)
-			}
-			return err
-		})
-		err = errors.Join(f.Own.err(), err)
-	}
-	return in, f, err
-}
-
-// behindHeaders is a file that every kernel has, in whose tarball it comes behind include/.
-const behindHeaders = "init/main.c"
-
-// rhelverFile is what Red Hat's Makefile includes; few other kernels have it.
-const rhelverFile = "Makefile.rhelver"
-
-// identify finds the kernel and its patch, from its Makefiles and from the release of the
-// source RPM that it came in. Sources that are no kernel's take the patch the user names.
-func (in *input) identify(path string, makefile, rhelver []byte, release string, port portFlags) error {
-	var err error
-	if in.kernel, err = kernel.Identify(makefile, rhelver); err != nil && port.file == "" {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err == nil {
-		in.kernel.InPackage(release)
-	}
-	return in.choosePort(port)
-}
-
-// place fills in where the hunks go and what the gate check says.
-func (f *findings) place(in *input, p *patch.Patch, opt patch.Options) error {
-	var err error
-	in.plan, err = patch.NewPlan(p, in.file, opt)
-	var no *patch.NotApplicable
-	if errors.As(err, &no) {
-		for _, problem := range no.Problems {
-			f.Problems = append(f.Problems, problem.Error())
-		}
-		f.rejects = no.Rejects()
-	}
-	if err != nil {
-		return err
-	}
-	f.Strip, f.Applied, f.Placements = in.plan.Strip, in.plan.Applied, in.plan.Placements
-	f.Gate, err = readGate(p, in.plan, in.file, in.declared)
-	return err
-}
-
-// readGate checks the gate's file as a plan leaves it; nil where the plan leaves it alone.
-func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, names *gate.Names) (*gate.Gate, error) {
-	content, err := files(gate.File)
-	if err != nil {
-		return nil, nil
-	}
-	after, changed := plan.After(gate.File)
-	if !changed && plan.Applied {
-		undone, err := patch.NewPlan(p, files, patch.Options{Strip: plan.Strip, Reverse: true})
-		if err != nil {
-			return nil, err
-		}
-		if before, had := undone.After(gate.File); had && before != nil {
-			return gate.Check(before.Data, content.Data, names)
-		}
-		return nil, nil
-	}
-	if !changed || after == nil {
-		return nil, nil
-	}
-	return gate.Check(content.Data, after.Data, names)
-}
-
-// file gives a file of the source to the planner.
-func (in *input) file(name string) (patch.Content, error) {
-	file, ok := in.files.Files[name]
-	if !ok {
-		return patch.Content{}, fs.ErrNotExist
-	}
-	return patch.Content{Data: file.Data, Mode: file.Mode}, nil
-}
-
-func (f *findings) json(w io.Writer) error {
-	return printJSON(w, f)
-}
-
-func (f *findings) text(w io.Writer) error {
+// writeFindings writes them as text.
+func writeFindings(w io.Writer, f *fit.Findings) error {
 	var b strings.Builder
 	row := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-11s%s\n", what, fmt.Sprintf(format, args...))
@@ -322,15 +131,15 @@ func (f *findings) text(w io.Writer) error {
 		row("tried on", "nothing: nobody has said so in its header")
 	}
 	if f.Own != nil {
-		f.Own.rows(row)
+		f.Own.Rows(row)
 	}
 	for _, p := range f.Placements {
-		row("place", "%s", placementLine(p))
+		row("place", "%s", fit.PlacementLine(p))
 	}
 	for _, p := range f.Problems {
 		row("problem", "%s", p)
 	}
-	for _, r := range f.rejects {
+	for _, r := range f.Rejects {
 		for l := range strings.Lines(string(r.Data)) {
 			if text, ok := strings.CutPrefix(l, "#   "); ok {
 				row("", "%s", strings.TrimSuffix(text, "\n"))
@@ -369,7 +178,7 @@ func (f *findings) text(w io.Writer) error {
 		row("verdict", "THE PACKAGE CANNOT BE BUILT WITH IT: see the problem")
 	case !f.Fits:
 		row("verdict", "DOES NOT FIT")
-	case f.Compiled == notCompiled:
+	case f.Compiled == fit.NotCompiled:
 		row("verdict", "FITS, BUT DOES NOT COMPILE: see the error")
 	case f.Applied && f.Gate != nil:
 		row("verdict", "is in already; hook found and reached")
@@ -392,4 +201,17 @@ func describeKernel(name, line string) string {
 		return "kernel " + name + ", of no line"
 	}
 	return "kernel " + name + ", line " + line
+}
+
+// compileFlags ask for a trial compilation of what the patch touches.
+type compileFlags struct {
+	wanted bool
+	build  buildFlags
+}
+
+func (f *compileFlags) register(c *cobra.Command) {
+	c.Flags().BoolVar(&f.wanted, "compile", false, "also compile the C files that the patch touches, in a copy of the source")
+	c.Flags().StringVar(&f.build.config, "config", "", "with --compile: kernel configuration (default: a small one for guests)")
+	f.build.registerSpec(c)
+	c.Flags().BoolVar(&f.build.compat, "compat", false, "with --compile: also apply what the line's old sources need for this machine's compiler")
 }

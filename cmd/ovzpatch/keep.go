@@ -50,12 +50,12 @@ func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r
 			return datastore.Ref{}, err
 		}
 	}
-	w.Manifest.Source.Name = filepath.Base(in.source.Path)
+	w.Manifest.Source.Name = filepath.Base(in.Source.Path)
 	if w.Manifest.Source.SHA256, err = sourceDigest(in, r); err != nil {
 		return datastore.Ref{}, err
 	}
 	if b.Patched {
-		w.Manifest.Port = datastore.Input{Name: in.name, SHA256: digest(in.port)}
+		w.Manifest.Port = datastore.Input{Name: in.Name, SHA256: digest(in.Port)}
 	}
 	w.Manifest.Spec = datastore.Input{Name: r.SpecName, SHA256: digest(r.Spec)}
 	w.Manifest.Options = os.Args[1:]
@@ -69,8 +69,8 @@ func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r
 
 // sourceDigest is that of the source file, or of the tarball a tree was packed into.
 func sourceDigest(in *input, r *recipe) (string, error) {
-	path := in.source.Path
-	if in.source.Kind == source.Tree {
+	path := in.Source.Path
+	if in.Source.Kind == source.Tree {
 		packed, ok := r.Files[in.tarball]
 		if !ok {
 			return "", fmt.Errorf("digest source: the tree %s was not packed up", path)

@@ -18,7 +18,9 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
@@ -29,6 +31,12 @@ import (
 
 // epoch is the one time in packages from our own spec: reproducible, and no claim about when.
 var epoch = time.Unix(1_700_000_000, 0)
+
+// input is a source with the patch placed in it.
+type input struct {
+	*fit.Fit
+	tarball string // the file name of what a tree was packed into, "" before that
+}
 
 // recipe is what one kernel's packages are made from.
 type recipe struct {
@@ -54,23 +62,22 @@ func (r *recipe) label() string {
 // sides are the two kernels that are compared.
 type sides struct{ with, without *recipe }
 
-// recipes puts together what both kernels are made from. Files that only had to be
-// unpacked or packed lie below dir.
-func (in *input) recipes(ctx context.Context, u job.Reporter, f buildFlags, dir string) (*sides, error) {
+// recipes puts together what both kernels are made from.
+func (in *input) recipes(ctx context.Context, u job.Reporter, f buildFlags) (*sides, error) {
 	switch {
-	case in.source.Kind != source.RPM:
-		archive, err := in.archive(ctx, u, dir)
+	case in.Source.Kind != source.RPM:
+		archive, err := in.archive(ctx, u)
 		if err != nil {
 			return nil, err
 		}
 		return in.ownSpec(f, archive)
 	case f.spec == specReplace:
 		u.Say("our spec takes the place of the source RPM's own; its own patches stay out")
-		return in.ownSpec(f, in.pkg.Tarball.Path)
+		return in.ownSpec(f, in.Package.Tarball.Path)
 	}
 	original := &recipe{with: f.with, without: f.without, root: f.root}
 	var err error
-	if original.Inputs, err = srpm.Unpacked(in.pkg.RPM, in.pkg.Dir); err != nil {
+	if original.Inputs, err = srpm.Unpacked(in.Package.RPM, in.Package.Dir); err != nil {
 		return nil, err
 	}
 	original.Target = f.target
@@ -78,12 +85,12 @@ func (in *input) recipes(ctx context.Context, u job.Reporter, f buildFlags, dir 
 	if specs.Own(original.Spec) {
 		// A package of ours has the patch and the switch for it.
 		if len(f.flavours) > 0 {
-			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", in.Source.Path))
 		}
 		if f.tag != srpm.DefaultTag {
-			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", in.source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", in.Source.Path))
 		}
-		original.port, original.touched, original.patched = in.name, in.touched(), true
+		original.port, original.touched, original.patched = in.Name, in.Touched(), true
 		in.readable(original, f)
 		return both(original), nil
 	}
@@ -98,24 +105,24 @@ func both(with *recipe) *sides {
 }
 
 // archive gives the tarball to build from: the source itself, or a tree packed up.
-func (in *input) archive(ctx context.Context, u job.Reporter, dir string) (string, error) {
-	if in.source.Kind != source.Tree {
-		return in.source.Path, nil
+func (in *input) archive(ctx context.Context, u job.Reporter) (string, error) {
+	if in.Source.Kind != source.Tree {
+		return in.Source.Path, nil
 	}
 	u.Say("packing the tree up")
-	in.files.Top = "linux-" + in.kernel.Base() + in.kernel.Stable()
+	in.Files.Top = "linux-" + in.Kernel.Base() + in.Kernel.Stable()
 	ext := ".tar.gz"
 	if in.knowsZstd() {
 		ext = ".tar.zst"
 	}
-	in.tarball = in.files.Top + ext
-	path := filepath.Join(dir, in.tarball)
-	return path, in.source.Pack(ctx, path, in.files.Top)
+	in.tarball = in.Files.Top + ext
+	path := filepath.Join(in.Dir, in.tarball)
+	return path, in.Source.Pack(ctx, path, in.Files.Top)
 }
 
 // ownSpec is for a tarball, which gets our spec.
 func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
-	arch, err := karch(f.target)
+	arch, err := kernel.Arch(f.target)
 	if err != nil {
 		return nil, err
 	}
@@ -123,24 +130,24 @@ func (in *input) ownSpec(f buildFlags, archive string) (*sides, error) {
 	if err != nil {
 		return nil, err
 	}
-	configName, config, err := in.config(f, arch)
+	configName, config, err := in.Config(f.config, arch)
 	if err != nil {
 		return nil, err
 	}
 	config = specs.FlavourConfig(flavour, config)
 	r := &recipe{
-		patched: true, port: in.name, touched: in.touched(), with: f.with, without: f.without,
+		patched: true, port: in.Name, touched: in.Touched(), with: f.with, without: f.without,
 		Inputs: srpm.Inputs{
 			SpecName: specs.Name, Date: epoch, Target: f.target,
 			Files: map[string]string{filepath.Base(archive): archive},
-			Texts: map[string][]byte{configName: config, in.name: in.port},
+			Texts: map[string][]byte{configName: config, in.Name: in.Port},
 		},
 	}
 	v := specs.Values{
-		Base: in.kernel.Base(), Stable: in.kernel.Stable(), Release: "1", Tag: f.tag,
-		Archive: filepath.Base(archive), Top: in.files.Top, Port: in.name, Config: configName, Flavour: flavour,
+		Base: in.Kernel.Base(), Stable: in.Kernel.Stable(), Release: "1", Tag: f.tag,
+		Archive: filepath.Base(archive), Top: in.Files.Top, Port: in.Name, Config: configName, Flavour: flavour,
 	}
-	if own := in.kernel.Release(); own != "" {
+	if own := in.Kernel.Release(); own != "" {
 		v.Release = own + ".1"
 	}
 	if f.compat {
@@ -166,15 +173,15 @@ const compatTag = ".compat"
 
 // compat is what --compat adds.
 func (in *input) compat() ([]patches.Patch, error) {
-	list := patches.Compat(in.line)
+	list := patches.Compat(in.Line)
 	if len(list) == 0 {
-		return nil, job.BadRequest(fmt.Errorf("--compat: line %s builds with today's compilers as it is", in.line))
+		return nil, job.BadRequest(fmt.Errorf("--compat: line %s builds with today's compilers as it is", in.Line))
 	}
 	return list, nil
 }
 
 // knowsZstd tells whether the rpm of the line's own distributions knows that compression.
-func (in *input) knowsZstd() bool { return in.kernel.AtLeast(4, 18, 0) }
+func (in *input) knowsZstd() bool { return in.Kernel.AtLeast(4, 18, 0) }
 
 // binaryPayload chooses a compression that it knows.
 func (in *input) binaryPayload() string {
@@ -187,23 +194,11 @@ func (in *input) binaryPayload() string {
 // readable does so for a recipe with our spec, and chooses digests, too; a foreign package
 // has those of its original.
 func (in *input) readable(r *recipe, f buildFlags) {
-	r.reader, r.FileDigest = readerOf(in.kernel), 0
-	if !in.kernel.AtLeast(4, 18, 0) {
+	r.reader, r.FileDigest = readerOf(in.Kernel), 0
+	if !in.Kernel.AtLeast(4, 18, 0) {
 		r.FileDigest = 1
 	}
 	r.Defines = append([]string{in.binaryPayload(), "_source_payload w.ufdio"}, f.defines...)
-}
-
-// config is the configuration the user gave, or the small one for the line.
-func (in *input) config(f buildFlags, arch string) (string, []byte, error) {
-	if f.config == "" {
-		return specs.GuestConfig(in.line, arch)
-	}
-	data, err := os.ReadFile(f.config)
-	if err != nil {
-		return "", nil, fmt.Errorf("read configuration: %w", err)
-	}
-	return "kernel-" + arch + ".config", data, nil
 }
 
 // foreignSpec puts the patch into a source RPM's own spec and shows what that changes.
@@ -211,8 +206,8 @@ func (in *input) foreignSpec(ctx context.Context, u job.Reporter, f buildFlags, 
 	if f.config != "" {
 		return nil, job.BadRequest(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
-	original.foreign, original.reader = true, readerOf(in.kernel)
-	if !in.kernel.AtLeast(2, 6, 32) {
+	original.foreign, original.reader = true, readerOf(in.Kernel)
+	if !in.Kernel.AtLeast(2, 6, 32) {
 		original.FileDigest = 1 // whatever the original has: rpm before 4.6 knows MD5 alone
 	}
 	if err := original.forThisRpm(ctx, u, f.modern); err != nil {
@@ -247,7 +242,7 @@ func (in *input) foreignSpec(ctx context.Context, u job.Reporter, f buildFlags, 
 		return nil, err
 	}
 	with := *original
-	with.patched, with.port, with.touched = true, in.name, in.touched()
+	with.patched, with.port, with.touched = true, in.Name, in.Touched()
 	edited, err := with.carry(ctx, in.change(f))
 	if err != nil {
 		return nil, err
@@ -282,7 +277,7 @@ const author = "ovzpatch <ovzpatch@localhost>"
 // change is what happens to a foreign source RPM.
 func (in *input) change(f buildFlags) srpm.Change {
 	return srpm.Change{
-		PatchFile: in.name, Patch: in.port, Tag: f.tag, Author: author,
+		PatchFile: in.Name, Patch: in.Port, Tag: f.tag, Author: author,
 		Changes: []string{"drop MNT_FORCE from a container's umount of Lustre"},
 	}
 }

@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
@@ -19,11 +23,46 @@ import (
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
 	"ovzpatch/patches"
 )
+
+// debianSources are where Debian's package linux-source puts the kernel source of its
+// release: linux-source-6.1.tar.xz on Debian 12, 6.12 on 13.
+const debianSources = "/usr/src/linux-source-*.tar.*"
+
+// newestSource is the file of the highest version that a pattern matches, "" for none. A
+// machine that went from one release to the next has the older source, too.
+func newestSource(pattern string) string {
+	found, _ := filepath.Glob(pattern) // patterns of ours only
+	if len(found) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return slices.Compare(versionOf(a), versionOf(b)) })
+}
+
+// versionOf gives the numbers in the name of a file.
+func versionOf(path string) []int {
+	var numbers []int
+	for _, digits := range digitsInName.FindAllString(filepath.Base(path), -1) {
+		n, _ := strconv.Atoi(digits) // digits
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+var digitsInName = regexp.MustCompile(`[0-9]{1,9}`)
+
+// portFlags choose the patch.
+type portFlags struct{ fit.Port }
+
+func (f *portFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.Line, "line", "", "take the port for this line instead of the one found out")
+	c.Flags().StringVar(&f.File, "patch", "", "take this patch file instead of a port of ours")
+	c.MarkFlagsMutuallyExclusive("line", "patch")
+	c.RegisterFlagCompletionFunc("line", cobra.FixedCompletions(patches.Lines(), cobra.ShellCompDirectiveNoFileComp))
+}
 
 func newRun(a *app) *cobra.Command {
 	var (
@@ -116,7 +155,7 @@ func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf p
 	if err != nil {
 		return nil, err
 	}
-	rep := &report.Report{Source: path, Line: in.line, Patch: in.name, Accel: accel.Name}
+	rep := &report.Report{Source: path, Line: in.Line, Patch: in.Name, Accel: accel.Name}
 	for _, side := range []struct {
 		recipe *recipe
 		label  string
@@ -187,50 +226,44 @@ func (a *app) prepare(ctx context.Context, u job.Reporter, path string, pf portF
 		return nil, nil, nil, err
 	}
 	u.Say("reading %s", path)
-	if err := bf.key.verifySource(ctx, u, path); err != nil {
-		return nil, nil, nil, err
-	}
-	dir, remove, err := scratch.New("", "recipe")
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("unpack source: %w", err)
-	}
+	f, err := fit.Check(ctx, fit.Request{Source: path, Keyring: bf.key.keyring, Port: pf.Port, Spec: bf.fitSpec(), Place: patch.Options{Strip: -1}, Report: u})
 	defer func() {
 		if err != nil {
-			remove()
+			f.Close()
 		}
 	}()
-	in, found, err := checkSource(ctx, path, dir, pf, bf, patch.Options{Strip: -1})
 	var misplaced *gate.Error
 	switch {
-	case in != nil && in.plan != nil && in.plan.Applied:
+	case f != nil && f.Plan != nil && f.Plan.Applied:
 		how := "take it out with ovzpatch apply --reverse"
-		if in.source.Kind == source.RPM {
+		if f.Source.Kind == source.RPM {
 			how = "give the package it was made from (ovzpatch check tells which of its patches it is in)"
 		}
 		return nil, nil, nil, job.Misfit(fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how))
-	case errors.As(err, &misplaced) && bf.misplaced && (found.Own == nil || found.Own.err() == nil):
+	case errors.As(err, &misplaced) && bf.misplaced && (f.Findings.Own == nil || f.Findings.Own.Err() == nil):
 		u.Say("going on although %v", err)
 	case err != nil:
 		return nil, nil, nil, err
 	}
-	u.Say("%s: kernel %s, line %s; the patch fits:", in.source.Kind, in.kernel, in.line)
-	for _, p := range in.plan.Placements {
-		u.Say("  %s", placementLine(p))
+	in = &input{Fit: f}
+	u.Say("%s: kernel %s, line %s; the patch fits:", f.Source.Kind, f.Kernel, f.Line)
+	for _, p := range f.Plan.Placements {
+		u.Say("  %s", fit.PlacementLine(p))
 	}
-	if found.Own != nil {
-		found.Own.rows(func(what, format string, args ...any) { u.Say("  %-8s %s", what, fmt.Sprintf(format, args...)) })
+	if f.Findings.Own != nil {
+		f.Findings.Own.Rows(func(what, format string, args ...any) { u.Say("  %-8s %s", what, fmt.Sprintf(format, args...)) })
 	}
-	if s, err = in.recipes(ctx, u, bf, dir); err != nil {
+	if s, err = in.recipes(ctx, u, bf); err != nil {
 		return nil, nil, nil, err
 	}
 	s.with.root, s.without.root = bf.root, bf.root
-	if gcc := newCompiler(ctx); gcc != "" && bf.root == (rpmbuild.Root{}) && !bf.compat && len(patches.Compat(in.line)) > 0 {
-		u.Say("kernels of line %s do not compile with gcc %s as they are: add --compat for a test, or build where an older compiler lives (--root)", in.line, gcc)
+	if gcc := newCompiler(ctx); gcc != "" && bf.root == (rpmbuild.Root{}) && !bf.compat && len(patches.Compat(f.Line)) > 0 {
+		u.Say("kernels of line %s do not compile with gcc %s as they are: add --compat for a test, or build where an older compiler lives (--root)", f.Line, gcc)
 	}
 	if bf.noCache {
 		if err = a.forget(ctx, u, s); err != nil {
 			return nil, nil, nil, err
 		}
 	}
-	return in, s, remove, nil
+	return in, s, f.Close, nil
 }

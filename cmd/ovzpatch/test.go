@@ -14,6 +14,7 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
+	"ovzpatch/internal/keyring"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/tool"
@@ -81,7 +82,7 @@ func (f *kernelFlags) kernel(ctx context.Context, u job.Reporter, a *app, args [
 	}
 	if f.key.keyring != "" {
 		for _, path := range packages {
-			if err := f.key.verify(ctx, u, path); err != nil {
+			if err := keyring.VerifyFile(ctx, u, path, f.key.keyring); err != nil {
 				return nil, err
 			}
 		}

@@ -60,8 +60,7 @@ func columns(f *os.File) int {
 func (u *ui) Say(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.clear()
-	fmt.Fprintf(u.w, "%s %s\n", u.stamp(), terminal.Text(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(u.w, "%s%s %s\n", u.clear(), u.stamp(), terminal.Text(fmt.Sprintf(format, args...)))
 	u.last = time.Now()
 }
 
@@ -84,8 +83,7 @@ func (u *ui) Live(format string, args ...any) {
 	if r := []rune(line); len(r) >= width {
 		line = string(r[:width-1])
 	}
-	u.clear()
-	fmt.Fprint(u.w, line)
+	fmt.Fprint(u.w, u.clear()+line)
 	u.drawn = len([]rune(line))
 	u.live, u.last = true, time.Now()
 }
@@ -94,18 +92,22 @@ func (u *ui) Live(format string, args ...any) {
 func (u *ui) Done() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.clear()
+	fmt.Fprint(u.w, u.clear())
 }
 
-func (u *ui) clear() {
-	if u.live {
-		// A terminal that has become narrower has wrapped the line.
-		if width := columns(u.term); width > 0 && u.drawn > width {
-			fmt.Fprintf(u.w, "\x1b[%dA", (u.drawn-1)/width)
-		}
-		fmt.Fprint(u.w, "\r\x1b[J")
-		u.live = false
+// clear is what takes the live line away, to be written together with what comes next: so
+// that nothing is seen, or read, between the two.
+func (u *ui) clear() string {
+	if !u.live {
+		return ""
 	}
+	u.live = false
+	up := ""
+	// A terminal that has become narrower has wrapped the line.
+	if width := columns(u.term); width > 0 && u.drawn > width {
+		up = fmt.Sprintf("\x1b[%dA", (u.drawn-1)/width)
+	}
+	return up + "\r\x1b[J"
 }
 
 // stamp is the time since the start, so that a log tells where the minutes went.

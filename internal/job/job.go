@@ -17,6 +17,13 @@ type Reporter interface {
 	Done()
 }
 
+// Quiet is a Reporter that says nothing.
+type Quiet struct{}
+
+func (Quiet) Say(string, ...any)  {}
+func (Quiet) Live(string, ...any) {}
+func (Quiet) Done()               {}
+
 // The kinds of errors. An error of none of them is a tool or a machine that failed.
 var (
 	// ErrRequest is for what was asked: nothing was tried, and nothing can be.

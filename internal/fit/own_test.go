@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package fit
 
 import (
 	"archive/tar"
@@ -18,6 +18,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/srpm"
@@ -63,7 +64,7 @@ var shapesWithPatches = []shape{
 // reduced is the small kernel of check's script.
 func reduced(t *testing.T) map[string]string {
 	t.Helper()
-	archive, err := txtar.ParseFile("testdata/script/check.txtar")
+	archive, err := txtar.ParseFile("../../cmd/ovzpatch/testdata/script/check.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func shapePatch(t *testing.T, files map[string]string, how []string) []byte {
 // packShape makes the source package of a shape.
 func packShape(t *testing.T, s shape, files map[string]string) string {
 	t.Helper()
-	spec, err := os.ReadFile(filepath.Join("../../internal/srpm/testdata/shapes", s.name, "kernel.spec"))
+	spec, err := os.ReadFile(filepath.Join("../srpm/testdata/shapes", s.name, "kernel.spec"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,20 +247,20 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			path := packShape(t, s, files)
-			in, found, err := checkSource(t.Context(), path, t.TempDir(), portFlags{file: ours}, buildFlags{spec: specInject, target: "x86_64"}, patch.Options{Strip: -1})
+			f, err := Check(t.Context(), Request{Source: path, Port: Port{File: ours}, Spec: Spec{Target: "x86_64"}, Place: patch.Options{Strip: -1}, Report: job.Quiet{}})
+			defer f.Close()
 			// Of the hook itself nothing is asked here: the trees are too small for that.
 			if err != nil && !errors.As(err, new(*gate.Error)) {
 				t.Fatal(err)
 			}
-			if own := found.Own; own.Before != s.before || len(own.Changing) != s.touch || len(own.Unsure) > 0 || len(own.Problems) > 0 {
+			if own := f.Findings.Own; own.Before != s.before || len(own.Changing) != s.touch || len(own.Unsure) > 0 || len(own.Problems) > 0 {
 				t.Errorf("it says %+v", own)
 			}
-			if before := string(in.files.Files[gate.File].Data); before == files["tree/fs/namespace.c"] {
+			if before := string(f.Files.Files[gate.File].Data); before == files["tree/fs/namespace.c"] {
 				t.Error("no patch of the package's own changed the file")
 			}
-			change := in.change(buildFlags{tag: srpm.DefaultTag})
-			change.Date = time.Date(2026, 1, 6, 0, 0, 0, 0, time.UTC)
-			original, err := srpm.Unpacked(in.pkg.RPM, in.pkg.Dir)
+			change := srpm.Change{PatchFile: f.Name, Patch: f.Port, Tag: srpm.DefaultTag, Author: "A <a@b.c>", Changes: []string{"a change"}, Date: time.Date(2026, 1, 6, 0, 0, 0, 0, time.UTC)}
+			original, err := srpm.Unpacked(f.Package.RPM, f.Package.Dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -271,7 +272,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			after, ok := in.plan.After(gate.File)
+			after, ok := f.Plan.After(gate.File)
 			if !ok {
 				t.Fatal("the plan leaves the file alone")
 			}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package fit
 
 import (
 	"bytes"
@@ -42,13 +42,13 @@ type layer struct {
 }
 
 // readOwnPatches reads the spec of an unpacked source RPM.
-func readOwnPatches(pkg *source.Package, name string, build buildFlags) (*ownPatches, error) {
+func readOwnPatches(pkg *source.Package, name string, spec Spec) (*ownPatches, error) {
 	text, err := os.ReadFile(filepath.Join(pkg.Dir, pkg.Spec))
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
-	options := srpm.Options{Target: build.target, With: build.with, Without: build.without, Defines: build.defines}
-	options.Defines = append(srpm.Dist(pkg.Spec, text, pkg.RPM.Release(), options), build.defines...)
+	options := srpm.Options{Target: spec.Target, With: spec.With, Without: spec.Without, Defines: spec.Defines}
+	options.Defines = append(srpm.Dist(pkg.Spec, text, pkg.RPM.Release(), options), spec.Defines...)
 	p := srpm.Package{SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Options: options}
 	o := &ownPatches{pkg: pkg, texts: map[string]*patch.Text{}, short: map[string]bool{}}
 	o.prepared, err = p.Before(name)
@@ -143,7 +143,7 @@ func why(err error) string {
 // lay makes the named files what %prep makes of them. It does so without the patches that
 // are not known to be applied, but for a case where the others go in only with them.
 func (o *ownPatches) lay(ctx context.Context, files *source.Files, names []string) (*layer, error) {
-	base := (&input{files: &source.Files{Files: maps.Clone(files.Files)}}).file
+	base := contents(maps.Clone(files.Files))
 	l, err := o.over(ctx, base, names, false)
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (o *ownPatches) lay(ctx context.Context, files *source.Files, names []strin
 }
 
 // makefiles tell which kernel a source is.
-var makefiles = []string{makefileName, rhelverFile}
+var makefiles = []string{MakefileName, RhelverFile}
 
 // layMakefile makes the top Makefile, by which the kernel is told, what %prep makes of it.
 func (o *ownPatches) layMakefile(ctx context.Context, files *source.Files) (err error) {
@@ -187,8 +187,8 @@ func (o *ownPatches) layFiles(ctx context.Context, files *source.Files, names []
 	return err
 }
 
-// ownFindings are what is said of a source RPM's own patches.
-type ownFindings struct {
+// OwnFindings are what is said of a source RPM's own patches.
+type OwnFindings struct {
 	Spec     string   `json:"spec"`
 	Before   int      `json:"before"`   // patches that %prep applies before ours
 	Changing []string `json:"changing"` // those that change a file that ours changes, or the Makefile
@@ -198,8 +198,8 @@ type ownFindings struct {
 }
 
 // findings says what was done. fits tells whether our patch goes into other files.
-func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *ownFindings {
-	f := &ownFindings{Spec: o.pkg.Spec, Before: len(o.prepared.Patches)}
+func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *OwnFindings {
+	f := &OwnFindings{Spec: o.pkg.Spec, Before: len(o.prepared.Patches)}
 	if o.prepared.Held != nil {
 		f.Held = label(*o.prepared.Held)
 	}
@@ -248,16 +248,16 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *own
 	return f
 }
 
-// err is that of a package which cannot be built with ours.
-func (f *ownFindings) err() error {
+// Err is that of a package which cannot be built with ours.
+func (f *OwnFindings) Err() error {
 	if len(f.Problems) == 0 {
 		return nil
 	}
 	return job.Misfit(errors.New(strings.Join(f.Problems, "\n\t")))
 }
 
-// rows writes them as text.
-func (f *ownFindings) rows(row func(what, format string, args ...any)) {
+// Rows gives them as text, line by line.
+func (f *OwnFindings) Rows(row func(what, format string, args ...any)) {
 	row("package", "own patches that %s applies before ours: %d; of them change the same files or the Makefile: %d", f.Spec, f.Before, len(f.Changing))
 	for _, c := range f.Changing {
 		row("", "%s", c)

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"ovzpatch/internal/gate"
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/source"
+)
+
+// Findings are what is found about a patch and a source.
+type Findings struct {
+	Source     string            `json:"source"`
+	Kind       source.Kind       `json:"kind"`
+	Kernel     string            `json:"kernel"`
+	Line       string            `json:"line"`
+	Patch      string            `json:"patch"`
+	Tried      []string          `json:"tried"` // what the port was tried on, and how far
+	Strip      int               `json:"strip"`
+	Applied    bool              `json:"applied"` // the patch is in already
+	Placements []patch.Placement `json:"placements"`
+	Problems   []string          `json:"problems"`
+	Own        *OwnFindings      `json:"own"`  // of a source RPM's own patches; null for other sources
+	Gate       *gate.Gate        `json:"gate"` // null where the patch leaves fs/namespace.c alone
+	Checkpatch []string          `json:"checkpatch"`
+	Compiled   string            `json:"compiled"` // "" where not asked for
+	Fits       bool              `json:"fits"`
+
+	Rejects []patch.Reject `json:"-"` // the hunks that do not fit
+}
+
+// place fills in where the hunks go and what the gate check says.
+func (f *Fit) place(p *patch.Patch, opt patch.Options) error {
+	var err error
+	f.Plan, err = patch.NewPlan(p, f.file, opt)
+	var no *patch.NotApplicable
+	if errors.As(err, &no) {
+		for _, problem := range no.Problems {
+			f.Findings.Problems = append(f.Findings.Problems, problem.Error())
+		}
+		f.Findings.Rejects = no.Rejects()
+	}
+	if err != nil {
+		return err
+	}
+	found := &f.Findings
+	found.Strip, found.Applied, found.Placements = f.Plan.Strip, f.Plan.Applied, f.Plan.Placements
+	found.Gate, err = readGate(p, f.Plan, f.file, f.declared)
+	return err
+}
+
+// readGate checks the gate's file as a plan leaves it; nil where the plan leaves it alone.
+func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, names *gate.Names) (*gate.Gate, error) {
+	content, err := files(gate.File)
+	if err != nil {
+		return nil, nil
+	}
+	after, changed := plan.After(gate.File)
+	if !changed && plan.Applied {
+		undone, err := patch.NewPlan(p, files, patch.Options{Strip: plan.Strip, Reverse: true})
+		if err != nil {
+			return nil, err
+		}
+		if before, had := undone.After(gate.File); had && before != nil {
+			return gate.Check(before.Data, content.Data, names)
+		}
+		return nil, nil
+	}
+	if !changed || after == nil {
+		return nil, nil
+	}
+	return gate.Check(content.Data, after.Data, names)
+}
+
+// PlacementLine says where one hunk went.
+func PlacementLine(p patch.Placement) string {
+	s := fmt.Sprintf("%s:%d hunk %d, offset %d, fuzz %d", p.File, p.Line, p.Hunk, p.Offset, p.Fuzz)
+	if len(p.Functions) > 0 {
+		s += ", in " + strings.Join(p.Functions, "(), ") + "()"
+	}
+	return s
+}

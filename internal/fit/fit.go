@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fit finds out whether the patch fits a source, where its hunks go, and whether its
+// hook is reached there. It reads the source and writes nothing into it.
+package fit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/keyring"
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/source"
+)
+
+// Spec says how the spec of a source RPM is read.
+type Spec struct {
+	// Replaced says that ours takes its place, and that its own patches stay out.
+	Replaced      bool
+	Target        string
+	With, Without []string
+	Defines       []string // "NAME VALUE" each
+}
+
+// Request says what is to be checked.
+type Request struct {
+	Source  string // path of a source RPM, a tarball or a tree
+	Keyring string // file with the keys of whoever may have signed it; "" for any
+	Port    Port
+	Spec    Spec
+	Place   patch.Options
+	// Checkpatch reads what Fit.Checkpatch needs along.
+	Checkpatch bool
+	Report     job.Reporter
+}
+
+// Fit is a source whose kernel is known, and the patch for it, placed.
+type Fit struct {
+	Choice
+	Source   *source.Source
+	Package  *source.Package // a source RPM, unpacked; nil for other sources
+	Files    *source.Files   // what was read of it, as it is before the patch
+	Plan     *patch.Plan     // nil where the patch does not fit
+	Findings Findings
+	// Dir is where a source RPM is unpacked, and what is made of the source may be put.
+	Dir string
+
+	remove func()
+	// declared is what the rest of the source declares, for the gate check.
+	declared *gate.Names
+	own      *ownPatches // of a source RPM that keeps its spec; nil for other sources
+}
+
+// Close removes what was unpacked. It may be called for a nil Fit.
+func (f *Fit) Close() {
+	if f != nil {
+		f.remove()
+	}
+}
+
+// Check places the patch in a source, in a source RPM on top of the package's own patches.
+// Once the source is known there is a Fit, which is to be closed, also with an error that says
+// why the patch does not fit.
+func Check(ctx context.Context, r Request) (*Fit, error) {
+	src, err := source.Open(r.Source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, job.BadRequest(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := r.verify(ctx, src); err != nil {
+		return nil, err
+	}
+	f := &Fit{Source: src, Files: &source.Files{}}
+	if f.Dir, f.remove, err = scratch.New("", "source"); err != nil {
+		return nil, fmt.Errorf("unpack source: %w", err)
+	}
+	if src.Kind == source.Tree {
+		// Held so that nobody patches the tree meanwhile; what was interrupted is undone.
+		tree, err := patch.OpenTree(src.Path)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		defer tree.Close()
+	}
+	p, err := f.readSource(ctx, r)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, f.judge(p, r.Place)
+}
+
+// verify verifies the signature of a source; only source RPMs can be signed.
+func (r Request) verify(ctx context.Context, src *source.Source) error {
+	if src.Kind == source.RPM {
+		return keyring.VerifyFile(ctx, r.Report, r.Source, r.Keyring)
+	}
+	if r.Keyring != "" {
+		return job.BadRequest(errors.New("--keyring is for source RPMs; verify a tarball's signature with gpgv before"))
+	}
+	return nil
+}
+
+// readSource reads what has to do with the patch, and returns the patch.
+func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
+	archive, release := f.Source, ""
+	if f.Source.Kind == source.RPM {
+		var err error
+		if f.Package, err = f.Source.Unpack(ctx, f.Dir); err != nil {
+			return nil, err
+		}
+		archive, release = f.Package.Tarball, f.Package.RPM.Release()
+		if !r.Spec.Replaced {
+			if f.own, err = readOwnPatches(f.Package, r.Port.name(), r.Spec); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := f.readKernel(ctx, archive, r.Checkpatch); err != nil {
+		return nil, err
+	}
+	makefile, ok := f.Files.Files[MakefileName]
+	if !ok && r.Port.File == "" {
+		return nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", r.Source))
+	}
+	var err error
+	if f.Choice, err = Choose(r.Source, makefile.Data, f.Files.Files[RhelverFile].Data, release, r.Port); err != nil {
+		return nil, err
+	}
+	if err := f.takeHeld(); err != nil {
+		return nil, err
+	}
+	p, err := patch.Parse(f.Name, f.Port)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.read(ctx, archive, p); err != nil {
+		return nil, err
+	}
+	f.Findings = Findings{Source: r.Source, Kind: f.Source.Kind, Line: f.Line, Patch: f.Name, Tried: f.Tried}
+	if f.Kernel != (kernel.Kernel{}) {
+		f.Findings.Kernel = f.Kernel.String()
+	}
+	return p, f.own.layFiles(ctx, f.Files, candidates(p))
+}
+
+// readKernel reads what tells the kernel, what the gate check looks into, and for checkpatch
+// what that consists of. It is all done in one pass: a compressed tarball is read from its
+// start every time.
+func (f *Fit) readKernel(ctx context.Context, archive *source.Source, checkpatch bool) error {
+	want := []string{MakefileName, gate.File}
+	if checkpatch {
+		want = append(want, checkpatchFiles...)
+	}
+	// Behind the headers, which the gate check looks into: so that they are all read.
+	want = append(want, behindHeaders)
+	var err error
+	if f.Files, err = archive.ReadFiles(ctx, want, append(gate.HeaderPatterns, RhelverFile)...); err != nil {
+		return err
+	}
+	headers := map[string][]byte{}
+	for name, file := range f.Files.Files {
+		headers[name] = file.Data
+	}
+	f.declared = gate.NewNames(headers)
+	return f.own.layMakefile(ctx, f.Files)
+}
+
+// behindHeaders is a file that every kernel has, in whose tarball it comes behind include/.
+const behindHeaders = "init/main.c"
+
+// takeHeld puts in the place of our patch the one of that name which a source RPM has
+// already: it is what a build of the package takes.
+func (f *Fit) takeHeld() error {
+	if f.own == nil || f.own.prepared.Held == nil {
+		return nil
+	}
+	data, err := os.ReadFile(filepath.Join(f.own.pkg.Dir, f.Name))
+	if err != nil {
+		return fmt.Errorf("read patch: %w", err)
+	}
+	f.Port = data
+	return nil
+}
+
+// judge places the patch, and says what is to be said of the package's own patches.
+func (f *Fit) judge(p *patch.Patch, opt patch.Options) error {
+	err := f.place(p, opt)
+	if f.own == nil {
+		return err
+	}
+	f.Findings.Own = f.own.findings(f.Touched(), func(files patch.Files) error {
+		plan, err := patch.NewPlan(p, files, opt)
+		if err == nil {
+			_, err = readGate(p, plan, files, f.declared)
+		}
+		return err
+	})
+	return errors.Join(f.Findings.Own.Err(), err)
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
+	"ovzpatch/patches"
+)
+
+// MakefileName is the file that tells which kernel a source is.
+const MakefileName = "Makefile"
+
+// RhelverFile is what Red Hat's Makefile includes; few other kernels have it.
+const RhelverFile = "Makefile.rhelver"
+
+// Port says which patch is wanted. Both empty is the port of the kernel's own line.
+type Port struct {
+	Line string // the port of another line
+	File string // a patch file in place of a port of ours
+}
+
+// Choice is a kernel, and the patch for it.
+type Choice struct {
+	Kernel kernel.Kernel
+	Line   string // the kernel's own, or Port.Line; "" where Port.File goes on an unknown kernel
+	Name   string // file name of the patch
+	Port   []byte
+	Tried  []string // what the port's header says it was tried on
+}
+
+// Choose finds the kernel of the source at path and its patch, from its Makefiles and from the
+// release of the source RPM that it came in. Sources that are no kernel's take the patch the
+// user names.
+func Choose(path string, makefile, rhelver []byte, release string, port Port) (Choice, error) {
+	c := Choice{Name: port.name()}
+	var err error
+	if c.Kernel, err = kernel.Identify(makefile, rhelver); err != nil && port.File == "" {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	if err == nil {
+		c.Kernel.InPackage(release)
+	}
+	err = c.choose(port)
+	return c, err
+}
+
+// name is the file name of the patch.
+func (p Port) name() string {
+	if p.File != "" {
+		return filepath.Base(p.File)
+	}
+	return patches.Name
+}
+
+func (c *Choice) choose(want Port) error {
+	line, lineErr := c.Kernel.Line()
+	c.Line = string(line)
+	if want.Line != "" {
+		c.Line = want.Line
+	}
+	if want.File != "" {
+		data, err := os.ReadFile(want.File)
+		if err != nil {
+			return job.BadRequest(fmt.Errorf("read patch: %w", err))
+		}
+		c.Port = data
+		return nil
+	}
+	if c.Line == "" {
+		return fmt.Errorf("choose port: %w; give --line (one of %s) or --patch FILE", lineErr, strings.Join(patches.Lines(), ", "))
+	}
+	p, err := patches.ForLine(c.Line)
+	if err != nil {
+		if want.Line != "" {
+			return job.BadRequest(err)
+		}
+		return job.Misfit(fmt.Errorf("choose port: %w", err))
+	}
+	c.Port, c.Tried = p.Data, p.Tried
+	return nil
+}
