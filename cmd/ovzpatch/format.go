@@ -12,13 +12,14 @@ import (
 	"ovzpatch/internal/rpmfile"
 )
 
-// The rpms of the systems that kernels are for. docs/building.md says what was measured.
+// The rpms of the systems that kernels are for. docs/building.md says where their versions are
+// known from, and what was measured.
 var (
 	rpmOfRHEL5 = rpmfile.Reader{System: "RHEL 5", Version: "4.4.2.3", Compressors: []string{"gzip", "bzip2"}}
 	rpmOfRHEL6 = rpmfile.Reader{System: "RHEL 6", Version: "4.8.0", Compressors: []string{"gzip", "bzip2", "lzma", "xz"}}
 	rpmOfRHEL7 = rpmfile.Reader{System: "RHEL 7", Version: "4.11.3", Compressors: []string{"gzip", "bzip2", "lzma", "xz"}}
 	rpmOfRHEL8 = rpmfile.Reader{System: "RHEL 8", Version: "4.14.3", Compressors: []string{"gzip", "bzip2", "lzma", "xz", "zstd"}}
-	rpmOfRHEL9 = rpmfile.Reader{System: "RHEL 9", Version: "4.16.1", Compressors: []string{"gzip", "bzip2", "lzma", "xz", "zstd"}}
+	rpmOfRHEL9 = rpmfile.Reader{System: "RHEL 9", Version: "4.16.1.3", Compressors: []string{"gzip", "bzip2", "lzma", "xz", "zstd"}}
 )
 
 // readerOf is the rpm of a kernel's own time. Packages are made for it, whichever rpm
