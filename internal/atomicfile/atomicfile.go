@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package atomicfile writes files that are there whole, and on the disk, or not at all.
+// Package atomicfile writes files that are complete and on the disk, or not there at all.
 package atomicfile
 
 import (
@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// Write creates the file at path, or replaces it, with what write writes. After an error
-// the path is as it was before.
+// Write creates or replaces the file at path with what write writes. After an error the path is
+// as it was before.
 func Write(path string, write func(io.Writer) error) error {
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, ".new-")
@@ -23,14 +23,14 @@ func Write(path string, write func(io.Writer) error) error {
 	if err := write(tmp); err != nil {
 		return err
 	}
-	// CreateTemp makes private files; what is written here is for everybody to read.
+	// CreateTemp makes private files; everybody may read what is written here.
 	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
 	return rename(tmp.Name(), path)
 }
 
-// WriteBytes is Write for what is in memory.
+// WriteBytes is Write for bytes in memory.
 func WriteBytes(path string, data []byte) error {
 	return Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -38,8 +38,8 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
-// Copy makes the file at to a copy of the file at from, which shares its blocks where the
-// filesystem can do that.
+// Copy copies the file from to the path to. The copy shares its blocks where the filesystem can
+// do that.
 func Copy(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -52,7 +52,7 @@ func Copy(from, to string) error {
 	})
 }
 
-// Move gives a finished file its place. Both names must be on one filesystem.
+// Move renames a finished file to its place. Both names must be on one filesystem.
 func Move(from, to string) error {
 	if err := Sync(from); err != nil {
 		return err
@@ -60,7 +60,7 @@ func Move(from, to string) error {
 	return rename(from, to)
 }
 
-// Sync brings a file's content, or a directory's names, to the disk.
+// Sync writes a file's content, or a directory's names, to the disk.
 func Sync(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

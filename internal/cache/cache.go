@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cache keeps what is expensive and unchanged, by content: finished results,
-// which appear whole or not at all, and work directories, which one process at a time
-// may go on with.
+// Package cache keeps expensive results by the content of their inputs: finished results, which
+// appear whole or not at all, and work directories, which one process at a time may continue.
 package cache
 
 import (
@@ -22,10 +21,10 @@ import (
 // Cache is a directory that belongs to ovzpatch.
 type Cache struct{ Dir string }
 
-// Key is the name of a result: the digest of everything that it was made from.
+// Key names a result: it is the digest of all its inputs.
 type Key struct{ h hash.Hash }
 
-// NewKey begins the key of one kind of result.
+// NewKey starts the key of one kind of result.
 func NewKey(kind string) *Key {
 	k := &Key{sha256.New()}
 	return k.Add("kind", kind)
@@ -55,10 +54,10 @@ func (k *Key) AddFile(name, path string) error {
 // String is the key as a file name.
 func (k *Key) String() string { return hex.EncodeToString(k.h.Sum(nil))[:40] }
 
-// Get gives the directory of a finished result, if there is one.
+// Get returns the directory of a finished result, if there is one.
 func (c Cache) Get(kind, key string) (string, bool) {
 	dir := filepath.Join(c.Dir, kind, key)
-	// Whoever then makes it is told what is wrong with the cache.
+	// Put reports what is wrong with the cache.
 	if c.Check() != nil {
 		return dir, false
 	}
@@ -66,14 +65,14 @@ func (c Cache) Get(kind, key string) (string, bool) {
 	if err != nil || !st.IsDir() {
 		return dir, false
 	}
-	// Its time says when it was last of use; one that cannot be touched is still good.
+	// Its time says when it was last used; a result that cannot be touched is still good.
 	now := time.Now()
 	os.Chtimes(dir, now, now)
 	return dir, true
 }
 
-// Put makes a result: fill writes it into a fresh directory, which then gets its name
-// in one step. Where another process was faster its result stands.
+// Put makes a result: fill writes it into a fresh directory, which then gets its name in one
+// step. If another process was faster, its result stays.
 func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error) {
 	parent := filepath.Join(c.Dir, kind)
 	if err := c.open(parent); err != nil {
@@ -101,7 +100,7 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 	return final, atomicfile.Sync(parent)
 }
 
-// open makes a directory of the cache where there is none.
+// open makes a directory of the cache if it is missing.
 func (c Cache) open(dir string) error {
 	if err := c.Check(); err != nil {
 		return err
@@ -109,21 +108,21 @@ func (c Cache) open(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	// Another's may have come between.
+	// Another process may have put its result there meanwhile.
 	return c.Check()
 }
 
-// unfinished begins the names of results that are being made.
+// unfinished is the prefix of results that are being made.
 const unfinished = ".new-"
 
-// staleAfter is when an unfinished result is taken for one whose maker was killed. The
-// making of a result is moving files into place; builds happen elsewhere.
+// staleAfter is the age at which an unfinished result counts as left by a killed process. Making
+// a result only moves files into place; builds happen elsewhere.
 const staleAfter = time.Hour
 
-// unusedFor is how long a result is kept that nobody asks for.
+// unusedFor is how long a result stays that nobody asks for.
 const unusedFor = 30 * 24 * time.Hour
 
-// sweep clears away what killed processes left, and what was not of use for long.
+// sweep removes what killed processes left, and what nobody has used for long.
 func sweep(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
@@ -141,7 +140,7 @@ func sweep(parent string) {
 	}
 }
 
-// Remove forgets a result.
+// Remove removes a result.
 func (c Cache) Remove(kind, key string) error {
 	return os.RemoveAll(filepath.Join(c.Dir, kind, key))
 }

@@ -16,15 +16,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long programs may take to be gone: politely asked, make takes half written files
-// away, and then by SIGKILL.
+// How long programs may take to end. After SIGTERM make removes half-written files; then comes
+// SIGKILL.
 const (
 	askLimit = 5 * time.Second
 	endLimit = 30 * time.Second
 )
 
-// endHolders takes the lock of f, ending the programs that have it. The caller has seen
-// to it that they are leftovers: nobody waits for them, and what they write is in the way.
+// endHolders ends the programs that hold the lock of f, and takes it. The caller has made sure
+// that they are leftovers: nobody waits for them, and what they write is in the way.
 func endHolders(ctx context.Context, f *os.File) ([]int, error) {
 	var ended []int
 	for start := time.Now(); ; {
@@ -34,7 +34,7 @@ func endHolders(ctx context.Context, f *os.File) ([]int, error) {
 		}
 		pids, passed := holders(f), time.Since(start)
 		if passed > endLimit {
-			return ended, fmt.Errorf("programs that a killed run has left are still at work in it (process ids %v): end them", pids)
+			return ended, fmt.Errorf("programs that a killed run left behind still work in it (process ids %v): end them", pids)
 		}
 		for _, pid := range pids {
 			switch asked := slices.Contains(ended, pid); {
@@ -52,8 +52,8 @@ func endHolders(ctx context.Context, f *os.File) ([]int, error) {
 	}
 }
 
-// holders are the processes that have the lock of f by a descriptor they inherited.
-// Those of other users cannot be seen.
+// holders returns the processes that hold the lock of f through an inherited descriptor. Those of
+// other users are not visible.
 func holders(f *os.File) []int {
 	var pids []int
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -77,7 +77,7 @@ func holds(pid int, f *os.File) bool {
 		if st, err := os.Stat(dir + "fd/" + fd.Name()); err != nil || !os.SameFile(st, want) {
 			continue
 		}
-		// A program may have the file open and not the lock: it comes from an earlier
+		// A program may have the file open without holding the lock: it comes from an earlier
 		// run, which ended well.
 		if info, _ := os.ReadFile(dir + "fdinfo/" + fd.Name()); bytes.Contains(info, []byte("FLOCK")) {
 			return true
@@ -86,8 +86,8 @@ func holds(pid int, f *os.File) bool {
 	return false
 }
 
-// end sends a signal to a holder. Its number may be another's by now: the descriptor of
-// the process is taken first, and then looked again.
+// end sends a signal to a holder. Its process id may belong to another process by now: so take
+// the process's descriptor first, then look again.
 func end(pid int, f *os.File, signal unix.Signal) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.3

@@ -11,13 +11,14 @@ import (
 	"syscall"
 )
 
-// Check refuses a directory that others could put results or links into: what is taken from
-// a cache is packed, booted and run. One that is not there yet is looked at as far as it is.
+// Check refuses a directory that others could put results or links into: ovzpatch packs, boots
+// and runs what it takes from a cache. If the directory is missing, Check looks at the existing
+// part of its path.
 func (c Cache) Check() error {
 	if !filepath.IsAbs(c.Dir) {
 		return fmt.Errorf("use cache %s: its path must be absolute", c.Dir)
 	}
-	// As it is named, and as it is when all links are followed.
+	// The path as named, and with all links followed.
 	paths := []string{filepath.Clean(c.Dir)}
 	if real, err := filepath.EvalSymlinks(c.Dir); err == nil && real != paths[0] {
 		paths = append(paths, real)
@@ -37,8 +38,8 @@ func (c Cache) Check() error {
 	return nil
 }
 
-// trusted tells whether only this user and root can change what a path leads to. Those of a
-// group are trusted with what is above the cache, as /usr/local is of group staff somewhere.
+// trusted returns an error unless only this user and root can change what a path leads to. Groups
+// may write above the cache: on some systems /usr/local belongs to group staff.
 func trusted(path string, cache bool) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,15 +51,15 @@ func trusted(path string, cache bool) error {
 	owner := st.Sys().(*syscall.Stat_t).Uid
 	us := uint32(os.Geteuid())
 	if owner != us && owner != 0 {
-		return fmt.Errorf("%s belongs to user %d, and not to you, %d", path, owner, us)
+		return fmt.Errorf("%s belongs to user %d, not to you (user %d)", path, owner, us)
 	}
 	switch {
 	case st.Mode()&fs.ModeSymlink != 0:
 		return nil // the mode of a link says nothing
 	case !st.IsDir():
-		return fmt.Errorf("%s is no directory", path)
+		return fmt.Errorf("%s is not a directory", path)
 	case cache && st.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("others can write to %s (chmod go-w, if what is in it is yours)", path)
+		return fmt.Errorf("others can write to %s (chmod go-w it if its content is yours)", path)
 	case st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0:
 		return fmt.Errorf("everybody can write to %s", path)
 	}

@@ -48,7 +48,7 @@ func TestOnlyADirectoryOfOnesOwn(t *testing.T) {
 		"not there, below":            {filepath.Join(open, "new"), "everybody can write to"},
 		"below one with a sticky bit": {filepath.Join(make("sticky", 0o777|os.ModeSticky), "new"), ""},
 		"a link to everybody's":       {link("bad", open), "others can write to"},
-		"a file":                      {file, "is no directory"},
+		"a file":                      {file, "is not a directory"},
 		"relative":                    {"rel", "must be absolute"},
 	}
 	if os.Geteuid() == 0 {

@@ -13,25 +13,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Work is a directory that is kept from run to run, and that this process has for itself
-// until Release.
+// Work is a directory that stays from run to run, and that belongs to this process until Release.
 type Work struct {
 	Dir string
-	// Hold is to be inherited by every program that writes into Dir. Should this process
-	// be killed, the lock on it tells the next one that they are still at work.
+	// Every program that writes into Dir must inherit Hold. If this process is killed, the lock
+	// on Hold tells the next one that those programs still work.
 	Hold *os.File
-	// Ended are the process ids of programs that a killed process had left at work, and
-	// that were ended before Dir was handed out.
+	// Ended are the process ids of programs that a killed process left behind. Work ended them
+	// before it returned Dir.
 	Ended []int
 
 	lock *os.File // held by this process alone
 }
 
-// pause is the time between two tries of a lock.
+// pause is the time between two attempts to take a lock.
 const pause = 200 * time.Millisecond
 
-// Work gives the work directory of that name. Where another process has it, waiting is
-// called once and the end of that waited for.
+// Work returns the work directory of that name. If another process has it, Work calls waiting
+// once and waits until that process releases it.
 func (c Cache) Work(ctx context.Context, kind, key string, waiting func()) (*Work, error) {
 	w := &Work{Dir: filepath.Join(c.Dir, kind, key)}
 	if err := c.open(w.Dir); err != nil {
@@ -45,8 +44,8 @@ func (c Cache) Work(ctx context.Context, kind, key string, waiting func()) (*Wor
 }
 
 func (w *Work) open(ctx context.Context, waiting func()) (err error) {
-	// The lock files outlive the work: removing one would let two processes lock two
-	// different files of one name.
+	// The lock files stay: if one was removed, two processes could lock two different files of
+	// the same name.
 	if w.lock, err = os.OpenFile(w.Dir+".lock", os.O_CREATE|os.O_RDWR, 0o644); err != nil {
 		return err
 	}
@@ -75,8 +74,8 @@ func (w *Work) open(ctx context.Context, waiting func()) (err error) {
 // Release lets others have the directory.
 func (w *Work) Release() {
 	if w.Hold != nil {
-		// Not only closed: a daemon that some makefile has left behind, its copy open,
-		// must not keep the lock.
+		// Closing is not enough: a daemon that a makefile left behind has a copy open, and must
+		// not keep the lock.
 		unix.Flock(int(w.Hold.Fd()), unix.LOCK_UN)
 		w.Hold.Close()
 	}
@@ -85,7 +84,7 @@ func (w *Work) Release() {
 	}
 }
 
-// tryLock takes the lock of f if nobody has it.
+// tryLock takes the lock of f if nobody holds it.
 func tryLock(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

@@ -32,13 +32,13 @@ type Cmd struct {
 	Args []string
 	Dir  string   // working directory; "" is the caller's
 	Env  []string // added to the environment, KEY=value
-	// Clean hands on of the caller's environment only what says where things are: for
-	// programs whose result must not hang on what a user has set, as LOCALVERSION.
+	// Clean passes on only those variables of the caller that say where things are. It is for
+	// programs whose result must not depend on what a user has set, such as LOCALVERSION.
 	Clean bool
 
 	Stdin io.Reader
-	// Stdout receives standard output alone. When nil, standard output goes where
-	// standard error goes.
+	// Stdout receives only standard output. If it is nil, standard output goes where standard
+	// error goes.
 	Stdout io.Writer
 	// Log is a file that receives the full output; it is appended to.
 	Log string
@@ -46,10 +46,10 @@ type Cmd struct {
 	Line func(string)
 	// ExtraFiles become descriptors 3, 4, ... of the program.
 	ExtraFiles []*os.File
-	// Limit ends the program after so long; 0 is no limit.
+	// Limit ends the program after that time; 0 means no limit.
 	Limit time.Duration
-	// Hangup is for a program that makes itself another user's, whom signals of ours do
-	// not reach. It gets SIGHUP in place of SIGTERM, and time to clean up.
+	// Hangup is for a program that changes to another user, so that we may not send it signals.
+	// It gets SIGHUP instead of SIGTERM, and time to clean up.
 	Hangup bool
 }
 
@@ -58,7 +58,7 @@ type Error struct {
 	Args     []string
 	ExitCode int    // -1 when the program was not started or was killed
 	LogPath  string // file with the full output, "" when there is none
-	Tail     string // the last lines it printed
+	Tail     string // the last lines that it printed
 	Err      error
 }
 
@@ -74,12 +74,12 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause: an *exec.ExitError, an *exec.Error, or the context's error.
+// Unwrap returns the cause: an *exec.ExitError, an *exec.Error, or the context's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run runs c to its end. When ctx ends first the process group gets SIGTERM, after
-// WaitDelay SIGKILL (with Hangup, SIGHUP and after a minute SIGKILL), and the *Error
-// unwraps to the context's cause.
+// Run runs c to its end. If ctx ends first, the process group gets SIGTERM, and SIGKILL after
+// WaitDelay (with Hangup, SIGHUP, and SIGKILL after a minute). The *Error then unwraps to the
+// context's cause.
 func Run(ctx context.Context, c Cmd) error {
 	fail := func(code int, tail string, err error) error {
 		return &Error{Args: c.Args, ExitCode: code, LogPath: c.Log, Tail: tail, Err: err}
@@ -116,8 +116,8 @@ func Run(ctx context.Context, c Cmd) error {
 		cmd.Stdout = c.Stdout
 	}
 	cmd.ExtraFiles = c.ExtraFiles
-	// Should this process be killed, the program goes with it. The kernel ties that to
-	// the thread that started it, so the thread stays ours to the end.
+	// If this process is killed, the kernel ends the program too. The kernel ties that to the
+	// thread that started the program, so we keep that thread to the end.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -133,7 +133,7 @@ func Run(ctx context.Context, c Cmd) error {
 		cmd.SysProcAttr = t.attr(2 + len(cmd.ExtraFiles))
 		end, delay = func() { t.master.Close() }, hangupDelay
 	}
-	// A daemon that kept the output pipe must not hold Wait for ever.
+	// A daemon that kept the output pipe must not block Wait forever.
 	cmd.WaitDelay = WaitDelay
 	if err := cmd.Start(); err != nil {
 		return fail(-1, "", err)
@@ -152,18 +152,18 @@ func Run(ctx context.Context, c Cmd) error {
 		case <-done:
 		case <-time.After(delay):
 		}
-		// Also after a clean end of the leader: nothing of the group may stay.
+		// Also after the leader ended cleanly: nothing of the group may stay.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}()
 	err := cmd.Wait()
 	close(done)
 	<-stopped
 	out.flush()
-	// Some programs end with 0 on SIGTERM; that is no success.
+	// Some programs exit with 0 on SIGTERM; that is not success.
 	if ctx.Err() != nil {
 		return fail(-1, out.tail(), context.Cause(ctx))
 	}
-	// The latter: it ended well, and a daemon that it left had its output open.
+	// The latter means that it ended well, and left a daemon that had its output open.
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
 	}
@@ -174,7 +174,7 @@ func Run(ctx context.Context, c Cmd) error {
 	return fail(-1, out.tail(), err)
 }
 
-// Output runs c and gives its standard output; standard error is kept for the Error.
+// Output runs c and returns its standard output; the Error keeps standard error.
 func Output(ctx context.Context, c Cmd) ([]byte, error) {
 	var b bytes.Buffer
 	c.Stdout = &b
@@ -182,11 +182,11 @@ func Output(ctx context.Context, c Cmd) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// answerLimit is how long a program may take to say its version and the like. It is long:
-// the machine may be busy and the program on a network.
+// answerLimit is how long a program may take to print its version and the like. It is long
+// because the machine may be busy and the program on a network filesystem.
 const answerLimit = 30 * time.Second
 
-// Ask gives the standard output of a program that answers at once.
+// Ask returns the standard output of a program that answers at once.
 func Ask(ctx context.Context, args ...string) ([]byte, error) {
 	return Output(ctx, Cmd{Args: args, Limit: answerLimit})
 }
@@ -230,7 +230,7 @@ func (o *output) flush() {
 	}
 }
 
-// tail gives the last whole lines, at most tailBytes.
+// tail returns the last whole lines, at most tailBytes.
 func (o *output) tail() string {
 	t := o.last
 	if len(t) > tailBytes {

@@ -15,9 +15,9 @@ import (
 // hangupDelay is how long a program may take to end after its terminal hung up.
 const hangupDelay = time.Minute
 
-// terminal is a pseudo terminal that a program gets as its controlling one. When the
-// master is closed, also by the end of this process, the kernel sends SIGHUP, and
-// unlike kill(2) it does not ask whose the program is.
+// terminal is a pseudo terminal that becomes a program's controlling terminal. When the master
+// closes, also because this process ends, the kernel sends SIGHUP. Unlike kill(2), that works
+// whoever the program runs as.
 type terminal struct{ master, slave *os.File }
 
 func openTerminal() (*terminal, error) {
@@ -43,8 +43,7 @@ func openTerminal() (*terminal, error) {
 	return &terminal{master, slave}, nil
 }
 
-// attr makes the program the leader of a session on the terminal, which it has as
-// descriptor fd.
+// attr makes the program lead a session on the terminal, which is its descriptor fd.
 func (t *terminal) attr(fd int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: fd, Pdeathsig: syscall.SIGKILL}
 }

@@ -11,18 +11,18 @@ import (
 	"syscall"
 )
 
-// catchIgnored makes programs start with default signals, also where this one was told to
-// ignore some, as nohup does with SIGHUP and shells do with SIGINT in the background. A
-// program inherits what is ignored, but not what is caught: so such signals are caught
-// here, and nothing is done about them.
+// catchIgnored makes programs start with default signals, even if this process was started with
+// some ignored: nohup ignores SIGHUP, shells ignore SIGINT for background jobs. A program
+// inherits ignored signals but not caught ones. So we catch such signals here, and do nothing
+// about them.
 var catchIgnored = sync.OnceFunc(func() {
 	for _, s := range ignored() {
 		signal.Notify(make(chan os.Signal, 1), s)
 	}
 })
 
-// ignored are the signals that this process ignores. The kernel is asked, as
-// signal.Ignored knows of a few only. SIGCONT and SIGSTOP cannot matter.
+// ignored returns the signals that this process ignores. It asks the kernel, because
+// signal.Ignored knows only a few. SIGCONT and SIGSTOP do not matter.
 func ignored() []os.Signal {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

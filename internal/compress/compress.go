@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package compress opens a stream of whatever compression its first bytes name.
+// Package compress decompresses a stream; the stream's first bytes say how it is compressed.
 //
-// xz, lzma and bzip2 go through the machine's own programs where they are installed:
-// liblzma is several times faster than Go's decoders and uses all processors for
-// streams of many blocks. Where a program is missing, Go's decoder does the same.
+// xz, lzma and bzip2 use the machine's own programs if they are installed: liblzma is several
+// times faster than Go's decoders and uses all processors for streams of many blocks. If a
+// program is missing, Go's decoder takes over.
 package compress
 
 import (
@@ -39,11 +39,11 @@ const (
 	LZO   Format = "lzo"
 )
 
-// ErrNoProgram tells that a stream needs a program that this machine does not have.
+// ErrNoProgram means that a stream needs a program that this machine does not have.
 var ErrNoProgram = errors.New("the program that unpacks it is missing")
 
-// maxWindow is the most memory, in bytes, a stream may make a decoder set aside for
-// its dictionary. xz -9 uses 64 MiB, zstd --ultra -22 uses 128 MiB.
+// maxWindow is how many bytes of memory a stream may make a decoder use for its dictionary. xz -9
+// uses 64 MiB, zstd --ultra -22 uses 128 MiB.
 const maxWindow = 256 << 20
 
 const (
@@ -63,12 +63,12 @@ var magics = []struct {
 	{LZMA, []byte{0x5d, 0, 0}},
 	{Zstd, []byte{0x28, 0xb5, 0x2f, 0xfd}},
 	{LZ4, []byte{0x04, 0x22, 0x4d, 0x18}},
-	{LZ4, []byte{0x02, 0x21, 0x4c, 0x18}}, // the older form, which kernels have
+	{LZ4, []byte{0x02, 0x21, 0x4c, 0x18}}, // the older format, which kernels use
 	{LZO, []byte{0x89, 'L', 'Z', 'O', 0, '\r'}},
 }
 
-// Detect tells the format of a stream from its first bytes; six are enough.
-// What it does not know is None.
+// Detect returns the format of a stream by its first bytes; six are enough. An unknown format is
+// None.
 func Detect(head []byte) Format {
 	for _, m := range magics {
 		if bytes.HasPrefix(head, m.magic) {
@@ -78,11 +78,11 @@ func Detect(head []byte) Format {
 	return None
 }
 
-// NewReader gives the uncompressed bytes of r. The reader must be closed, at its end or
-// before it; Close ends a child program that still runs, waits for it, and leaves r
-// wherever the decoder had read to. Cancelling ctx ends the child, too.
+// NewReader returns the uncompressed bytes of r. Close the reader, at its end or before. Close
+// ends a child program that still runs, waits for it, and leaves r where the decoder stopped
+// reading. Cancelling ctx ends the child, too.
 //
-// How much comes out is not limited here: see Limit.
+// The output is unlimited; see Limit.
 func NewReader(ctx context.Context, r io.Reader) (io.ReadCloser, Format, error) {
 	br := bufio.NewReaderSize(r, readBuffer)
 	head, err := br.Peek(magicLength)
@@ -123,7 +123,7 @@ func open(ctx context.Context, format Format, r io.Reader) (io.ReadCloser, error
 	return io.NopCloser(r), nil
 }
 
-// openNative reads the formats that usually go through a program.
+// openNative decodes in Go the formats that usually go through a program.
 func openNative(format Format, r io.Reader) (io.ReadCloser, error) {
 	var zr io.Reader
 	var err error
@@ -143,7 +143,7 @@ func openNative(format Format, r io.Reader) (io.ReadCloser, error) {
 	return decoder{format, zr, func() error { return nil }}, nil
 }
 
-// decoder names the format in the errors of a decoder.
+// decoder adds the format's name to the errors of a decoder.
 type decoder struct {
 	format Format
 	r      io.Reader
@@ -160,8 +160,8 @@ func (d decoder) Read(p []byte) (int, error) {
 
 func (d decoder) Close() error { return d.close() }
 
-// readAhead decodes in a goroutine of its own, so that the reader's work on one block
-// and the decoding of the next go on at the same time.
+// readAhead decodes in its own goroutine: while the reader works on one block, it decodes the
+// next.
 func readAhead(d decoder) io.ReadCloser {
 	pr, pw := io.Pipe()
 	a := &ahead{PipeReader: pr, done: make(chan struct{})}
@@ -179,7 +179,7 @@ type ahead struct {
 	done chan struct{}
 }
 
-// Close ends the decoding and waits for it.
+// Close stops the decoding and waits until it has stopped.
 func (a *ahead) Close() error {
 	err := a.PipeReader.Close()
 	<-a.done

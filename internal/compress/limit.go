@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// LimitError tells that a stream holds more bytes than its reader allows.
+// LimitError means that a stream holds more bytes than its reader allows.
 type LimitError struct {
 	Limit int64 // bytes
 }
@@ -16,8 +16,8 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("stream is longer than the %d bytes allowed", e.Limit)
 }
 
-// Limit gives r, and a *LimitError once r holds more than limit bytes. Unlike
-// io.LimitReader it never makes a stream that is too long look like a whole one.
+// Limit returns a reader of r that fails with a *LimitError once r holds more than limit bytes.
+// Unlike io.LimitReader, it never makes a stream that is too long look complete.
 func Limit(r io.Reader, limit int64) io.Reader {
 	return &limited{r: r, left: limit, limit: limit}
 }
@@ -28,7 +28,7 @@ type limited struct {
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	// One byte more than allowed is asked for, to tell the end from too much.
+	// Ask for one byte more than allowed, to tell the end from too much.
 	if int64(len(p)) > l.left+1 {
 		p = p[:l.left+1]
 	}

@@ -14,8 +14,8 @@ import (
 	"ovzpatch/internal/command"
 )
 
-// programs are the decompressors of the machine, from standard input to standard output.
-// The limit on xz is there because a hostile stream can ask for 4 GiB of dictionary.
+// programs are the machine's decompressors, from standard input to standard output. xz gets a
+// limit because a hostile stream can ask for a dictionary of 4 GiB.
 var programs = map[Format][]string{
 	XZ:    {"xz", "-dc", "-q", "-T0", "--memlimit-decompress=1GiB", "--format=xz"},
 	LZMA:  {"xz", "-dc", "-q", "--memlimit-decompress=1GiB", "--format=lzma"},
@@ -23,7 +23,7 @@ var programs = map[Format][]string{
 	LZO:   {"lzop", "-dc", "-q"},
 }
 
-// errClosed is the reason a child was stopped because nobody wants more of its output.
+// errClosed is the cause for a child that was stopped because nobody wants more of its output.
 var errClosed = errors.New("stream closed early")
 
 // program is a decompressor that runs as a child.
@@ -31,7 +31,7 @@ type program struct {
 	out    *os.File
 	cancel context.CancelCauseFunc
 	done   chan struct{}
-	err    error // how the child ended; to be read after done
+	err    error // how the child ended; read it after done
 }
 
 func startProgram(ctx context.Context, format Format, args []string, r io.Reader) (*program, error) {
@@ -39,8 +39,8 @@ func startProgram(ctx context.Context, format Format, args []string, r io.Reader
 	if err != nil {
 		return nil, err
 	}
-	// A larger pipe saves most of the switches between the two processes. Where the
-	// user's pipe quota forbids it, the default does.
+	// A larger pipe saves most switches between the two processes. If the user's pipe quota
+	// forbids it, the default size will do.
 	unix.FcntlInt(pw.Fd(), unix.F_SETPIPE_SZ, 1<<20)
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &program{out: pr, cancel: cancel, done: make(chan struct{})}
@@ -55,7 +55,7 @@ func startProgram(ctx context.Context, format Format, args []string, r io.Reader
 	return p, nil
 }
 
-// Read gives the child's output; its failure comes in place of the end of file.
+// Read returns the child's output. If the child fails, its error takes the place of io.EOF.
 func (p *program) Read(b []byte) (int, error) {
 	n, err := p.out.Read(b)
 	if err == io.EOF {
@@ -67,7 +67,7 @@ func (p *program) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the child, if it still runs, and waits until it is gone.
+// Close ends the child if it still runs, and waits until it is gone.
 func (p *program) Close() error {
 	p.cancel(errClosed)
 	<-p.done

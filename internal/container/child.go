@@ -79,7 +79,7 @@ func newChild(args []string, output, complaints *os.File, files ...*os.File) (*c
 	return c, nil
 }
 
-// descriptor gives the number that f has in the child's calls.
+// descriptor returns the number that f has in the child's calls.
 func (c *child) descriptor(f *os.File) (uintptr, error) {
 	if c.count == maxFiles {
 		return 0, fmt.Errorf("pass more than %d files to a container", maxFiles)
@@ -90,7 +90,7 @@ func (c *child) descriptor(f *os.File) (uintptr, error) {
 	return c.count - 1, nil
 }
 
-// text gives s as calls take it. It panics where s holds a zero byte, which no name of
+// text returns s as calls take it. It panics where s holds a zero byte, which no name of
 // a file does.
 func (c *child) text(s string) uintptr {
 	p, err := syscall.BytePtrFromString(s)
@@ -101,7 +101,7 @@ func (c *child) text(s string) uintptr {
 	return uintptr(unsafe.Pointer(p))
 }
 
-// buffer gives n bytes that calls may write into.
+// buffer returns n bytes that calls may write into.
 func (c *child) buffer(n int) uintptr {
 	b := make([]byte, n)
 	c.keep = append(c.keep, b)

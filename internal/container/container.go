@@ -49,7 +49,7 @@ type Container interface {
 // Backend makes containers in one of the ways a kernel may offer.
 type Backend interface {
 	Name() string
-	// Available gives nil, or why the running kernel has no such containers.
+	// Available returns nil, or why the running kernel has no such containers.
 	Available() error
 	Start(ctx context.Context, s Spec) (Container, error)
 }
@@ -60,7 +60,7 @@ const KillLimit = time.Minute
 // ErrStuck is what Kill gives when a process of the container does not end.
 var ErrStuck = errors.New("a killed container did not end; a process of it hangs in the kernel")
 
-// Backends gives every backend there is, available or not.
+// Backends returns every backend there is, available or not.
 func Backends() []Backend {
 	return []Backend{VEIoctl{}, VECgroup{}, VECgroup{User: true}, Namespaces{}, Namespaces{User: true}}
 }

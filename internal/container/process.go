@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reap gives a channel that is closed when a process was waited for.
+// reap returns a channel that is closed when a process was waited for.
 func reap(pid int) <-chan struct{} {
 	gone := make(chan struct{})
 	go func() {
@@ -50,7 +50,7 @@ func (c *namespaced) Kill() error {
 	}
 }
 
-// PIDNamespace gives the inode number of a process' pid namespace, as lsns shows it.
+// PIDNamespace returns the inode number of a process' pid namespace, as lsns shows it.
 func PIDNamespace(pid int) (string, error) {
 	var st unix.Stat_t
 	path := "/proc/" + strconv.Itoa(pid) + "/ns/pid"

@@ -43,7 +43,7 @@ func newUserNamespace(c *child) (*userNamespace, error) {
 	return u, nil
 }
 
-// forked gives the stage its maps.
+// forked returns the stage its maps.
 func (u *userNamespace) forked(stage, pid int) error {
 	if u == nil || stage != u.stage {
 		return nil

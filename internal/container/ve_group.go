@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// findVEHierarchy gives where a mount table has the `ve` cgroup. It is one of version 1
+// findVEHierarchy returns where a mount table has the `ve` cgroup. It is one of version 1
 // on every kernel that has it (its files are legacy_cftypes), also beside a version 2.
 func findVEHierarchy(table string) (string, error) {
 	b, err := os.ReadFile(table)

@@ -26,7 +26,7 @@ type sharedPrograms struct {
 	copies map[string]string // by path
 }
 
-// get gives the copy of a program.
+// get returns the copy of a program.
 func (p *sharedPrograms) get(path string) (string, error) {
 	p.Lock()
 	defer p.Unlock()

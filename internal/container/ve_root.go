@@ -62,7 +62,7 @@ func (r *veRoot) fill(s Spec) error {
 	return nil
 }
 
-// bind gives the root a program of the host, at the same path.
+// bind returns the root a program of the host, at the same path.
 func (r *veRoot) bind(program string) error {
 	from, err := programs.get(program)
 	if err != nil {

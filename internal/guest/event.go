@@ -131,7 +131,7 @@ type Encoder struct {
 	n int
 }
 
-// NewEncoder gives an Encoder whose first event is number 1.
+// NewEncoder returns an Encoder whose first event is number 1.
 func NewEncoder(w io.Writer) *Encoder { return &Encoder{w: w} }
 
 // Encode numbers e and writes it as one line in one write.
@@ -159,14 +159,14 @@ type Decoder struct {
 	done bool
 }
 
-// NewDecoder gives a Decoder that expects event number 1.
+// NewDecoder returns a Decoder that expects event number 1.
 func NewDecoder(r io.Reader) *Decoder {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 4096), MaxLine)
 	return &Decoder{s: s}
 }
 
-// Next gives the next event, io.EOF after a done, or what is wrong with the stream.
+// Next returns the next event, io.EOF after a done, or what is wrong with the stream.
 func (d *Decoder) Next() (Event, error) {
 	if !d.s.Scan() {
 		if err := d.s.Err(); err != nil {

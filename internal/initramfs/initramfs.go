@@ -46,7 +46,7 @@ type Archive struct {
 // layout changes whenever the same inputs begin to give other bytes.
 const layout = "1"
 
-// Build gives the archive for im, from c if it was built before.
+// Build returns the archive for im, from c if it was built before.
 func Build(c cache.Cache, im Image) (Archive, error) {
 	const kind, file = "initramfs", "initramfs.cpio"
 	key, err := im.key(kind)

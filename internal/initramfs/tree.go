@@ -129,7 +129,7 @@ func (t *tree) addContent(name string, c Content) error {
 	return nil
 }
 
-// write gives the archive: parents before children, nothing of this machine in it.
+// write returns the archive: parents before children, nothing of this machine in it.
 func (t *tree) write(w io.Writer) error {
 	if err := t.addParents(); err != nil {
 		return err

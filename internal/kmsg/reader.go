@@ -9,29 +9,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLost is what Since gives where the log's ring overwrote records before they were
-// read: that a line was not seen then proves nothing.
+// Since returns ErrLost if the log's ring overwrote records before they were read. Then a line
+// that was not seen may still have been logged.
 var ErrLost = errors.New("the kernel log overwrote records before they were read")
 
-// Reader reads what the running kernel logs from Open on.
+// Reader reads what the running kernel logs after Open.
 type Reader struct {
-	fd int // of /dev/kmsg, or -1 where syslog(2) is read
+	fd int // of /dev/kmsg, or -1 if syslog(2) is used
 }
 
-// Actions of syslog(2); x/sys has no names for them.
+// Actions of syslog(2), which x/sys does not name.
 const (
-	syslogRead       = 2 // and clear what was read
+	syslogRead       = 2 // and clear what it returned
 	syslogReadAll    = 3
 	syslogSizeUnread = 9
 )
 
-// Open gives a Reader positioned after the last record. It reads /dev/kmsg, or, on
-// kernels before 3.5, syslog(2), whose records it takes from any other reader.
+// Open returns a Reader positioned after the last record. It reads /dev/kmsg, or, on kernels
+// before 3.5, syslog(2): records that it reads there are lost to other readers.
 func Open() (*Reader, error) {
 	r := &Reader{fd: -1}
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == nil {
-		// Old kernels open it and then refuse to read or seek.
+		// Old kernels open it, but refuse to read or seek.
 		if _, err = unix.Seek(fd, 0, unix.SEEK_END); err == nil {
 			if _, err = unix.Read(fd, make([]byte, recordBytes)); err == nil || errors.Is(err, unix.EAGAIN) {
 				r.fd = fd
@@ -47,10 +47,10 @@ func Open() (*Reader, error) {
 	return r, nil
 }
 
-// recordBytes holds the longest record /dev/kmsg gives (CONSOLE_EXT_LOG_MAX).
+// recordBytes is the length of the longest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX).
 const recordBytes = 8192
 
-// mark forgets everything before now.
+// mark skips everything logged so far.
 func (r *Reader) mark() error {
 	if r.fd < 0 {
 		_, err := drainSyslog()
@@ -62,8 +62,8 @@ func (r *Reader) mark() error {
 	return nil
 }
 
-// Since gives the records since Open or the last Since, oldest first. With ErrLost the
-// records that are left come along.
+// Since returns the records since Open or the last Since, oldest first. With ErrLost it returns
+// the records that are left.
 func (r *Reader) Since() ([]Record, error) {
 	if r.fd < 0 {
 		b, err := drainSyslog()
@@ -104,7 +104,7 @@ func (r *Reader) Close() error {
 // allBytes is more than a VE's log holds.
 const allBytes = 256 << 10
 
-// All gives what the log holds for the calling process, oldest first, and leaves it to
+// All returns what the log holds for the calling process, oldest first, and leaves it there for
 // other readers. In an OpenVZ VE that is the VE's own log.
 func All() ([]Record, error) {
 	buf := make([]byte, allBytes)
@@ -115,7 +115,7 @@ func All() ([]Record, error) {
 	return ParseSyslog(buf[:n]), nil
 }
 
-// drainSyslog reads what nobody has read yet, without waiting for more.
+// drainSyslog reads what nobody has read yet, and does not wait for more.
 func drainSyslog() ([]byte, error) {
 	var out []byte
 	for {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kmsg reads the kernel's log and tells what the kernel wrote into it from
-// what user space did: /dev/kmsg takes lines from anyone with the right to open it,
-// and only their facility number gives them away.
+// Package kmsg reads the kernel's log, and separates what the kernel wrote from what user space
+// wrote: /dev/kmsg takes lines from anyone who may open it, and only the facility number tells
+// them apart.
 package kmsg
 
 import (
@@ -17,21 +17,21 @@ import (
 
 // Record is one message of the kernel's log.
 type Record struct {
-	Facility int // 0 is the kernel; user space cannot write with 0
+	Facility int // 0 is the kernel; user space cannot use 0
 	Level    int // 0 (emergency) to 7 (debug)
-	// Seq is the record's running number; 0 where the kernel gives none (before 3.5).
+	// Seq is the record's sequence number; 0 if the kernel has none (before 3.5).
 	Seq uint64
-	// Time is the time since boot; negative where the kernel gives none.
+	// Time is the time since boot; negative if the kernel does not say it.
 	Time time.Duration
 	Text string
 }
 
-// Kernel says whether the kernel itself wrote the record. Kernels before 3.5 keep no
-// facility: there every line passes for the kernel's.
+// Kernel reports whether the kernel itself wrote the record. Kernels before 3.5 keep no facility:
+// there every line counts as the kernel's.
 func (r Record) Kernel() bool { return r.Facility == 0 }
 
-// troubles are what a kernel prints when it finds something wrong with itself. 2.6.18 does
-// not begin all of it with "BUG:".
+// troubles are what a kernel prints when it finds something wrong with itself. 2.6.18 does not
+// start all of these with "BUG:".
 var troubles = []string{
 	"WARNING: CPU:", "WARNING: at ", "BUG:", "kernel BUG at", "Kernel BUG at", "Oops",
 	"Unable to handle kernel", "general protection fault", "Bad page state", "slab error in",
@@ -41,12 +41,12 @@ var troubles = []string{
 	"detected stall", "self-detected stall", "KASAN:", "UBSAN:", "refcount_t:",
 }
 
-// trap ends the line that names an exception in the kernel: "invalid opcode: 0000 [#1]",
-// in 2.6.18 on x86_64 "[1]".
+// trap matches the end of a line that names an exception in the kernel: "invalid opcode: 0000
+// [#1]", in 2.6.18 on x86_64 "[1]".
 var trap = regexp.MustCompile(`: [0-9a-f]{4} \[#?\d+\]`)
 
-// Trouble says whether the kernel tells in this record of a warning, a bug, an oops,
-// a locking mistake or a stall of its own.
+// Trouble reports whether the record is the kernel's report of its own warning, bug, oops,
+// locking mistake or stall.
 func (r Record) Trouble() bool {
 	if !r.Kernel() {
 		return false
@@ -59,7 +59,7 @@ func (r Record) Trouble() bool {
 	return trap.MatchString(r.Text)
 }
 
-// ParseRecord reads one record as read(2) on /dev/kmsg gives it:
+// ParseRecord parses one record as read(2) on /dev/kmsg returns it:
 //
 //	PRIORITY,SEQUENCE,MICROSECONDS,FLAGS[,...];TEXT\n KEY=VALUE\n...
 func ParseRecord(b []byte) (Record, error) {
@@ -79,7 +79,7 @@ func ParseRecord(b []byte) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("parse kernel log record: sequence: %w", err)
 	}
-	// One bit less than a Duration has in nanoseconds, which no machine lives to see.
+	// One bit less than a Duration has in nanoseconds: no machine runs that long.
 	usec, err := strconv.ParseUint(fields[2], 10, 53)
 	if err != nil {
 		return Record{}, fmt.Errorf("parse kernel log record: time: %w", err)
@@ -113,9 +113,9 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// ParseSyslog reads lines as syslog(2) gives them: <PRIORITY>[SECONDS] TEXT, the time
-// being an option of the kernel. A line without a priority goes on the one before it,
-// or, where a full ring lost that one, is dropped.
+// ParseSyslog parses lines as syslog(2) returns them: <PRIORITY>[SECONDS] TEXT, where the time is
+// an option of the kernel. A line without a priority continues the line before it; if a full ring
+// lost that one, the line is dropped.
 func ParseSyslog(b []byte) []Record {
 	var out []Record
 	for line := range strings.SplitSeq(string(b), "\n") {
@@ -154,7 +154,7 @@ func parseSyslogLine(line string) (Record, bool) {
 	return r, true
 }
 
-// parseStamp reads SECONDS.MICROSECONDS without going through floating point.
+// parseStamp parses SECONDS.MICROSECONDS without floating point.
 func parseStamp(s string) (time.Duration, bool) {
 	sec, usec, ok := strings.Cut(s, ".")
 	if !ok || len(usec) != 6 {

@@ -72,7 +72,7 @@ func Setup(ctx context.Context, name string, getenv func(string) string, dir str
 // target before them.
 var compiler = regexp.MustCompile(`^([a-z0-9_]+(-[a-z0-9_]+){1,3}-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(-[0-9.]+)?$`)
 
-// compilers gives the compilers in a PATH by name, each with the first path it has. A
+// compilers returns the compilers in a PATH by name, each with the first path it has. A
 // link to a launcher, as some distributions put before them, is none.
 func compilers(path string) map[string]string {
 	found := map[string]string{}

@@ -222,7 +222,7 @@ func (t *Tree) create(name string, c Change) error {
 	return f.Close()
 }
 
-// takeOwner gives name the owner and group of the file from, where there is one.
+// takeOwner returns name the owner and group of the file from, where there is one.
 func (t *Tree) takeOwner(name, from string) error {
 	old, err := t.lstat(from)
 	if errors.Is(err, fs.ErrNotExist) {

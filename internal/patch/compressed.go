@@ -15,7 +15,7 @@ import (
 // times the largest kernel release patch, and small enough to be held in memory.
 const maxPatch = 1 << 30
 
-// decompressed gives the text of data, which its first bytes may say is compressed.
+// decompressed returns the text of data, which its first bytes may say is compressed.
 func decompressed(data []byte) ([]byte, error) {
 	if compress.Detect(data) == compress.None {
 		return data, nil

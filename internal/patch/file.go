@@ -120,7 +120,7 @@ func (w *planner) file(f *File) error {
 	return nil
 }
 
-// contents gives the file's new bytes. ok is false when problems were noted instead.
+// contents returns the file's new bytes. ok is false when problems were noted instead.
 func (w *planner) contents(f *File, v way, before []byte) (after []byte, ok bool, err error) {
 	if f.diff.IsBinary {
 		return w.binary(f, v, before)

@@ -22,7 +22,7 @@ type hunk struct {
 	function string // C function that the header names, "" when it names none
 }
 
-// hunks gives a file's hunks as they are to be applied. With cr, every line gets the CR
+// hunks returns a file's hunks as they are to be applied. With cr, every line gets the CR
 // back that was taken off a patch whose own line ends were CR LF.
 func (f *File) hunks(reverse, cr bool) []hunk {
 	all := make([]hunk, 0, len(f.diff.TextFragments))

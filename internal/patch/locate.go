@@ -12,7 +12,7 @@ type search struct {
 	drift int
 }
 
-// find gives the line at which h fits, from 1, and how many context lines at each end
+// find returns the line at which h fits, from 1, and how many context lines at each end
 // had to be left out for that, at most maxFuzz. It tries the expected line, then lines
 // ever farther from it, down before up, and only then more fuzz. ok is false when h fits
 // nowhere.
@@ -88,7 +88,7 @@ func (s *search) nearest(h *hunk, fuzz int) (int, bool) {
 	return 0, false
 }
 
-// everywhere gives all lines at which h matches with the given fuzz.
+// everywhere returns all lines at which h matches with the given fuzz.
 func (s *search) everywhere(h *hunk, fuzz int) []int {
 	var all []int
 	w, ok := s.window(h, fuzz)

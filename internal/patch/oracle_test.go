@@ -157,7 +157,7 @@ func compareWithGNU(t *testing.T, tr trial) (difference, string) {
 	return unexplained, fmt.Sprintf("GNU patch: %v %s\n%q\nours: %v\n%q", theyDid, says, theirs, err, mine)
 }
 
-// TestGNUPatchIsTheOracle gives thousands of made-up patches to both.
+// TestGNUPatchIsTheOracle returns thousands of made-up patches to both.
 func TestGNUPatchIsTheOracle(t *testing.T) {
 	trials := 8000
 	if testing.Short() {

@@ -48,7 +48,7 @@ type Content struct {
 	Mode fs.FileMode
 }
 
-// Files gives a file of the sources by its slash-separated name from their root. An
+// Files returns a file of the sources by its slash-separated name from their root. An
 // error that is fs.ErrNotExist says that there is no such file.
 type Files func(name string) (Content, error)
 

@@ -22,7 +22,7 @@ type placer struct {
 	starts     []int // line of the file before at which each placement's change begins
 }
 
-// run gives the file's new bytes; they mean nothing when there are problems.
+// run returns the file's new bytes; they mean nothing when there are problems.
 func (p *placer) run(f *File) []byte {
 	hunks := f.hunks(p.opt.Reverse, f.crlf && bytes.Contains(p.text.data, []byte("\r\n")))
 	s := &search{text: p.text}

@@ -60,7 +60,7 @@ type Plan struct {
 	Changes    []Change // sorted by name
 }
 
-// After gives the file name as it will be, and whether the plan changes it.
+// After returns the file name as it will be, and whether the plan changes it.
 func (p *Plan) After(name string) (*Content, bool) {
 	for _, c := range p.Changes {
 		if c.Name == name {
@@ -147,7 +147,7 @@ func couldBeApplied(p *Patch, problems []*Problem, reverse bool) bool {
 }
 
 // remembered asks files for each name once: names are tried at several levels, and a
-// tarball gives nothing cheaply.
+// tarball returns nothing cheaply.
 func remembered(files Files) Files {
 	type answer struct {
 		content Content
@@ -215,7 +215,7 @@ func same(a, b *Content) bool {
 	return a.Mode == b.Mode && string(a.Data) == string(b.Data)
 }
 
-// get gives a name's state, reading the file when it is asked for first.
+// get returns a name's state, reading the file when it is asked for first.
 func (w *planner) get(name string) (*state, error) {
 	if s, ok := w.states[name]; ok {
 		return s, nil

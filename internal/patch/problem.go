@@ -71,7 +71,7 @@ func (e *NotApplicable) Error() string {
 	return b.String()
 }
 
-// Unwrap gives every *Problem.
+// Unwrap returns every *Problem.
 func (e *NotApplicable) Unwrap() []error {
 	all := make([]error, len(e.Problems))
 	for i, p := range e.Problems {

@@ -24,7 +24,7 @@ func (e *ParseError) Error() string {
 	return fmt.Sprintf("read patch %s: line %d: %v", e.Name, e.Line, e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *ParseError) Unwrap() error { return e.Err }
 
 // Parse reads a patch: one or more unified diffs, from git or from diff, with any text

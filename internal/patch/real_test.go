@@ -10,7 +10,7 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// TestRealPatchesAgainstGNUPatch gives both changes of the kernel's own history and
+// TestRealPatchesAgainstGNUPatch returns both changes of the kernel's own history and
 // files of other versions than the changes were made for.
 func TestRealPatchesAgainstGNUPatch(t *testing.T) {
 	// All others must be put in, or refused, as GNU patch does.

@@ -20,7 +20,7 @@ type Reject struct {
 	Data []byte
 }
 
-// Rejects gives one Reject for every file that has a hunk or a change that does not go in.
+// Rejects returns one Reject for every file that has a hunk or a change that does not go in.
 func (e *NotApplicable) Rejects() []Reject {
 	var all []Reject
 	for _, p := range e.Problems {

@@ -23,7 +23,7 @@ func NewStack(base Files, names []string) *Stack {
 	return &Stack{names: names, base: base, now: make(map[string]*Content)}
 }
 
-// Clone gives a stack that goes on on its own.
+// Clone returns a stack that goes on on its own.
 func (s *Stack) Clone() *Stack {
 	c := NewStack(s.base, s.names)
 	for name, content := range s.now {
@@ -32,7 +32,7 @@ func (s *Stack) Clone() *Stack {
 	return c
 }
 
-// File gives a file as the patches left it; it is a Files.
+// File returns a file as the patches left it; it is a Files.
 func (s *Stack) File(name string) (Content, error) {
 	if content, changed := s.now[name]; changed {
 		if content == nil {

@@ -82,7 +82,7 @@ func (t *Tree) Recovered() bool { return t.recovered }
 // Close lets the tree go.
 func (t *Tree) Close() error { return errors.Join(t.lock.Close(), t.root.Close()) }
 
-// File gives a file of the tree; it is a Files. Of a symbolic link it gives the target
+// File returns a file of the tree; it is a Files. Of a symbolic link it gives the target
 // as the content.
 func (t *Tree) File(name string) (Content, error) {
 	info, err := t.lstat(name)

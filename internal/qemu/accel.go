@@ -140,7 +140,7 @@ func probeArgs(accel string) []string {
 	)
 }
 
-// memoryFile gives a file that has no name, so that nothing can be left behind.
+// memoryFile returns a file that has no name, so that nothing can be left behind.
 func memoryFile(b []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("boot sector", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -154,7 +154,7 @@ func memoryFile(b []byte) (*os.File, error) {
 	return f, nil
 }
 
-// remember gives what is kept under key, or makes and keeps it.
+// remember returns what is kept under key, or makes and keeps it.
 func remember(c cache.Cache, key string, make func() (Accel, error)) (Accel, error) {
 	const kind, file = "accel", "accel.json"
 	if c.Dir == "" {

@@ -20,7 +20,7 @@ const (
 	exitValue = 0x10
 )
 
-// bootSector gives the 512 bytes of a disk that prints loopBegins on the first serial
+// bootSector returns the 512 bytes of a disk that prints loopBegins on the first serial
 // port, counts rounds down, prints loopEnds, and ends QEMU. The time between the two
 // words is the machine's speed, free of firmware and process start.
 func bootSector(rounds uint32) []byte {

@@ -106,7 +106,7 @@ func (c *consoleText) fatal() bool {
 	return c.finding.Outcome == Panic || c.finding.Outcome == Oops
 }
 
-// text gives the last lines as people read them.
+// text returns the last lines as people read them.
 func (c *consoleText) text() string {
 	t := c.tail
 	if len(t) > tailBytes {

@@ -84,7 +84,7 @@ func TestInteractPipe(t *testing.T) {
 	}
 }
 
-// openPTY gives both ends of a terminal.
+// openPTY returns both ends of a terminal.
 func openPTY(t *testing.T) (user, tty *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)

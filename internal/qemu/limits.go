@@ -21,7 +21,7 @@ const (
 	maxSlowdown = 20
 )
 
-// LimitsFor gives the limits for a machine that is slowdown times slower than the
+// LimitsFor returns the limits for a machine that is slowdown times slower than the
 // reference: there, a first byte takes 1 s, a whole boot to the first event 5 s, and the
 // slowest case 15 s.
 func LimitsFor(slowdown float64) Limits {
@@ -35,7 +35,7 @@ func LimitsFor(slowdown float64) Limits {
 	}
 }
 
-// ForLustre gives the limits for a guest that mounts real Lustre. Before its first case it
+// ForLustre returns the limits for a guest that mounts real Lustre. Before its first case it
 // may be silent for 15 minutes: a setup script has 10, a client whose servers do not answer
 // takes 160 s to say so. And a forced umount lasts 10 s.
 func (l Limits) ForLustre() Limits {

@@ -50,12 +50,12 @@ var kernelArgs = []string{
 const (
 	consolePipe = "file,id=console,path=/dev/fd/3"
 	resultsPipe = "file,id=results,path=/dev/fd/4"
-	// mux gives people QEMU's own keys: Ctrl-A X leaves whatever the guest does.
+	// mux returns people QEMU's own keys: Ctrl-A X leaves whatever the guest does.
 	consoleStdio = "stdio,id=console,signal=off,mux=on"
 	resultsNone  = "null,id=results"
 )
 
-// args gives the argument vector of QEMU, the program included.
+// args returns the argument vector of QEMU, the program included.
 func (m Machine) args(console, results string) ([]string, error) {
 	cpu, ok := map[string]string{"x86_64": "qemu64", "i386": "qemu32"}[m.Arch]
 	if !ok {

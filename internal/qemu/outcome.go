@@ -72,7 +72,7 @@ func (e *BootError) Error() string {
 	return b.String()
 }
 
-// Unwrap gives what QEMU (a *command.Error) or the event stream said.
+// Unwrap returns what QEMU (a *command.Error) or the event stream said.
 func (e *BootError) Unwrap() error { return e.Err }
 
 func lastLines(s string, n int) string {

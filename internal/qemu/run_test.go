@@ -120,7 +120,7 @@ func TestRunCancelled(t *testing.T) {
 	}
 }
 
-// qemuWith gives the process whose arguments name a file of this test.
+// qemuWith returns the process whose arguments name a file of this test.
 func qemuWith(t *testing.T, arg string) string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -62,7 +62,7 @@ func (w *watch) settle(now time.Time) {
 	}
 }
 
-// deadline gives when patience ends if nothing happens before.
+// deadline returns when patience ends if nothing happens before.
 func (w *watch) deadline() time.Time {
 	t := w.started.Add(w.limits.Total)
 	earlier := func(u time.Time) {

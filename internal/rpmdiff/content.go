@@ -48,7 +48,7 @@ func firstByte(ctx context.Context, a, b *rpmfile.File, name string) (string, er
 	return s, nil
 }
 
-// firstIn gives the offsets in both files of the first difference, and in an ELF file the
+// firstIn returns the offsets in both files of the first difference, and in an ELF file the
 // section: there a longer section moves what follows it, and the header's count of bytes
 // comes first and explains nothing.
 func firstIn(a, b *os.File) (at [2]int64, where string, err error) {

@@ -37,7 +37,7 @@ func (d *Difference) String() string {
 // and in a binary package the digest of that source package.
 var notes = []rpmfile.Tag{rpmfile.TagSpec, rpmfile.TagSourcePackageID}
 
-// First gives the first difference of two packages, nil where there is none, and the
+// First returns the first difference of two packages, nil where there is none, and the
 // SHA-256 digest of their payload, in hex.
 func First(ctx context.Context, a, b string) (*Difference, string, error) {
 	pa, err := rpmfile.Open(ctx, a)

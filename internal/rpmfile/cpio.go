@@ -187,7 +187,7 @@ func (a *archive) end(size int64) error {
 	return io.EOF
 }
 
-// hardLinks gives the numbers of all files that are one file with i, in their order;
+// hardLinks returns the numbers of all files that are one file with i, in their order;
 // nil when i is alone.
 func (a *archive) hardLinks(i int) []int {
 	if a.links == nil {

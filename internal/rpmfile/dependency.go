@@ -22,7 +22,7 @@ const (
 	RPMLib  DependencyFlags = 1 << 24 // a feature of rpm, not a package
 )
 
-// String gives the dependency as rpm -q prints it: "kernel >= 5.14".
+// String returns the dependency as rpm -q prints it: "kernel >= 5.14".
 func (d Dependency) String() string {
 	if d.Version == "" {
 		return d.Name

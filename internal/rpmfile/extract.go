@@ -138,7 +138,7 @@ func (x *extraction) visit(i int, content io.Reader) error {
 	return nil
 }
 
-// in gives the open directory that path is in, and its name there.
+// in returns the open directory that path is in, and its name there.
 func (x *extraction) in(name string) (*os.Root, string, error) {
 	dir, base := path.Split(name)
 	dir = path.Clean("./" + dir)

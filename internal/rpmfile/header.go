@@ -188,7 +188,7 @@ func (h *Header) Has(tag Tag) bool {
 	return ok
 }
 
-// String gives the first string of the tag, "" when there is none.
+// String returns the first string of the tag, "" when there is none.
 func (h *Header) String(tag Tag) string {
 	if s := h.Strings(tag); len(s) > 0 {
 		return s[0]
@@ -196,7 +196,7 @@ func (h *Header) String(tag Tag) string {
 	return ""
 }
 
-// Strings gives the strings of the tag; nil when it is missing or holds no strings.
+// Strings returns the strings of the tag; nil when it is missing or holds no strings.
 func (h *Header) Strings(tag Tag) []string {
 	e, ok := h.entries[tag]
 	if !ok || (e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString) {
@@ -214,7 +214,7 @@ func (h *Header) Strings(tag Tag) []string {
 	return list
 }
 
-// Ints gives the unsigned numbers of the tag, of whatever width; nil when it is missing
+// Ints returns the unsigned numbers of the tag, of whatever width; nil when it is missing
 // or holds no numbers.
 func (h *Header) Ints(tag Tag) []uint64 {
 	e, ok := h.entries[tag]
@@ -240,7 +240,7 @@ func (h *Header) Ints(tag Tag) []uint64 {
 	return list
 }
 
-// Int gives the first number of the tag, and whether there is one.
+// Int returns the first number of the tag, and whether there is one.
 func (h *Header) Int(tag Tag) (uint64, bool) {
 	if n := h.Ints(tag); len(n) > 0 {
 		return n[0], true
@@ -248,7 +248,7 @@ func (h *Header) Int(tag Tag) (uint64, bool) {
 	return 0, false
 }
 
-// Bytes gives the data of a tag that holds bytes; nil when it is missing or holds others.
+// Bytes returns the data of a tag that holds bytes; nil when it is missing or holds others.
 func (h *Header) Bytes(tag Tag) []byte {
 	e, ok := h.entries[tag]
 	if !ok || e.kind != typeBin {
@@ -257,7 +257,7 @@ func (h *Header) Bytes(tag Tag) []byte {
 	return h.data[e.offset : e.offset+e.length]
 }
 
-// Differing gives the tags, in ascending order, whose values are not the same in both
+// Differing returns the tags, in ascending order, whose values are not the same in both
 // headers. The regions say nothing of their own.
 func (h *Header) Differing(o *Header) []Tag {
 	same := func(a, b entry) bool {

@@ -12,7 +12,7 @@ import (
 // maxInMemory is how many bytes ReadFiles gives in all.
 const maxInMemory = 1 << 30
 
-// ReadFiles gives the content of the named plain files, by name. Only as much of the
+// ReadFiles returns the content of the named plain files, by name. Only as much of the
 // payload is unpacked as is needed; its digests are verified all the same. Names may be
 // given with or without the leading slash.
 func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byte, error) {

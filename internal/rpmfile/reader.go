@@ -39,7 +39,7 @@ func (f *File) Unreadable(r Reader) []string {
 	return reasons
 }
 
-// versionNumbers gives the numbers of a version, without its release.
+// versionNumbers returns the numbers of a version, without its release.
 func versionNumbers(version string) []int {
 	version, _, _ = strings.Cut(version, "-")
 	var numbers []int

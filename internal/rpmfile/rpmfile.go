@@ -183,7 +183,7 @@ func (f *File) arch() string {
 // PayloadSize is the number of bytes of the payload as it is in the file, compressed.
 func (f *File) PayloadSize() int64 { return f.size - f.payloadStart }
 
-// Find gives the entry with this name.
+// Find returns the entry with this name.
 func (f *File) Find(name string) (Entry, bool) {
 	path, err := safePath(name, f.Source)
 	if err != nil {

@@ -120,7 +120,7 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 	return nil
 }
 
-// dearmour gives the binary form of OpenPGP keys, however many blocks they come in.
+// dearmour returns the binary form of OpenPGP keys, however many blocks they come in.
 func dearmour(keys []byte) ([]byte, error) {
 	const begin, end = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 	if !bytes.Contains(keys, []byte(begin)) {

@@ -124,7 +124,7 @@ type payloadDigest struct {
 	header bool // it covers the header before the payload, too
 }
 
-// payloadDigests gives the digests of the payload as it is in the file, and of the
+// payloadDigests returns the digests of the payload as it is in the file, and of the
 // archive that it unpacks to.
 func (f *File) payloadDigests() (raw, unpacked []payloadDigest, err error) {
 	if md5 := f.signature.Bytes(sigMD5); md5 != nil {

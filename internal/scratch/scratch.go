@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scratch makes the directories for what lives only as long as a command. Those of
-// a process that was killed go when the next one makes its first.
+// Package scratch makes temporary directories for one command. A killed process leaves its own
+// behind; the next process that makes one removes them.
 package scratch
 
 import (
@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prefix begins the names of all such directories.
+// prefix starts the name of every such directory.
 const prefix = "ovzpatch-run-"
 
-// young is how long a directory may be there before it is locked by who made it.
+// young is how long a directory may exist before its maker must have locked it.
 const young = time.Minute
 
-// New makes a private directory for a purpose, one word, below parent; "" is where the
-// system has such. remove takes it away with all that is in it.
+// New makes a private directory below parent; "" means the system's temporary directory. The
+// purpose, one word, becomes part of its name. remove removes it with its content.
 func New(parent, purpose string) (dir string, remove func(), err error) {
 	if parent == "" {
 		parent = os.TempDir()
@@ -32,8 +32,8 @@ func New(parent, purpose string) (dir string, remove func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("make temporary directory: %w", err)
 	}
-	// The lock ends with the process, however that ends. No program inherits it. What is
-	// handed out lies below: somebody may want to lock that for himself.
+	// The lock ends with the process, however that ends, and no program inherits it. The caller
+	// gets a directory below this one, which it may lock itself.
 	held, err := lock(outer)
 	dir = filepath.Join(outer, purpose)
 	if err == nil {
@@ -49,7 +49,7 @@ func New(parent, purpose string) (dir string, remove func(), err error) {
 	}, nil
 }
 
-// lock takes a directory, and no link to one, which nobody has.
+// lock locks a directory that nobody holds. It does not follow links.
 func lock(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -63,8 +63,8 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes the directories of this user that nobody holds any more. What cannot be
-// removed stays: it is in nobody's way.
+// sweep removes this user's directories that nobody holds any more. What cannot be removed stays:
+// it harms nobody.
 func sweep(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package terminal makes text fit for a terminal. Much of what is shown comes from guests,
-// compilers and other people's files: none of it may command the terminal or pretend to
-// be another line.
+// Package terminal makes text safe to show on a terminal. Much of the text comes from guests,
+// compilers and other people's files: it must not control the terminal or pretend to be another
+// line.
 package terminal
 
 import (
@@ -13,8 +13,8 @@ import (
 	"unicode"
 )
 
-// Text returns s with a mark in the place of every character that could command a
-// terminal; newlines and tabs stay.
+// Text returns s with a mark in place of every character that could control a terminal. Newlines
+// and tabs stay.
 func Text(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsGraphic(r) {
@@ -42,15 +42,15 @@ func NewTable(w io.Writer) Table {
 	return Table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
 }
 
-// Row adds a row. What others wrote cannot break it.
+// Row adds a row. Text from outside cannot break it.
 func (t Table) Row(cells ...any) {
 	line := make([]string, len(cells))
 	for i, c := range cells {
 		line[i] = Line(fmt.Sprint(c))
 	}
-	// An error of the writer is told by Flush.
+	// Flush reports the writer's error.
 	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(line, "\t"), "\t"))
 }
 
-// Flush writes the table.
+// Flush writes the table out.
 func (t Table) Flush() error { return t.w.Flush() }
