@@ -15,14 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// child is a forked process that moves into a container and runs a program there,
-// written down as raw system calls before the fork. It must be forked at all because
-// kernels move only processes with a single thread into a VE; and in it only that one
-// thread of this program is left, which may neither allocate nor wait for another.
+// child is a forked process that moves into a container and runs a program there. Its raw system
+// calls are written down before the fork. The fork is necessary because kernels move only
+// single-threaded processes into a VE. After the fork only one thread of this program is left,
+// which may neither allocate memory nor wait for another thread.
 type child struct {
-	// stages are processes: the first is forked by this program, every other cloned by
-	// the one before it, which then stays, waits, and ends with its status. The last one
-	// runs the program.
+	// stages are processes. This program forks the first; each stage clones the next, waits for
+	// it, and exits with its status. The last one runs the program.
 	stages []stage
 
 	program    string
@@ -30,9 +29,9 @@ type child struct {
 	opened     []*os.File
 	fds        [maxFiles]uintptr // of opened; they become 0, 1, ...
 	count      uintptr           // of fds
-	files      uintptr           // of them the program's; it does not get the others
+	files      uintptr           // how many of them the program gets
 	null       *os.File
-	keep       []any // what calls point to
+	keep       []any // what the calls' arguments point to
 }
 
 // stage is one process of a child.
@@ -46,18 +45,18 @@ type call struct {
 	what string // for an error
 	nr   uintptr
 	args [5]uintptr
-	may  syscall.Errno // an errno that is no failure
+	may  syscall.Errno // an errno that is not a failure
 }
 
 const (
 	maxFiles = 16
-	// aside is above all descriptors in use, so that moving one overwrites none.
+	// aside is a number above all descriptors in use, so that moving a descriptor overwrites
+	// none.
 	aside = 512
 )
 
-// newChild makes a child of one stage ready, without calls. Its program gets output,
-// complaints and files as descriptors 1, 2, 3, ...; it reads nothing, and what is nil
-// goes nowhere.
+// newChild prepares a child with one stage and no calls. Its program gets output, complaints and
+// files as descriptors 1, 2, 3, and so on. It has no input; nil stands for /dev/null.
 func newChild(args []string, output, complaints *os.File, files ...*os.File) (*child, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -79,7 +78,7 @@ func newChild(args []string, output, complaints *os.File, files ...*os.File) (*c
 	return c, nil
 }
 
-// descriptor returns the number that f has in the child's calls.
+// descriptor returns f's number in the child's calls.
 func (c *child) descriptor(f *os.File) (uintptr, error) {
 	if c.count == maxFiles {
 		return 0, fmt.Errorf("pass more than %d files to a container", maxFiles)
@@ -90,8 +89,8 @@ func (c *child) descriptor(f *os.File) (uintptr, error) {
 	return c.count - 1, nil
 }
 
-// text returns s as calls take it. It panics where s holds a zero byte, which no name of
-// a file does.
+// text returns s as system calls take it. It panics if s holds a zero byte, which no file name
+// does.
 func (c *child) text(s string) uintptr {
 	p, err := syscall.BytePtrFromString(s)
 	if err != nil {
@@ -101,14 +100,14 @@ func (c *child) text(s string) uintptr {
 	return uintptr(unsafe.Pointer(p))
 }
 
-// buffer returns n bytes that calls may write into.
+// buffer returns n bytes that system calls may write into.
 func (c *child) buffer(n int) uintptr {
 	b := make([]byte, n)
 	c.keep = append(c.keep, b)
 	return uintptr(unsafe.Pointer(&b[0]))
 }
 
-// write adds a call to the last stage that writes text into a file.
+// write adds to the last stage a call that writes text into a file.
 func (c *child) write(f *os.File, text string) error {
 	fd, err := c.descriptor(f)
 	if err == nil {
@@ -139,9 +138,9 @@ const (
 	toldFailedStart        // of the program
 )
 
-// start forks the child, calls forked for every process as the one that cloned it numbers
-// it, and waits until the program runs. It gives the first process: to be waited for. A
-// child starts once.
+// start forks the child and waits until the program runs. It calls forked for every process, with
+// the number that its parent sees. It returns the first process, which the caller must wait for.
+// A child starts only once.
 func (c *child) start(forked func(stage, pid int) error) (pid int, err error) {
 	defer c.null.Close()
 	r, w, err := os.Pipe()
@@ -173,14 +172,14 @@ func (c *child) start(forked func(stage, pid int) error) (pid int, err error) {
 			err = c.failure(t)
 		}
 	}
-	// Processes of further stages have failed by themselves, or do so without id maps.
+	// The processes of later stages have failed already, or fail for lack of id maps.
 	unix.Kill(pid, unix.SIGKILL)
 	var status unix.WaitStatus
 	_, waited := wait(pid, &status)
 	return 0, errors.Join(err, waited)
 }
 
-// failure puts what a child told into words.
+// failure turns what a child told into an error.
 func (c *child) failure(t told) error {
 	errno := syscall.Errno(t.Value)
 	switch {
@@ -193,7 +192,7 @@ func (c *child) failure(t told) error {
 	case t.Kind == toldFailedCall && int(t.Stage) < len(c.stages) && int(t.Call) < len(c.stages[t.Stage].calls):
 		return fmt.Errorf("%s: %w", c.stages[t.Stage].calls[t.Call].what, errno)
 	}
-	return fmt.Errorf("the forked process said something unclear: %+v", t)
+	return fmt.Errorf("the forked process sent an unknown message: %+v", t)
 }
 
 func wait(pid int, status *unix.WaitStatus) (int, error) {

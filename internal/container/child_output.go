@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// output runs args to their end in a child that prepare made ready, and gives their
-// standard output.
+// output runs args to their end in a child that prepare has set up, and returns their standard
+// output.
 func output(ctx context.Context, args []string, prepare func(*child) error) ([]byte, error) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Everything below fork's clone runs in the forked process: raw system calls only, no
-// growing of the stack, no allocation, no lock.
+// Everything after fork's clone runs in the forked process: only raw system calls, no stack
+// growth, no allocation, no locks.
 
 // fork blocks all signals around the fork, so that no handler of this program runs in
 // the child.
@@ -74,8 +74,8 @@ func (c *child) move() syscall.Errno {
 			return errno
 		}
 	}
-	// A process that kept the other ends of its pipes would never see their end. Kernels
-	// before 2.6.23 know no O_CLOEXEC, so that all must be closed here.
+	// A process that keeps the other ends of its pipes never sees them close. Kernels before
+	// 2.6.23 have no O_CLOEXEC, so close all of them here.
 	for fd := c.count; fd < aside+maxFiles; fd++ {
 		syscall.RawSyscall(syscall.SYS_CLOSE, fd, 0, 0)
 	}
@@ -117,9 +117,9 @@ func (c *child) tell(t told) {
 	syscall.RawSyscall(syscall.SYS_WRITE, c.count-1, uintptr(unsafe.Pointer(&t)), unsafe.Sizeof(t))
 }
 
-// stay waits for a process and ends as it ended. In a container this is process 1, and
-// waits for all orphans. This program's own runtime cannot be: on 2.6.18 and 2.6.32 the
-// end of a process 1 with threads leaves the VE behind, never stopping.
+// stay waits for a process and ends as it ended. In a container this is process 1, and waits for
+// all orphans. Go's runtime cannot be process 1: on 2.6.18 and 2.6.32 a VE never stops after the
+// end of a process 1 with threads.
 //
 //go:nosplit
 //go:norace

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enter does not join a user namespace: the process is to be the host administrator's.
+// Enter does not join a user namespace: the process must stay the host administrator's.
 func (c *namespaced) Enter(ctx context.Context, args []string) ([]byte, error) {
 	return c.enter(ctx, []string{"ipc", "pid", "uts", "mnt"}, args)
 }
@@ -20,8 +20,8 @@ func (c *namespaced) EnterMounts(ctx context.Context, args []string) ([]byte, er
 	return c.enter(ctx, []string{"mnt"}, args)
 }
 
-// enter runs args in the container's namespaces of these kinds. The process writes its
-// number into attach first: none, or the list of a VE's processes.
+// enter runs args in the container's namespaces of these kinds. If attach names a file, the list
+// of a VE's processes, the process writes its number there first.
 func (c *namespaced) enter(ctx context.Context, kinds, args []string, attach ...*os.File) ([]byte, error) {
 	var namespaces []*os.File
 	for _, kind := range kinds {
@@ -45,7 +45,7 @@ func (c *namespaced) enter(ctx context.Context, kinds, args []string, attach ...
 			}
 			child.last(call{what: "setns " + f.Name(), nr: unix.SYS_SETNS, args: [5]uintptr{fd}})
 		}
-		// A pid namespace is entered by children only.
+		// Only children enter a pid namespace.
 		child.clone(0)
 		return nil
 	})

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespaces makes containers of mainline's namespaces: pid, mount, uts and ipc.
+// Namespaces makes containers from mainline's namespaces: pid, mount, uts and ipc.
 type Namespaces struct {
 	User bool // a user namespace too
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reap returns a channel that is closed when a process was waited for.
+// reap waits for a process and then closes the channel that it returns.
 func reap(pid int) <-chan struct{} {
 	gone := make(chan struct{})
 	go func() {
@@ -22,22 +22,22 @@ func reap(pid int) <-chan struct{} {
 	return gone
 }
 
-// namespaced is a running container of namespaces.
+// namespaced is a running namespace container.
 type namespaced struct {
 	id   string
 	pid  int // of process 1
 	once sync.Once
-	gone <-chan struct{} // closed when there is no process any more
+	gone <-chan struct{} // closed when no process is left
 }
 
 func (c *namespaced) ID() string { return c.id }
 func (c *namespaced) PID() int   { return c.pid }
 
-// Root is empty: no container of namespaces changes its root.
+// Root is empty: namespace containers do not change their root.
 func (c *namespaced) Root() string { return "" }
 
-// Kill relies on the kernel: with process 1 of a pid namespace all others die, and it
-// is not waited for before they are gone.
+// Kill relies on the kernel: when process 1 of a pid namespace dies, all others die too, and
+// nobody can reap it before they are gone.
 func (c *namespaced) Kill() error {
 	c.once.Do(func() { unix.Kill(c.pid, unix.SIGKILL) })
 	limit := time.NewTimer(KillLimit)
@@ -50,7 +50,7 @@ func (c *namespaced) Kill() error {
 	}
 }
 
-// PIDNamespace returns the inode number of a process' pid namespace, as lsns shows it.
+// PIDNamespace returns the inode number of a process's pid namespace, as lsns shows it.
 func PIDNamespace(pid int) (string, error) {
 	var st unix.Stat_t
 	path := "/proc/" + strconv.Itoa(pid) + "/ns/pid"

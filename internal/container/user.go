@@ -10,18 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allIDs maps every user and group id to itself, as OpenVZ's libvzctl does
-// (lib/env_nsops.c, write_id_maps).
+// allIDs maps every user id and group id to itself, as OpenVZ's libvzctl does (lib/env_nsops.c,
+// write_id_maps).
 const allIDs = "0 0 4294967295"
 
-// userNamespace makes the last stage of a child wait until it has id maps, and become
-// root by them.
+// userNamespace makes the last stage of a child wait for its id maps, and then become root.
 type userNamespace struct {
 	r, w  *os.File
 	stage int
 }
 
-// newUserNamespace adds the user namespace to the last stage. Close it in any case.
+// newUserNamespace adds the user namespace to the last stage. Close it in every case.
 func newUserNamespace(c *child) (*userNamespace, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -43,7 +42,7 @@ func newUserNamespace(c *child) (*userNamespace, error) {
 	return u, nil
 }
 
-// forked returns the stage its maps.
+// forked writes the stage's maps.
 func (u *userNamespace) forked(stage, pid int) error {
 	if u == nil || stage != u.stage {
 		return nil
@@ -57,7 +56,7 @@ func (u *userNamespace) forked(stage, pid int) error {
 	return err
 }
 
-// Close lets go of both ends. A stage still waiting then finds no maps, and fails.
+// Close closes both ends. A stage that still waits then has no maps, and fails.
 func (u *userNamespace) Close() {
 	if u != nil {
 		u.r.Close()
@@ -65,7 +64,7 @@ func (u *userNamespace) Close() {
 	}
 }
 
-// writeFile writes a text into a file of the kernel's, whole and at once.
+// writeFile writes a text into one of the kernel's files, in one write.
 func writeFile(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// VECgroup makes OpenVZ's VEs the way of vz7 to vz9, by the `ve` cgroup: the steps and
-// their order are those of OpenVZ's libvzctl (lib/env_nsops.c, do_env_create and
-// real_ns_env_create), what the kernel demands is in vzkernel's kernel/ve/ve.c. Only the
-// `ve` hierarchy is used, and the root stays the host's.
+// VECgroup makes OpenVZ's VEs through the `ve` cgroup, as on vz7 to vz9. The steps and their
+// order are those of OpenVZ's libvzctl (lib/env_nsops.c, do_env_create and real_ns_env_create);
+// vzkernel's kernel/ve/ve.c has what the kernel demands. It uses only the `ve` hierarchy, and the
+// root stays the host's.
 //
-// It runs on the vz7 line's 3.10.0-229.7.2 (ovz.6.8); of what later kernels want more of it,
-// ve.pseudosuper above all, only the order was tried, on plain files.
+// It runs on 3.10.0-229.7.2 (ovz.6.8) of the vz7 line. Later kernels demand more, above all
+// ve.pseudosuper: of that only the order was tried, on plain files.
 type VECgroup struct {
-	User bool // a user namespace too, as libvzctl has made it since it knows them
+	User bool // a user namespace too, as newer versions of libvzctl make it
 }
 
 // Name is "ve-cgroup" or "ve-userns".
@@ -39,8 +39,8 @@ func (b VECgroup) Available() error {
 	return nil
 }
 
-// veNamespaces are libvzctl's, but for the user namespace. Kernels before 4.6 do not
-// look at CLONE_NEWCGROUP.
+// veNamespaces are libvzctl's, except for the user namespace. Kernels before 4.6 ignore
+// CLONE_NEWCGROUP.
 const veNamespaces = unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP
 
 // Start makes a VE and runs s in it, below a process 1 that ends with it.
@@ -76,7 +76,7 @@ func (b VECgroup) start(s Spec, hierarchy string, namespaces uintptr) (*veCgroup
 			return c, nil
 		}
 		err = errors.Join(err, ve.remove())
-		// A VE whose group has another name may have the number.
+		// A VE whose group has another name may use the number.
 		if !errors.Is(err, unix.EEXIST) {
 			return nil, err
 		}
@@ -100,8 +100,8 @@ func (b VECgroup) startIn(s Spec, ve veGroup, namespaces uintptr) (*veCgroup, er
 		}
 		defer opened[i].Close()
 	}
-	// The kernel lets in one process with one thread, before its namespaces are made, so
-	// that they are the VE's.
+	// The kernel lets one process with one thread in, before its namespaces are made; so they
+	// belong to the VE.
 	if err := child.write(opened[0], "0"); err != nil {
 		return nil, err
 	}
@@ -142,8 +142,8 @@ type veCgroup struct {
 	ve veGroup
 }
 
-// Enter runs a program as libvzctl's env_enter does (lib/common.c), but stays in the
-// host's user namespace, as the first releases of vz7 did.
+// Enter runs a program as libvzctl's env_enter does (lib/common.c), but stays in the host's user
+// namespace, as in the first releases of vz7.
 func (c *veCgroup) Enter(ctx context.Context, args []string) ([]byte, error) {
 	procs, err := c.ve.open("cgroup.procs")
 	if err != nil {
@@ -153,8 +153,7 @@ func (c *veCgroup) Enter(ctx context.Context, args []string) ([]byte, error) {
 	return c.enter(ctx, []string{"ipc", "net", "pid", "uts", "mnt"}, args, procs)
 }
 
-// Kill ends the VE. Nothing but the end of its process 1 stops one: ve.state takes no
-// such word.
+// Kill ends the VE. Only the end of its process 1 stops a VE: ve.state takes no such command.
 func (c *veCgroup) Kill() error {
 	if err := c.namespaced.Kill(); err != nil {
 		return err

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// findVEHierarchy returns where a mount table has the `ve` cgroup. It is one of version 1
-// on every kernel that has it (its files are legacy_cftypes), also beside a version 2.
+// findVEHierarchy returns where a mount table has the `ve` cgroup. Every kernel that has it has
+// it as version 1 (its files are legacy_cftypes), also beside version 2.
 func findVEHierarchy(table string) (string, error) {
 	b, err := os.ReadFile(table)
 	if err != nil {
@@ -29,10 +29,10 @@ func findVEHierarchy(table string) (string, error) {
 			return f[1], nil
 		}
 	}
-	return "", errors.New("no ve cgroup is mounted (it takes an OpenVZ kernel of vz7 to vz9; mount -t cgroup -o ve ve DIR)")
+	return "", errors.New("no ve cgroup is mounted (on an OpenVZ kernel of vz7 to vz9, run mount -t cgroup -o ve ve DIR)")
 }
 
-// pseudosuper is the file that lets a VE's processes do what only the host's may.
+// pseudosuper is the file that lets a VE's processes do what only the host's processes may do.
 const pseudosuper = "ve.pseudosuper"
 
 // veGroup is a VE's directory in the hierarchy.
@@ -41,10 +41,9 @@ type veGroup struct {
 	id  int
 }
 
-// newVEGroup makes the directory for a VE and sets what must be set before a process is
-// let in: its number, and, where the kernel has it (not the first vz7), pseudosuper, which
-// the VE's process 1 takes back. ve.features keeps the kernel's default, as with libvzctl
-// where nothing is configured.
+// newVEGroup makes the directory for a VE and sets what must be set before a process enters: its
+// number, and pseudosuper if the kernel has it (the first vz7 has not), which the VE's process 1
+// resets. ve.features keeps the kernel's default, as libvzctl leaves it without a configuration.
 func newVEGroup(hierarchy string, id int) (veGroup, error) {
 	g := veGroup{filepath.Join(hierarchy, strconv.Itoa(id)), id}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
@@ -73,8 +72,8 @@ func (g veGroup) open(name string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(g.dir, name), os.O_WRONLY, 0)
 }
 
-// remove waits until the kernel says the VE has stopped, and removes its directory,
-// which may be busy a little longer.
+// remove waits until the kernel says that the VE has stopped, and removes its directory, which
+// may stay busy a little longer.
 func (g veGroup) remove() error {
 	limit := time.Now().Add(KillLimit)
 	for {

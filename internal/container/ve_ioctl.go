@@ -18,10 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// VEIoctl makes OpenVZ's VEs the way of 2.6.18 and 2.6.32, by /dev/vzctl.
+// VEIoctl makes OpenVZ's VEs through /dev/vzctl, as on 2.6.18 and 2.6.32.
 type VEIoctl struct{}
 
-// firstVE is the id of the first VE that runs; the next has the next.
+// firstVE is the id of the first VE; the next one gets the next id.
 const (
 	firstVE = 999
 	lastVE  = 1099
@@ -30,14 +30,14 @@ const (
 // Name is "ve".
 func (VEIoctl) Name() string { return "ve" }
 
-// Available asks /dev/vzctl for a VE. vz7 answers too, but its own tools make VEs by the
-// `ve` cgroup, and what is left of the ioctl wants more set up first.
+// Available asks /dev/vzctl for a VE. vz7 answers too, but its own tools make VEs through the
+// `ve` cgroup, and what is left of the ioctl needs more preparation.
 func (VEIoctl) Available() error {
 	if _, err := findVEHierarchy("/proc/self/mounts"); err == nil {
-		return errors.New("make ve container: this kernel makes VEs by the ve cgroup")
+		return errors.New("make ve container: this kernel makes VEs through the ve cgroup")
 	}
 	if _, err := veRuns(firstVE); err != nil {
-		return fmt.Errorf("make ve container: %w (it takes an OpenVZ kernel of 2.6.18 or 2.6.32)", err)
+		return fmt.Errorf("make ve container: %w (this needs an OpenVZ kernel of 2.6.18 or 2.6.32)", err)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func openVzctl() (*os.File, error) {
 	return f, nil
 }
 
-// veRuns says whether there is a VE with an id.
+// veRuns reports whether a VE with this id runs.
 func veRuns(id uint32) (bool, error) {
 	f, err := openVzctl()
 	if err != nil {
@@ -135,11 +135,11 @@ func enterVE(c *child, vzctl *os.File, root string, id, flags uint32) error {
 	c.keep = append(c.keep, params, data)
 	c.last(
 		call{what: "make session", nr: unix.SYS_SETSID},
-		// Only 2.6.18 has user beancounters that a process must choose first.
+		// Only on 2.6.18 a process must choose its user beancounter first.
 		call{what: "set login user id", nr: sysSetluid, args: [5]uintptr{uintptr(id)}, may: unix.ENOSYS},
 	)
 	if flags&veCreate != 0 {
-		// The kernel makes no mount namespace: the VE's umounts would be the host's.
+		// The kernel makes no mount namespace: the VE's umounts would act on the host's mounts.
 		c.last(
 			call{what: "unshare mount namespace", nr: unix.SYS_UNSHARE, args: [5]uintptr{unix.CLONE_NEWNS}},
 			call{what: "make the root a slave of the host's", nr: unix.SYS_MOUNT, args: [5]uintptr{c.text("none"), c.text(root), c.text("none"), unix.MS_SLAVE, 0}},
@@ -162,7 +162,7 @@ type ve struct {
 	id    uint32
 	pid   int
 	root  veRoot
-	gone  <-chan struct{} // closed when process 1 was waited for
+	gone  <-chan struct{} // closed when process 1 was reaped
 	once  sync.Once
 	ended error
 }
@@ -171,8 +171,8 @@ func (c *ve) ID() string   { return strconv.FormatUint(uint64(c.id), 10) }
 func (c *ve) PID() int     { return c.pid }
 func (c *ve) Root() string { return c.root.dir }
 
-// Enter takes the way vzctl exec takes. The root comes from the VE's own process: the
-// host's path to it leads to mounts of the host's, which the VE must not umount.
+// Enter does what vzctl exec does. It takes the root from the VE's own process: the host's path
+// leads to mounts of the host, which the VE must not unmount.
 func (c *ve) Enter(ctx context.Context, args []string) ([]byte, error) {
 	vzctl, err := openVzctl()
 	if err != nil {
@@ -188,13 +188,14 @@ func (c *ve) Enter(ctx context.Context, args []string) ([]byte, error) {
 	return out, nil
 }
 
-// EnterMounts cannot be: these kernels have no setns, and entering makes a task the VE's.
+// EnterMounts is impossible: these kernels have no setns, and a task that enters a VE becomes the
+// VE's.
 func (c *ve) EnterMounts(context.Context, []string) ([]byte, error) {
 	return nil, fmt.Errorf("enter mounts of VE %d: %w", c.id, errors.ErrUnsupported)
 }
 
-// Kill relies on the kernel to end a VE with its process 1. The VE's id is free only
-// when a thread of the kernel has cleaned up.
+// Kill relies on the kernel to end a VE with its process 1. The VE's id becomes free only when a
+// kernel thread has cleaned up.
 func (c *ve) Kill() error {
 	c.once.Do(func() { c.ended = errors.Join(c.kill(), c.root.remove()) })
 	return c.ended
@@ -235,9 +236,9 @@ func (c *ve) kill() error {
 	}
 }
 
-// cleanerRuns says whether the kernel thread that cleans up after a VE is still there.
-// It becomes a child of the host's process 1, and keeps the VE's mounts until it was
-// waited for: in a guest that is this program's to do.
+// cleanerRuns reports whether the kernel thread that cleans up after a VE still exists. It
+// becomes a child of the host's process 1, and keeps the VE's mounts until it is reaped. In a
+// guest, this program is process 1 and must reap it.
 func cleanerRuns(id uint32) (bool, error) {
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

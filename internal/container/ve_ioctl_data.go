@@ -4,7 +4,7 @@ package container
 
 import "encoding/binary"
 
-// What /dev/vzctl takes (include/linux/vzcalluser.h of 2.6.18 and 2.6.32).
+// What /dev/vzctl accepts (include/linux/vzcalluser.h of 2.6.18 and 2.6.32).
 const (
 	vzctlMajor = 126
 
@@ -42,6 +42,6 @@ func (w word) createData(veid, flags uint32, data uintptr, length int32) []byte 
 	return b
 }
 
-// createParams is struct env_create_param3: u64 iptables_mask and feature_mask, u32
-// total_vcpus, u64 known_features. Zero takes the kernel's defaults.
+// createParams is struct env_create_param3: u64 iptables_mask and feature_mask, u32 total_vcpus,
+// u64 known_features. Zero means the kernel's defaults.
 type createParams [32]byte

@@ -17,9 +17,9 @@ import (
 // programs are what VEs run.
 var programs sharedPrograms
 
-// sharedPrograms holds a copy of every program, on a filesystem of its own: the guest's
-// first root cannot be bound. All VEs have the same one, for an emulated processor
-// translates a program anew wherever in memory it finds it. It stays as long as the machine.
+// sharedPrograms holds a copy of every program, on its own filesystem: the guest's first root
+// cannot be bind-mounted. All VEs share it, because an emulated processor translates a program
+// again for each place in memory. It stays as long as the machine runs.
 type sharedPrograms struct {
 	sync.Mutex
 	dir    string

@@ -18,8 +18,8 @@ type veRoot struct {
 	binds  []string // of programs, on the host
 }
 
-// newVERoot makes a root on a filesystem of its own, for the kernel marks what it finds
-// there as the VE's.
+// newVERoot makes a root on its own filesystem, because the kernel marks what it finds there as
+// the VE's.
 func newVERoot(s Spec) (veRoot, error) {
 	dir, err := os.MkdirTemp("", "ve")
 	if err != nil {
@@ -29,7 +29,7 @@ func newVERoot(s Spec) (veRoot, error) {
 	if err := unix.Mount("none", dir, "tmpfs", 0, "mode=755"); err != nil {
 		return veRoot{}, errors.Join(fmt.Errorf("mount root %s: %w", dir, err), os.Remove(dir))
 	}
-	// What the host mounts in there later comes to the VE, whose root is a slave of this one.
+	// What the host mounts there later appears in the VE, whose root is a slave of this one.
 	if err := unix.Mount("", dir, "", unix.MS_SHARED, ""); err != nil {
 		return veRoot{}, errors.Join(fmt.Errorf("share the mounts in %s: %w", dir, err), unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
 	}
@@ -62,7 +62,7 @@ func (r *veRoot) fill(s Spec) error {
 	return nil
 }
 
-// bind returns the root a program of the host, at the same path.
+// bind bind-mounts a program of the host into the root, at the same path.
 func (r *veRoot) bind(program string) error {
 	from, err := programs.get(program)
 	if err != nil {
@@ -82,9 +82,9 @@ func (r *veRoot) bind(program string) error {
 	return nil
 }
 
-// remove takes the host's mounts away. Its copies of them stay in the VE's mount
-// namespace, which 2.6.18 never frees (do_env_create takes a reference too many), so
-// that the directory may have to stay.
+// remove unmounts the host's mounts. Copies of them stay in the VE's mount namespace, which
+// 2.6.18 never frees (do_env_create takes one reference too many), so the directory may have to
+// stay.
 func (r veRoot) remove() error {
 	var errs []error
 	for _, dir := range append(r.binds, r.target, r.dir) {
@@ -92,7 +92,7 @@ func (r veRoot) remove() error {
 			errs = append(errs, fmt.Errorf("detach %s: %w", dir, err))
 		}
 	}
-	// Not RemoveAll: it would walk into a mount that stayed.
+	// Not RemoveAll: it would walk into a mount that is left.
 	if err := os.Remove(r.dir); !errors.Is(err, unix.EBUSY) {
 		errs = append(errs, err)
 	}

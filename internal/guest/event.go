@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package guest is what the guest tells the host: JSON lines on the second serial
-// port, numbered from 1, first a hello, last a done. The host believes nothing the
-// stream does not prove: a gap, a repeated number or a missing done is an error.
+// Package guest defines what the guest tells the host: JSON lines on the second serial port,
+// numbered from 1, first a hello, last a done. The host believes nothing that the stream does not
+// prove: a gap, a repeated number or a missing done is an error.
 package guest
 
 import (
@@ -13,19 +13,19 @@ import (
 	"io"
 )
 
-// Limits on what a guest may send. A guest is untrusted: the kernel in it is on trial.
+// Limits on what a guest may send. The guest is untrusted: its kernel is on trial.
 const (
 	MaxLine   = 64 << 10 // bytes of one event
 	MaxEvents = 10_000
 )
 
-// CompatProgram is where an x86_64 guest has a 32-bit umounttest.
+// CompatProgram is the path of a 32-bit umounttest in an x86_64 guest.
 const CompatProgram = "/bin/umounttest-386"
 
 const (
-	// ShellScript is where a guest finds the commands that its shell is to run.
+	// ShellScript is the path of the commands that the guest's shell must run.
 	ShellScript = "/etc/umounttest/script"
-	// ShellEnded and a number are a line on the console, once the shell has ended.
+	// ShellEnded and a number form a line on the console when the shell has ended.
 	ShellEnded = "umounttest: the shell ended with status "
 )
 
@@ -35,13 +35,13 @@ type Verdict string
 const (
 	// Protected: as a kernel with the patch must behave.
 	Protected Verdict = "protected"
-	// Vulnerable: as a kernel without the patch does.
+	// Vulnerable: as a kernel without the patch behaves.
 	Vulnerable Verdict = "vulnerable"
 	// Either: as both must behave; such a case is a control.
 	Either Verdict = "either"
-	// Faulty: as neither does; a wrong port looks like this.
+	// Faulty: as neither behaves; a wrong port looks like this.
 	Faulty Verdict = "faulty"
-	// Inconclusive: the case could not be tried, or its evidence is missing.
+	// Inconclusive: the case could not be run, or its evidence is missing.
 	Inconclusive Verdict = "inconclusive"
 )
 
@@ -55,7 +55,7 @@ type Event struct {
 	Done  *Done   `json:"done,omitempty"`
 }
 
-// Hello is the first event: which kernel runs, and what it was told to do.
+// Hello is the first event: which kernel runs, and with which arguments.
 type Hello struct {
 	Release  string   `json:"release"` // as uname -r says
 	Machine  string   `json:"machine"` // as uname -m says
@@ -69,63 +69,63 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-// Try says which case begins: should the kernel not live to its end, that is the one.
+// Try says which case starts. If the kernel dies, this was the case.
 type Try struct {
 	Name    string `json:"name"`
 	Backend string `json:"backend"`
 }
 
-// Result is one case tried on one container backend.
+// Result is one case on one container backend.
 type Result struct {
 	Name    string  `json:"name"`
-	Backend string  `json:"backend"` // "host" where no container is in play
+	Backend string  `json:"backend"` // "host" if the case has no container
 	Verdict Verdict `json:"verdict"`
-	// Why says in one sentence what was expected and what was seen instead; "" where
-	// the case went as one of the two kernels must.
+	// Why says in one sentence what was expected and what happened instead; "" if the case
+	// behaved as one of the two kernels must.
 	Why string `json:"why,omitempty"`
 	Got Seen   `json:"got"`
-	// Log holds the kernel log lines (facility kernel) of this case that the judgement rests on.
+	// Log holds the case's kernel log lines (facility kernel) on which the judgement is based.
 	Log []string `json:"log,omitempty"`
-	// Finding names harm that the case showed and no port is there for.
+	// Finding names harm that the case showed and that no port prevents.
 	Finding string `json:"finding,omitempty"`
 	// Millis is how long the case took, in guest milliseconds.
 	Millis int64 `json:"ms"`
 }
 
-// Seen is what one case showed, in the terms it is judged by.
+// Seen is what one case showed, in the terms of the judgement.
 type Seen struct {
 	Errno    string `json:"errno"`            // of the umount: "0", "EBUSY", ...
 	Forced   int    `json:"forced"`           // calls of umount_begin
 	Messages int    `json:"messages"`         // override messages in the host's log
 	ID       string `json:"id,omitempty"`     // container id in the messages; all of them, where they differ
-	Want     string `json:"want,omitempty"`   // the id a message must carry: the acting process' container's
-	Own      int    `json:"own,omitempty"`    // override messages in the container's own log, where it has one
+	Want     string `json:"want,omitempty"`   // the id that a message must name: that of the acting process's container
+	Own      int    `json:"own,omitempty"`    // override messages in the container's own log, if it has one
 	Inactive int    `json:"inactive"`         // INACTIVE lines
 	Host     string `json:"host"`             // errno of a read and a write on the host afterwards
 	Peer     string `json:"peer,omitempty"`   // the same in the other container
-	Held     string `json:"held,omitempty"`   // the same by what was held open
+	Held     string `json:"held,omitempty"`   // the same through what was held open
 	Mounted  bool   `json:"mounted"`          // the path is still a mount point inside
-	Acted    int64  `json:"acted_ms"`         // how long the umount, or all of a flood, took, in guest milliseconds
-	Level    string `json:"level,omitempty"`  // levels of the messages, where not warning
-	Odd      string `json:"odd,omitempty"`    // first line in the kernel's log that the case does not account for
-	Slower   int64  `json:"slower,omitempty"` // milliseconds that a call takes at least, in a flood
-	Grown    int    `json:"grown,omitempty"`  // KiB that a flood left in the kernel's memory
+	Acted    int64  `json:"acted_ms"`         // how long the umount, or a whole flood, took, in guest milliseconds
+	Level    string `json:"level,omitempty"`  // levels of the messages, if not warning
+	Odd      string `json:"odd,omitempty"`    // first line in the kernel's log that the case does not explain
+	Slower   int64  `json:"slower,omitempty"` // shortest time of a call in a flood, in milliseconds
+	Grown    int    `json:"grown,omitempty"`  // kernel memory that a flood left in use, in KiB
 	Left     int    `json:"left,omitempty"`   // superblocks that live on
-	// Trouble is the first line in which the kernel told of a warning, a bug, an oops, a
-	// locking mistake or a stall.
+	// Trouble is the first line in which the kernel reported a warning, a bug, an oops, a locking
+	// mistake or a stall.
 	Trouble string `json:"trouble,omitempty"`
 }
 
-// Done is the last event: how many results were sent, and the verdict over all.
+// Done is the last event: how many results were sent, and the overall verdict.
 type Done struct {
 	Cases   int     `json:"cases"`
 	Verdict Verdict `json:"verdict"`
-	// Failed says why there was nothing to try the cases on: a user's Lustre did not come
-	// up. It is no verdict on the kernel.
+	// Failed says why the cases could not run: a user's Lustre did not come up. It is not a
+	// verdict on the kernel.
 	Failed string `json:"failed,omitempty"`
 }
 
-// Encoder writes events with running numbers.
+// Encoder writes events and numbers them.
 type Encoder struct {
 	w io.Writer
 	n int
@@ -148,7 +148,7 @@ func (enc *Encoder) Encode(e Event) error {
 	return nil
 }
 
-// ErrNoDone is what Decoder.Next gives where the stream ends without a done.
+// Decoder.Next returns ErrNoDone if the stream ends without a done.
 var ErrNoDone = errors.New("the guest never said it was done")
 
 // Decoder reads and checks a stream of events.
@@ -166,7 +166,8 @@ func NewDecoder(r io.Reader) *Decoder {
 	return &Decoder{s: s}
 }
 
-// Next returns the next event, io.EOF after a done, or what is wrong with the stream.
+// Next returns the next event, io.EOF after a done, or an error that says what is wrong with the
+// stream.
 func (d *Decoder) Next() (Event, error) {
 	if !d.s.Scan() {
 		if err := d.s.Err(); err != nil {
@@ -188,7 +189,7 @@ func (d *Decoder) Next() (Event, error) {
 func (d *Decoder) check(line []byte) (Event, error) {
 	var e Event
 	if d.done {
-		return e, errors.New("more after done")
+		return e, errors.New("data after done")
 	}
 	if d.n == MaxEvents {
 		return e, fmt.Errorf("more than %d events", MaxEvents)
@@ -204,11 +205,11 @@ func (d *Decoder) check(line []byte) (Event, error) {
 	}
 	switch {
 	case kinds != 1:
-		return e, fmt.Errorf("an event is of one kind, this is of %d", kinds)
+		return e, fmt.Errorf("an event has one kind, this one has %d", kinds)
 	case e.N != d.n+1:
-		return e, fmt.Errorf("it says it is number %d: events were lost", e.N)
+		return e, fmt.Errorf("its number is %d: events were lost", e.N)
 	case (e.Hello != nil) != (e.N == 1):
-		return e, errors.New("hello is the first event and only that")
+		return e, errors.New("hello must be the first event, and only the first")
 	}
 	if e.Case != nil {
 		d.seen++
@@ -216,7 +217,7 @@ func (d *Decoder) check(line []byte) (Event, error) {
 	if e.Done != nil {
 		d.done = true
 		if e.Done.Cases != d.seen {
-			return e, fmt.Errorf("done counts %d cases, %d arrived", e.Done.Cases, d.seen)
+			return e, fmt.Errorf("done counts %d cases, but %d arrived", e.Done.Cases, d.seen)
 		}
 	}
 	return e, nil

@@ -46,15 +46,15 @@ func TestDecoderRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"nothing":               {"", guest.ErrNoDone.Error()},
 		"no done":               {hello, guest.ErrNoDone.Error()},
-		"no hello":              {`{"n":1,"note":{"text":"x"}}`, "hello is the first event"},
-		"second hello":          {hello + strings.Replace(hello, `"n":1`, `"n":2`, 1), "hello is the first event"},
+		"no hello":              {`{"n":1,"note":{"text":"x"}}`, "hello must be the first event"},
+		"second hello":          {hello + strings.Replace(hello, `"n":1`, `"n":2`, 1), "hello must be the first event"},
 		"a gap":                 {hello + `{"n":3,"note":{"text":"x"}}`, "events were lost"},
 		"a number twice":        {hello + `{"n":1,"note":{"text":"x"}}`, "events were lost"},
-		"two kinds":             {hello + `{"n":2,"note":{"text":"x"},"done":{"cases":0,"verdict":"either"}}`, "of one kind"},
-		"no kind":               {hello + `{"n":2}`, "of one kind"},
+		"two kinds":             {hello + `{"n":2,"note":{"text":"x"},"done":{"cases":0,"verdict":"either"}}`, "has one kind"},
+		"no kind":               {hello + `{"n":2}`, "has one kind"},
 		"no JSON":               {hello + "Kernel panic - not syncing\n", "not an event"},
-		"a lost result":         {hello + `{"n":2,"done":{"cases":1,"verdict":"protected"}}`, "done counts 1 cases, 0 arrived"},
-		"more after done":       {hello + `{"n":2,"done":{"cases":0,"verdict":"either"}}` + "\n" + `{"n":3,"note":{"text":"x"}}`, "more after done"},
+		"a lost result":         {hello + `{"n":2,"done":{"cases":1,"verdict":"protected"}}`, "done counts 1 cases, but 0 arrived"},
+		"data after done":       {hello + `{"n":2,"done":{"cases":0,"verdict":"either"}}` + "\n" + `{"n":3,"note":{"text":"x"}}`, "more after done"},
 		"a line without an end": {hello + strings.Repeat("x", guest.MaxLine+1), "token too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
