@@ -54,7 +54,7 @@ func TestDecoderRefuses(t *testing.T) {
 		"no kind":               {hello + `{"n":2}`, "has one kind"},
 		"no JSON":               {hello + "Kernel panic - not syncing\n", "not an event"},
 		"a lost result":         {hello + `{"n":2,"done":{"cases":1,"verdict":"protected"}}`, "done counts 1 cases, but 0 arrived"},
-		"data after done":       {hello + `{"n":2,"done":{"cases":0,"verdict":"either"}}` + "\n" + `{"n":3,"note":{"text":"x"}}`, "more after done"},
+		"data after done":       {hello + `{"n":2,"done":{"cases":0,"verdict":"either"}}` + "\n" + `{"n":3,"note":{"text":"x"}}`, "data after done"},
 		"a line without an end": {hello + strings.Repeat("x", guest.MaxLine+1), "token too long"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// ForeignModule is a module that did not come with the kernel it is loaded into.
+// ForeignModule is a module that did not come with the kernel that loads it.
 type ForeignModule struct {
 	Name    string // as lsmod shows it
-	File    string // where it lies, for the caller
-	Release string // of the kernel it was built for
+	File    string // where it is, for the caller
+	Release string // release of the kernel it was built for
 	Depends []string
 }
 
-// ReadModule reads what a module says of itself; image is an uncompressed .ko file.
+// ReadModule reads what a module says about itself; image is an uncompressed .ko file.
 func ReadModule(file string, image []byte) (ForeignModule, error) {
 	m := ForeignModule{Name: moduleName(file), File: file}
 	f, err := elf.NewFile(bytes.NewReader(image))
@@ -28,7 +28,7 @@ func ReadModule(file string, image []byte) (ForeignModule, error) {
 	}
 	section := f.Section(".modinfo")
 	if section == nil {
-		return m, fmt.Errorf("read module %s: it has no .modinfo: it is no kernel module", file)
+		return m, fmt.Errorf("read module %s: it is not a kernel module: it has no .modinfo section", file)
 	}
 	info, err := section.Data()
 	if err != nil {
@@ -48,16 +48,16 @@ func ReadModule(file string, image []byte) (ForeignModule, error) {
 	return m, nil
 }
 
-// ForeignOrder is what is loaded so that foreign modules can be.
+// ForeignOrder says what to load so that foreign modules work.
 type ForeignOrder struct {
-	Own     []string        // the kernel's own, as SelectModules gives them; they come first
+	Own     []string        // the kernel's own, as SelectModules returns them; they come first
 	Foreign []ForeignModule // in load order
-	Left    []error         // why a module stays out: what it needs is nowhere
+	Left    []error         // why a module is left out: something that it needs is missing
 }
 
-// OrderForeign puts modules in load order. What they need and is not among them comes
-// from the kernel's own tree. A module whose needs cannot be met stays out, and so do
-// those that need it; a module that the kernel itself has stays out without a word.
+// OrderForeign puts modules in load order. What they need beyond each other comes from the
+// kernel's own tree. A module whose needs cannot be met is left out, and so are those that need
+// it. A module that the kernel itself has is left out silently.
 func OrderForeign(tree fs.FS, release string, modules []ForeignModule) (*ForeignOrder, error) {
 	byName := map[string]ForeignModule{}
 	for _, m := range modules {
@@ -65,7 +65,7 @@ func OrderForeign(tree fs.FS, release string, modules []ForeignModule) (*Foreign
 			return nil, fmt.Errorf("order modules: %s was built for kernel %s, not for %s: modules fit the one kernel they were built for", m.File, m.Release, release)
 		}
 		if other, twice := byName[m.Name]; twice {
-			return nil, fmt.Errorf("order modules: %s is there twice: %s and %s", m.Name, other.File, m.File)
+			return nil, fmt.Errorf("order modules: %s exists twice: %s and %s", m.Name, other.File, m.File)
 		}
 		if _, err := SelectModules(tree, []string{m.Name}); err != nil {
 			byName[m.Name] = m
@@ -78,18 +78,18 @@ func OrderForeign(tree fs.FS, release string, modules []ForeignModule) (*Foreign
 		if err, seen := done[m.Name]; seen {
 			return err
 		}
-		done[m.Name] = nil // a circle ends here; the kernel makes none
+		done[m.Name] = nil // a cycle ends here; the kernel's build makes none
 		var own []string
 		for _, need := range m.Depends {
 			var err error
 			if n, ok := byName[need]; ok {
 				if visit(n) != nil {
-					err = fmt.Errorf("%s stays out with %s", m.Name, need)
+					err = fmt.Errorf("%s is left out with %s", m.Name, need)
 				}
 			} else {
 				var files []string
 				if files, err = SelectModules(tree, []string{need}); err != nil {
-					err = fmt.Errorf("%s stays out, for it needs %s: %w", m.Name, need, err)
+					err = fmt.Errorf("%s is left out, because it needs %s: %w", m.Name, need, err)
 				}
 				own = append(own, files...)
 			}

@@ -86,7 +86,7 @@ func TestOrderForeign(t *testing.T) {
 	if want := []string{"kernel/crc.ko", "kernel/sunrpc.ko"}; !slices.Equal(o.Own, want) {
 		t.Errorf("the kernel's own %v, want %v", o.Own, want)
 	}
-	if len(o.Left) != 2 || !strings.Contains(o.Left[0].Error(), "ko2iblnd stays out, for it needs rdma_cm") || !strings.Contains(o.Left[1].Error(), "selftest stays out") {
+	if len(o.Left) != 2 || !strings.Contains(o.Left[0].Error(), "ko2iblnd is left out, because it needs rdma_cm") || !strings.Contains(o.Left[1].Error(), "selftest is left out") {
 		t.Errorf("left out %v", o.Left)
 	}
 

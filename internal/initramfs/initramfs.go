@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package initramfs builds the guest's root: u-root's commands, umounttest as /init, and
-// the kernel modules under test, as an uncompressed newc archive that every kernel reads.
-// The same inputs give the same bytes.
+// Package initramfs builds the guest's root: u-root's commands, umounttest as /init, and the
+// kernel modules under test, in an uncompressed newc archive that every kernel reads. The same
+// inputs produce the same bytes.
 package initramfs
 
 import (
@@ -17,11 +17,11 @@ import (
 	"ovzpatch/internal/cache"
 )
 
-// ModulesList is the file in the guest that names the modules umounttest loads: one
-// absolute path a line, in load order.
+// ModulesList is the file in the guest that names the modules that umounttest loads: one absolute
+// path per line, in load order.
 const ModulesList = "/etc/umounttest/modules"
 
-// Image says what goes in. Later fields win over what Base holds under the same path.
+// Image says what goes in. Later fields replace what Base holds at the same path.
 type Image struct {
 	Base    string             // u-root's commands: a newc archive without an init
 	Init    string             // program that becomes /init
@@ -30,20 +30,20 @@ type Image struct {
 	Files   map[string]Content // by absolute path in the guest
 }
 
-// Content is a file's bytes: those of the file Path, or, where Path is "", Data.
+// Content is a file's bytes: those of the file Path, or Data if Path is "".
 type Content struct {
 	Path       string
 	Data       []byte
 	Executable bool
 }
 
-// Archive is a finished initramfs. It lies in the cache: copy it, never change it.
+// Archive is a finished initramfs. It is in the cache: copy it, never change it.
 type Archive struct {
 	Path string
 	Size int64 // bytes
 }
 
-// layout changes whenever the same inputs begin to give other bytes.
+// layout must change whenever the same inputs produce different bytes.
 const layout = "1"
 
 // Build returns the archive for im, from c if it was built before.
@@ -71,7 +71,7 @@ func Build(c cache.Cache, im Image) (Archive, error) {
 	return a, nil
 }
 
-// key digests all of im's inputs.
+// key returns a digest of all of im's inputs.
 func (im Image) key(kind string) (string, error) {
 	k := cache.NewKey(kind).Add("layout", layout)
 	for _, p := range []string{im.Base, im.Init} {
@@ -134,11 +134,11 @@ func (im Image) write(name string) (err error) {
 	return t.write(f)
 }
 
-// checkLoad refuses an order that the guest could only fail at.
+// checkLoad refuses a load order that would fail in the guest.
 func (im Image) checkLoad() error {
 	for _, p := range im.Load {
 		if _, ok := im.Modules[p]; !ok {
-			return fmt.Errorf("load module %s: it is not among the modules given", p)
+			return fmt.Errorf("load module %s: it is not among the modules of the image", p)
 		}
 	}
 	return nil

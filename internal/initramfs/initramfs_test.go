@@ -186,7 +186,7 @@ func TestBuildRefuses(t *testing.T) {
 		"no init":         {func(i *Image) { i.Init = "/no/such/init" }, "/no/such/init"},
 		"relative path":   {func(i *Image) { i.Files = map[string]Content{"etc/x": {}} }, "etc/x"},
 		"path upwards":    {func(i *Image) { i.Files = map[string]Content{"/../x": {}} }, "/../x"},
-		"file in a file":  {func(i *Image) { i.Files = map[string]Content{"/init/x": {}} }, "/init is no directory"},
+		"file in a file":  {func(i *Image) { i.Files = map[string]Content{"/init/x": {}} }, "/init is not a directory"},
 		"unknown module":  {func(i *Image) { i.Load = []string{"/x.ko"} }, "/x.ko"},
 		"hard links":      {func(i *Image) { i.Base = archive(t, hard) }, "hard links"},
 	}

@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// ErrNoModule is for a module that a kernel has neither as a file nor built in.
-var ErrNoModule = errors.New("this kernel has no such module, nor is it built in")
+// ErrNoModule means that a kernel has the module neither as a file nor built in.
+var ErrNoModule = errors.New("this kernel has no such module, neither as a file nor built in")
 
-// SelectModules finds the named modules, and all they depend on, in a kernel's module
-// tree (/lib/modules/RELEASE). It gives their paths in the tree in load order. A module
-// that is built into the kernel needs no file and is left out.
+// SelectModules finds the named modules, and all they depend on, in a kernel's module tree
+// (/lib/modules/RELEASE). It returns their paths in the tree, in load order. A module that is
+// built into the kernel needs no file and is left out.
 func SelectModules(tree fs.FS, names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -61,7 +61,7 @@ func SelectModules(tree fs.FS, names []string) ([]string, error) {
 // parseDep reads modules.dep: a module's file, a colon, the files it needs.
 func parseDep(b []byte) (deps map[string][]string, byName map[string]string, err error) {
 	deps, byName = map[string][]string{}, map[string]string{}
-	// Old depmods break long lines.
+	// Old versions of depmod break long lines.
 	b = bytes.ReplaceAll(b, []byte("\\\n"), []byte(" "))
 	for i, line := range bytes.Split(b, []byte{'\n'}) {
 		text := strings.TrimSpace(string(line))
@@ -87,13 +87,13 @@ func parseDep(b []byte) (deps map[string][]string, byName map[string]string, err
 	return deps, byName, nil
 }
 
-// inTree makes a path relative to the module tree. Up to 2.6.2x they were absolute.
+// inTree makes a path relative to the module tree. Up to 2.6.2x paths were absolute.
 func inTree(p string) (string, error) {
 	if rest, ok := strings.CutPrefix(p, "/lib/modules/"); ok {
 		_, p, _ = strings.Cut(rest, "/")
 	}
 	if !fs.ValidPath(p) || p == "." {
-		return "", fmt.Errorf("%q is no path in the module tree", p)
+		return "", fmt.Errorf("%q is not a path in the module tree", p)
 	}
 	return p, nil
 }

@@ -15,12 +15,11 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
-// WriteOverlay writes an archive that lays the directory tree dir over a guest's root,
-// when it stands behind the guest's own archive (Join). Files at the paths for which skip
-// says yes (relative to dir) stay out, directories with what is in them. Devices and the
-// like stay out, too: the guest has its own. Links are written as they are, but where
-// the guest has a directory of its own, /bin, a link to another directory becomes links
-// to what is in that.
+// WriteOverlay writes an archive that lays the directory tree dir over a guest's root, when it
+// follows the guest's own archive (Join). It leaves out the paths, relative to dir, for which
+// skip returns true, directories with their content. It leaves out devices and the like, too: the
+// guest has its own. Links stay as they are. But if the guest has a directory at a link's place,
+// such as /bin, a link to a directory becomes links to what is in that directory.
 func WriteOverlay(w io.Writer, dir string, skip func(name string) bool, files map[string]Content) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -79,7 +78,7 @@ func (t *tree) addOverlay(root *os.Root, name string, d fs.DirEntry) error {
 	return nil
 }
 
-// addLinks makes what lies in the directory that name leads to reachable below name.
+// addLinks makes the content of the directory that name leads to reachable below name.
 func (t *tree) addLinks(root *os.Root, name, to string) error {
 	target := path.Join(path.Dir(name), to)
 	if path.IsAbs(to) {
@@ -95,8 +94,8 @@ func (t *tree) addLinks(root *os.Root, name, to string) error {
 	return nil
 }
 
-// closedFile is a file that is open only while it is read: a tree may have more files
-// than a process may open.
+// closedFile is a file that is open only while it is read: a tree may have more files than a
+// process may have open.
 type closedFile string
 
 func (name closedFile) ReadAt(p []byte, off int64) (int, error) {
@@ -108,8 +107,8 @@ func (name closedFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReadAt(p, off)
 }
 
-// Join makes the file name of archives, one behind the other. The kernel reads them all,
-// and the later one wins.
+// Join writes archives one after the other into the file name. The kernel reads them all, and the
+// later one wins.
 func Join(name string, archives ...string) (err error) {
 	f, err := os.Create(name)
 	if err != nil {
@@ -128,8 +127,8 @@ func Join(name string, archives ...string) (err error) {
 	return nil
 }
 
-// appendArchive puts a whole archive behind another. The kernel wants each to begin at a
-// multiple of four bytes and skips zeros between them.
+// appendArchive appends a whole archive. The kernel wants each archive to start at a multiple of
+// four bytes, and skips zeros between them.
 func appendArchive(f *os.File, name string) error {
 	in, err := os.Open(name)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
-// tree is the archive in the making: records by path, without the leading slash.
+// tree is the archive while it is built: records by path, without the leading slash.
 type tree struct {
 	records map[string]cpio.Record
 	open    []io.Closer
@@ -33,8 +33,8 @@ func (t *tree) put(r cpio.Record) {
 	t.records[r.Name] = r
 }
 
-// addBase takes over u-root's archive, and makes each of its commands reachable in /bin
-// too, where scripts look for them.
+// addBase adds u-root's archive, and makes each of its commands reachable in /bin too, where
+// scripts look for them.
 func (t *tree) addBase(name string) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -62,8 +62,8 @@ func (t *tree) addBase(name string) error {
 	return nil
 }
 
-// readArchive reads a newc archive up to its trailer. u-root's own loop takes an archive
-// that was cut short for a whole one.
+// readArchive reads a newc archive up to its trailer. u-root's own loop accepts an archive that
+// was cut short.
 func readArchive(f io.ReaderAt) ([]cpio.Record, error) {
 	r := cpio.Newc.Reader(f)
 	if skip, ok := r.(cpio.EOFReader); ok {
@@ -82,8 +82,8 @@ func readArchive(f io.ReaderAt) ([]cpio.Record, error) {
 	}
 }
 
-// addSkeleton makes what /init finds before it mounts anything. The device nodes are
-// there for kernels that have no devtmpfs.
+// addSkeleton adds what /init finds before it mounts anything. The device nodes are for kernels
+// without devtmpfs.
 func (t *tree) addSkeleton() {
 	for _, d := range []string{"dev", "etc", "mnt", "proc", "root", "run", "sys"} {
 		t.put(cpio.Directory(d, 0o755))
@@ -112,7 +112,7 @@ func (t *tree) addSkeleton() {
 // addContent puts a file at an absolute path of the guest.
 func (t *tree) addContent(name string, c Content) error {
 	if !path.IsAbs(name) || path.Clean(name) != name || name == "/" {
-		return fmt.Errorf("add %q: not a clean absolute path of the guest", name)
+		return fmt.Errorf("add %q: this is not a clean absolute path in the guest", name)
 	}
 	info := cpio.Info{Name: strings.TrimPrefix(name, "/"), Mode: cpio.S_IFREG | 0o644}
 	if c.Executable {
@@ -129,7 +129,7 @@ func (t *tree) addContent(name string, c Content) error {
 	return nil
 }
 
-// write returns the archive: parents before children, nothing of this machine in it.
+// write writes the archive: parents before children, and nothing that depends on this machine.
 func (t *tree) write(w io.Writer) error {
 	if err := t.addParents(); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (t *tree) write(w io.Writer) error {
 	out := cpio.Newc.Writer(w)
 	for i, name := range slices.Sorted(maps.Keys(t.records)) {
 		r := cpio.MakeReproducible(t.records[name])
-		// Hard links would need the inode numbers they came with; u-root makes none.
+		// Hard links would need their original inode numbers; u-root makes none.
 		if r.Mode&cpio.S_IFMT == cpio.S_IFREG && r.NLink > 1 {
 			return fmt.Errorf("write %s: hard links are not supported", name)
 		}
@@ -149,8 +149,7 @@ func (t *tree) write(w io.Writer) error {
 	return cpio.WriteTrailer(out)
 }
 
-// addParents makes the missing directories: the kernel drops a file whose parent is not
-// there, without a word.
+// addParents adds missing directories: the kernel silently drops a file whose parent is missing.
 func (t *tree) addParents() error {
 	for p := range maps.Clone(t.records) {
 		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
@@ -158,7 +157,7 @@ func (t *tree) addParents() error {
 			if !ok {
 				t.put(cpio.Directory(dir, 0o755))
 			} else if r.Mode&cpio.S_IFMT != cpio.S_IFDIR {
-				return fmt.Errorf("add /%s: /%s is no directory", p, dir)
+				return fmt.Errorf("add /%s: /%s is not a directory", p, dir)
 			}
 		}
 	}

@@ -4,11 +4,12 @@ package kernel
 
 import "strings"
 
-// moduleDirs are where a kernel's modules lie; the second where /lib is a link to /usr/lib.
+// moduleDirs are the directories of a kernel's modules; the second is for systems where /lib is a
+// link to /usr/lib.
 var moduleDirs = []string{"/lib/modules/", "/usr/lib/modules/"}
 
 // ImageRelease returns the release, as uname -r says it, of the kernel whose image has this
-// absolute path in a package, and whether the path is that of an image.
+// absolute path in a package, and whether the path is an image's.
 func ImageRelease(path string) (release string, ok bool) {
 	if release, ok := strings.CutPrefix(path, "/boot/vmlinuz-"); ok {
 		return release, release != "" && !strings.Contains(release, "/")
@@ -23,7 +24,7 @@ func ImageRelease(path string) (release string, ok bool) {
 	return "", false
 }
 
-// InModules tells whether a file lies below a kernel's directory of modules.
+// InModules reports whether a file is below a kernel's module directory.
 func InModules(path string) bool {
 	for _, dir := range moduleDirs {
 		if strings.HasPrefix(path, dir) {
@@ -33,7 +34,7 @@ func InModules(path string) bool {
 	return false
 }
 
-// IsModule tells whether a file is a module, compressed or not.
+// IsModule reports whether a file is a module, compressed or not.
 func IsModule(path string) bool {
 	base := path[strings.LastIndexByte(path, '/')+1:]
 	return InModules(path) && (strings.HasSuffix(base, ".ko") || strings.Contains(base, ".ko."))

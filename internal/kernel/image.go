@@ -13,10 +13,11 @@ import (
 	"ovzpatch/internal/compress"
 )
 
-// ErrImage is for an image in which nobody can look: whether the kernel holds a text is not known.
+// ErrImage means that an image cannot be searched: it is unknown whether the kernel holds a text.
 var ErrImage = errors.New("it cannot be unpacked here")
 
-// maxKernel is how many bytes a kernel may unpack to; those with all drivers in take 80 MiB.
+// maxKernel is how many bytes a kernel may unpack to; a kernel with all drivers built in takes 80
+// MiB.
 const maxKernel = 1 << 30
 
 // Places in the setup header of a bzImage, see Documentation/x86/boot.rst of the kernel.
@@ -29,9 +30,9 @@ const (
 	setupEnd      = 0x250
 )
 
-// ImageHolds tells whether a kernel image has a text in it, as the format of a message.
-// It unpacks the kernel, which takes a second. The image is a bzImage of x86, or as other
-// machines have it, the kernel itself, compressed or not.
+// ImageHolds reports whether a kernel image holds a text, such as the format of a message. It
+// unpacks the kernel, which takes a second. The image is x86's bzImage, or, as on other machines,
+// the kernel itself, compressed or not.
 func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 	holds, err := imageHolds(ctx, image, text)
 	if err != nil {
@@ -43,7 +44,7 @@ func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 func imageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 	if len(image) < setupEnd || string(image[setupMagic:setupMagic+4]) != "HdrS" {
 		if compress.Detect(image) == compress.None && !isELF(image) {
-			return false, fmt.Errorf("%w: it is no image of a form that is known", ErrImage)
+			return false, fmt.Errorf("%w: the format of the image is unknown", ErrImage)
 		}
 		return payloadHolds(ctx, image, text, toTheEnd)
 	}
@@ -56,11 +57,11 @@ func imageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 		from := uint64(binary.LittleEndian.Uint32(image[payloadOffset:]))
 		to := from + uint64(binary.LittleEndian.Uint32(image[payloadLength:]))
 		if from > to || to > uint64(len(body)) {
-			return false, fmt.Errorf("%w: its payload lies outside", ErrImage)
+			return false, fmt.Errorf("%w: its payload lies outside the file", ErrImage)
 		}
 		return payloadHolds(ctx, body[from:to], text, withSize)
 	}
-	// Before 2.6.26 only gzip was known, and where it began was not told.
+	// Before 2.6.26 there was only gzip, and the header did not say where it starts.
 	at := bytes.Index(body, []byte{0x1f, 0x8b, 0x08, 0})
 	if at < 0 {
 		return false, fmt.Errorf("%w: it has no gzip stream", ErrImage)
@@ -68,19 +69,19 @@ func imageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 	return payloadHolds(ctx, body[at:], text, goesOn)
 }
 
-// rest is what follows a compressed kernel.
+// rest is what may follow a compressed kernel.
 type rest int
 
 const (
 	toTheEnd rest = iota // nothing
-	withSize             // but for gzip, which has it itself, the unpacked size in four bytes
+	withSize             // except for gzip, which has it itself, the unpacked size in four bytes
 	goesOn               // code
 )
 
 func isELF(b []byte) bool { return bytes.HasPrefix(b, []byte("\x7fELF")) }
 
-// payloadHolds looks into a kernel. Only one that was unpacked whole can be said not to
-// hold the text.
+// payloadHolds searches a compressed kernel. It returns false only for a kernel that was unpacked
+// completely.
 func payloadHolds(ctx context.Context, payload []byte, text string, after rest) (bool, error) {
 	format := compress.Detect(payload)
 	if format == compress.None && !isELF(payload) {
@@ -108,12 +109,12 @@ func payloadHolds(ctx context.Context, payload []byte, text string, after rest) 
 	case err != nil && !(after == goesOn && search.seen > int64(len(payload))):
 		return false, fmt.Errorf("unpack it: %w", err)
 	case size >= 0 && search.seen != size:
-		return false, fmt.Errorf("%w: it unpacks to %d bytes, but says %d", ErrImage, search.seen, size)
+		return false, fmt.Errorf("%w: it unpacks to %d bytes, but its header says %d", ErrImage, search.seen, size)
 	}
 	return false, nil
 }
 
-// finder looks for a text in what is written to it.
+// finder searches for a text in what is written to it.
 type finder struct {
 	text, last []byte
 	found      bool

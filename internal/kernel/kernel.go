@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kernel tells which kernel a source is, from the text of its top Makefiles and
-// the release of its source RPM: the version, the OpenVZ version, and the line, which is
-// the family of kernels that one port of the patch fits.
+// Package kernel finds out which kernel a source is, from the text of its top Makefiles and the
+// release of its source RPM: the version, the OpenVZ version, and the line, that is, the family
+// of kernels that one port of the patch fits.
 package kernel
 
 import (
@@ -17,7 +17,7 @@ import (
 // directory under patches/.
 type Line string
 
-// The lines there are.
+// All lines.
 const (
 	RHEL5    Line = "rhel5-2.6.18"
 	RHEL6    Line = "rhel6-2.6.32"
@@ -27,22 +27,21 @@ const (
 	Mainline Line = "mainline-6.1"
 )
 
-// ErrNotKernel is for a source whose top Makefile is not a kernel's.
+// ErrNotKernel means that the top Makefile of a source is not a kernel's.
 var ErrNotKernel = errors.New("not a kernel source")
 
-// ErrNoLine is for a kernel that belongs to no line.
+// ErrNoLine means that a kernel belongs to no line.
 var ErrNoLine = errors.New("no line fits this kernel")
 
-// Kernel is what a top Makefile says of itself.
+// Kernel is what a source's top Makefile says.
 type Kernel struct {
 	Version, Patchlevel, Sublevel int
 	Extra                         string // EXTRAVERSION, as ".8-028stab056" or "-42.ovz9.16.6"
 	VZ                            string // OpenVZ's own version, as "042stab141" or "ovz9.16.6"
 }
 
-// Identify reads the top Makefile of a source and the Makefile.rhelver that Red Hat's
-// include since 4.18, nil where there is none. The build number in it is a part of
-// OpenVZ's EXTRAVERSION.
+// Identify reads the top Makefile of a source and the Makefile.rhelver that Red Hat's Makefile
+// includes since 4.18, or nil. OpenVZ's EXTRAVERSION uses the build number in it.
 func Identify(makefile, rhelver []byte) (Kernel, error) {
 	var k Kernel
 	seen := variables{}
@@ -75,19 +74,19 @@ func Identify(makefile, rhelver []byte) (Kernel, error) {
 	return k, nil
 }
 
-// InPackage adds what the release of the source RPM tells. OpenVZ's packages hold the
-// tarball that their patches start from, whose Makefile says nothing of OpenVZ.
+// InPackage adds what the release of the source RPM says. OpenVZ's packages hold the tarball that
+// their patches start from, whose Makefile does not mention OpenVZ.
 func (k *Kernel) InPackage(release string) {
 	if k.VZ == "" {
 		k.VZ = packaged.FindString(release)
 	}
 }
 
-// packaged is the part of a release that is OpenVZ's, as in 92.1.18.el5.028stab060.2,
-// 042stab141.3, 1160.114.2.vz7.222.9 and 427.44.1.vz9.80.6.
+// packaged matches OpenVZ's part of a release, as in 92.1.18.el5.028stab060.2, 042stab141.3,
+// 1160.114.2.vz7.222.9 and 427.44.1.vz9.80.6.
 var packaged = regexp.MustCompile(`\b(0\d\dstab|o?vz\d+\.)[0-9][A-Za-z0-9._]*`)
 
-// What is read here ends up in file names and in a spec, so only plain words pass.
+// These values end up in file names and in a spec, so only plain words pass.
 var plain = regexp.MustCompile(`^[A-Za-z0-9._+~-]*$`)
 
 // Base is VERSION.PATCHLEVEL.SUBLEVEL.
@@ -105,8 +104,8 @@ func (k Kernel) Stable() string {
 	return stable
 }
 
-// Release is what an RPM's release starts with: what follows the first dash of
-// EXTRAVERSION, or the OpenVZ version; "" for a plain kernel.
+// Release is the start of an RPM's release: what follows the first dash of EXTRAVERSION, or the
+// OpenVZ version; "" for a plain kernel.
 func (k Kernel) Release() string {
 	rest := strings.TrimPrefix(strings.TrimPrefix(k.Extra, k.Stable()), "-")
 	if rest == "" {
@@ -134,16 +133,16 @@ func (k Kernel) AtLeast(version, patchlevel, sublevel int) bool {
 	return true
 }
 
-// openVZ reports whether anything says that the kernel is one of OpenVZ's.
+// openVZ reports whether anything says that the kernel is OpenVZ's.
 func (k Kernel) openVZ() bool {
 	return k.VZ != "" || strings.Contains(k.Extra, "stab") || strings.Contains(k.Extra, "vz")
 }
 
-// bases are the kernels that OpenVZ's lines start from.
+// bases are the kernels on which OpenVZ's lines are based.
 var bases = map[string]Line{"2.6.18": RHEL5, "2.6.32": RHEL6, "3.10.0": VZ7, "4.18.0": VZ8, "5.14.0": VZ9}
 
-// Line finds the line the kernel belongs to. Ports for OpenVZ's lines ask for the VE of
-// the caller, which only OpenVZ's kernels have. Every other from 5.9 on, where can_umount
+// Line returns the line that the kernel belongs to. Ports for OpenVZ's lines ask for the VE of
+// the caller, which only OpenVZ's kernels have. Every other kernel since 5.9, where can_umount
 // was split off, is mainline.
 func (k Kernel) Line() (Line, error) {
 	line, based := bases[k.Base()]
@@ -153,7 +152,7 @@ func (k Kernel) Line() (Line, error) {
 	case !k.openVZ() && k.AtLeast(5, 9, 0):
 		return Mainline, nil
 	case based:
-		return "", fmt.Errorf("%w: %s, whose Makefile says nothing of OpenVZ", ErrNoLine, k)
+		return "", fmt.Errorf("%w: %s, whose Makefile does not mention OpenVZ", ErrNoLine, k)
 	}
 	return "", fmt.Errorf("%w: %s", ErrNoLine, k)
 }

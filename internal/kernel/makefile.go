@@ -15,10 +15,10 @@ var (
 	reference  = regexp.MustCompile(`\$[({]([A-Z_]+)[)}]`)
 )
 
-// read takes a Makefile's assignments in, with the variables in them put in place. The
-// first of a name counts. Those in a conditional, which the kernel indents, are OpenVZ's
-// way to name a build: they give EXTRAVERSION a value where it has none, and VZVERSION
-// another one. What calls a function of make is left out there: nothing is run here.
+// read reads a Makefile's assignments and expands the variables in them. The first assignment to
+// a name counts. With assignments in a conditional, which the kernel indents, OpenVZ names a
+// build: they set EXTRAVERSION if it has no value, and change VZVERSION. There, what calls a
+// function of make is left out: nothing is run here.
 func (v variables) read(makefile []byte) {
 	for line := range strings.Lines(string(makefile)) {
 		m := assignment.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
@@ -38,8 +38,7 @@ func (v variables) read(makefile []byte) {
 	}
 }
 
-// expand puts the variables' values in place of $(NAME), nothing for unknown ones, as
-// make does.
+// expand replaces $(NAME) by the variable's value, and unknown ones by nothing, as make does.
 func (v variables) expand(text string) string {
 	return reference.ReplaceAllStringFunc(text, func(r string) string {
 		return v[reference.FindStringSubmatch(r)[1]]

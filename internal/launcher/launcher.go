@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package launcher lets the compilations of a build go through ccache, distcc, icecc or
-// sccache, and says afterwards what came of it: hits, or the machines that compiled.
+// Package launcher sends a build's compilations through ccache, distcc, icecc or sccache, and
+// reports afterwards what happened: hits, or the machines that compiled.
 //
-// The launcher gets in as the field's own masquerade does: a directory that stands first
-// in PATH has a link to the launcher under each compiler's name, and the launcher looks
-// further down PATH for the real one. No spec and no makefile needs to know, and the
-// command lines that make notes beside its objects stay those of a build without it.
+// It uses the masquerade that these programs support: the first directory in PATH has a link to
+// the launcher under each compiler's name, and the launcher looks further down PATH for the real
+// compiler. No spec and no makefile needs to know, and the command lines that make records beside
+// its objects stay those of a build without a launcher.
 package launcher
 
 import (
@@ -25,7 +25,7 @@ import (
 	"ovzpatch/internal/command"
 )
 
-// The launchers there are.
+// The launchers.
 const (
 	Ccache  = "ccache"
 	Distcc  = "distcc"
@@ -33,21 +33,21 @@ const (
 	Sccache = "sccache"
 )
 
-// Names are all launchers.
+// Names lists all launchers.
 func Names() []string { return []string{Ccache, Distcc, Icecc, Sccache} }
 
-// Launcher stands before the compilers of one build.
+// Launcher stands in front of the compilers of one build.
 type Launcher struct {
 	name    string
 	program string   // its path
 	dir     string   // the masquerade, and the launcher's log
 	path    string   // PATH without the masquerade
-	own     []string // the launcher's settings that lie in the user's home directory
+	own     []string // the launcher's settings in the user's home directory
 	server  *server
 }
 
-// Setup puts the launcher before every compiler that is found in PATH, as getenv gives it.
-// What it needs for that lies in dir, which is made anew. Finish must be called in the end.
+// Setup puts the launcher in front of every compiler in PATH, which getenv returns. It makes dir
+// anew for what it needs. Call Finish at the end.
 func Setup(ctx context.Context, name string, getenv func(string) string, dir string) (*Launcher, error) {
 	program, err := exec.LookPath(name)
 	if err != nil {
@@ -68,12 +68,11 @@ func Setup(ctx context.Context, name string, getenv func(string) string, dir str
 	return l, nil
 }
 
-// compiler matches the names that compilers have, plain, with a version, and with the
-// target before them.
+// compiler matches the names of compilers: plain, with a version, and with a target in front.
 var compiler = regexp.MustCompile(`^([a-z0-9_]+(-[a-z0-9_]+){1,3}-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(-[0-9.]+)?$`)
 
-// compilers returns the compilers in a PATH by name, each with the first path it has. A
-// link to a launcher, as some distributions put before them, is none.
+// compilers returns the compilers in a PATH by name, each with its first path. It skips links to
+// a launcher, which some distributions put in front.
 func compilers(path string) map[string]string {
 	found := map[string]string{}
 	for _, dir := range filepath.SplitList(path) {
@@ -101,7 +100,7 @@ func compilers(path string) map[string]string {
 func (l *Launcher) masquerade() error {
 	all := compilers(l.path)
 	if len(all) == 0 {
-		return errors.New("no compiler is in PATH")
+		return errors.New("no compiler is in PATH: install gcc")
 	}
 	if err := errors.Join(os.RemoveAll(l.dir), os.MkdirAll(l.bin(), 0o755)); err != nil {
 		return err
@@ -110,7 +109,7 @@ func (l *Launcher) masquerade() error {
 		file := filepath.Join(l.bin(), name)
 		var err error
 		if l.name == Sccache {
-			// It goes by the name of its file, not by the one it is called with.
+			// It goes by the name of its file, not by the name with which it was called.
 			script := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", quote(l.program), quote(real))
 			err = os.WriteFile(file, []byte(script), 0o755)
 		} else {
@@ -123,14 +122,14 @@ func (l *Launcher) masquerade() error {
 	return nil
 }
 
-// quote is a word for the shell.
+// quote quotes a word for the shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (l *Launcher) bin() string { return filepath.Join(l.dir, "bin") }
 func (l *Launcher) log() string { return filepath.Join(l.dir, "log") }
 
-// Env is what the build's environment gets. What else the user has set for the launcher,
-// such as CCACHE_DIR or DISTCC_HOSTS, is to be handed on as it is.
+// Env is what the build's environment gets. Pass the user's other settings for the launcher, such
+// as CCACHE_DIR or DISTCC_HOSTS, on as they are.
 func (l *Launcher) Env() []string {
 	env := append([]string{"PATH=" + l.bin() + string(filepath.ListSeparator) + l.path}, l.own...)
 	switch l.name {
@@ -138,17 +137,17 @@ func (l *Launcher) Env() []string {
 		return append(env, "CCACHE_STATSLOG="+l.log())
 	case Distcc:
 		return append(env, "DISTCC_LOG="+l.log(), "DISTCC_VERBOSE=1",
-			// Else it calls the compiler by another name, which the compiler repeats
-			// when it is asked for its version, and the kernel in /proc/version.
+			// Otherwise it calls the compiler by another name, which the compiler repeats in its
+			// version, and the kernel in /proc/version.
 			"DISTCC_NO_REWRITE_CROSS=1")
 	case Icecc:
-		// Only at this level it names the machine that compiles.
+		// Only at this level does it name the machine that compiles.
 		return append(env, "ICECC_LOGFILE="+l.log(), "ICECC_DEBUG=debug")
 	}
 	return env
 }
 
-// Afresh is what makes a cache compile again what it has, and then keep that.
+// Afresh makes a cache compile again what it already has, and keep the result.
 func (l *Launcher) Afresh() []string {
 	switch l.name {
 	case Ccache:
@@ -159,8 +158,8 @@ func (l *Launcher) Afresh() []string {
 	return nil
 }
 
-// Jobs is how many compilations the launcher's machines do at one time; 0 where it does
-// not know, or compiles on this machine.
+// Jobs is how many compilations the launcher's machines do at a time; 0 if that is unknown, or if
+// it compiles on this machine.
 func (l *Launcher) Jobs(ctx context.Context) int {
 	if l.name != Distcc {
 		return 0
@@ -173,11 +172,10 @@ func (l *Launcher) Jobs(ctx context.Context) int {
 	return n
 }
 
-// finishLimit is how long the launcher may take to answer in the end.
+// finishLimit is how long the launcher may take to answer at the end.
 const finishLimit = 30 * time.Second
 
-// Finish says what the launcher did, and ends what Setup has started, also when ctx has
-// ended.
+// Finish reports what the launcher did, and ends what Setup started, even if ctx has ended.
 func (l *Launcher) Finish(ctx context.Context) (*Report, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
 	defer cancel()

@@ -26,7 +26,7 @@ type Report struct {
 	Hosts map[string]int `json:"hosts,omitempty"`
 }
 
-// local is the name of this machine among the hosts.
+// local is this machine's name among the hosts.
 const local = "localhost"
 
 func (r *Report) String() string {
@@ -41,7 +41,7 @@ func (r *Report) String() string {
 		parts = append(parts, fmt.Sprintf("%d compiled on %s", r.Hosts[h], h))
 	}
 	if parts == nil {
-		return r.Launcher + ": nothing was compiled through it: does the build call its compiler by another name, or by its path?"
+		return r.Launcher + ": nothing was compiled through it; does the build call its compiler by another name, or by its path?"
 	}
 	return r.Launcher + ": " + strings.Join(parts, ", ")
 }
@@ -74,18 +74,18 @@ func (r *Report) read(log io.Reader) error {
 	return s.Err()
 }
 
-// logReader reads a log line by line. What makefiles have compiled from nothing, to see
-// what the compiler can do, is not counted.
+// logReader reads a log line by line. It does not count compilations of an empty file, with which
+// makefiles test what the compiler can do.
 type logReader struct {
 	*Report
-	probe bool              // ccache: nothing is what was compiled last
-	given map[string]string // icecc: the host that each process gave its file to, or nothing
+	probe bool              // ccache: an empty file was compiled last
+	given map[string]string // icecc: the host to which each process sent its file, or nothing
 }
 
-// nothing is the source of what only tries a compiler out.
+// nothing is the empty source of a compilation that only tests the compiler.
 const nothing = "/dev/null"
 
-// ccache reads its statistics log: a source, and the names of the counters that it raised.
+// ccache reads ccache's statistics log: a source, and the names of the counters that it raised.
 func (l *logReader) ccache(line string) {
 	switch line {
 	case "direct_cache_hit", "preprocessed_cache_hit":
@@ -103,8 +103,8 @@ func (l *logReader) ccache(line string) {
 	}
 }
 
-// What the logs say of a finished or an assigned compilation. Preprocessing, linking and
-// questions to the compiler are not what a farm is for, and not counted.
+// What the logs say about a finished or an assigned compilation. Preprocessing, linking and
+// questions to the compiler do not go to a farm, and are not counted.
 var (
 	distccDone  = regexp.MustCompile(`^distcc\[\d+\] compile ([^(].*) on ([^\s/,]+)\S* completed ok$`)
 	iceccProbe  = regexp.MustCompile(`^ICECC\[(\d+)\] [-0-9: ]+: invoked as: .* -x \S+ /dev/null( |$)`)
@@ -118,8 +118,7 @@ func (l *logReader) distcc(line string) {
 	}
 }
 
-// icecc tells late that a file is compiled here once more, as the compiler had something
-// to say about it.
+// icecc says late that it compiles a file here once more, because the compiler printed something.
 func (l *logReader) icecc(line string) {
 	if m := iceccProbe.FindStringSubmatch(line); m != nil {
 		l.given[m[1]] = nothing

@@ -11,14 +11,14 @@ import (
 	"ovzpatch/internal/command"
 )
 
-// server is the one sccache server of this user, which does the work and counts it.
+// server is this user's one sccache server, which does the work and counts it.
 type server struct {
 	program string
-	ours    bool // started by us, so ended by us
+	ours    bool // we started it, so we end it
 	before  sccacheStats
 }
 
-// sccacheStats is what sccache --show-stats says, as far as it is read.
+// sccacheStats is the part of sccache --show-stats that we read.
 type sccacheStats struct {
 	Stats struct {
 		Hits   sccacheCounts  `json:"cache_hits"`
@@ -40,8 +40,8 @@ func (c sccacheCounts) sum() int {
 	return n
 }
 
-// startServer starts a server where none is running. One that runs already has its
-// configuration from whoever started it, and may be at work for others.
+// startServer starts a server if none is running. A running server has the configuration of
+// whoever started it, and may work for others.
 func startServer(ctx context.Context, program string) (*server, error) {
 	s := &server{program: program}
 	_, err := command.Ask(ctx, program, "--start-server")
@@ -52,7 +52,7 @@ func startServer(ctx context.Context, program string) (*server, error) {
 	case !errors.As(err, &failed) || failed.ExitCode < 0:
 		return nil, err
 	}
-	// Where the start failed for another reason than a running server, this fails, too.
+	// If the start failed for another reason than a running server, this fails too.
 	var asked error
 	if s.before, asked = s.stats(ctx); asked != nil {
 		return nil, errors.Join(err, asked)
@@ -72,8 +72,8 @@ func (s *server) stats(ctx context.Context) (sccacheStats, error) {
 	return stats, nil
 }
 
-// count adds what the server did since it was started or found. Builds that share a
-// running server are not told apart.
+// count adds what the server did since we started or found it. Builds that share a running server
+// cannot be told apart.
 func (s *server) count(ctx context.Context, r *Report) error {
 	now, err := s.stats(ctx)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *Report) add(before, now sccacheStats) {
 	}
 }
 
-// stop ends the server if it is ours.
+// stop ends the server if we started it.
 func (s *server) stop(ctx context.Context) error {
 	if !s.ours {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// settings are the environment by which a launcher finds what the user has for it: his home
-// directory is not the build's, and of his settings no others are to reach that.
+// settings are the environment variables through which a launcher finds the user's settings for
+// it. The build has another home directory, and no other settings of the user may reach it.
 func (l *Launcher) settings(getenv func(string) string) ([]string, error) {
 	home := getenv("HOME")
 	if home == "" {
@@ -19,16 +19,17 @@ func (l *Launcher) settings(getenv func(string) string) ([]string, error) {
 	config := cmp.Or(getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
 	only := filepath.Join(l.dir, "config")
 	if err := os.MkdirAll(only, 0o755); err != nil {
-		return nil, fmt.Errorf("hand settings on: %w", err)
+		return nil, fmt.Errorf("pass settings on: %w", err)
 	}
 	if err := os.Symlink(filepath.Join(config, l.name), filepath.Join(only, l.name)); err != nil {
-		return nil, fmt.Errorf("hand settings on: %w", err)
+		return nil, fmt.Errorf("pass settings on: %w", err)
 	}
 	env := []string{
 		"XDG_CONFIG_HOME=" + only,
 		"XDG_CACHE_HOME=" + cmp.Or(getenv("XDG_CACHE_HOME"), filepath.Join(home, ".cache")),
 	}
-	// Where ccache before 4 had all, and later ones still look first; where distcc has all.
+	// Where ccache before 4 had everything, and later versions still look first; where distcc has
+	// everything.
 	for variable, dir := range map[string]string{"CCACHE_DIR": ".ccache", "DISTCC_DIR": ".distcc"} {
 		dir = filepath.Join(home, dir)
 		if _, err := os.Stat(dir); err == nil && getenv(variable) == "" {
