@@ -50,8 +50,8 @@ var oldLocking sync.Map
 func New(p Place, keys func() ([]string, error)) (*Locks, error) {
 	once, _ := oldLocking.LoadOrStore(p.OldMarker, sync.OnceValues(func() (bool, error) {
 		_, err := os.Lstat(p.OldMarker)
-		if errors.Is(err, os.ErrNotExist) {
-			return false, nil
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			return false, nil // who only reads goes on; who locks is told what is in the way
 		}
 		// An earlier release may have shut us out of its directory. To lock both ways is
 		// right whether or not the marker is there.
