@@ -86,6 +86,14 @@ func BenchmarkList10000(b *testing.B) {
 		fmt.Fprintf(&evidence, `{"name":"case %d","backend":"ioctl","verdict":"protected","got":{"errno":"EBUSY","forced":0,"messages":1,"id":"999","host":"0"},"ms":%d}`, i, i)
 	}
 	evidence.WriteString("]")
+	// Every file is this one: as in a store, by a hard link, and of the right size.
+	file := filepath.Join(filepath.Dir(s.dir), "file")
+	if err := os.WriteFile(file, nil, fileMode); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.Truncate(file, 1<<20); err != nil {
+		b.Fatal(err)
+	}
 	for i := range 10_000 {
 		ref := Group{"rhel6/testing", "kernel", fmt.Sprintf("ovzkernel%d.x86_64", i%20)}.At(day.Add(time.Duration(i) * time.Hour))
 		m := Manifest{Snapshot: ref, Finished: ref.Time, Owner: "ci", Source: Input{"ovzkernel.src.rpm", strings.Repeat("ab", 32)},
@@ -106,6 +114,11 @@ func BenchmarkList10000(b *testing.B) {
 		if err := os.WriteFile(filepath.Join(dir, manifestFile), content, fileMode); err != nil {
 			b.Fatal(err)
 		}
+		for _, f := range m.Files {
+			if err := os.Link(file, filepath.Join(dir, f.Name)); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 	before := cpuTime(b)
 	for b.Loop() {
@@ -114,7 +127,7 @@ func BenchmarkList10000(b *testing.B) {
 			b.Fatal(err)
 		}
 		list, err := s.List(b.Context(), refs)
-		if err != nil || len(list) != 10_000 || list[0].Verdict != "protected" {
+		if err != nil || len(list) != 10_000 || list[0].Verdict != "protected" || list[0].Problem != "" {
 			b.Fatal(len(list), err)
 		}
 	}

@@ -48,6 +48,7 @@ func (s *Store) lookIn(dir int, ref Ref) (*Manifest, []Problem, error) {
 		return nil, nil, fmt.Errorf("read manifest %s: %w", s.path(ref.dir(), manifestFile), err)
 	}
 	var problems []Problem
+	missing := false
 	for _, f := range m.Files {
 		var st unix.Stat_t
 		err := unix.Fstatat(dir, f.Name, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -56,9 +57,7 @@ func (s *Store) lookIn(dir int, ref Ref) (*Manifest, []Problem, error) {
 		}
 		switch {
 		case err == unix.ENOENT:
-			if s.removedMeanwhile(dir, ref) {
-				return nil, nil, ErrNotFound
-			}
+			missing = true
 			problems = append(problems, Problem{f.Name, "it is missing"})
 		case errors.As(err, new(kindError)):
 			problems = append(problems, Problem{f.Name, err.Error()})
@@ -67,6 +66,9 @@ func (s *Store) lookIn(dir int, ref Ref) (*Manifest, []Problem, error) {
 		case st.Size != f.Size:
 			problems = append(problems, Problem{f.Name, wrongSize(st.Size, f.Size)})
 		}
+	}
+	if missing && s.removedMeanwhile(dir, ref) {
+		return nil, nil, ErrNotFound
 	}
 	return m, problems, nil
 }
