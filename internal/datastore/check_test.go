@@ -31,7 +31,7 @@ func checkWhole(t *testing.T, s *Store, how string) []Ref {
 	if err != nil {
 		t.Fatalf("%s: %v", how, err)
 	}
-	refs = slices.DeleteFunc(refs, func(ref Ref) bool { return s.exists(filepath.Join(ref.dir(), goneMark)) })
+	refs = slices.DeleteFunc(refs, func(ref Ref) bool { return s.going(ref) })
 	for _, ref := range refs {
 		r, err := s.OpenSnapshot(t.Context(), ref)
 		if err != nil {

@@ -73,8 +73,10 @@ func (s *Store) clear(ctx context.Context, tree string, ref Ref) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if tree != "" || s.exists(filepath.Join(ref.dir(), goneMark)) {
+	if tree != "" {
 		err = s.clearLeftover(tree, ref)
+	} else if s.going(ref) {
+		err = s.clearInPlace(ref)
 	}
 	return true, errors.Join(err, s.releaseSnapshot(lock, ref))
 }
@@ -83,7 +85,7 @@ func (s *Store) clear(ctx context.Context, tree string, ref Ref) (bool, error) {
 func (s *Store) sweep(ctx context.Context) error {
 	// Snapshots that were begun to be removed where they are.
 	err := s.snapshots("", func(ref Ref) error {
-		if !s.exists(filepath.Join(ref.dir(), goneMark)) {
+		if !s.going(ref) {
 			return nil
 		}
 		_, err := s.clear(ctx, "", ref)

@@ -32,24 +32,28 @@ type operation struct {
 	run     func(context.Context, *Store) error
 	after   []Ref
 	short   bool // also tried under -short
+	version int  // of the store beforehand, 0 for today's
 }
 
 var operations = map[string]operation{
 	"create": {
-		nil,
-		func(ctx context.Context, s *Store) error { return fill(ctx, s, target) },
-		[]Ref{bystander, target},
-		true,
+		run:   func(ctx context.Context, s *Store) error { return fill(ctx, s, target) },
+		after: []Ref{bystander, target},
+		short: true,
+	},
+	// The first writer makes a store of today's out of it.
+	"create in a store of version 1": {
+		run:     func(ctx context.Context, s *Store) error { return fill(ctx, s, target) },
+		after:   []Ref{bystander, target},
+		short:   true,
+		version: 1,
 	},
 	"create in a new namespace": {
-		nil,
-		func(ctx context.Context, s *Store) error { return fill(ctx, s, elsewhere) },
-		[]Ref{elsewhere, bystander},
-		false,
+		run:   func(ctx context.Context, s *Store) error { return fill(ctx, s, elsewhere) },
+		after: []Ref{elsewhere, bystander},
 	},
 	"abort": {
-		nil,
-		func(ctx context.Context, s *Store) error {
+		run: func(ctx context.Context, s *Store) error {
 			w, err := s.Create(ctx, elsewhere.Group, elsewhere.Time)
 			if err != nil {
 				return err
@@ -59,12 +63,11 @@ var operations = map[string]operation{
 			}
 			return w.Abort()
 		},
-		[]Ref{bystander},
-		false,
+		after: []Ref{bystander},
 	},
 	"verify": {
-		[]Ref{target},
-		func(ctx context.Context, s *Store) error {
+		prepare: []Ref{target},
+		run: func(ctx context.Context, s *Store) error {
 			got, err := s.Verify(ctx, []Ref{target}, true, nil)
 			if err == nil {
 				err = got[0].Err
@@ -74,56 +77,48 @@ var operations = map[string]operation{
 			}
 			return err
 		},
-		[]Ref{bystander, target},
-		false,
+		after: []Ref{bystander, target},
 	},
 	"notes": {
-		[]Ref{target},
-		func(ctx context.Context, s *Store) error { return s.SetNotes(ctx, target, "new") },
-		[]Ref{bystander, target},
-		true,
+		prepare: []Ref{target},
+		run:     func(ctx context.Context, s *Store) error { return s.SetNotes(ctx, target, "new") },
+		after:   []Ref{bystander, target},
+		short:   true,
 	},
 	"remove": {
-		[]Ref{target},
-		func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, target)) },
-		[]Ref{bystander},
-		true,
+		prepare: []Ref{target},
+		run:     func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, target)) },
+		after:   []Ref{bystander},
+		short:   true,
 	},
 	"remove the last of a group": {
-		[]Ref{elsewhere},
-		func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, elsewhere)) },
-		[]Ref{bystander},
-		false,
+		prepare: []Ref{elsewhere},
+		run:     func(ctx context.Context, s *Store) error { return unlessGone(s.Remove(ctx, elsewhere)) },
+		after:   []Ref{bystander},
 	},
 	"remove group": {
-		[]Ref{elsewhere},
-		func(ctx context.Context, s *Store) error { return unlessGone(s.RemoveGroup(ctx, elsewhere.Group)) },
-		[]Ref{bystander},
-		false,
+		prepare: []Ref{elsewhere},
+		run:     func(ctx context.Context, s *Store) error { return unlessGone(s.RemoveGroup(ctx, elsewhere.Group)) },
+		after:   []Ref{bystander},
 	},
 	"prune": {
-		[]Ref{pruned, target},
-		func(ctx context.Context, s *Store) error {
+		prepare: []Ref{pruned, target},
+		run: func(ctx context.Context, s *Store) error {
 			_, err := s.Prune(ctx, []Group{kernel}, Keep{Last: 2}, false)
 			return err
 		},
-		[]Ref{bystander, target},
-		false,
+		after: []Ref{bystander, target},
 	},
 	"copy": {
-		nil,
-		func(ctx context.Context, s *Store) error {
+		run: func(ctx context.Context, s *Store) error {
 			_, err := s.Copy(ctx, bystander, s, "copy")
 			return unlessThere(err)
 		},
-		[]Ref{copied, bystander},
-		false,
+		after: []Ref{copied, bystander},
 	},
 	"clean up": {
-		nil,
-		func(ctx context.Context, s *Store) error { return s.Cleanup(ctx) },
-		[]Ref{bystander},
-		false,
+		run:   func(ctx context.Context, s *Store) error { return s.Cleanup(ctx) },
+		after: []Ref{bystander},
 	},
 }
 
@@ -193,6 +188,9 @@ func (o operation) make(t *testing.T, dir string, old bool) *Store {
 		if err := fill(t.Context(), s, ref); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if o.version == 1 {
+		oldForm(t, s)
 	}
 	return s
 }
@@ -295,6 +293,8 @@ func TestFaultyDisk(t *testing.T) {
 					// Removing needs no space: it finds another way, or says why not.
 					found := errno == unix.ENOSPC && strings.Contains(name, "remove") && res.ws.ExitStatus() == 0
 					found = found || errno == unix.ENOSPC && name == "prune" && res.ws.ExitStatus() == 0
+					// Where a store cannot be made one of today's it goes on as it is.
+					found = found || o.version == 1 && res.ws.ExitStatus() == 0
 					if !found && (res.ws.ExitStatus() != 1 || !strings.Contains(res.out, errno.Error())) {
 						t.Errorf("call %d: %v", n, res)
 					}

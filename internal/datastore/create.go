@@ -124,9 +124,17 @@ func (w *Writer) Ref() Ref { return w.ref }
 func (w *Writer) AddFile(ctx context.Context, name string, r io.Reader) (File, error) {
 	f, err := w.add(ctx, name, r)
 	if err != nil {
-		return f, fmt.Errorf("add %s to snapshot %s: %w", name, w.ref, err)
+		return f, fmt.Errorf("add %s to snapshot %s: %w", name, w.ref, w.taken(err))
 	}
 	return f, nil
+}
+
+// taken says what it means when something that is being written is not there.
+func (w *Writer) taken(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: it was removed while it was written, by a program that does not heed locks; make the snapshot again", err)
+	}
+	return err
 }
 
 // openPlain opens a file outside of the store: through links as one likes, but nothing that
@@ -195,7 +203,7 @@ func (w *Writer) Commit(ctx context.Context) error {
 		return fmt.Errorf("commit snapshot %s: it was committed or aborted before", w.ref)
 	}
 	if err := w.commit(ctx); err != nil {
-		return fmt.Errorf("commit snapshot %s: %w", w.ref, errors.Join(err, w.Abort()))
+		return fmt.Errorf("commit snapshot %s: %w", w.ref, errors.Join(w.taken(err), w.Abort()))
 	}
 	w.done = true
 	if err := w.release(); err != nil {
@@ -216,6 +224,11 @@ func (w *Writer) commit(ctx context.Context) error {
 		return err
 	}
 	dir := w.dir()
+	for _, f := range w.files {
+		if _, err := w.store.lstat(filepath.Join(dir, f.Name)); err != nil {
+			return err
+		}
+	}
 	if err := w.store.replaceFile(filepath.Join(dir, manifestFile+".new"), filepath.Join(dir, manifestFile), b); err != nil {
 		return err
 	}

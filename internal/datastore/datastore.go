@@ -201,11 +201,19 @@ func decodeStrict(b []byte, v any) error {
 	return nil
 }
 
-// Ready returns why nothing can be locked in the store, as a snapshot must be that is to be
-// written.
+// Ready returns why no snapshot can be written into the store, as far as can be told
+// without writing: so that it is known before long work.
 func (s *Store) Ready() error {
-	if err := s.locks.Ready(); err != nil {
-		return fmt.Errorf("use datastore %s: %w", s.Dir(), err)
+	err := s.locks.Ready()
+	for _, dir := range []string{".", newDir, objectsDir} {
+		if err == nil {
+			if err = s.writable(dir); errors.Is(err, os.ErrNotExist) {
+				err = nil
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("write to datastore %s: %w", s.dir, err)
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type fault struct {
 	n      int
 	errno  unix.Errno
 	counts func(nr uint64, args [6]uint64) bool
+	// fails returns with what a call fails whatever its number, 0 for the others; nil is none.
+	fails func(nr uint64, args [6]uint64) unix.Errno
 }
 
 // syscallInfo is struct ptrace_syscall_info at a system call's entry.
@@ -99,7 +101,18 @@ func runFaulty(t *testing.T, f fault, args ...string) (res traced) {
 	leader := cmd.Process.Pid
 	defer cmd.Process.Release()
 	started, counting, seen := false, false, 0
-	failing := map[int]bool{} // threads in a call that is made to fail
+	failing := map[int]unix.Errno{} // threads in a call that is made to fail
+	fail := func(tid int, errno unix.Errno) {
+		failing[tid] = errno
+		var regs unix.PtraceRegs
+		if err := unix.PtraceGetRegs(tid, &regs); err != nil {
+			t.Fatal(err)
+		}
+		regs.Orig_rax = ^uint64(0)
+		if err := unix.PtraceSetRegs(tid, &regs); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for {
 		var ws unix.WaitStatus
 		tid, err := unix.Wait4(-1, &ws, unix.WALL|noThread, nil)
@@ -137,13 +150,13 @@ func runFaulty(t *testing.T, f fault, args ...string) (res traced) {
 			unix.PtraceSyscall(tid, signal)
 			continue
 		}
-		if failing[tid] {
+		if errno := failing[tid]; errno != 0 {
 			delete(failing, tid)
 			var regs unix.PtraceRegs
 			if err := unix.PtraceGetRegs(tid, &regs); err != nil {
 				t.Fatal(err)
 			}
-			regs.Rax = uint64(-int64(f.errno))
+			regs.Rax = uint64(-int64(errno))
 			if err := unix.PtraceSetRegs(tid, &regs); err != nil {
 				t.Fatal(err)
 			}
@@ -158,22 +171,19 @@ func runFaulty(t *testing.T, f fault, args ...string) (res traced) {
 		if e == 0 && info.Op == atEntry {
 			if info.Nr == unix.SYS_GETSID {
 				counting = true
-			} else if counting && f.counts(info.Nr, info.Args) {
-				if seen++; seen == f.n {
+			} else if counting {
+				if f.counts(info.Nr, info.Args) {
+					seen++
+				}
+				if seen == f.n && !res.hit {
 					res.hit, res.what = true, info.Nr
 					if f.errno == 0 {
 						unix.Kill(leader, unix.SIGKILL)
 						continue
 					}
-					failing[tid] = true
-					var regs unix.PtraceRegs
-					if err := unix.PtraceGetRegs(tid, &regs); err != nil {
-						t.Fatal(err)
-					}
-					regs.Orig_rax = ^uint64(0)
-					if err := unix.PtraceSetRegs(tid, &regs); err != nil {
-						t.Fatal(err)
-					}
+					fail(tid, f.errno)
+				} else if f.fails != nil && f.fails(info.Nr, info.Args) != 0 {
+					fail(tid, f.fails(info.Nr, info.Args))
 				}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,7 @@ import (
 func init() {
 	children["read-only"] = readOnlyOperations
 	children["limited"] = limitedOperations
+	children["few descriptors"] = fewDescriptors
 }
 
 // nobody is the uid that a read-only store binds; root is bound by no mode.
@@ -89,6 +91,7 @@ func readOnlyOperations(args []string) {
 	r.Close()
 	_, err = s.Create(ctx, kernel, day.AddDate(0, 0, 1))
 	fmt.Println("create:", err)
+	fmt.Println("ready:", s.Ready())
 	fmt.Println("remove:", s.Remove(ctx, ref))
 	fmt.Println("remove group:", s.RemoveGroup(ctx, kernel))
 	fmt.Println("notes:", s.SetNotes(ctx, ref, "x"))
@@ -128,8 +131,9 @@ func TestReadOnlyStore(t *testing.T) {
 	for _, want := range []string{
 		"read: content <nil>\n",
 		"create: create snapshot " + kernel.At(day.AddDate(0, 0, 1)).String() + ": mkdir ",
-		"remove: remove snapshot " + ref.String() + ": remove from ",
-		"remove group: remove snapshot " + ref.String() + ": remove from ",
+		"ready: write to datastore " + s.dir + ": write to ",
+		"remove: remove snapshot " + ref.String() + ": write to ",
+		"remove group: remove snapshot " + ref.String() + ": write to ",
 		"notes: update snapshot " + ref.String() + ": mkdir ",
 		"verify: <nil> true verify snapshot " + ref.String() + ": mkdir ",
 	} {
@@ -203,4 +207,62 @@ func TestFullDisk(t *testing.T) {
 	if got, err := s.Verify(t.Context(), []Ref{ref}, true, nil); err != nil || !got[0].Verification.OK {
 		t.Errorf("%+v %v", got, err)
 	}
+}
+
+// fewDescriptors runs in a process that may have no more open files than this, less than
+// the snapshots that it works on.
+func fewDescriptors(args []string) {
+	dir := args[0]
+	limit := unix.Rlimit{Cur: 90, Max: 90}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		fmt.Println(err)
+		return
+	}
+	s, err := Open(filepath.Join(dir, "store"), place(dir))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	refs, err := s.All()
+	fmt.Println("all:", len(refs), err)
+	list, err := s.List(ctx, refs)
+	fmt.Println("list:", len(list), err)
+	got, err := s.Verify(ctx, refs, true, nil)
+	good := 0
+	for _, r := range got {
+		if r.Err == nil && r.Verification.OK {
+			good++
+		}
+	}
+	fmt.Println("verify:", good, err)
+	plan, err := s.Prune(ctx, nil, Keep{Last: 1}, true)
+	fmt.Println("dry run:", len(plan), err)
+	removed, err := s.RemoveAll(ctx, refs[:40], nil)
+	fmt.Println("remove:", len(removed), err)
+	plan, err = s.Prune(ctx, nil, Keep{Last: 60}, false)
+	fmt.Println("prune:", len(plan), err)
+	fmt.Println("cleanup:", s.Cleanup(ctx))
+	fmt.Println("remove group:", s.RemoveGroup(ctx, kernel))
+}
+
+func TestManySnapshotsTakeFewDescriptors(t *testing.T) {
+	s := newStore(t)
+	for i := range 150 {
+		put(t, s, kernel, day.Add(time.Duration(i)*time.Hour), "a", fmt.Sprint(i), "same", "same")
+	}
+	// Lock files that a killed process left are more than can be open, too.
+	for i := range 100 {
+		lock, err := s.locks.Snapshot(t.Context(), s.lockName(kernel.At(day.AddDate(1, 0, i)), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock.Unlock()
+	}
+	out, err := exec.Command(os.Args[0], "few descriptors", filepath.Dir(s.dir)).CombinedOutput()
+	want := "all: 150 <nil>\nlist: 150 <nil>\nverify: 150 <nil>\ndry run: 150 <nil>\nremove: 40 <nil>\nprune: 110 <nil>\ncleanup: <nil>\nremove group: <nil>\n"
+	if err != nil || string(out) != want {
+		t.Errorf("%v, got:\n%swant:\n%s", err, out, want)
+	}
+	checkTidy(t, s, "in the end")
 }

@@ -16,6 +16,19 @@ import (
 // a full disk, where it cannot be moved away first. Who finds it sees no snapshot.
 const goneMark = ".gone"
 
+// going tells whether a snapshot's directory is one that is being removed where it is. The
+// mark goes last, and the empty directory after it.
+func (s *Store) going(ref Ref) bool {
+	if s.exists(filepath.Join(ref.dir(), goneMark)) {
+		return true
+	}
+	if s.exists(filepath.Join(ref.dir(), manifestFile)) {
+		return false
+	}
+	entries, err := s.readDir(ref.dir())
+	return err == nil && len(entries) == 0
+}
+
 // look is the one reader of snapshots, for lists, for show, verify and prune alike. It
 // returns the manifest and what is wrong with the files as far as can be told without reading
 // them; an error when there is no snapshot, or no manifest to rely on.
@@ -78,20 +91,20 @@ func wrongSize(is, want int64) string {
 }
 
 // removedMeanwhile tells whether an open snapshot's directory is no more what stands for
-// the snapshot: it was renamed away, or marked as going.
+// the snapshot: it was renamed away, or is going.
 func (s *Store) removedMeanwhile(dir int, ref Ref) bool {
-	var have, mark unix.Stat_t
-	if unix.Fstatat(dir, goneMark, &mark, unix.AT_SYMLINK_NOFOLLOW) == nil || unix.Fstat(dir, &have) != nil {
+	var have unix.Stat_t
+	if unix.Fstat(dir, &have) != nil {
 		return true
 	}
 	now, err := s.lstat(ref.dir())
-	return err != nil || now.Ino != have.Ino || now.Dev != have.Dev
+	return err != nil || now.Ino != have.Ino || now.Dev != have.Dev || s.going(ref)
 }
 
 // present tells whether there is a snapshot. Something else of its name is an error.
 func (s *Store) present(ref Ref) (bool, error) {
 	there, err := s.dirThere(ref.dir())
-	return there && !s.exists(filepath.Join(ref.dir(), goneMark)), err
+	return there && !s.going(ref), err
 }
 
 // Has tells whether there is a snapshot, whole or not.
@@ -103,7 +116,7 @@ func (s *Store) Has(ref Ref) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && (st.Mode&unix.S_IFMT != unix.S_IFDIR || !s.exists(filepath.Join(ref.dir(), goneMark))), err
+	return err == nil && (st.Mode&unix.S_IFMT != unix.S_IFDIR || !s.going(ref)), err
 }
 
 // readManifestFile reads an index.json, which never changes its size: a new one is a new file.

@@ -36,7 +36,7 @@ func (s *Store) share(ctx context.Context, path, temp string, f File) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, fs.ErrNotExist) && !s.exists(path):
-			return fmt.Errorf("%s: it was removed while it was written, by a program that does not heed locks; make the snapshot again", s.path(path))
+			return err
 		case errors.Is(err, fs.ErrNotExist) && tries < raceTries:
 			if err := s.makeDirs(filepath.Dir(object)); err != nil {
 				return err

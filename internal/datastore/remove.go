@@ -122,9 +122,9 @@ func (s *Store) removeOne(ctx context.Context, ref Ref, dryRun bool, check func(
 	return errors.Join(err, s.releaseSnapshot(lock, ref))
 }
 
-// writable tells whether something can be removed from a directory.
+// writable tells whether a directory's entries can be made and removed.
 func (s *Store) writable(rel string) error {
-	return s.in("remove from", rel, func(dir int, name string) error {
+	return s.in("write to", rel, func(dir int, name string) error {
 		return unix.Faccessat(dir, name, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	})
 }
@@ -168,7 +168,7 @@ func (s *Store) discard(ctx context.Context, ref Ref, m *Manifest) error {
 	if err := s.clearLeftover(goneDir, ref); err != nil {
 		return errors.Join(err, manifest.Unlock())
 	}
-	if !s.exists(filepath.Join(ref.dir(), goneMark)) {
+	if !s.going(ref) {
 		err = s.move(ref.dir(), gone)
 	}
 	switch {
@@ -192,7 +192,7 @@ func (s *Store) discard(ctx context.Context, ref Ref, m *Manifest) error {
 		return errors.Join(err, manifest.Unlock())
 	}
 	if s.exists(ref.dir()) {
-		err = errors.Join(err, s.removeAll(ref.dir()), s.syncDir(ref.Group.dir()))
+		err = errors.Join(err, s.clearInPlace(ref), s.syncDir(ref.Group.dir()))
 	}
 	err = errors.Join(err, s.clearLeftover(goneDir, ref))
 	if m != nil {
@@ -203,6 +203,31 @@ func (s *Store) discard(ctx context.Context, ref Ref, m *Manifest) error {
 		err = s.sweepObjects(ctx)
 	}
 	return errors.Join(err, manifest.Remove())
+}
+
+// clearInPlace removes what is left of a snapshot that is going. As long as something is
+// left of it the mark is, or that would be a damaged snapshot.
+func (s *Store) clearInPlace(ref Ref) error {
+	entries, err := s.readDir(ref.dir())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == goneMark {
+			continue
+		}
+		if err := s.removeAll(filepath.Join(ref.dir(), e.Name())); err != nil {
+			return err
+		}
+	}
+	if err := s.unlink(filepath.Join(ref.dir(), goneMark)); err != nil {
+		return err
+	}
+	// What somebody puts there now is not ours to remove.
+	if err := s.rmdir(ref.dir()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // clearLeftover removes a snapshot's directory in one of the trees of unfinished work.

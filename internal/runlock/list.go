@@ -100,7 +100,7 @@ func walk(root string, f func(file string)) (dirs []string, err error) {
 	return dirs, nil
 }
 
-// maxSweep bounds how many locks one Sweep holds at once.
+// maxSweep bounds how many locks a sweep holds at once.
 const maxSweep = 64
 
 // Sweep removes the lock files of what is not there any more, and empty directories, as
@@ -129,28 +129,42 @@ func (l *Locks) Sweep(ctx context.Context, existing func() ([]Snapshot, error)) 
 	if err != nil {
 		return err
 	}
-	var stale []part
+	var unwanted []string
 	dirs, err := walk(root, func(file string) {
-		path := filepath.Join(root, file)
-		if keep[path] || len(stale) == maxSweep {
-			return
+		if path := filepath.Join(root, file); !keep[path] {
+			unwanted = append(unwanted, path)
 		}
+	})
+	for some := range slices.Chunk(unwanted, maxSweep) {
+		if err == nil {
+			err = l.sweep(ctx, some, root, wanted)
+		}
+	}
+	for _, dir := range slices.Backward(dirs) {
+		unix.Rmdir(dir) // where it is empty; who needs it makes it again
+	}
+	return err
+}
+
+// sweep removes those of some lock files that are still not wanted under their locks.
+func (l *Locks) sweep(ctx context.Context, files []string, root string, wanted func() (map[string]bool, error)) error {
+	var stale []part
+	for _, path := range files {
 		// One that is held is somebody's who is at work, and theirs to remove.
 		if fd, err := l.locked(ctx, path, root, unix.LOCK_EX, 0); err == nil {
 			stale = append(stale, part{fd, path, root})
 		}
-	})
-	keep, e := wanted()
-	err = errors.Join(err, e)
+	}
+	if stale == nil {
+		return nil
+	}
+	keep, err := wanted()
 	for _, p := range stale {
 		if err == nil && !keep[p.path] {
 			err = p.remove()
 		} else {
 			err = errors.Join(err, p.release())
 		}
-	}
-	for _, dir := range slices.Backward(dirs) {
-		unix.Rmdir(dir) // where it is empty; who needs it makes it again
 	}
 	return err
 }
