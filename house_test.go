@@ -76,6 +76,7 @@ var layers = []layer{
 		{"umount", "the cases, and how they are judged"},
 	}},
 	{"job", earlierSibling, []room{ // one step of the main job each, in the order of the data
+		{"derive", "writes the port for a kernel without one: gate reads the source for it, and judges"},
 		{"fit", "does the patch fit a source, and is its hook reached"},
 		{"kernelrpm", "opens kernel packages"},
 		{"probe", "compiles the module that stands in for Lustre"},

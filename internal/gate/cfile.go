@@ -21,6 +21,9 @@ type function struct {
 	name   string
 	line   int
 	params []string
+	head   []token // of the declaration
+	end    int     // line of the brace that closes it
+	under  string  // the conditions of the preprocessor that it is compiled under
 	body   []stmt
 	tokens []token // of the body
 	texts  map[string]int
@@ -47,7 +50,8 @@ func parseFile(src string) *cfile {
 			if name := declared(t[start:i]); name != "" {
 				inner := t[i+1 : min(end, len(t))]
 				body, _ := statements(inner)
-				fn := &function{name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{}}
+				fn := &function{name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{},
+					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under}
 				each(body, func(s *stmt) { fn.texts[s.text()]++ })
 				f.functions[name] = fn
 			} else {

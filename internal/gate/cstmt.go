@@ -12,6 +12,7 @@ type stmt struct {
 	body   []stmt
 	other  []stmt // behind else
 	at     token  // its first token
+	last   int    // line of its last one
 
 	// What is worked out once, as each statement is run some thousand times.
 	spelling string
@@ -60,9 +61,9 @@ func statements(t []token) (all []stmt, rest []token) {
 func statementsTo(t []token, depth int) (all []stmt, rest []token) {
 	for len(t) > 0 {
 		var s stmt
-		at := t[0]
+		before := t
 		s, t = statement(t, depth)
-		s.at = at
+		s.at, s.last = before[0], before[max(len(before)-len(t), 1)-1].line
 		if s.word != "" || len(s.tokens) > 0 {
 			all = append(all, s)
 		}
@@ -132,9 +133,8 @@ func branch(t []token, depth int) ([]stmt, []token) {
 	if len(t) == 0 {
 		return nil, nil
 	}
-	at := t[0]
 	s, rest := statement(t, depth+1)
-	s.at = at
+	s.at, s.last = t[0], t[max(len(t)-len(rest), 1)-1].line
 	if s.word == "{" {
 		return s.body, rest
 	}

@@ -30,6 +30,8 @@ var ids = map[string][]string{
 	"ve_name(get_exec_env())":                {"%s"},
 	"task_active_pid_ns(current)->ns.inum":   {"%u"},
 	"task_active_pid_ns(current)->proc_inum": {"%u"},
+	// Before 3.8 pid namespaces have no number: the process id of the first process in it.
+	"task_active_pid_ns(current)->child_reaper->pid": {"%d"},
 }
 
 var levelDigit = regexp.MustCompile(`^(<[0-7c]>|\x01[0-7c])`)
