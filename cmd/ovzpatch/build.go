@@ -229,6 +229,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 		},
 	}
 	port.register(c)
+	port.registerDerive(c)
 	build.register(c)
 	proof.register(c, false)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")

@@ -105,6 +105,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 		},
 	}
 	port.register(c)
+	port.registerDerive(c)
 	key.register(c)
 	place.register(c)
 	compile.register(c)
@@ -124,10 +125,13 @@ func writeFindings(w io.Writer, f *fit.Findings) error {
 	} else {
 		row("patch", "%s", f.Patch)
 	}
+	if f.Derived != nil {
+		row("derived", "%s; nobody has tried it", f.Derived.Summary())
+	}
 	for _, t := range f.Tried {
 		row("tried on", "%s", t)
 	}
-	if len(f.Tried) == 0 {
+	if len(f.Tried) == 0 && f.Derived == nil {
 		row("tried on", "nothing: nobody has said so in its header")
 	}
 	if f.Own != nil {

@@ -56,6 +56,9 @@ func (b *kernelBuild) keep(ctx context.Context, s *datastore.Store, in *input, r
 	}
 	if b.Patched {
 		w.Manifest.Port = datastore.Input{Name: in.Name, SHA256: digest(in.Port)}
+		if in.Derived != nil {
+			w.Manifest.Derived = in.Derived.Summary()
+		}
 	}
 	w.Manifest.Spec = datastore.Input{Name: r.SpecName, SHA256: digest(r.Spec)}
 	w.Manifest.Options = os.Args[1:]

@@ -103,6 +103,7 @@ Results go to standard output, progress to standard error.
 	root.AddCommand(
 		newCheck(app),
 		newApply(app),
+		newPort(app),
 		newSRPM(app),
 		newBuild(app),
 		newInspect(app),

@@ -64,6 +64,35 @@ func (f *portFlags) register(c *cobra.Command) {
 	c.RegisterFlagCompletionFunc("line", cobra.FixedCompletions(patches.Lines(), cobra.ShellCompDirectiveNoFileComp))
 }
 
+// registerDerive is for the commands that can do without a port of ours.
+func (f *portFlags) registerDerive(c *cobra.Command) {
+	c.Flags().Var((*deriving)(&f.Derive), "derive", "derive the port from the source: never, auto (where none of ours fits) or always")
+	c.RegisterFlagCompletionFunc("derive", cobra.FixedCompletions(fit.Derivings, cobra.ShellCompDirectiveNoFileComp))
+	for _, other := range []string{"line", "patch"} {
+		c.MarkFlagsMutuallyExclusive("derive", other)
+	}
+}
+
+// deriving is a flag's value.
+type deriving fit.Deriving
+
+func (d *deriving) String() string {
+	if *d == "" {
+		return string(fit.Auto)
+	}
+	return string(*d)
+}
+
+func (d *deriving) Set(s string) error {
+	if !slices.Contains(fit.Derivings, s) {
+		return fmt.Errorf("it is one of %s", strings.Join(fit.Derivings, ", "))
+	}
+	*d = deriving(s)
+	return nil
+}
+
+func (*deriving) Type() string { return "WHEN" }
+
 func newRun(a *app) *cobra.Command {
 	var (
 		port   portFlags
@@ -114,6 +143,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		},
 	}
 	port.register(c)
+	port.registerDerive(c)
 	build.register(c)
 	test.register(c)
 	proof.register(c, true)
@@ -156,6 +186,9 @@ func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf p
 		return nil, err
 	}
 	rep := &report.Report{Source: path, Line: in.Line, Patch: in.Name, Accel: accel.Name}
+	if in.Derived != nil {
+		rep.Derived = in.Derived.Summary()
+	}
 	for _, side := range []struct {
 		recipe *recipe
 		label  string
@@ -246,7 +279,10 @@ func (a *app) prepare(ctx context.Context, u job.Reporter, path string, pf portF
 		return nil, nil, nil, err
 	}
 	in = &input{Fit: f}
-	u.Say("%s: kernel %s, line %s; the patch fits:", f.Source.Kind, f.Kernel, f.Line)
+	if f.Derived != nil {
+		u.Say("the port is derived %s; nobody has tried it", f.Derived.Summary())
+	}
+	u.Say("%s: %s; the patch fits:", f.Source.Kind, describeKernel(f.Kernel.String(), f.Line))
 	for _, p := range f.Plan.Placements {
 		u.Say("  %s", fit.PlacementLine(p))
 	}

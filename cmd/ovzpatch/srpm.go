@@ -66,6 +66,7 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 		},
 	}
 	port.register(c)
+	port.registerDerive(c)
 	build.registerRecipe(c)
 	proof.register(c, true)
 	c.Flags().StringVarP(&out, "output", "o", "", "directory for the source RPM")

@@ -22,8 +22,9 @@ type Manifest struct {
 	Protected bool      `json:"protected,omitempty"`
 	Notes     string    `json:"notes,omitempty"`
 
-	Source    Input             `json:"source,omitzero"` // the source RPM, tree or tarball
-	Port      Input             `json:"port,omitzero"`   // the patch that was put in
+	Source    Input             `json:"source,omitzero"`   // the source RPM, tree or tarball
+	Port      Input             `json:"port,omitzero"`     // the patch that was put in
+	Derived   string            `json:"derived,omitempty"` // how the patch came about, where it is no port of ours
 	Spec      Input             `json:"spec,omitzero"`
 	Toolchain map[string]string `json:"toolchain,omitempty"` // program to version, as it says itself
 	Options   []string          `json:"options,omitempty"`   // of the build, as on the command line

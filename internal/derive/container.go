@@ -66,6 +66,8 @@ func (d *deriver) ve(h *hook) (bool, error) {
 		has, hasSuper = false, false
 	}
 	switch {
+	case !has && !hasSuper && d.src.OpenVZ:
+		return false, &Question{Asks: "the kernel's name is one of OpenVZ's, but its headers declare no get_exec_env() and ve_is_super(): are they in a patch of the package's own? Derive from the source as rpmbuild -bp leaves it"}
 	case !has && !hasSuper && len(speaks) == 0:
 		return false, nil
 	case !has || !hasSuper:

@@ -21,6 +21,8 @@ type Source struct {
 	// Plain says that nothing in the kernel's name is a distributor's. Only then the version
 	// says what there is where the headers are not at hand.
 	Plain bool
+	// OpenVZ says that the kernel's name is one of OpenVZ's.
+	OpenVZ bool
 	// Files are fs/namespace.c and the headers, by their names in the tree.
 	Files map[string][]byte
 }

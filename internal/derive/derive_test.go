@@ -356,3 +356,15 @@ func FuzzDerive(f *testing.F) {
 		}
 	})
 }
+
+// The name of OpenVZ's kernels says that there are VEs. Where the headers at hand have none, a
+// pid namespace would be a guess.
+func TestOpenVZWithoutItsHeaders(t *testing.T) {
+	src := source(top+doUmount+gateApart, pidNumber)
+	src.OpenVZ = true
+	_, err := derive.Derive(src, gate.NewNames(src.Files))
+	var q *derive.Question
+	if !errors.As(err, &q) || !strings.Contains(q.Error(), "one of OpenVZ's") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -19,7 +19,8 @@ type Findings struct {
 	Kernel     string            `json:"kernel"`
 	Line       string            `json:"line"`
 	Patch      string            `json:"patch"`
-	Tried      []string          `json:"tried"` // what the port was tried on, and how far
+	Tried      []string          `json:"tried"`   // what the port was tried on, and how far
+	Derived    *Derived          `json:"derived"` // how the port came about; null for one of ours or the user's
 	Strip      int               `json:"strip"`
 	Applied    bool              `json:"applied"` // the patch is in already
 	Placements []patch.Placement `json:"placements"`

@@ -98,7 +98,11 @@ func Check(ctx context.Context, r Request) (*Fit, error) {
 		f.Close()
 		return nil, err
 	}
-	return f, f.judge(p, r.Place)
+	err = f.judge(p, r.Place)
+	if err != nil {
+		err = f.instead(r, err)
+	}
+	return f, err
 }
 
 // verify verifies the signature of a source; only source RPMs can be signed.
@@ -135,7 +139,20 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 		return nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", r.Source))
 	}
 	var err error
-	if f.Choice, err = Choose(r.Source, makefile.Data, f.Files.Files[RhelverFile].Data, release, r.Port); err != nil {
+	f.Choice, err = Choose(r.Source, makefile.Data, f.Files.Files[RhelverFile].Data, release, r.Port)
+	held := f.own != nil && f.own.prepared.Held != nil
+	if why, derives := r.Port.atOnce(err); derives && !held {
+		if err := f.own.layFiles(ctx, f.Files, nil); err != nil {
+			return nil, err
+		}
+		p, cannot := f.derive(why)
+		if cannot != nil {
+			return nil, errors.Join(err, cannot)
+		}
+		f.found(r)
+		return p, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := f.takeHeld(); err != nil {
@@ -148,11 +165,16 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 	if err := f.read(ctx, archive, p); err != nil {
 		return nil, err
 	}
-	f.Findings = Findings{Source: r.Source, Kind: f.Source.Kind, Line: f.Line, Patch: f.Name, Tried: f.Tried}
+	f.found(r)
+	return p, f.own.layFiles(ctx, f.Files, candidates(p))
+}
+
+// found begins the findings anew with what is known of the source and the patch.
+func (f *Fit) found(r Request) {
+	f.Findings = Findings{Source: r.Source, Kind: f.Source.Kind, Line: f.Line, Patch: f.Name, Tried: f.Tried, Derived: f.Derived}
 	if f.Kernel != (kernel.Kernel{}) {
 		f.Findings.Kernel = f.Kernel.String()
 	}
-	return p, f.own.layFiles(ctx, f.Files, candidates(p))
 }
 
 // readKernel reads what tells the kernel, what the gate check looks into, and for checkpatch

@@ -23,6 +23,8 @@ const RhelverFile = "Makefile.rhelver"
 type Port struct {
 	Line string // the port of another line
 	File string // a patch file in place of a port of ours
+	// Derive says when a port is derived; in Choose it is not.
+	Derive Deriving
 }
 
 // Choice is a kernel, and the patch for it.
@@ -32,6 +34,8 @@ type Choice struct {
 	Name   string // file name of the patch
 	Port   []byte
 	Tried  []string // what the port's header says it was tried on
+	// Derived is what a port says that is none of ours; nil for others.
+	Derived *Derived
 }
 
 // Choose finds the kernel of the source at path and its patch, from its Makefiles and from the

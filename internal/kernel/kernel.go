@@ -133,8 +133,8 @@ func (k Kernel) AtLeast(version, patchlevel, sublevel int) bool {
 	return true
 }
 
-// openVZ reports whether anything says that the kernel is OpenVZ's.
-func (k Kernel) openVZ() bool {
+// OpenVZ reports whether anything says that the kernel is OpenVZ's.
+func (k Kernel) OpenVZ() bool {
 	return k.VZ != "" || strings.Contains(k.Extra, "stab") || strings.Contains(k.Extra, "vz")
 }
 
@@ -147,9 +147,9 @@ var bases = map[string]Line{"2.6.18": RHEL5, "2.6.32": RHEL6, "3.10.0": VZ7, "4.
 func (k Kernel) Line() (Line, error) {
 	line, based := bases[k.Base()]
 	switch {
-	case based && k.openVZ():
+	case based && k.OpenVZ():
 		return line, nil
-	case !k.openVZ() && k.AtLeast(5, 9, 0):
+	case !k.OpenVZ() && k.AtLeast(5, 9, 0):
 		return Mainline, nil
 	case based:
 		return "", fmt.Errorf("%w: %s, whose Makefile does not mention OpenVZ", ErrNoLine, k)

@@ -20,7 +20,8 @@ import (
 type Report struct {
 	Source  string   `json:"source,omitempty"` // what the kernels were built from
 	Line    string   `json:"line,omitempty"`
-	Patch   string   `json:"patch,omitempty"` // file name of the patch
+	Patch   string   `json:"patch,omitempty"`   // file name of the patch
+	Derived string   `json:"derived,omitempty"` // how it came about, where it is no port of ours
 	Accel   string   `json:"accelerator"`
 	Kernels []Kernel `json:"kernels"`
 }
@@ -85,6 +86,9 @@ func (r *Report) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "  %s: %s\n", k.Label, k.proof())
 	}
 	b.WriteString("\n")
+	if r.Derived != "" {
+		fmt.Fprintf(&b, "The patch was derived %s.\n\n", r.Derived)
+	}
 	rows = [][]string{{"KERNEL", "", "CASES", "VERDICT", "EXPECTED"}}
 	for _, k := range r.Kernels {
 		expect := string(k.Expect)

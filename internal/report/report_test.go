@@ -41,6 +41,16 @@ func sample() *report.Report {
 	}
 }
 
+// A patch that is none of ours is told as such.
+func TestTextSaysThatThePortIsDerived(t *testing.T) {
+	r := sample()
+	r.Derived = "from the source itself"
+	var b strings.Builder
+	if err := r.Text(&b); err != nil || !strings.Contains(b.String(), "The patch was derived from the source itself.") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
 func TestText(t *testing.T) {
 	var b strings.Builder
 	if err := sample().Text(&b); err != nil {
