@@ -16,12 +16,11 @@ import (
 	"syscall"
 )
 
-// Apply makes a plan's changes to the tree, all or none: after an error every file is as
-// it was, and after SIGKILL the next OpenTree makes it so. After a power failure it does,
-// too, for a plan of at most maxSynced files. Files that
-// are replaced keep their mode and owner; what shares their inode (a tree copied by
-// cp -al) keeps the old content. It fails when a file is not as the plan found it, and
-// with ErrBusy when another program looks at the tree or changes it.
+// Apply makes a plan's changes to the tree, all or none: after an error every file is as it was,
+// and after SIGKILL the next OpenTree restores it. OpenTree does so after a power failure, too,
+// for a plan of at most maxSynced files. Replaced files keep their mode and owner; what shares
+// their inode (a tree copied by cp -al) keeps the old content. Apply fails if a file is not as
+// the plan found it, and with ErrBusy if another program reads or changes the tree.
 func (t *Tree) Apply(ctx context.Context, plan *Plan) error {
 	if len(plan.Changes) == 0 {
 		return nil
@@ -36,7 +35,7 @@ func (t *Tree) Apply(ctx context.Context, plan *Plan) error {
 }
 
 func (t *Tree) apply(ctx context.Context, changes []Change) error {
-	// What goes, goes first: a file may make room for a directory of the same name.
+	// Removals go first: a file may make room for a directory of the same name.
 	changes = slices.Clone(changes)
 	slices.SortStableFunc(changes, func(a, b Change) int {
 		switch {
@@ -50,7 +49,7 @@ func (t *Tree) apply(ctx context.Context, changes []Change) error {
 	j := &journal{}
 	for _, c := range changes {
 		if c.Name == journalDir || strings.HasPrefix(c.Name, journalDir+"/") {
-			return fmt.Errorf("%s is where the journal lies; no patch may change it", c.Name)
+			return fmt.Errorf("%s holds the journal; no patch may change it", c.Name)
 		}
 		if err := t.unchanged(c); err != nil {
 			return err
@@ -73,7 +72,7 @@ func (t *Tree) apply(ctx context.Context, changes []Change) error {
 	return finish(t.root)
 }
 
-// unchanged makes sure that a file is what the plan was made for.
+// unchanged makes sure that a file is still as the plan found it.
 func (t *Tree) unchanged(c Change) error {
 	now, err := t.File(c.Name)
 	if errors.Is(err, fs.ErrNotExist) && c.Before == nil {
@@ -83,12 +82,12 @@ func (t *Tree) unchanged(c Change) error {
 		return err
 	}
 	if !same(&now, c.Before) {
-		return fmt.Errorf("%s is not as it was when the patch was placed; run again", c.Name)
+		return fmt.Errorf("%s has changed since the patch was placed; run again", c.Name)
 	}
 	return nil
 }
 
-// dirs finds the directories to make, and those that may become empty.
+// dirs returns the directories to make, and those that may become empty.
 func (t *Tree) dirs(j *journal, changes []Change) error {
 	gone := make(map[string]bool)
 	var made []string
@@ -124,9 +123,9 @@ func (t *Tree) dirs(j *journal, changes []Change) error {
 // stagers is how many files are written, and then synced, at once.
 const stagers = 8
 
-// stage fills the journal's directory; the tree's own files are only read. All files are
-// written before the first is synced: the file system then commits them together, where
-// a sync after each would cost a commit each.
+// stage fills the journal's directory; it only reads the tree's own files. It writes all files
+// before it syncs the first: the file system then commits them together, where a sync after each
+// file would cost one commit each.
 func (t *Tree) stage(ctx context.Context, j *journal, changes []Change) error {
 	for _, dir := range []string{journalDir, journalDir + "/new", journalDir + "/old"} {
 		if err := t.root.Mkdir(dir, 0o700); err != nil {
@@ -167,7 +166,7 @@ func inParallel(ctx context.Context, n int, do func(int) error) error {
 	return errors.Join(errs...)
 }
 
-// syncNew brings the new file of change n to the disk.
+// syncNew syncs the new file of change n to the disk.
 func (t *Tree) syncNew(n int, c Change) error {
 	if c.After == nil || c.After.Mode&fs.ModeSymlink != 0 {
 		return nil
@@ -194,7 +193,7 @@ func (t *Tree) stageOne(n int, c Change) error {
 	return nil
 }
 
-// create writes a change's new file under name.
+// create writes a change's new file as name.
 func (t *Tree) create(name string, c Change) error {
 	if c.After.Mode&fs.ModeSymlink != 0 {
 		if err := t.root.Symlink(string(c.After.Data), name); err != nil {
@@ -213,7 +212,7 @@ func (t *Tree) create(name string, c Change) error {
 	if err := t.takeOwner(name, c.From); err != nil {
 		return err
 	}
-	// The umask is for new files; one that was there keeps what it had.
+	// The umask is for new files; an existing file keeps its mode.
 	if _, err := t.lstat(c.From); err == nil {
 		if err := f.Chmod(c.After.Mode.Perm()); err != nil {
 			return err
@@ -222,7 +221,7 @@ func (t *Tree) create(name string, c Change) error {
 	return f.Close()
 }
 
-// takeOwner returns name the owner and group of the file from, where there is one.
+// takeOwner sets name's owner and group to those of the file from, if that exists.
 func (t *Tree) takeOwner(name, from string) error {
 	old, err := t.lstat(from)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -245,7 +244,7 @@ func (t *Tree) takeOwner(name, from string) error {
 	return nil
 }
 
-// perform makes the changes. From here to the rename at its end the tree is in between.
+// perform makes the changes. Until the rename at its end the tree is half changed.
 func (t *Tree) perform(ctx context.Context, j *journal) error {
 	for _, s := range j.Steps {
 		if err := ctx.Err(); err != nil {
@@ -284,7 +283,7 @@ func (t *Tree) perform(ctx context.Context, j *journal) error {
 	return t.root.Rename(journalFile, doneFile)
 }
 
-// parents are the directories whose entries the steps change.
+// parents returns the directories whose entries the steps change.
 func parents(steps []step) []string {
 	var dirs []string
 	for _, s := range steps {

@@ -9,11 +9,11 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// maxBinary is the largest binary file that a patch may make, in bytes. A delta of a few
-// bytes can ask for any size.
+// maxBinary is the size in bytes of the largest binary file that a patch may make. A delta of a
+// few bytes can ask for any size.
 const maxBinary = 256 << 20
 
-// binary applies a git binary patch, which fits exactly or not at all.
+// binary applies a git binary patch, which must fit exactly.
 func (w *planner) binary(f *File, v way, before []byte) (after []byte, ok bool, err error) {
 	fragment := f.diff.BinaryFragment
 	if w.opt.Reverse {
@@ -37,7 +37,7 @@ type limitedBuffer struct{ bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > maxBinary {
-		return 0, fmt.Errorf("more than %d MiB come out", maxBinary>>20)
+		return 0, fmt.Errorf("the result is larger than %d MiB", maxBinary>>20)
 	}
 	return b.Buffer.Write(p)
 }

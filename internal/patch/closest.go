@@ -10,9 +10,9 @@ import (
 // Closest is the place in a file that resembles a hunk most.
 type Closest struct {
 	Line int    // where the place starts, from 1
-	Same int    // lines of the hunk's old text that are there, in order
-	Of   int    // lines the hunk's old text has
-	Diff []Line // what the hunk expects against what is there
+	Same int    // lines of the hunk's old text that were found, in order
+	Of   int    // lines of the hunk's old text
+	Diff []Line // what the hunk expects, compared with what is there
 }
 
 // Line is a line of such a comparison.
@@ -24,13 +24,13 @@ type Line struct {
 
 func (l Line) String() string { return fmt.Sprintf("%c%s", l.Op, l.Text) }
 
-// maxCompare bounds the lines of a hunk, and of the place it is compared with, so that
+// maxCompare limits the lines of a hunk, and of the place with which it is compared, so that
 // comparing stays quick whatever the patch says.
 const maxCompare = 400
 
-// closest finds the place. A window as long as the hunk's old text slides over the file;
-// it wins by how many of the hunk's lines it holds, in any order, then by how near it is
-// to the line expected. nil when no line of the hunk is in the file.
+// closest finds the place. A window as long as the hunk's old text slides over the file. The best
+// place holds most of the hunk's lines, in any order; among equals, the one nearest to the
+// expected line wins. closest returns nil if no line of the hunk is in the file.
 func closest(t *text, h *hunk, expected int) *Closest {
 	old := h.old
 	if len(old) == 0 || t.count() == 0 {
@@ -39,7 +39,7 @@ func closest(t *text, h *hunk, expected int) *Closest {
 	old = old[:min(len(old), maxCompare)]
 	want := make(map[string]int, len(old))
 	for _, l := range old {
-		// A blank line or a lone brace is everywhere and tells nothing.
+		// Blank lines and lone braces are everywhere and tell nothing.
 		if len(l) > 3 {
 			want[l]++
 		}
@@ -69,7 +69,7 @@ func closest(t *text, h *hunk, expected int) *Closest {
 	if best == 0 {
 		return nil
 	}
-	// A few lines more on both sides show lines that were put in between.
+	// A few more lines on both sides show inserted lines.
 	from, to := max(bestAt-3, 1), min(bestAt+len(old)+3, t.count()+1)
 	c := &Closest{Of: len(old), Diff: compare(old, t, from, to)}
 	for _, l := range c.Diff {
@@ -118,8 +118,8 @@ func compare(old []string, t *text, from, to int) []Line {
 	return trimmed(diff)
 }
 
-// trimmed takes the file's lines off both ends of a comparison, but for as many as lines
-// of the patch are missing there: those stand in their place.
+// trimmed removes the file's lines from both ends of a comparison, except as many as the patch's
+// lines that are missing there: those stand in their place.
 func trimmed(diff []Line) []Line {
 	run := func(from, step int, op byte) (n int) {
 		for i := from; i >= 0 && i < len(diff) && diff[i].Op == op; i += step {
@@ -135,7 +135,7 @@ func trimmed(diff []Line) []Line {
 	return diff[:len(diff)-max(extra-missing, 0)]
 }
 
-// trimEOL takes the newline off and shows a CR, which may be the very difference.
+// trimEOL removes the newline and shows a CR, which may be the only difference.
 func trimEOL(s string) string {
 	if n := len(s); n > 0 && s[n-1] == '\n' {
 		s = s[:n-1]

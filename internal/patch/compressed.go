@@ -11,16 +11,16 @@ import (
 	"ovzpatch/internal/compress"
 )
 
-// maxPatch is the largest patch that is read, in bytes after decompression: several
-// times the largest kernel release patch, and small enough to be held in memory.
+// maxPatch is the size in bytes, after decompression, of the largest patch that we read: several
+// times the largest kernel release patch, and small enough for memory.
 const maxPatch = 1 << 30
 
-// decompressed returns the text of data, which its first bytes may say is compressed.
+// decompressed returns the text of data, decompressed if its first bytes say so.
 func decompressed(data []byte) ([]byte, error) {
 	if compress.Detect(data) == compress.None {
 		return data, nil
 	}
-	// A patch takes less than a second: there is nothing that is worth cancelling.
+	// A patch takes less than a second, so cancelling is not worth it.
 	r, format, err := compress.NewReader(context.Background(), bytes.NewReader(data))
 	if err != nil {
 		return nil, err

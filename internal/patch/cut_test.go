@@ -80,11 +80,11 @@ func TestLineEndsAreNamed(t *testing.T) {
 	header, body, _ := strings.Cut(lf, "@@")
 	bodyCRLF := header + "@@" + strings.Replace(crlf(body), "\r\n", "\n", 1) // as diff makes it of files with CR LF
 	for name, c := range map[string]struct{ patch, file, want string }{
-		"LF on CR LF":      {lf, crlf("one\ntwo\nthree\n"), "the patch has LF, and the file, from line 1 on, has CR LF"},
-		"CR LF on LF":      {bodyCRLF, "one\ntwo\nthree\n", "the patch has CR LF, and the file, from line 1 on, has LF"},
-		"LF on mixed":      {lf, "zero\none\ntwo\r\nthree\n", "the patch has LF, and the file, from line 2 on, has mixed line ends"},
-		"CR LF on mixed":   {bodyCRLF, "one\ntwo\r\nthree\n", "the patch has CR LF, and the file, from line 1 on, has mixed line ends"},
-		"mixed on mixed":   {strings.Replace(lf, " one\n", " one\r\n", 1), "one\ntwo\r\nthree\n", "mixed line ends, and the file, from line 1 on, has others"},
+		"LF on CR LF":      {lf, crlf("one\ntwo\nthree\n"), "the patch has LF, but the file has CR LF from line 1 on"},
+		"CR LF on LF":      {bodyCRLF, "one\ntwo\nthree\n", "the patch has CR LF, but the file has LF from line 1 on"},
+		"LF on mixed":      {lf, "zero\none\ntwo\r\nthree\n", "the patch has LF, but the file has mixed line ends from line 2 on"},
+		"CR LF on mixed":   {bodyCRLF, "one\ntwo\r\nthree\n", "the patch has CR LF, but the file has mixed line ends from line 1 on"},
+		"mixed on mixed":   {strings.Replace(lf, " one\n", " one\r\n", 1), "one\ntwo\r\nthree\n", "mixed line ends, but the file has different ones on different lines from line 1 on"},
 		"no newline there": {lf, "one\ntwo\nthree", "only the end of the file differs"},
 		"other text":       {lf, crlf("one\n2\nthree\n"), ""},
 	} {

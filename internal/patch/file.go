@@ -8,15 +8,15 @@ import (
 	"path/filepath"
 )
 
-// way is a file's change turned into the direction in which it is put in.
+// way is a file's change in the direction in which it is applied.
 type way struct {
-	oldName, newName string // stripped; the same but for a rename or copy
+	oldName, newName string // stripped; the same except for a rename or copy
 	isNew, isDelete  bool
 	isRename, isCopy bool
-	newMode          fs.FileMode // git's number, 0 when not said
+	newMode          fs.FileMode // git's number, 0 if absent
 }
 
-// turn finds the names in the tree and turns a reverse change round.
+// turn finds the names in the tree, and reverses a reverse change.
 func (w *planner) turn(f *File) (v way, err error) {
 	d := f.diff
 	v = way{isNew: d.IsNew, isDelete: d.IsDelete, isRename: d.IsRename, isCopy: d.IsCopy, newMode: d.NewMode}
@@ -36,7 +36,7 @@ func (w *planner) turn(f *File) (v way, err error) {
 		if d.IsDelete {
 			v.newMode = d.OldMode
 		}
-		// The reverse of a copy is a deletion of the copy, which must be as the patch left it.
+		// The reverse of a copy deletes the copy, which must be as the patch left it.
 		if d.IsCopy {
 			v.isCopy, v.isDelete = false, true
 			v.newName = v.oldName
@@ -53,7 +53,7 @@ func (w *planner) file(f *File) error {
 	}
 	for _, name := range []string{v.oldName, v.newName} {
 		if name == "" {
-			w.issue(f, f.names()[0], Missing, fmt.Sprintf("no name is left without its first %d directories; is --strip right?", w.opt.Strip))
+			w.issue(f, f.names()[0], Missing, fmt.Sprintf("nothing is left of the name without its first %d directories; is --strip right?", w.opt.Strip))
 			return nil
 		}
 		if !filepath.IsLocal(name) || name == "." {
@@ -86,11 +86,11 @@ func (w *planner) file(f *File) error {
 		content = *old.now
 	}
 	if !regularOrLink(content.Mode) {
-		w.issue(f, v.oldName, Unsupported, "only files and symbolic links are changed, and this is neither")
+		w.issue(f, v.oldName, Unsupported, "it is neither a file nor a symbolic link, and a patch can change nothing else")
 		return nil
 	}
 	if content.Mode&fs.ModeSymlink != 0 && !(f.git && isLinkMode(f.diff.OldMode, f.diff.NewMode)) {
-		w.issue(f, v.oldName, Unsupported, "it is a symbolic link, and what a link leads to is not written through it")
+		w.issue(f, v.oldName, Unsupported, "it is a symbolic link, and nothing is written through links")
 		return nil
 	}
 	data, ok, err := w.contents(f, v, content.Data)
@@ -99,7 +99,7 @@ func (w *planner) file(f *File) error {
 	}
 	if v.isDelete {
 		if len(data) > 0 {
-			w.issue(f, v.oldName, Leftover, fmt.Sprintf("%d bytes stay; the file differs from what the patch deletes", len(data)))
+			w.issue(f, v.oldName, Leftover, fmt.Sprintf("%d bytes would stay; the file differs from what the patch deletes", len(data)))
 			return nil
 		}
 		old.now = nil
@@ -120,7 +120,7 @@ func (w *planner) file(f *File) error {
 	return nil
 }
 
-// contents returns the file's new bytes. ok is false when problems were noted instead.
+// contents returns the file's new bytes. ok is false if it noted problems instead.
 func (w *planner) contents(f *File, v way, before []byte) (after []byte, ok bool, err error) {
 	if f.diff.IsBinary {
 		return w.binary(f, v, before)

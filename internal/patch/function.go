@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// isC reports whether functions can be told apart in the file by C's layout.
+// isC reports whether C's layout shows where functions begin and end in the file.
 func isC(name string) bool {
 	switch path.Ext(name) {
 	case ".c", ".h":
@@ -16,11 +16,11 @@ func isC(name string) bool {
 	return false
 }
 
-// enclosingFunction names the C function in whose body line n lies, "" at file level.
+// enclosingFunction returns the name of the C function whose body holds line n, "" at file level.
 //
-// It goes by the kernel's coding style: a body ends with a brace in the first column,
-// and a signature starts there. Counting braces would be no better: the branches of an
-// #ifdef open one twice and close it once.
+// It relies on the kernel's coding style: a body ends with a brace in the first column, and a
+// signature starts there. Counting braces would not be better: the branches of an #ifdef may open
+// a brace twice and close it once.
 func enclosingFunction(t *text, n int) string {
 	open := false
 	for at := min(n-1, t.count()); at >= 1; at-- {
@@ -33,8 +33,8 @@ func enclosingFunction(t *text, n int) string {
 		case isNameStart(c):
 			s := strings.TrimRight(string(line), " \t\r\n")
 			if !open && !strings.HasSuffix(s, "{") {
-				// A label, or a signature whose body is still to come. Behind an open
-				// signature line n is not in a body yet; behind a label it is.
+				// A label, or a signature whose body is still to come. After an open signature,
+				// line n is not in a body yet; after a label it is.
 				continue
 			}
 			if name := functionName(strings.TrimRight(strings.TrimSuffix(s, "{"), " ")); name != "" {
@@ -50,9 +50,9 @@ func enclosingFunction(t *text, n int) string {
 	return ""
 }
 
-// functionName takes the name of the C function out of the first line of its signature
-// or out of what a hunk's header quotes of it. It is "" when that is no function: a
-// label, a variable, a macro call. System calls have the name their symbol has.
+// functionName returns the name of the C function in the first line of its signature, or in what
+// a hunk's header quotes of that. It returns "" for anything else: a label, a variable, a macro
+// call. System calls have the name of their symbol.
 func functionName(line string) string {
 	line = strings.TrimSpace(line)
 	before, after, found := strings.Cut(line, "(")

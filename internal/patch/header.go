@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// dateTail is a time that old diffs set off from the name by blanks alone.
+// dateTail matches a time that old diffs separate from the name only by blanks.
 var dateTail = regexp.MustCompile(`\s+(\d{4}-\d\d-\d\d |(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ).*$`)
 
-// headerName reads the name, and whether the time behind it is the epoch, from what
-// follows "--- " or "+++ ".
+// headerName reads the name, and whether the time after it is the epoch, from what follows "--- "
+// or "+++ ".
 func headerName(s string) (name string, epoch bool, err error) {
 	s = strings.TrimRight(s, "\r\n")
 	if strings.HasPrefix(s, `"`) {
@@ -33,8 +33,8 @@ func headerName(s string) (name string, epoch bool, err error) {
 	return name, isEpoch(when), nil
 }
 
-// dateLayouts are the ways in which the diffs of many systems write a file's time.
-// Fractions of a second are read with each of them.
+// dateLayouts are the formats in which the diffs of many systems write a file's time. Each may
+// have fractions of a second.
 var dateLayouts = []string{
 	"2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 MST",
 	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04 -0700", "2006-01-02 15:04", "2006-01-02",
@@ -42,12 +42,12 @@ var dateLayouts = []string{
 	"Mon, 2 Jan 2006 15:04:05 -0700", "Mon, 2 Jan 2006 15:04:05 MST",
 }
 
-// epochSlack is how far GNU patch lets a time be from the epoch: a local time without its
-// zone is up to that far off.
+// epochSlack is how far from the epoch GNU patch lets a time be: a local time without its zone
+// may be that far off.
 const epochSlack = 25 * time.Hour
 
-// isEpoch reports whether a diff's time may be 1970-01-01 00:00:00 UTC, which diff -N gives
-// to a file that is not there.
+// isEpoch reports whether a diff's time may be 1970-01-01 00:00:00 UTC, which diff -N writes for
+// a missing file.
 func isEpoch(when string) bool {
 	when = strings.ReplaceAll(strings.Join(strings.Fields(when), " "), "/", "-")
 	for _, layout := range dateLayouts {
@@ -58,8 +58,8 @@ func isEpoch(when string) bool {
 	return false
 }
 
-// quotedName reads a name in double quotes, as git and GNU diff write one with odd
-// bytes in it, and returns what follows it.
+// quotedName reads a name in double quotes, which git and GNU diff write around unusual bytes,
+// and returns what follows it.
 func quotedName(s string) (name, rest string, err error) {
 	quoted, err := strconv.QuotedPrefix(s)
 	if err != nil {
@@ -72,9 +72,9 @@ func quotedName(s string) (name, rest string, err error) {
 	return name, s[len(quoted):], nil
 }
 
-// nameFromGit completes the names of a git section: /dev/null where the file is not,
-// and the first line's names where there is no --- and +++ (a rename, a new mode, an
-// empty file). from and to are the names of a rename or copy, which have no prefix.
+// nameFromGit completes the names of a git section: /dev/null for a missing file, and the first
+// line's names if there is no --- and +++ (a rename, a new mode, an empty file). from and to are
+// the names of a rename or copy, which have no prefix.
 func (sec *section) nameFromGit(first, from, to string) error {
 	var err error
 	for _, p := range []*string{&from, &to} {
@@ -104,8 +104,8 @@ func (sec *section) nameFromGit(first, from, to string) error {
 	return nil
 }
 
-// gitNames splits "a/x b/x". Names may hold blanks, so the right split is the one whose
-// halves end in from and to, or are the same behind their first component.
+// gitNames splits "a/x b/x". Names may hold blanks, so the right split is the one whose halves
+// end in from and to, or are equal after their first component.
 func gitNames(s, from, to string) (old, new string, err error) {
 	if strings.HasPrefix(s, `"`) {
 		old, s, err = quotedName(s)

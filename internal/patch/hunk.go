@@ -9,8 +9,8 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// hunk is one hunk turned the way it is to be applied: for a reverse its removed lines
-// are added ones.
+// hunk is one hunk in the direction in which it is applied: for a reverse its removed lines
+// become added ones.
 type hunk struct {
 	number   int // in its file, from 1
 	line     int // of its header in the patch
@@ -18,12 +18,12 @@ type hunk struct {
 	old      []string
 	lines    []gitdiff.Line
 	lead     int    // context lines before the first change
-	trail    int    // context lines behind the last change
-	function string // C function that the header names, "" when it names none
+	trail    int    // context lines after the last change
+	function string // C function that the header names, or ""
 }
 
-// hunks returns a file's hunks as they are to be applied. With cr, every line gets the CR
-// back that was taken off a patch whose own line ends were CR LF.
+// hunks returns a file's hunks as they will be applied. With cr, every line gets back the CR that
+// was removed from a patch whose own lines ended with CR LF.
 func (f *File) hunks(reverse, cr bool) []hunk {
 	all := make([]hunk, 0, len(f.diff.TextFragments))
 	for i, frag := range f.diff.TextFragments {
@@ -73,8 +73,8 @@ func turned(lines []gitdiff.Line, reverse, cr bool) []gitdiff.Line {
 	return turned
 }
 
-// lastChange is the index in old of the last line that the hunk removes or inserts
-// behind, plus one: what lies behind may be context of the next hunk.
+// lastChange is one more than the index in old of the last line that the hunk removes, or after
+// which it inserts. What follows may be context of the next hunk.
 func (h *hunk) lastChange() int { return len(h.old) - h.trail }
 
 // String is the hunk as a unified diff has it.

@@ -12,18 +12,18 @@ import (
 	"strconv"
 )
 
-// The journal lies in the tree's own root, so that it is on the file system of the files
-// (rename must not copy), is found by the next run whoever starts it, and goes away with
-// the tree. It holds
+// The journal is in the tree's own root, so that it is on the same file system as the files
+// (rename must not copy), the next run finds it whoever starts that, and it goes away with the
+// tree. It holds
 //
 //	new/N    the new file of change N, complete and synced
 //	old/N    a hard link to the file that change N replaces or removes
-//	journal  what is to be done; there from before the first change of the tree
+//	journal  what to do; it exists before the first change of the tree
 //	done     the same, renamed once every change is made
 //
-// A run that finds "journal" undoes: a rename of old/N puts back the very inode, with
-// its mode, owner, times and other hard links. One that finds "done" cleans up. One that
-// finds neither knows that the tree was not touched, or is restored already.
+// A run that finds "journal" undoes the changes: renaming old/N restores the same inode, with its
+// mode, owner, times and other hard links. A run that finds "done" cleans up. A run that finds
+// neither knows that the tree was not touched, or is already restored.
 const (
 	journalDir  = ".ovzpatch"
 	journalFile = journalDir + "/journal"
@@ -40,10 +40,10 @@ type journal struct {
 	Empty []string // directories that may be empty afterwards, children first
 }
 
-// maxSynced is up to how many changed files Apply waits for the disk. SIGKILL needs no
-// such wait, only a power failure does; the ports change a file or a few. A patch of the
-// size of a kernel release would wait several times as long as it works, for files whose
-// whole tree was unpacked a moment ago by a tar that did not wait either.
+// maxSynced is the largest number of changed files for which Apply waits for the disk. Only a
+// power failure needs that, SIGKILL does not. The ports change one file or a few. A patch as
+// large as a kernel release would wait several times as long as it works, for files that tar
+// unpacked a moment ago, also without waiting.
 const maxSynced = 64
 
 func (j *journal) synced() bool { return len(j.Steps) <= maxSynced }
@@ -76,8 +76,8 @@ func (j *journal) write(root *os.Root) error {
 	return syncDir(root, journalDir)
 }
 
-// recoverTree brings a tree with a journal directory into the state before or, if the
-// run had come to its end, after it.
+// recoverTree brings a tree with a journal directory into the state before the run or, if the run
+// had come to its end, after it.
 func recoverTree(root *os.Root) error {
 	data, err := root.ReadFile(journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -93,8 +93,8 @@ func recoverTree(root *os.Root) error {
 	return j.undo(root)
 }
 
-// undo takes back what was done of the steps, in whatever state they are. It can be
-// killed and run again.
+// undo reverts the steps that were made, in whatever state they are. It can be killed and run
+// again.
 func (j *journal) undo(root *os.Root) error {
 	// In the opposite order: a directory may stand where a file was.
 	restore := func(written bool) error {
@@ -112,7 +112,7 @@ func (j *journal) undo(root *os.Root) error {
 		return err
 	}
 	for _, dir := range slices.Backward(j.Dirs) {
-		// One that holds something by now is somebody's; let it be.
+		// If it holds something by now, it belongs to somebody; leave it.
 		root.Remove(dir)
 	}
 	if err := restore(false); err != nil {
@@ -123,7 +123,7 @@ func (j *journal) undo(root *os.Root) error {
 			return err
 		}
 	}
-	// Without its name the journal says: restored. Only now may old and new go.
+	// A journal without its name means: restored. Only now may old and new go.
 	if err := root.Remove(journalFile); err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s step) undo(root *os.Root, n int) error {
 		}
 		return err
 	}
-	// A new file that still lies in the journal was not put in place.
+	// A new file that is still in the journal was not put in place.
 	if _, err := root.Lstat(newFile(n)); err == nil {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (s step) undo(root *os.Root, n int) error {
 	return nil
 }
 
-// finish cleans up behind a run that made all its changes or none.
+// finish cleans up after a run that made all its changes or none.
 func finish(root *os.Root) error {
 	data, err := root.ReadFile(doneFile)
 	switch {
@@ -161,7 +161,7 @@ func finish(root *os.Root) error {
 			return fmt.Errorf("read %s: %w", doneFile, err)
 		}
 		for _, dir := range j.Empty {
-			// Fails, as it should, when something is left in it.
+			// This fails, as it should, if something is left in it.
 			root.Remove(dir)
 		}
 	case !errors.Is(err, fs.ErrNotExist):

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// lineEnds says where a hunk that does not match would match but for the ends of lines,
-// and how those differ; "" where that is not why.
+// lineEnds says where a hunk that does not match would match if line ends did not count, and how
+// they differ; "" if line ends are not the reason.
 func (s *search) lineEnds(h *hunk, fuzz int) string {
 	if len(h.old) == 0 {
 		return ""
@@ -37,14 +37,14 @@ func (s *search) lineEnds(h *hunk, fuzz int) string {
 	want, have := endsOf(h.old), endsOf(there)
 	switch {
 	case want == have && want == "mixed line ends":
-		have = "others, line by line"
+		have = "different ones on different lines"
 	case want == have:
-		return fmt.Sprintf("only the end of the file differs: of the last line, at line %d, either the patch or the file has no newline", at+len(h.old)-1)
+		return fmt.Sprintf("only the end of the file differs: the last line, line %d, has no newline either in the patch or in the file", at+len(h.old)-1)
 	}
-	return fmt.Sprintf("only the line ends differ: the patch has %s, and the file, from line %d on, has %s; convert one of them, as dos2unix and unix2dos do", want, at, have)
+	return fmt.Sprintf("only the line ends differ: the patch has %s, but the file has %s from line %d on; convert one of them with dos2unix or unix2dos", want, have, at)
 }
 
-// endsOf names the ends of lines.
+// endsOf returns a name for the line ends.
 func endsOf(lines []string) string {
 	lf, crlf := 0, 0
 	for _, l := range lines {

@@ -2,20 +2,19 @@
 
 package patch
 
-// search places the hunks of one file one after the other, in the manner of GNU patch.
+// search places the hunks of one file one after the other, as GNU patch does.
 type search struct {
 	text *text
-	// frozen is the last line that an earlier hunk changed; no later one may reach it.
+	// frozen is the last line that an earlier hunk changed; no later hunk may reach it.
 	frozen int
-	// drift is how far the last hunk was from where its header says; the next one is
-	// expected as far off.
+	// drift is how far the last hunk was from where its header says; we expect the next one to be
+	// as far off.
 	drift int
 }
 
-// find returns the line at which h fits, from 1, and how many context lines at each end
-// had to be left out for that, at most maxFuzz. It tries the expected line, then lines
-// ever farther from it, down before up, and only then more fuzz. ok is false when h fits
-// nowhere.
+// find returns the line at which h fits, from 1, and how many context lines it left out at each
+// end for that, at most maxFuzz. It tries the expected line, then lines farther and farther from
+// it, down before up, and only then more fuzz. ok is false if h fits nowhere.
 func (s *search) find(h *hunk, maxFuzz int) (where, fuzz int, ok bool) {
 	maxFuzz = min(maxFuzz, max(h.lead, h.trail))
 	for fuzz = 0; fuzz <= maxFuzz; fuzz++ {
@@ -30,12 +29,12 @@ func (s *search) find(h *hunk, maxFuzz int) (where, fuzz int, ok bool) {
 type window struct {
 	expected   int
 	low, high  int // lines at which it may start
-	skip, keep int // the part of h.old to compare: old[skip:keep]
+	skip, keep int // the part of h.old to compare is old[skip:keep]
 }
 
-// window works out the limits. A hunk with less context at one end than at the other
-// was cut short by the end of the file there, so it must match at that very end; fuzz
-// loosens this as it shortens the longer side.
+// window returns the limits. If a hunk has less context at one end than at the other, the end of
+// the file cut it short there, so it must match at that end. Fuzz loosens this because it
+// shortens the longer side.
 func (s *search) window(h *hunk, fuzz int) (w window, ok bool) {
 	context := max(h.lead, h.trail)
 	skip, cut := fuzz+h.lead-context, fuzz+h.trail-context
@@ -47,7 +46,7 @@ func (s *search) window(h *hunk, fuzz int) (w window, ok bool) {
 	w.high = s.text.count() - w.keep + 1
 	atStart := skip < 0 && h.first <= 1
 	atEnd := cut < 0
-	// Less context above alone, in the middle of a file, ties a hunk to nothing.
+	// Less context above ties a hunk to the start only if the hunk is there, not in the middle of a file.
 	switch {
 	case atStart && atEnd:
 		return w, false
@@ -64,7 +63,7 @@ func (s *search) window(h *hunk, fuzz int) (w window, ok bool) {
 // nearest finds the match nearest to the expected line.
 func (s *search) nearest(h *hunk, fuzz int) (int, bool) {
 	if len(h.old) == 0 {
-		// Nothing to compare: only the line number says where it goes.
+		// There is nothing to compare: only the line number says where it goes.
 		return h.first + s.drift, h.first+s.drift > s.frozen && h.first+s.drift <= s.text.count()+1
 	}
 	w, ok := s.window(h, fuzz)
@@ -116,7 +115,7 @@ func (s *search) matches(h *hunk, at int, w window) bool {
 	return true
 }
 
-// place notes that h lies at line where, for the hunks to come.
+// place records for the next hunks that h is at line where.
 func (s *search) place(h *hunk, where int) {
 	s.drift = where - h.first
 	s.frozen = max(s.frozen, where+h.lastChange()-1)

@@ -4,14 +4,14 @@ package patch
 
 import "io/fs"
 
-// Modes as git writes them into a patch: the file type and an owner's x bit, no more.
+// Modes as git writes them into a patch: only the file type and the owner's x bit.
 const (
 	gitTypeMask = 0o170000
 	gitRegular  = 0o100000
 	gitSymlink  = 0o120000
 )
 
-// regularOrLink reports whether a mode is one that patches are made for.
+// regularOrLink reports whether a mode is that of a file or a symbolic link.
 func regularOrLink(m fs.FileMode) bool { return m&fs.ModeType&^fs.ModeSymlink == 0 }
 
 // isLinkMode reports whether one of git's mode numbers is a symbolic link's.
@@ -24,9 +24,9 @@ func isLinkMode(modes ...fs.FileMode) bool {
 	return false
 }
 
-// newMode is a file's mode once git's number is taken into account. Only the x bits
-// follow it: the tree's owner decides who may read and write. A new file, whose old mode
-// is 0, gets everything the umask allows.
+// newMode returns a file's mode after git's number is applied. Only the x bits follow that
+// number: the tree's owner decides who may read and write. A new file, whose old mode is 0, gets
+// everything that the umask allows.
 func newMode(old, git fs.FileMode) (mode fs.FileMode, ok bool) {
 	switch {
 	case git == 0 && old == 0:

@@ -11,7 +11,7 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// placer puts all hunks of one file into its text.
+// placer applies all hunks of one file to its text.
 type placer struct {
 	name string
 	text *text
@@ -22,7 +22,7 @@ type placer struct {
 	starts     []int // line of the file before at which each placement's change begins
 }
 
-// run returns the file's new bytes; they mean nothing when there are problems.
+// run returns the file's new bytes; they are meaningless if there are problems.
 func (p *placer) run(f *File) []byte {
 	hunks := f.hunks(p.opt.Reverse, f.crlf && bytes.Contains(p.text.data, []byte("\r\n")))
 	s := &search{text: p.text}
@@ -50,8 +50,8 @@ func (p *placer) run(f *File) []byte {
 	return out.data
 }
 
-// nameFunctions fills in which functions each placement's changes lie in: where lines
-// are added in the file after, where they only go in the file before.
+// nameFunctions records which functions each placement changes: for added lines it looks at the
+// file after the change, if lines are only removed at the file before it.
 func (p *placer) nameFunctions(after []byte) {
 	text := newText(after)
 	for i := range p.placements {
@@ -60,7 +60,7 @@ func (p *placer) nameFunctions(after []byte) {
 		for _, r := range at.Added {
 			names = append(names, enclosingFunction(text, r.First))
 			for n := r.First; n <= r.Last; n++ {
-				// A new function among the added lines.
+				// A new function in the added lines.
 				if text.line(n)[0] == '{' {
 					names = append(names, enclosingFunction(text, n+1))
 				}
@@ -78,7 +78,7 @@ func (p *placer) nameFunctions(after []byte) {
 	}
 }
 
-// locate finds a hunk's place and refuses those that GNU patch would take by luck.
+// locate finds a hunk's place, and refuses places that GNU patch would take by luck.
 func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 	expected := h.first + s.drift
 	problem := func(r Reason, format string, args ...any) *Problem {
@@ -91,11 +91,11 @@ func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 	if !ok {
 		miss := problem(NoMatch, "")
 		if len(h.old) == 0 {
-			miss.Detail = fmt.Sprintf("it only adds, behind line %d, which is beyond the end of the file or before an earlier hunk", expected-1)
+			miss.Detail = fmt.Sprintf("it only adds lines, after line %d, which is beyond the end of the file or before an earlier hunk", expected-1)
 		}
 		miss.Closest = closest(p.text, h, expected)
 		if c := miss.Closest; c != nil && c.Same == len(h.old) && len(c.Diff) == c.Same {
-			miss.Detail = fmt.Sprintf("its lines are at line %d, but it has %d lines of context before its changes and %d behind, which ties it to an end of the file, or it overlaps the hunk before", c.Line, h.lead, h.trail)
+			miss.Detail = fmt.Sprintf("its lines are at line %d, but it has %d lines of context before its changes and %d after them, which ties it to an end of the file, or it overlaps the hunk before it", c.Line, h.lead, h.trail)
 		}
 		if why := s.lineEnds(h, p.opt.Fuzz); why != "" {
 			miss.Detail, miss.Closest = why, nil
@@ -110,13 +110,13 @@ func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 		in = enclosingFunction(p.text, where)
 	}
 	if in != "" && in != wanted {
-		return 0, 0, problem(OtherFunction, "line %d is in %s, its header names %s", where, in, wanted)
+		return 0, 0, problem(OtherFunction, "line %d is in %s, but its header names %s", where, in, wanted)
 	}
 	if where == expected || len(h.old) == 0 {
 		return where, fuzz, nil
 	}
-	// The line number is known to be off, so that it cannot decide between two places
-	// with the same text. The function's name can.
+	// The line number is known to be off, so it cannot decide between two places with the same
+	// text. The function's name can.
 	var others []string
 	for _, at := range s.everywhere(h, fuzz) {
 		if at != where && (in == "" || enclosingFunction(p.text, at) == in) {
@@ -133,7 +133,7 @@ func (p *placer) locate(s *search, h *hunk) (where, fuzz int, _ *Problem) {
 type output struct {
 	text *text
 	data []byte
-	next int // first line of the file before that is not copied yet, from 1; 0 is 1
+	next int // first line of the old file that is not copied yet, from 1; 0 means 1
 	line int // lines written
 }
 
@@ -150,15 +150,15 @@ func (o *output) upTo(n int) {
 	o.next = n
 }
 
-// newline ends a last line that had no newline and is the last no more.
+// newline ends a line that had no newline because it was the last, and is not the last any more.
 func (o *output) newline() {
 	if n := len(o.data); n > 0 && o.data[n-1] != '\n' {
 		o.data = append(o.data, '\n')
 	}
 }
 
-// hunk writes h at line where. Context is the file's own, which fuzz lets differ from
-// the patch's. It returns the lines added and the line at which the hunk now starts.
+// hunk writes h at line where. The context is the file's own: fuzz lets it differ from the
+// patch's. It returns the lines added and the line at which the hunk now starts.
 func (o *output) hunk(h *hunk, where int) (added []Range, newLine int) {
 	o.next = max(o.next, 1)
 	newLine = o.line + where - o.next + 1

@@ -9,18 +9,18 @@ import (
 	"slices"
 )
 
-// Options say how a patch is to be put in. The zero value strips nothing and allows no
-// fuzz.
+// Options say how to apply a patch. The zero value strips nothing and allows no fuzz.
 type Options struct {
-	// Strip is how many leading components of the patch's names to take off, as -p does;
-	// negative means to find it out from which files are there.
+	// Strip is how many leading components to remove from the patch's names, as -p does. If it is
+	// negative, the files that exist decide.
 	Strip int
 	// Fuzz is how many context lines at either end of a hunk may differ.
 	Fuzz int
-	// Reverse takes the patch out.
+	// Reverse reverts the patch.
 	Reverse bool
-	// Nearest puts a hunk into the nearest place that it matches, whatever function that is
-	// in and wherever else it matches, as GNU patch does: for what GNU patch will put in.
+	// Nearest applies a hunk at the nearest place that it matches, whatever function that is in
+	// and wherever else it matches, as GNU patch does. It is for patches that GNU patch will
+	// apply.
 	Nearest bool
 }
 
@@ -29,12 +29,12 @@ type Placement struct {
 	File      string   `json:"file"`
 	Hunk      int      `json:"hunk"`       // from 1
 	PatchLine int      `json:"patch_line"` // of its header
-	Line      int      `json:"line"`       // where its first line lies in the file before
+	Line      int      `json:"line"`       // where its first line is in the file before
 	NewLine   int      `json:"new_line"`   // and after
-	Offset    int      `json:"offset"`     // lines from where its header says
-	Fuzz      int      `json:"fuzz"`       // context lines left out at either end
-	Functions []string `json:"functions"`  // C functions that hold its changes; none at file level
-	Added     []Range  `json:"added"`      // lines it adds, in the file after
+	Offset    int      `json:"offset"`     // distance in lines from where its header says
+	Fuzz      int      `json:"fuzz"`       // context lines ignored at either end
+	Functions []string `json:"functions"`  // C functions that its changes are in; none at file level
+	Added     []Range  `json:"added"`      // lines that it adds, in the file after
 }
 
 // Range is a run of lines, both ends included, from 1.
@@ -43,24 +43,24 @@ type Range struct {
 	Last  int `json:"last"`
 }
 
-// Change is what happens to one name in the tree.
+// Change says what happens to one name in the tree.
 type Change struct {
 	Name   string
-	From   string   // the file whose owner and mode it takes; Name itself, or what was renamed
-	Before *Content // nil when there was none
-	After  *Content // nil when it goes
+	From   string   // the file whose owner and mode it gets: Name itself, or what was renamed
+	Before *Content // nil if there was none
+	After  *Content // nil if it is removed
 }
 
-// Plan is a patch worked out for certain sources: every byte of the outcome.
+// Plan is the result of a patch for certain sources, complete to the byte.
 type Plan struct {
 	Patch      string // its name
-	Strip      int    // leading components taken off
-	Applied    bool   // it is in already: there is nothing to do, and the placements say where it is
+	Strip      int    // leading components removed
+	Applied    bool   // the patch is already applied: there is nothing to do, and the placements say where it is
 	Placements []Placement
 	Changes    []Change // sorted by name
 }
 
-// After returns the file name as it will be, and whether the plan changes it.
+// After returns the file called name as it will be, and whether the plan changes it.
 func (p *Plan) After(name string) (*Content, bool) {
 	for _, c := range p.Changes {
 		if c.Name == name {
@@ -70,10 +70,9 @@ func (p *Plan) After(name string) (*Content, bool) {
 	return nil, false
 }
 
-// NewPlan works out what p does to the sources that files gives, and asks for no other
-// files than those p names. It writes nothing. When p does not go in, the error is a
-// *NotApplicable with everything that is in the way; when p is in already, the plan says
-// so and holds no changes.
+// NewPlan works out what p does to the sources that files returns. It asks only for files that p
+// names, and writes nothing. If p does not apply, the error is a *NotApplicable that lists every
+// problem. If p is already applied, the plan says so and holds no changes.
 func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 	files = remembered(files)
 	if opt.Strip < 0 {
@@ -84,7 +83,7 @@ func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 		if !ok {
 			return nil, &NotApplicable{Patch: p.Name, Problems: []*Problem{{
 				File: p.Files[0].names()[0], PatchLine: p.Files[0].Line, Reason: Missing,
-				Detail: "nor is any other of its files, whatever leading directories are taken off; is this the right tree? else give --strip",
+				Detail: "nor is any other of its files, whatever leading directories are removed; is this the right tree? If it is, use --strip",
 			}}}
 		}
 		opt.Strip = level
@@ -99,7 +98,7 @@ func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 	if !couldBeApplied(p, problems, opt.Reverse) {
 		return nil, &NotApplicable{Patch: p.Name, Problems: problems}
 	}
-	// What comes out again without a rest, and without fuzz, is in.
+	// A patch that can be reverted completely and without fuzz is already applied.
 	back := Options{Strip: opt.Strip, Reverse: !opt.Reverse}
 	undone, backProblems, err := work(p, files, back)
 	if err != nil {
@@ -116,8 +115,8 @@ func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 	return nil, &NotApplicable{Patch: p.Name, Problems: problems}
 }
 
-// markApplied tells the files whose change is in already, as nothing keeps it from coming
-// out again, from those that do not fit.
+// markApplied marks the files whose change is already applied, that is, could be reverted; the
+// others do not fit.
 func markApplied(problems, back []*Problem) {
 	for _, p := range problems {
 		if !slices.ContainsFunc(back, func(b *Problem) bool { return b.File == p.File }) {
@@ -126,8 +125,8 @@ func markApplied(problems, back []*Problem) {
 	}
 }
 
-// couldBeApplied reports whether undoing a patch tells anything. It does not where the
-// patch still fits, if in too many places, nor where undoing a hunk only adds lines, which
+// couldBeApplied reports whether it means anything that a patch can be reverted. It does not if
+// the patch still fits, even in too many places, nor if reverting a hunk only adds lines, which
 // fits anywhere.
 func couldBeApplied(p *Patch, problems []*Problem, reverse bool) bool {
 	for _, problem := range problems {
@@ -146,8 +145,8 @@ func couldBeApplied(p *Patch, problems []*Problem, reverse bool) bool {
 	return true
 }
 
-// remembered asks files for each name once: names are tried at several levels, and a
-// tarball returns nothing cheaply.
+// remembered asks files for each name only once: names are tried at several levels, and reading
+// from a tarball is expensive.
 func remembered(files Files) Files {
 	type answer struct {
 		content Content
@@ -164,7 +163,7 @@ func remembered(files Files) Files {
 	}
 }
 
-// planner is the state while a plan is worked out.
+// planner is the state while a plan is made.
 type planner struct {
 	files  Files
 	opt    Options
@@ -173,8 +172,8 @@ type planner struct {
 	issues []*Problem
 }
 
-// state is a name's content before and so far. A patch that is a whole series changes a
-// file several times.
+// state is a file's content before the patch and at present. A patch that is a whole series
+// changes a file several times.
 type state struct {
 	before, now *Content
 	from        string
@@ -215,7 +214,7 @@ func same(a, b *Content) bool {
 	return a.Mode == b.Mode && string(a.Data) == string(b.Data)
 }
 
-// get returns a name's state, reading the file when it is asked for first.
+// get returns a file's state, and reads the file the first time.
 func (w *planner) get(name string) (*state, error) {
 	if s, ok := w.states[name]; ok {
 		return s, nil
@@ -233,7 +232,7 @@ func (w *planner) get(name string) (*state, error) {
 	return s, nil
 }
 
-// current is files as the patch has left them so far.
+// current returns files as the patch has left them so far.
 func (w *planner) current(name string) (Content, error) {
 	s, err := w.get(name)
 	if err != nil {
@@ -245,7 +244,7 @@ func (w *planner) current(name string) (Content, error) {
 	return *s.now, nil
 }
 
-// issue notes a problem with a file as a whole.
+// issue records a problem with a whole file.
 func (w *planner) issue(f *File, name string, r Reason, detail string) {
 	w.issues = append(w.issues, &Problem{File: name, PatchLine: f.Line, Reason: r, Detail: detail})
 }

@@ -44,7 +44,7 @@ func TestPlacesThatAreRefused(t *testing.T) {
 	}{
 		{"in two places, the line number off", map[string]string{"f.c": twins}, twinPatch("7", ""), Ambiguous, "line 4 and line 14"},
 		{"in the other function", map[string]string{"f.c": twins}, twinPatch("14", " int first(int a)"), OtherFunction, "line 14 is in second"},
-		{"nowhere", map[string]string{"f.c": strings.ReplaceAll(twins, "work();", "rest();")}, twinPatch("4", ""), NoMatch, "closest is line 4, where 4 of 5"},
+		{"nowhere", map[string]string{"f.c": strings.ReplaceAll(twins, "work();", "rest();")}, twinPatch("4", ""), NoMatch, "the closest place is line 4, where 4 of 5"},
 		{"no such file", map[string]string{"g.c": twins}, twinPatch("4", ""), Missing, "is this the right tree"},
 		{"new file that is there", map[string]string{"f": "other\n"}, "--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+mine\n", Exists, ""},
 		{"deleted file that is another", map[string]string{"f": "mine\nand yours\n"}, "--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-mine\n", Leftover, ""},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Reason is why a hunk, or a whole file's change, cannot be put in.
+// Reason is why a hunk, or a whole file's change, cannot be applied.
 type Reason string
 
 // The reasons. Their text completes the sentence "hunk 3 ...".
@@ -16,22 +16,22 @@ const (
 	Ambiguous     Reason = "fits in more than one place"
 	OtherFunction Reason = "fits only in another function than its header names"
 	Applied       Reason = "is already applied, but the rest of the patch is not"
-	Missing       Reason = "is for a file that is not there"
-	Exists        Reason = "creates a file that is already there"
+	Missing       Reason = "is for a file that does not exist"
+	Exists        Reason = "creates a file that already exists"
 	Leftover      Reason = "deletes a file that would not be empty"
 	UnsafeName    Reason = "names a file outside the tree"
-	Unsupported   Reason = "is of a kind that is not done"
+	Unsupported   Reason = "is of an unsupported kind"
 )
 
-// Problem is one thing that keeps a patch from being put in.
+// Problem is one reason why a patch cannot be applied.
 type Problem struct {
 	File      string // name in the tree
-	Hunk      int    // from 1; 0 when it is about the whole file
-	Line      int    // in the file, where the hunk was expected; 0 when unknown
+	Hunk      int    // from 1; 0 if it is about the whole file
+	Line      int    // in the file, where the hunk was expected; 0 if unknown
 	PatchLine int    // in the patch, of the hunk or the file's change
 	Reason    Reason
-	Detail    string   // what else is known: the other places, the functions
-	Closest   *Closest // for NoMatch: the place that resembles it most; nil when nothing does
+	Detail    string   // more facts: the other places, the functions
+	Closest   *Closest // for NoMatch: the place that resembles it most, or nil
 
 	reject string // the hunk as text, for the reject file
 }
@@ -51,12 +51,12 @@ func (p *Problem) Error() string {
 		fmt.Fprintf(&b, ": %s", p.Detail)
 	}
 	if p.Closest != nil {
-		fmt.Fprintf(&b, "; closest is line %d, where %d of %d lines are the same", p.Closest.Line, p.Closest.Same, p.Closest.Of)
+		fmt.Fprintf(&b, "; the closest place is line %d, where %d of %d lines are the same", p.Closest.Line, p.Closest.Same, p.Closest.Of)
 	}
 	return b.String()
 }
 
-// NotApplicable is the error of a patch that does not go in. Nothing was changed.
+// NotApplicable is the error for a patch that cannot be applied. Nothing was changed.
 type NotApplicable struct {
 	Patch    string // its name
 	Problems []*Problem

@@ -10,10 +10,10 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// ParseError says that a text is no patch that can be read.
+// ParseError means that a text is not a readable patch.
 type ParseError struct {
 	Name string // of the patch
-	Line int    // in the patch, from 1; 0 when it could not be decompressed
+	Line int    // in the patch, from 1; 0 if it could not be decompressed
 	Err  error
 }
 
@@ -27,9 +27,9 @@ func (e *ParseError) Error() string {
 // Unwrap returns the cause.
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Parse reads a patch: one or more unified diffs, from git or from diff, with any text
-// around them, plain or compressed with gzip, bzip2, xz or zstd. name is for messages.
-// An error is a *ParseError.
+// Parse reads a patch: one or more unified diffs, from git or from diff, with any text around
+// them, plain or compressed with gzip, bzip2, xz or zstd. Messages call it name. An error is a
+// *ParseError.
 func Parse(name string, data []byte) (*Patch, error) {
 	data, err := decompressed(data)
 	if err != nil {
@@ -38,8 +38,8 @@ func Parse(name string, data []byte) (*Patch, error) {
 	return parse(name, string(data), nil)
 }
 
-// parse reads an uncompressed patch. With want it reads no more of it than the changes of
-// files with a name that want takes, and does not mind what it cannot read of others.
+// parse reads an uncompressed patch. With want, it reads only the changes of files whose name
+// want accepts, and ignores errors in the rest.
 func parse(name, text string, want func(raw string) bool) (*Patch, error) {
 	s := scanner{text: text, line: 1, want: want}
 	if !strings.HasSuffix(text, "\n") {
@@ -63,14 +63,14 @@ func parse(name, text string, want func(raw string) bool) (*Patch, error) {
 	return p, nil
 }
 
-// parse has go-gitdiff read a section.
+// parse lets go-gitdiff read a section.
 func (sec *section) parse() (*File, error) {
 	diffs, _, err := gitdiff.Parse(&lineReader{parts: []string{sec.head, sec.body}})
 	if err != nil {
 		return nil, err
 	}
 	if len(diffs) != 1 {
-		return nil, fmt.Errorf("the file's change is read as %d changes", len(diffs))
+		return nil, fmt.Errorf("the file's change was read as %d changes", len(diffs))
 	}
 	f := &File{
 		OldName: sec.oldName, NewName: sec.newName, Line: sec.line,
@@ -78,13 +78,13 @@ func (sec *section) parse() (*File, error) {
 	}
 	f.diff.IsNew, f.diff.IsDelete = sec.isNew, sec.isDelete
 	if len(f.diff.TextFragments) != len(f.lines) {
-		return nil, fmt.Errorf("%d hunks are read as %d", len(f.lines), len(f.diff.TextFragments))
+		return nil, fmt.Errorf("%d hunks were read as %d", len(f.lines), len(f.diff.TextFragments))
 	}
 	return f, nil
 }
 
-// lineReader hands strings to go-gitdiff line by line without copying them: its parser
-// takes ReadString where there is one, and keeps what it gets.
+// lineReader passes strings to go-gitdiff line by line without copying them: go-gitdiff's parser
+// uses ReadString if there is one, and keeps what it gets.
 type lineReader struct{ parts []string }
 
 func (r *lineReader) ReadString(delim byte) (string, error) {
@@ -103,7 +103,7 @@ func (r *lineReader) ReadString(delim byte) (string, error) {
 	return "", io.EOF
 }
 
-// Read serves readers that do not know ReadString.
+// Read is for readers that do not use ReadString.
 func (r *lineReader) Read(p []byte) (int, error) {
 	for len(r.parts) > 0 && r.parts[0] == "" {
 		r.parts = r.parts[1:]

@@ -13,14 +13,14 @@ import (
 	"strings"
 )
 
-// Reject is what of one file's change did not go in: a unified diff that can be put in
-// again, and in the text before it why not.
+// Reject is the part of one file's change that could not be applied: a unified diff that can be
+// applied later, and before it a text that says why.
 type Reject struct {
-	Name string // of the file in the tree, with .rej behind it
+	Name string // name of the file in the tree, plus .rej
 	Data []byte
 }
 
-// Rejects returns one Reject for every file that has a hunk or a change that does not go in.
+// Rejects returns one Reject for every file with a hunk or a change that cannot be applied.
 func (e *NotApplicable) Rejects() []Reject {
 	var all []Reject
 	for _, p := range e.Problems {
@@ -35,12 +35,12 @@ func (e *NotApplicable) Rejects() []Reject {
 	return all
 }
 
-// explain is a problem's part of a reject file.
+// explain writes a problem's part of a reject file.
 func (p *Problem) explain() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %v\n", p)
 	if p.Closest != nil {
-		fmt.Fprintf(&b, "# What the patch expects (-) against what line %d and on holds (+):\n", p.Closest.Line)
+		fmt.Fprintf(&b, "# What the patch expects (-), and what the file holds from line %d on (+):\n", p.Closest.Line)
 		for _, l := range p.Closest.Diff {
 			fmt.Fprintf(&b, "#   %s\n", l)
 		}
@@ -52,8 +52,8 @@ func (p *Problem) explain() []byte {
 	return []byte(b.String())
 }
 
-// WriteRejects writes the rejects below dir, each under its file's path, and makes dir
-// where it is missing.
+// WriteRejects writes the rejects below dir, each under its file's path, and makes dir if it is
+// missing.
 func WriteRejects(ctx context.Context, dir string, rejects []Reject) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("write rejects: %w", err)

@@ -10,10 +10,10 @@ import (
 
 // section is the text of one file's change, cut out of a patch.
 //
-// go-gitdiff wants exactly what git writes. People have more: names that git's rules
-// would strip wrongly, timestamps of the epoch on files that are not new, CR LF, tabs
-// whose leading blank a mailer ate. So the scanner reads the names itself and hands on
-// a header that says only what go-gitdiff must know, and a body it accepts.
+// go-gitdiff wants exactly what git writes. Real patches have more: names that git's rules would
+// strip wrongly, timestamps of the epoch on files that are not new, CR LF, tabs whose leading
+// blank a mailer removed. So the scanner reads the names itself, and passes on a header with only
+// what go-gitdiff must know, and a body that go-gitdiff accepts.
 type section struct {
 	oldName, newName string
 	line             int
@@ -23,18 +23,18 @@ type section struct {
 	head, body       string
 }
 
-// scanner walks over the lines of a patch. Counting each hunk's lines is what keeps a
-// removed line "-- x" or a quoted diff inside a hunk from looking like a header.
+// scanner goes through the lines of a patch. It counts each hunk's lines, so that a removed line
+// "-- x" or a quoted diff in a hunk does not look like a header.
 type scanner struct {
 	text string
 	pos  int  // start of the current line
 	line int  // its number, from 1
-	cut  bool // the last line had no newline: the text may have been longer
-	// want chooses the sections by the names in their headers; nil takes all.
+	cut  bool // the last line has no newline: the text may have been longer
+	// want chooses sections by the names in their headers; nil means all.
 	want func(raw string) bool
 }
 
-// scanError is where and why a patch cannot be read.
+// scanError says where and why a patch cannot be read.
 type scanError struct {
 	line   int
 	reason string
@@ -46,7 +46,7 @@ func (s *scanner) errorf(format string, args ...any) error {
 	return &scanError{s.line, fmt.Sprintf(format, args...)}
 }
 
-// peek is the n-th line from the current one, with its newline; "" behind the end.
+// peek returns the n-th line from the current one, with its newline; "" after the end.
 func (s *scanner) peek(n int) string {
 	pos := s.pos
 	for ; ; n-- {
@@ -67,7 +67,7 @@ func (s *scanner) skip(line string) {
 	s.line++
 }
 
-// sections cuts a whole patch apart. The text before the first section is its header.
+// sections splits a whole patch. The text before the first section is its header.
 func (s *scanner) sections() (header string, all []section, err error) {
 	first := -1
 	for s.pos < len(s.text) {
@@ -81,9 +81,9 @@ func (s *scanner) sections() (header string, all []section, err error) {
 			sec, err = s.plainSection()
 		case strings.HasPrefix(line, "*** ") && strings.HasPrefix(s.peek(1), "--- ") &&
 			strings.HasPrefix(s.peek(2), "***************"):
-			err = s.errorf("this is a context diff, which is not read; make a unified one with diff -u")
+			err = s.errorf("context diffs are not supported; make a unified diff with diff -u")
 		case strings.HasPrefix(line, "@@ -") && isHunk(line):
-			err = s.errorf("a hunk stands here without a file header (--- and +++) before it")
+			err = s.errorf("this hunk has no file header (--- and +++) before it")
 		default:
 			s.skip(line)
 			continue
@@ -93,7 +93,7 @@ func (s *scanner) sections() (header string, all []section, err error) {
 		}
 		if s.want != nil && !s.wants(&sec, line) {
 			if err != nil {
-				// What was wanted may begin on the very next line.
+				// A wanted section may start on the next line.
 				s.pos, s.line = start, number
 				s.skip(line)
 				err = nil
@@ -117,10 +117,10 @@ func (s *scanner) sections() (header string, all []section, err error) {
 	return s.text[:first], all, nil
 }
 
-// cutOff refuses a section that ends in a line without a newline: what the line said
-// behind that is lost. "\ No newline at end of file" says that a file has none. An empty
-// line lost nothing. Of patches that others put in, a context line without its end is
-// taken, as GNU patch takes it.
+// cutOff refuses a section that ends in a line without a newline: the rest of that line is lost.
+// ("\ No newline at end of file" is how a patch says that a file has none.) An empty line lost
+// nothing. In patches that GNU patch will apply, a context line without its end is accepted, as
+// GNU patch accepts it.
 func (s *scanner) cutOff() error {
 	if !s.cut || s.pos < len(s.text) {
 		return nil
@@ -129,11 +129,11 @@ func (s *scanner) cutOff() error {
 	if strings.HasPrefix(last, "\\ ") || strings.TrimSpace(last) == "" || s.want != nil && last[0] == ' ' {
 		return nil
 	}
-	return &scanError{s.line - 1, "the patch ends inside this line, which has no newline: it is cut off; get it whole"}
+	return &scanError{s.line - 1, "the patch ends in the middle of this line, which has no newline: it is cut off; get the complete patch"}
 }
 
-// wants tells whether a section is asked for, by its names or, where those could not be
-// read, by its first line.
+// wants reports whether a section is wanted, by its names or, if those could not be read, by its
+// first line.
 func (s *scanner) wants(sec *section, line string) bool {
 	if sec.oldName == "" && sec.newName == "" {
 		return slices.ContainsFunc(strings.Fields(line), s.want)
@@ -141,7 +141,7 @@ func (s *scanner) wants(sec *section, line string) bool {
 	return s.want(sec.oldName) || s.want(sec.newName)
 }
 
-// nothing says why a text without any unified diff is no patch.
+// nothing says why a text without any unified diff is not a patch.
 func (s *scanner) nothing() error {
 	ed, normal := 0, 0
 	s.pos, s.line = 0, 1
@@ -160,21 +160,21 @@ func (s *scanner) nothing() error {
 	}
 	switch {
 	case ed > 0:
-		return s.errorf("this is an ed script, which is not read: it says nothing about the text it changes; make a unified diff with diff -u")
+		return s.errorf("ed scripts are not supported, because they do not show the text that they change; make a unified diff with diff -u")
 	case normal > 0:
-		return s.errorf("this is a diff without context, which is not read; make a unified one with diff -u")
+		return s.errorf("diffs without context are not supported; make a unified diff with diff -u")
 	}
 	s.line = 1
-	return s.errorf("there is no unified diff in this text")
+	return s.errorf("this text contains no unified diff")
 }
 
-// isEdCommand knows the commands that diff -e writes: 12a, 3,4c, 7d.
+// isEdCommand recognizes the commands that diff -e writes: 12a, 3,4c, 7d.
 func isEdCommand(s string) bool {
 	n := strings.Trim(s, "0123456789,")
 	return len(s) > 1 && len(n) == 1 && strings.HasSuffix(s, n) && strings.Contains("acd", n) && s[0] != ','
 }
 
-// isNormalCommand knows the commands of a plain diff: 12a13, 3,4c5, 7,8d6.
+// isNormalCommand recognizes the commands of a plain diff: 12a13, 3,4c5, 7,8d6.
 func isNormalCommand(s string) bool {
 	if s == "" || s[0] < '0' || s[0] > '9' || s[len(s)-1] < '0' || s[len(s)-1] > '9' {
 		return false
@@ -183,7 +183,7 @@ func isNormalCommand(s string) bool {
 	return i > 0 && strings.Trim(s[:i], "0123456789,") == "" && strings.Trim(s[i+1:], "0123456789,") == ""
 }
 
-// plainSection reads a header of --- and +++ and the hunks below.
+// plainSection reads a header of --- and +++ and the hunks after it.
 func (s *scanner) plainSection() (section, error) {
 	oldLine, newLine := s.peek(0), s.peek(1)
 	sec := section{line: s.line, crlf: strings.HasSuffix(oldLine, "\r\n")}
@@ -202,7 +202,7 @@ func (s *scanner) plainSection() (section, error) {
 	if err != nil {
 		return sec, err
 	}
-	// A tree out of a reproducible archive has the epoch on every file: the time alone
+	// In a tree from a reproducible archive every file has the epoch as its time: the time alone
 	// does not say that a file is missing.
 	sec.isNew = oldName == devNull || oldEpoch && old == 0
 	sec.isDelete = newName == devNull || newEpoch && new == 0
@@ -210,23 +210,23 @@ func (s *scanner) plainSection() (section, error) {
 		return sec, &scanError{sec.line, "both names are /dev/null"}
 	}
 	if sec.isNew && old > 0 {
-		return sec, &scanError{sec.line, "the file is new, yet a hunk wants old lines"}
+		return sec, &scanError{sec.line, "the file is new, but a hunk has old lines"}
 	}
 	if sec.isDelete && new > 0 {
-		return sec, &scanError{sec.line, "the file is deleted, yet a hunk leaves lines"}
+		return sec, &scanError{sec.line, "the file is deleted, but a hunk leaves lines"}
 	}
 	sec.head = "--- a/x\n+++ b/x\n"
 	return sec, nil
 }
 
-// gitHeaderLines are the extended header lines of git that go-gitdiff reads for us.
+// gitHeaderLines are git's extended header lines, which go-gitdiff reads for us.
 var gitHeaderLines = []string{
 	"old mode ", "new mode ", "deleted file mode ", "new file mode ",
 	"copy from ", "copy to ", "rename from ", "rename to ", "rename old ", "rename new ",
 	"similarity index ", "dissimilarity index ", "index ",
 }
 
-// gitSection reads a header that starts with "diff --git" and what follows it.
+// gitSection reads a section that starts with "diff --git".
 func (s *scanner) gitSection() (section, error) {
 	first := s.peek(0)
 	sec := section{line: s.line, git: true, crlf: strings.HasSuffix(first, "\r\n")}
@@ -279,22 +279,22 @@ header:
 		return sec, nil
 	}
 	if strings.HasPrefix(s.peek(0), "Binary files ") {
-		return sec, s.errorf("a binary file differs, but the patch does not hold its bytes; make it with git diff --binary")
+		return sec, s.errorf("a binary file differs, but the patch does not contain its bytes; make the patch with git diff --binary")
 	}
 	old, new, err := s.hunks(&sec)
 	if err != nil {
 		return sec, err
 	}
 	if sec.isNew && old > 0 {
-		return sec, &scanError{sec.line, "the file is new, yet a hunk wants old lines"}
+		return sec, &scanError{sec.line, "the file is new, but a hunk has old lines"}
 	}
 	if sec.isDelete && new > 0 {
-		return sec, &scanError{sec.line, "the file is deleted, yet a hunk leaves lines"}
+		return sec, &scanError{sec.line, "the file is deleted, but a hunk leaves lines"}
 	}
 	return sec, nil
 }
 
-// binary takes the base85 lines up to the empty line behind the last block.
+// binary reads the base85 lines up to the empty line after the last block.
 func (s *scanner) binary(sec *section) {
 	start := s.pos
 	for s.pos < len(s.text) {

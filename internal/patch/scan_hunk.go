@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// hunks takes all hunks that follow, and returns how many old and new lines they hold.
+// hunks reads all hunks that follow, and returns how many old and new lines they hold.
 func (s *scanner) hunks(sec *section) (old, new int, err error) {
 	start := s.pos
-	// fixed gets the text as it should be once a line is not; it is empty before that.
+	// fixed gets the corrected text once a line needs correction; it is empty before that.
 	var fixed strings.Builder
 	fix := func(line string) {
 		if fixed.Len() == 0 {
@@ -22,7 +22,7 @@ func (s *scanner) hunks(sec *section) (old, new int, err error) {
 		header := s.peek(0)
 		oldLeft, newLeft, ok := hunkCounts(header)
 		if !ok {
-			return 0, 0, s.errorf("the hunk's header is not of the form @@ -line,count +line,count @@")
+			return 0, 0, s.errorf("the hunk's header does not have the form @@ -line,count +line,count @@")
 		}
 		old, new = old+oldLeft, new+newLeft
 		sec.hunkLines = append(sec.hunkLines, s.line)
@@ -33,7 +33,7 @@ func (s *scanner) hunks(sec *section) (old, new int, err error) {
 		for oldLeft > 0 || newLeft > 0 {
 			line := s.peek(0)
 			if line == "" {
-				// A mailer or editor took empty lines off the end of the text.
+				// A mailer or editor removed empty lines at the end of the text.
 				if oldLeft != newLeft || oldLeft > 3 {
 					return 0, 0, s.errorf("the patch ends inside a hunk: %d old and %d new lines are missing", oldLeft, newLeft)
 				}
@@ -51,7 +51,7 @@ func (s *scanner) hunks(sec *section) (old, new int, err error) {
 				newLeft--
 			case '\\':
 				if s.afterEmpty() {
-					return 0, 0, s.errorf("an empty line cannot be without its newline")
+					return 0, 0, s.errorf("an empty line must have a newline")
 				}
 			case '\t':
 				fix(" " + line)
@@ -74,7 +74,7 @@ func (s *scanner) hunks(sec *section) (old, new int, err error) {
 		}
 		if line := s.peek(0); strings.HasPrefix(line, "\\ ") {
 			if s.afterEmpty() {
-				return 0, 0, s.errorf("an empty line cannot be without its newline")
+				return 0, 0, s.errorf("an empty line must have a newline")
 			}
 			if fixed.Len() > 0 {
 				fixed.WriteString(line)
@@ -95,11 +95,11 @@ func (s *scanner) hunks(sec *section) (old, new int, err error) {
 	return old, new, nil
 }
 
-// afterEmpty reports whether the hunk's line before this one has nothing behind its sign.
+// afterEmpty reports whether the hunk's line before this one has nothing after its sign.
 func (s *scanner) afterEmpty() bool { return s.text[s.pos-3] == '\n' }
 
-// isStray reports a line that belongs to a hunk but stands behind its end. Dropping it,
-// as other tools do, would apply half of what a hand-edited patch says.
+// isStray reports whether a line belongs to a hunk but stands after its end. Dropping such a
+// line, as other tools do, would apply only half of a hand-edited patch.
 func isStray(line string) bool {
 	if line == "" || !strings.Contains("+- ", line[:1]) || strings.TrimSpace(line) == "" {
 		return false

@@ -9,21 +9,21 @@ import (
 	"strings"
 )
 
-// Stack is some files of a source under patches that are put upon each other in memory,
-// as rpmbuild does before it comes to ours. Patches are read only for those files: one
-// that has the size of a kernel costs little more than its reading.
+// Stack holds some files of a source, to which patches are applied one after the other in memory,
+// as rpmbuild does before it applies ours. It parses patches only for those files, so a patch as
+// large as a kernel costs little more than reading it.
 type Stack struct {
 	names []string
 	base  Files
-	now   map[string]*Content // what patches changed; nil for a file that is gone
+	now   map[string]*Content // what patches changed; nil for a deleted file
 }
 
-// NewStack begins with the named files as base gives them. Other files are not looked at.
+// NewStack starts with the named files as base returns them. It ignores other files.
 func NewStack(base Files, names []string) *Stack {
 	return &Stack{names: names, base: base, now: make(map[string]*Content)}
 }
 
-// Clone returns a stack that goes on on its own.
+// Clone returns an independent copy of the stack.
 func (s *Stack) Clone() *Stack {
 	c := NewStack(s.base, s.names)
 	for name, content := range s.now {
@@ -32,7 +32,7 @@ func (s *Stack) Clone() *Stack {
 	return c
 }
 
-// File returns a file as the patches left it; it is a Files.
+// File returns a file as the patches left it; File is a Files.
 func (s *Stack) File(name string) (Content, error) {
 	if content, changed := s.now[name]; changed {
 		if content == nil {
@@ -43,13 +43,13 @@ func (s *Stack) File(name string) (Content, error) {
 	return s.base(name)
 }
 
-// Text is a patch that is not parsed yet.
+// Text is an unparsed patch.
 type Text struct {
 	Name string // for messages
 	text string
 }
 
-// ReadText takes a patch, plain or compressed. An error is a *ParseError.
+// ReadText reads a patch, plain or compressed, without parsing it. An error is a *ParseError.
 func ReadText(name string, data []byte) (*Text, error) {
 	data, err := decompressed(data)
 	if err != nil {
@@ -58,9 +58,9 @@ func ReadText(name string, data []byte) (*Text, error) {
 	return &Text{name, string(data)}, nil
 }
 
-// Apply puts a patch on the files as GNU patch would with these options, and gives the
-// names of those that it changes. Where it does not go in, the error says why, and the
-// files stay as they are.
+// Apply applies a patch to the files as GNU patch would with these options, and returns the names
+// of the files that it changes. If it cannot be applied, the error says why, and the files stay
+// as they are.
 func (s *Stack) Apply(t *Text, opt Options) (changed []string, err error) {
 	if !slices.ContainsFunc(s.names, func(file string) bool { return mentions(t.text, file, opt.Strip) }) {
 		return nil, nil
@@ -75,7 +75,7 @@ func (s *Stack) Apply(t *Text, opt Options) (changed []string, err error) {
 		return nil, err
 	}
 	if plan.Applied {
-		return nil, fmt.Errorf("place patch %s: its change is in %s already", t.Name, plan.Placements[0].File)
+		return nil, fmt.Errorf("place patch %s: its change to %s is already applied", t.Name, plan.Placements[0].File)
 	}
 	for _, c := range plan.Changes {
 		s.now[c.Name] = c.After
@@ -84,12 +84,11 @@ func (s *Stack) Apply(t *Text, opt Options) (changed []string, err error) {
 	return changed, nil
 }
 
-// headerWords begin the lines of a patch that may name a file.
+// headerWords start the lines of a patch that may name a file.
 var headerWords = []string{"--- ", "+++ ", "*** ", "diff ", "rename ", "copy "}
 
-// mentions reports whether a patch may change the file: whether its name stands in a line
-// that begins as headers do. It looks for the name alone, which is much faster than to
-// read the patch.
+// mentions reports whether a patch may change the file: whether a line that starts like a header
+// has its name. It only searches for the name, which is much faster than parsing the patch.
 func mentions(text, file string, strip int) bool {
 	for from := 0; ; {
 		at := strings.Index(text[from:], file)

@@ -21,9 +21,9 @@ func exists(files Files, name string) (bool, error) {
 	return err == nil, err
 }
 
-// findStrip finds how many leading components the patch's names have too many: the
-// level at which most files are found. 1 comes first, as git and quilt write it, then 0.
-// ok is false when no level finds any file and the names alone do not say it.
+// findStrip returns how many leading components to strip from the patch's names: the number with
+// which most files exist. It prefers 1, as git and quilt write names, then 0. ok is false if no
+// number finds any file and the names alone do not tell.
 func (p *Patch) findStrip(files Files, reverse bool) (level int, ok bool, err error) {
 	deepest := 0
 	for _, f := range p.Files {
@@ -64,7 +64,7 @@ func (p *Patch) findStrip(files Files, reverse bool) (level int, ok bool, err er
 	if ok {
 		return level, true, nil
 	}
-	// Nothing to be found: the patch only creates files, or belongs to other sources.
+	// No file exists: the patch only creates files, or belongs to other sources.
 	for _, f := range p.Files {
 		if !f.prefixed() {
 			return 1, false, nil
@@ -73,8 +73,8 @@ func (p *Patch) findStrip(files Files, reverse bool) (level int, ok bool, err er
 	return 1, true, nil
 }
 
-// prefixed reports whether the names themselves show one component to strip: git's, a/
-// and b/, or two directories that hold the same file.
+// prefixed reports whether the names themselves show one component to strip: git's a/ and b/, or
+// two directories that hold the same file.
 func (f *File) prefixed() bool {
 	if f.git {
 		return true
@@ -87,9 +87,9 @@ func (f *File) prefixed() bool {
 	return f.OldName != f.NewName && stripped(f.OldName, 1) != "" && stripped(f.OldName, 1) == stripped(f.NewName, 1)
 }
 
-// target chooses which of the header's names, stripped, is the file to change. As GNU
-// patch does it: of those that exist the one with fewest components, then the shortest
-// last component, then the shortest name; of none, the same among all.
+// target chooses which of the header's names, stripped, is the file to change. Like GNU patch, it
+// takes the existing one with the fewest components, then the shortest last component, then the
+// shortest name. If none exists, it chooses among all in the same way.
 func (f *File) target(files Files, strip int) (string, error) {
 	var best string
 	bestThere := false

@@ -7,11 +7,11 @@ import (
 	"math"
 )
 
-// text is a file's bytes with an index of its lines. Lines keep their newline; the last
-// one may have none.
+// text is a file's bytes with an index of the lines. Lines include their newline; the last one
+// may have none.
 type text struct {
 	data []byte
-	ends []uint32 // ends[i] is where line i+1 ends
+	ends []uint32 // ends[i] is the end of line i+1
 }
 
 func newText(data []byte) *text {
@@ -27,7 +27,8 @@ func newText(data []byte) *text {
 	return t
 }
 
-// maxFile is the largest file that is patched, in bytes: what the index can hold.
+// maxFile is the size in bytes of the largest file that can be patched: the index holds no larger
+// offsets.
 const maxFile = math.MaxUint32
 
 // count is the number of lines.

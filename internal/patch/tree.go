@@ -11,9 +11,9 @@ import (
 )
 
 // ErrBusy says that another program is working on the tree.
-var ErrBusy = errors.New("another ovzpatch works on this tree; wait until it is done")
+var ErrBusy = errors.New("another ovzpatch is working on this tree; wait until it is done")
 
-// Tree is an unpacked source tree. Nothing outside its directory is read or written,
+// Tree is an unpacked source tree. It never reads or writes anything outside its directory,
 // whatever names and symbolic links say.
 type Tree struct {
 	root *os.Root
@@ -23,9 +23,9 @@ type Tree struct {
 	recovered bool
 }
 
-// OpenTree opens the tree at dir. When an earlier Apply was killed in the middle, it
-// first puts every file back as it was. It fails with ErrBusy while another program
-// applies a patch there; any number may look at it.
+// OpenTree opens the tree at dir. If an earlier Apply was killed in the middle, it first restores
+// every file. It fails with ErrBusy while another program applies a patch there; any number of
+// programs may read the tree.
 func OpenTree(dir string) (*Tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func (t *Tree) open() error {
 	return t.flock(syscall.LOCK_SH)
 }
 
-// flock takes the lock or turns it into the other kind, without waiting.
+// flock takes the lock, or changes its kind, without waiting.
 func (t *Tree) flock(how int) error {
 	for {
 		switch err := syscall.Flock(int(t.lock.Fd()), how|syscall.LOCK_NB); err {
@@ -79,11 +79,10 @@ func (t *Tree) flock(how int) error {
 // Recovered reports whether OpenTree had to undo an interrupted run.
 func (t *Tree) Recovered() bool { return t.recovered }
 
-// Close lets the tree go.
+// Close releases the tree.
 func (t *Tree) Close() error { return errors.Join(t.lock.Close(), t.root.Close()) }
 
-// File returns a file of the tree; it is a Files. Of a symbolic link it gives the target
-// as the content.
+// File returns a file of the tree; File is a Files. A symbolic link's content is its target.
 func (t *Tree) File(name string) (Content, error) {
 	info, err := t.lstat(name)
 	if err != nil {
@@ -101,7 +100,7 @@ func (t *Tree) File(name string) (Content, error) {
 	return c, err
 }
 
-// lstat is Lstat, for which nothing exists below a file.
+// lstat is Lstat, except that a path below a file does not exist.
 func (t *Tree) lstat(name string) (fs.FileInfo, error) {
 	info, err := t.root.Lstat(name)
 	if errors.Is(err, syscall.ENOTDIR) {
