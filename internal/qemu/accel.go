@@ -18,29 +18,30 @@ import (
 	"ovzpatch/internal/command"
 )
 
-// Accel is how guests run on this machine.
+// Accel says how guests run on this machine.
 type Accel struct {
 	Name   string `json:"name"`   // "kvm" or "tcg", as QEMU calls it
-	Reason string `json:"reason"` // why this one, for people
-	// Slowdown is how many times slower than the reference a guest counts; below 1 is faster.
+	Reason string `json:"reason"` // why this one, for the user
+	// Slowdown says how many times slower than the reference a guest counts; below 1 means
+	// faster.
 	Slowdown float64 `json:"slowdown"`
 }
 
 const (
-	// loopRounds is what the boot sector counts; it bounds a probe to some seconds.
+	// loopRounds is how far the boot sector counts; it limits a probe to some seconds.
 	loopRounds = 400_000_000
-	// referenceLoop is how long the reference takes for that: TCG on one free core of a
-	// server processor of 2020.
+	// referenceLoop is how long the reference takes for that: TCG on one idle core of a server
+	// processor of 2020.
 	referenceLoop = time.Second
 
-	// kvmPatience is long enough for a host under load: working KVM answers in 0.5 s.
+	// kvmPatience is long enough for a loaded host: working KVM answers in 0.5 s.
 	kvmPatience = 5 * time.Second
 	tcgPatience = 60 * time.Second
 )
 
-// ChooseAccel boots something tiny to find out which accelerator works here, and how
-// fast it is. /dev/kvm is not believed: it may exist, open, and hang every guest. The
-// answer is remembered in c for this boot of the host; a c without Dir asks again.
+// ChooseAccel boots a tiny disk to find out which accelerator works here, and how fast it is. It
+// does not trust /dev/kvm, which may exist, open, and hang every guest. It stores the answer in c
+// for this boot of the host; with a c without Dir, it asks every time.
 func ChooseAccel(ctx context.Context, c cache.Cache) (Accel, error) {
 	version, err := command.Ask(ctx, Program, "--version")
 	if err != nil {
@@ -51,13 +52,13 @@ func ChooseAccel(ctx context.Context, c cache.Cache) (Accel, error) {
 		return Accel{}, fmt.Errorf("choose accelerator: %w", err)
 	}
 	kvmErr := openKVM("/dev/kvm")
-	// What may change within one boot of the host is part of the key too.
+	// The key also has what may change while the host is up.
 	key := cache.NewKey("accel").Add("boot", string(bootID)).Add("qemu", string(version)).
 		Add("kvm", fmt.Sprint(kvmErr)).Add("loop", fmt.Sprint(loopRounds)).String()
 	return remember(c, key, func() (Accel, error) { return choose(ctx, kvmErr, probe) })
 }
 
-// openKVM tells why KVM cannot even be tried, in words.
+// openKVM returns an error that says why KVM cannot even be tried.
 func openKVM(path string) error {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -66,8 +67,8 @@ func openKVM(path string) error {
 	return unix.Close(fd)
 }
 
-// choose takes KVM where a boot under it answers, else TCG. try boots under the named
-// accelerator and gives how long the loop took.
+// choose takes KVM if a boot under it answers, otherwise TCG. try boots under the named
+// accelerator and returns how long the loop took.
 func choose(ctx context.Context, kvmErr error, try func(ctx context.Context, name string, patience time.Duration) (time.Duration, error)) (Accel, error) {
 	if kvmErr == nil {
 		var loop time.Duration
@@ -81,7 +82,7 @@ func choose(ctx context.Context, kvmErr error, try func(ctx context.Context, nam
 	}
 	loop, err := try(ctx, "tcg", tcgPatience)
 	if err != nil {
-		return Accel{}, fmt.Errorf("choose accelerator: no guest runs here, not even under TCG; is %s complete? %w", Program, err)
+		return Accel{}, fmt.Errorf("choose accelerator: no guest runs here, not even under TCG; is %s installed completely? %w", Program, err)
 	}
 	return accel("tcg", strings.Join(strings.Split(kvmErr.Error(), "\n"), "; "), loop), nil
 }
@@ -90,7 +91,7 @@ func accel(name, reason string, loop time.Duration) Accel {
 	return Accel{Name: name, Reason: reason, Slowdown: float64(loop) / float64(referenceLoop)}
 }
 
-// errNoAnswer is what becomes of a probe that hangs.
+// errNoAnswer means that a probe hangs.
 var errNoAnswer = errors.New("no answer")
 
 // probe boots the boot sector and times its loop.
@@ -126,7 +127,7 @@ func probe(ctx context.Context, name string, patience time.Duration) (time.Durat
 		return 0, err
 	}
 	if begins.IsZero() || ends.IsZero() {
-		return 0, fmt.Errorf("the boot sector ran but its words got lost: %s", strings.TrimSpace(ce.Tail))
+		return 0, fmt.Errorf("the boot sector ran, but its output was lost: %s", strings.TrimSpace(ce.Tail))
 	}
 	return ends.Sub(begins), nil
 }
@@ -140,7 +141,7 @@ func probeArgs(accel string) []string {
 	)
 }
 
-// memoryFile returns a file that has no name, so that nothing can be left behind.
+// memoryFile returns a file without a name, so that nothing can be left behind.
 func memoryFile(b []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("boot sector", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -154,7 +155,7 @@ func memoryFile(b []byte) (*os.File, error) {
 	return f, nil
 }
 
-// remember returns what is kept under key, or makes and keeps it.
+// remember returns what is stored under key, or makes and stores it.
 func remember(c cache.Cache, key string, make func() (Accel, error)) (Accel, error) {
 	const kind, file = "accel", "accel.json"
 	if c.Dir == "" {
@@ -167,7 +168,7 @@ func remember(c cache.Cache, key string, make func() (Accel, error)) (Accel, err
 				return a, nil
 			}
 		}
-		// What cannot be read is worth nothing: ask again.
+		// An unreadable answer is worthless: ask again.
 		if err := c.Remove(kind, key); err != nil {
 			return Accel{}, fmt.Errorf("forget accelerator: %w", err)
 		}

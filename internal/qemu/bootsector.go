@@ -7,22 +7,22 @@ import (
 	"encoding/binary"
 )
 
-// The words the boot sector prints, before and after its counted loop.
+// The lines that the boot sector prints before and after its counting loop.
 const (
 	loopBegins = "ovzpatch: loop begins\n"
 	loopEnds   = "ovzpatch: loop ends\n"
 )
 
-// exitPort is where the machine of the boot sector has QEMU's isa-debug-exit device:
-// writing v ends QEMU with exit code 2*v+1.
+// exitPort is the port of QEMU's isa-debug-exit device in the boot sector's machine: writing v
+// ends QEMU with exit code 2*v+1.
 const (
 	exitPort  = 0xf4
 	exitValue = 0x10
 )
 
-// bootSector returns the 512 bytes of a disk that prints loopBegins on the first serial
-// port, counts rounds down, prints loopEnds, and ends QEMU. The time between the two
-// words is the machine's speed, free of firmware and process start.
+// bootSector returns the 512 bytes of a disk that prints loopBegins on the first serial port,
+// counts rounds down, prints loopEnds, and ends QEMU. The time between the two lines shows the
+// machine's speed, without firmware and process start.
 func bootSector(rounds uint32) []byte {
 	const origin = 0x7c00
 	var code []byte

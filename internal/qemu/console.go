@@ -11,35 +11,35 @@ import (
 )
 
 const (
-	// tailBytes of the console are kept for people.
+	// tailBytes is how much of the console is kept for people to read.
 	tailBytes = 16 << 10
-	// maxLine bounds what is looked at of one line: the guest is untrusted.
+	// maxLine limits how much of one line is read: the guest is untrusted.
 	maxLine = 1 << 10
 )
 
-// Finding is a console line that tells what went wrong.
+// Finding is a console line that says what went wrong.
 type Finding struct {
 	Outcome   Outcome // Panic, Oops, or Hung for a warning of the kernel's own watchdogs
-	Line      string  // without its time stamp
-	KernelBad bool    // false where what we gave the kernel is at fault
+	Line      string  // without its timestamp
+	KernelBad bool    // false if what we gave the kernel is at fault
 	Next      string  // what to do now
 }
 
-// signatures are tried in this order on every line; the special comes before the general.
-// Substrings, not whole lines: user space writes to the same console without newlines.
+// signatures are tried in this order on every line, special ones before general ones. They match
+// parts of lines: user space writes to the same console without newlines.
 var signatures = []struct {
 	outcome Outcome
 	re      *regexp.Regexp
-	harness string // what to do, where not the kernel is at fault
+	harness string // what to do if the kernel is not at fault
 }{
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing: (VFS: )?Unable to mount root fs`),
-		"the kernel found no initramfs it can read: give one, for this kernel's compression (or none), and make sure it has CONFIG_BLK_DEV_INITRD=y"},
+		"the kernel found no initramfs that it can read: use one with a compression that this kernel supports (or none), and make sure that the kernel has CONFIG_BLK_DEV_INITRD=y"},
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing: (No (working )?init found|Requested init .* failed)`),
-		"the initramfs has no /init this kernel can start: build umounttest for the kernel's architecture"},
+		"the initramfs has no /init that this kernel can start: build umounttest for the kernel's architecture"},
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing: Attempted to kill init`),
-		"/init of the initramfs ended or crashed: read what it last said on the console"},
+		"/init of the initramfs ended or crashed: read its last lines on the console"},
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing: (Out of memory|System is deadlocked on memory)`),
-		"the guest has too little memory for this initramfs: give it more"},
+		"the guest has too little memory for this initramfs: give the guest more"},
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing: IO-APIC \+ timer doesn't work`),
 		"the host was too busy to deliver the guest's timer interrupts: repeat when it is idle"},
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing|Kernel panic: `), ""},
@@ -49,10 +49,10 @@ var signatures = []struct {
 	{Hung, regexp.MustCompile(`BUG: soft lockup|NMI watchdog: |INFO: task .* blocked for more than|detected stalls? on CPU|self-detected stall`), ""},
 }
 
-// prefix is what the kernel puts before a message on the console: level and time.
+// prefix matches what the kernel puts in front of a message on the console: level and time.
 var prefix = regexp.MustCompile(`^(<\d+>)?(\[ *\d+\.\d+\](\[ *[TC]\d+\])? )?`)
 
-// consoleText is a console as it grows.
+// consoleText collects a console while it grows.
 type consoleText struct {
 	size    int64 // bytes so far
 	finding Finding
@@ -76,7 +76,7 @@ func (c *consoleText) write(p []byte) {
 	}
 }
 
-// end looks at the line that is complete now.
+// end examines the line that is now complete.
 func (c *consoleText) end() {
 	line := strings.ToValidUTF8(string(c.part), "\uFFFD")
 	c.part = c.part[:0]
@@ -101,12 +101,12 @@ func (c *consoleText) end() {
 	}
 }
 
-// fatal says that the kernel cannot go on, or must not be believed any more.
+// fatal reports whether the kernel cannot go on, or must not be trusted any more.
 func (c *consoleText) fatal() bool {
 	return c.finding.Outcome == Panic || c.finding.Outcome == Oops
 }
 
-// text returns the last lines as people read them.
+// text returns the last lines for people to read.
 func (c *consoleText) text() string {
 	t := c.tail
 	if len(t) > tailBytes {
@@ -120,8 +120,8 @@ func (c *consoleText) text() string {
 	return printable(t)
 }
 
-// printable is what a guest wrote, fit for a terminal. A serial console ends its lines with
-// CR LF, which is no sign of anything.
+// printable makes what a guest wrote safe for a terminal. A serial console always ends its lines
+// with CR LF, so that means nothing.
 func printable(p []byte) string {
 	return terminal.Text(strings.ReplaceAll(strings.ToValidUTF8(string(p), "\uFFFD"), "\r", ""))
 }

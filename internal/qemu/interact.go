@@ -14,12 +14,12 @@ import (
 	"ovzpatch/internal/command"
 )
 
-// LeaveKeys end an interactive guest, whatever it is doing.
+// LeaveKeys end an interactive guest, whatever it does.
 const LeaveKeys = "Ctrl-A X"
 
-// Interact boots m with its console on in and out until the guest powers off or somebody
-// types LeaveKeys. Where in is a terminal it is raw meanwhile, so that Ctrl-C goes to the
-// guest, and is put back afterwards. No limit applies, and ConsoleLog is not written.
+// Interact boots m with its console on in and out until the guest powers off or somebody types
+// LeaveKeys. If in is a terminal, Interact makes it raw meanwhile, so that Ctrl-C goes to the
+// guest, and restores it afterwards. It has no time limits, and does not write ConsoleLog.
 func (m Machine) Interact(ctx context.Context, in *os.File, out io.Writer) error {
 	args, err := m.args(consoleStdio, resultsNone)
 	if err != nil {
@@ -29,8 +29,8 @@ func (m Machine) Interact(ctx context.Context, in *os.File, out io.Writer) error
 	if err != nil {
 		return fmt.Errorf("prepare terminal: %w", err)
 	}
-	// QEMU gets pipes, never the terminal: in its own process group it may not touch one,
-	// and it would leave the caller's descriptors non-blocking.
+	// QEMU gets pipes, never the terminal: a process group in the background may not use the
+	// terminal, and QEMU would leave the caller's descriptors non-blocking.
 	keys, feed, err := os.Pipe()
 	if err != nil {
 		return errors.Join(fmt.Errorf("connect console: %w", err), restore())
@@ -54,7 +54,7 @@ func (m Machine) Interact(ctx context.Context, in *os.File, out io.Writer) error
 	if err := restore(); err != nil {
 		return fmt.Errorf("restore terminal: %w", err)
 	}
-	// QEMU takes the signal of a cancelled ctx for a good end.
+	// When a cancelled ctx ends QEMU by a signal, QEMU exits with success.
 	if ctx.Err() != nil {
 		return fmt.Errorf("boot %s: %w", m.Kernel, context.Cause(ctx))
 	}
@@ -67,8 +67,8 @@ func (m Machine) Interact(ctx context.Context, in *os.File, out io.Writer) error
 	return nil
 }
 
-// forward copies from in to w until in ends or stopped's other end is closed. A plain
-// read would sit on the terminal and eat the first key meant for whoever comes next.
+// forward copies from in to w until in ends or stopped's other end is closed. A plain read would
+// wait on the terminal and swallow the first key meant for the next program.
 func forward(w io.Writer, in, stopped *os.File) error {
 	fds := []unix.PollFd{
 		{Fd: int32(in.Fd()), Events: unix.POLLIN},
@@ -91,7 +91,7 @@ func forward(w io.Writer, in, stopped *os.File) error {
 		n, err := in.Read(b)
 		if n > 0 {
 			if _, err := w.Write(b[:n]); err != nil {
-				return nil // QEMU is gone; Run tells why
+				return nil // QEMU is gone; Run says why
 			}
 		}
 		if err != nil || n == 0 {
@@ -103,8 +103,8 @@ func forward(w io.Writer, in, stopped *os.File) error {
 	}
 }
 
-// makeRaw makes a terminal pass every key on, and gives what puts it back. Anything but a
-// terminal stays as it is.
+// makeRaw makes a terminal pass on every key, and returns a function that restores it. It leaves
+// anything but a terminal as it is.
 func makeRaw(f *os.File) (restore func() error, err error) {
 	fd := int(f.Fd())
 	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)

@@ -14,9 +14,9 @@ import (
 	"ovzpatch/internal/guest"
 )
 
-// Boot is what a guest left behind.
+// Boot is what a guest produced.
 type Boot struct {
-	Events  []guest.Event // in order, complete where Run gave no error
+	Events  []guest.Event // in order; complete if Run returned no error
 	Console string        // the console's last lines
 	Elapsed time.Duration // from the start of QEMU to its end
 }
@@ -24,9 +24,9 @@ type Boot struct {
 // errEnough ends QEMU once a boot's outcome is known.
 var errEnough = errors.New("the outcome is known")
 
-// Run boots m and follows it to its end. Where the guest did not come to its done the
-// error is a *BootError and Boot holds what came before it; a cancelled ctx ends QEMU
-// and is the error itself.
+// Run boots m and follows it to its end. If the guest does not reach its done, the error is a
+// *BootError, and Boot holds what came before. A cancelled ctx ends QEMU, and its error is
+// returned.
 func (m Machine) Run(ctx context.Context) (Boot, error) {
 	args, err := m.args(consolePipe, resultsPipe)
 	if err != nil {
@@ -84,16 +84,16 @@ func (m Machine) bootError(o Outcome, w *watch, boot Boot) *BootError {
 	return e
 }
 
-// process is a QEMU with its two serial ports on pipes.
+// process is a QEMU process with its two serial ports on pipes.
 type process struct {
 	stop    context.CancelCauseFunc
 	exit    chan error
 	console chan []byte
 	events  chan guest.Event
-	stream  chan error // the decoder's last word, nil for a clean end
+	stream  chan error // the decoder's last error, nil for a clean end
 }
 
-// start runs QEMU. Everything it starts has ended when all of follow's channels have.
+// start runs QEMU. Everything that it starts has ended when all of follow's channels are closed.
 func start(ctx context.Context, args []string) (*process, error) {
 	cr, cw, err := os.Pipe()
 	if err != nil {
@@ -109,7 +109,8 @@ func start(ctx context.Context, args []string) (*process, error) {
 	p := &process{stop, make(chan error, 1), make(chan []byte), make(chan guest.Event), make(chan error, 1)}
 	go func() {
 		err := command.Run(ctx, command.Cmd{Args: args, ExtraFiles: []*os.File{cw, rw}})
-		// The readers see the end of their pipes once ours is the last end closed.
+		// The readers see the end of their pipes when the last writing end is closed, so close
+		// ours.
 		cw.Close()
 		rw.Close()
 		p.exit <- err
@@ -132,13 +133,13 @@ func start(ctx context.Context, args []string) (*process, error) {
 		defer rr.Close()
 		defer close(p.events)
 		p.stream <- decode(rr, p.events)
-		// A full pipe would stop the guest, and with it the console that tells why.
+		// A full pipe would stop the guest, and with it the console that says why.
 		io.Copy(io.Discard, rr)
 	}()
 	return p, nil
 }
 
-// decode sends events on until the stream ends, nil, or goes wrong.
+// decode sends events on until the stream ends, and returns nil, or until it is wrong.
 func decode(r io.Reader, events chan<- guest.Event) error {
 	d := guest.NewDecoder(r)
 	for {
@@ -153,7 +154,7 @@ func decode(r io.Reader, events chan<- guest.Event) error {
 	}
 }
 
-// follow feeds w until QEMU and both pipes have ended. It gives the error of writing log.
+// follow feeds w until QEMU and both pipes have ended. It returns the error of writing log.
 func (p *process) follow(w *watch, log io.Writer, onEvent func(guest.Event)) (logErr error) {
 	defer p.stop(errEnough)
 	timer := time.NewTimer(time.Until(w.deadline()))

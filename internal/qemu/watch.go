@@ -9,8 +9,8 @@ import (
 	"ovzpatch/internal/guest"
 )
 
-// watch is what is known of a boot under way. It sees no clock, process or pipe of its
-// own, only what it is told.
+// watch holds what is known about a running boot. It uses no clock, process or pipe; it knows
+// only what it is told.
 type watch struct {
 	limits    Limits
 	started   time.Time
@@ -47,8 +47,8 @@ func (w *watch) event(e guest.Event, now time.Time) {
 	}
 }
 
-// streamEnded takes the decoder's last error. A stream that merely stops says nothing
-// yet: QEMU is ending, and why is for the console to tell.
+// streamEnded takes the decoder's last error. A stream that merely stops says nothing yet: QEMU
+// is ending, and the console says why.
 func (w *watch) streamEnded(err error, now time.Time) {
 	w.decodeErr = err
 	if err != nil && !errors.Is(err, guest.ErrNoDone) {
@@ -62,7 +62,7 @@ func (w *watch) settle(now time.Time) {
 	}
 }
 
-// deadline returns when patience ends if nothing happens before.
+// deadline returns when the next limit expires if nothing happens before.
 func (w *watch) deadline() time.Time {
 	t := w.started.Add(w.limits.Total)
 	earlier := func(u time.Time) {
@@ -81,8 +81,8 @@ func (w *watch) deadline() time.Time {
 	return t
 }
 
-// expire notes which limit ran out at the deadline. What is known already stands: QEMU's
-// last words while it is being ended must not change it.
+// expire records which limit ran out at the deadline. A known outcome stays: what QEMU prints
+// while it is being stopped must not change it.
 func (w *watch) expire(now time.Time) {
 	switch {
 	case !w.settled.IsZero() || w.expired != "":
@@ -97,8 +97,8 @@ func (w *watch) expire(now time.Time) {
 	}
 }
 
-// outcome judges when all is over. What the kernel said of itself goes first: a crash
-// after the done, or in the middle of an event's line, is still a crash.
+// outcome judges when everything has ended. What the kernel said about itself comes first: a
+// crash after the done, or in the middle of an event's line, is still a crash.
 func (w *watch) outcome() Outcome {
 	w.console.end()
 	lost := w.decodeErr != nil && !errors.Is(w.decodeErr, guest.ErrNoDone)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package report turns what the guests said into what people and programs read: a
-// table with the evidence, and JSON.
+// Package report turns the guests' results into what people and programs read: a table with the
+// evidence, and JSON.
 package report
 
 import (
@@ -16,7 +16,7 @@ import (
 	"ovzpatch/internal/terminal"
 )
 
-// Report is the outcome of one or more kernels on trial.
+// Report is the result for one or more kernels on trial.
 type Report struct {
 	Source  string   `json:"source,omitempty"` // what the kernels were built from
 	Line    string   `json:"line,omitempty"`
@@ -31,20 +31,20 @@ type Kernel struct {
 	Label   string         `json:"label"`   // the head of its column: "with the patch"
 	Release string         `json:"release"` // as the guest's uname -r said
 	Package string         `json:"package,omitempty"`
-	Expect  guest.Verdict  `json:"expect,omitempty"` // "" where nothing was expected
+	Expect  guest.Verdict  `json:"expect,omitempty"` // "" if nothing was expected
 	Verdict guest.Verdict  `json:"verdict"`
 	Results []guest.Result `json:"results"`
-	Notes   []string       `json:"notes,omitempty"`   // of the guest, for people: what was not tried, and why
+	Notes   []string       `json:"notes,omitempty"`   // of the guest, for people: what was not run, and why
 	Console string         `json:"console,omitempty"` // file with the whole console
 	Seconds float64        `json:"seconds"`           // from the start of QEMU to its end
 }
 
-// Conclusive tells whether there is a verdict on every kernel.
+// Conclusive reports whether there is a verdict on every kernel.
 func (r *Report) Conclusive() bool {
 	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool { return k.Verdict == guest.Inconclusive })
 }
 
-// Behaved tells whether no kernel that there is a verdict on did what was not expected.
+// Behaved reports whether every kernel with a verdict behaved as expected.
 func (r *Report) Behaved() bool {
 	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool {
 		return k.Verdict != guest.Inconclusive && (k.Verdict == guest.Faulty && k.Expect == "" || k.Expect != "" && k.Verdict != k.Expect)
@@ -98,7 +98,7 @@ func (r *Report) Text(w io.Writer) error {
 		rows = append(rows, []string{k.Release, k.Label, fmt.Sprint(len(k.Results)), string(k.Verdict), expect})
 	}
 	table(&b, rows)
-	// The words of a guest must not command a terminal.
+	// A guest's text must not control a terminal.
 	_, err := io.WriteString(w, terminal.Text(b.String()))
 	return err
 }
@@ -106,8 +106,8 @@ func (r *Report) Text(w io.Writer) error {
 // caseID names a row of the table.
 type caseID struct{ name, backend string }
 
-// cases are all rows: container by container, and in each in the order in which the
-// cases were first tried anywhere, which in one container depends on the kernel.
+// cases returns all rows, container by container. In each, they have the order in which the cases
+// were first tried on any kernel, because the order in one container depends on the kernel.
 func (r *Report) cases() []caseID {
 	var ids []caseID
 	var backends, names []string
@@ -133,7 +133,7 @@ func (r *Report) cases() []caseID {
 	return ids
 }
 
-// cell says in a few words what a case showed on this kernel.
+// cell returns in a few words what a case showed on this kernel.
 func (k Kernel) cell(id caseID) string {
 	for _, r := range k.Results {
 		if r.Name == id.name && r.Backend == id.backend {
@@ -150,7 +150,7 @@ func (k Kernel) cell(id caseID) string {
 	return "not tried"
 }
 
-// Seen is what a case showed, in a few words.
+// Seen returns what a case showed, in a few words.
 func Seen(g guest.Seen) string {
 	words := []string{g.Errno}
 	if g.Errno == "0" {
@@ -179,7 +179,7 @@ func Seen(g guest.Seen) string {
 	return strings.Join(words, ", ")
 }
 
-// odd explains what was not tried, and the cases that behaved as neither kernel should.
+// odd explains what was not run, and the cases that behaved as neither kernel should.
 func (k Kernel) odd(b *strings.Builder) {
 	for _, text := range k.Notes {
 		fmt.Fprintf(b, "%s: %s\n", k.Label, text)
@@ -191,7 +191,7 @@ func (k Kernel) odd(b *strings.Builder) {
 	}
 }
 
-// findings tells of harm that a container did and that no port is there for.
+// findings reports harm that a container did and that no port prevents.
 func (k Kernel) findings(b *strings.Builder) {
 	in := map[string][]string{}
 	var names []string
@@ -209,18 +209,18 @@ func (k Kernel) findings(b *strings.Builder) {
 	}
 }
 
-// proof is the log line that shows what the verdict says: the first one of a case that
-// only this kind of kernel passes.
+// proof returns the log line that supports the verdict: the first one of a case that only this
+// kind of kernel passes.
 func (k Kernel) proof() string {
 	for _, r := range k.Results {
 		if r.Verdict == k.Verdict && len(r.Log) > 0 {
 			return r.Log[0]
 		}
 	}
-	return "(no line that tells)"
+	return "(no line shows it)"
 }
 
-// table lays out rows in columns; the first row is the head.
+// table aligns rows in columns; the first row is the head.
 func table(b *strings.Builder, rows [][]string) {
 	t := terminal.NewTable(b)
 	for _, row := range rows {
@@ -230,5 +230,5 @@ func table(b *strings.Builder, rows [][]string) {
 		}
 		t.Row(cells...)
 	}
-	t.Flush() // a strings.Builder takes all
+	t.Flush() // a strings.Builder accepts everything
 }

@@ -16,7 +16,7 @@ import (
 	"ovzpatch/internal/scratch"
 )
 
-// firstByte unpacks a file from both packages and says where it begins to differ.
+// firstByte unpacks a file from both packages and says where they first differ.
 func firstByte(ctx context.Context, a, b *rpmfile.File, name string) (string, error) {
 	dir, remove, err := scratch.New("", "rpmdiff")
 	if err != nil {
@@ -48,9 +48,9 @@ func firstByte(ctx context.Context, a, b *rpmfile.File, name string) (string, er
 	return s, nil
 }
 
-// firstIn returns the offsets in both files of the first difference, and in an ELF file the
-// section: there a longer section moves what follows it, and the header's count of bytes
-// comes first and explains nothing.
+// firstIn returns the offsets of the first difference in both files, and in an ELF file the
+// section: there a longer section moves what follows it, and the sizes in the header differ first
+// and explain nothing.
 func firstIn(a, b *os.File) (at [2]int64, where string, err error) {
 	ea, errA := elf.NewFile(a)
 	eb, errB := elf.NewFile(b)
@@ -77,7 +77,7 @@ func firstIn(a, b *os.File) (at [2]int64, where string, err error) {
 	return [2]int64{n, n}, where, err
 }
 
-// firstDifference is the offset in bytes of the first difference of two streams, or the
+// firstDifference returns the offset in bytes of the first difference of two streams, or the
 // length of the shorter one.
 func firstDifference(a, b io.Reader) (int64, error) {
 	ra, rb := bufio.NewReaderSize(a, 1<<16), bufio.NewReaderSize(b, 1<<16)
@@ -97,7 +97,7 @@ func firstDifference(a, b io.Reader) (int64, error) {
 	}
 }
 
-// excerpt shows what is around an offset: a path or a date explains itself.
+// excerpt shows what is around an offset: a path or a date explains the difference.
 func excerpt(r io.ReaderAt, offset int64) string {
 	const before, after = 16, 48
 	start := max(0, offset-before)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rpmdiff finds where two packages that should be one and the same begin to
-// differ: in which file, at which byte, in which section of it.
+// Package rpmdiff finds where two packages that should be identical first differ: in which file,
+// at which byte, in which section of it.
 package rpmdiff
 
 import (
@@ -20,7 +20,7 @@ import (
 // Difference is the first difference of two packages.
 type Difference struct {
 	Package string // file name
-	File    string // the file in it, "" where it is in the package's header
+	File    string // the file in the package, "" if the difference is in the package's header
 	What    string // what differs, as a sentence
 }
 
@@ -32,13 +32,13 @@ func (d *Difference) String() string {
 	return s + d.What
 }
 
-// notes are header tags in which rpm notes how, not what, was built: the spec with its
-// macros expanded, which names the build directory and make's -j, in a source package,
-// and in a binary package the digest of that source package.
+// notes are header tags in which rpm records how a package was built, not what: in a source
+// package the spec with its macros expanded, which names the build directory and make's -j, and
+// in a binary package the digest of that source package.
 var notes = []rpmfile.Tag{rpmfile.TagSpec, rpmfile.TagSourcePackageID}
 
-// First returns the first difference of two packages, nil where there is none, and the
-// SHA-256 digest of their payload, in hex.
+// First returns the first difference of two packages, or nil, and the SHA-256 digest of their
+// payload, in hex.
 func First(ctx context.Context, a, b string) (*Difference, string, error) {
 	pa, err := rpmfile.Open(ctx, a)
 	if err != nil {
@@ -59,15 +59,15 @@ func First(ctx context.Context, a, b string) (*Difference, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	// The content goes before what is only said of it, and in the order of the package.
+	// The content comes before its description, and in the order of the package.
 	found, err := d.content(ctx, pa, pb)
 	if err == nil && !found && !d.attributes(pa, pb) {
 		tags := slices.DeleteFunc(pa.Header.Differing(pb.Header), func(t rpmfile.Tag) bool { return slices.Contains(notes, t) })
 		switch {
 		case da != db:
-			d.What = "the files are the same, but packed in another way: does rpmbuild compress with as many threads as there are?"
+			d.What = "the files are the same, but they are packed differently: does rpmbuild use as many threads to compress as there are processors?"
 		case len(tags) > 0:
-			d.What = fmt.Sprintf("the files are the same, but tag %d of the header is not: see rpm -qp --xml of both", tags[0])
+			d.What = fmt.Sprintf("the files are the same, but tag %d of the header differs: compare rpm -qp --xml of both", tags[0])
 		default:
 			return nil, da, nil
 		}
@@ -95,7 +95,7 @@ func payload(path string, p *rpmfile.File) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// content finds the first file that only one package has, or that differs in itself.
+// content finds the first file that only one package has, or whose content differs.
 func (d *Difference) content(ctx context.Context, a, b *rpmfile.File) (bool, error) {
 	for _, e := range a.Files {
 		d.File = e.Name
@@ -126,7 +126,7 @@ func (d *Difference) content(ctx context.Context, a, b *rpmfile.File) (bool, err
 	return false, nil
 }
 
-// attributes finds the first file of which the packages say different things.
+// attributes finds the first file that the packages describe differently.
 func (d *Difference) attributes(a, b *rpmfile.File) bool {
 	for _, e := range a.Files {
 		o, _ := b.Find(e.Name)

@@ -14,12 +14,12 @@ import (
 	"ovzpatch/internal/command"
 )
 
-// ErrBuiltIn is for a tree that holds the products of a build.
-var ErrBuiltIn = errors.New("a kernel was built in this tree; run `make mrproper` in it first (keep its .config elsewhere and give it with --config)")
+// ErrBuiltIn means that a tree holds the products of a build.
+var ErrBuiltIn = errors.New("a kernel was built in this tree; run `make mrproper` in it first (save its .config elsewhere and pass it with --config)")
 
-// Pack writes a tree as a tarball with one top directory, compressed as its name says (.gz
-// or .zst): sorted, without owners and without the files of version control. Times of files
-// stay, since make goes by them.
+// Pack writes a tree as a tarball with one top directory, compressed as its name says (.gz or
+// .zst). The tarball is sorted, without owners and without the files of version control. Files
+// keep their times, because make uses them.
 func (s *Source) Pack(ctx context.Context, path, top string) error {
 	for _, product := range []string{".config", "include/config", "include/generated"} {
 		if _, err := os.Stat(filepath.Join(s.Path, product)); err == nil {
@@ -42,8 +42,8 @@ func (s *Source) Pack(ctx context.Context, path, top string) error {
 	return nil
 }
 
-// packGzip compresses what tar writes by this library, not by the gzip program, which took
-// 22 to 32 s for the tree of 2.6.32 where this took 4 s.
+// packGzip compresses tar's output with this library, not with the gzip program: gzip took 22 to
+// 32 s for the tree of 2.6.32, this took 4 s.
 func packGzip(ctx context.Context, tar []string, path string) error {
 	out, err := os.Create(path)
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 	"ovzpatch/internal/compress"
 )
 
-// maxFile bounds one file of a source that is read into memory.
+// maxFile is the largest file of a source that is read into memory, in bytes.
 const maxFile = 16 << 20
 
-// ErrTruncated is for a tarball that ends before its end.
-var ErrTruncated = errors.New("the archive is cut short or damaged; fetch it again")
+// ErrTruncated means that a tarball is incomplete.
+var ErrTruncated = errors.New("the archive is cut short or damaged; get it again")
 
 // File is one file of a source.
 type File struct {
@@ -35,11 +35,11 @@ type Files struct {
 	Files map[string]File
 }
 
-// ReadFiles reads the files named in want, which are paths below the top directory. A
-// file that is not there is not in the answer. A tarball is read no further than the
-// last of them; files named in passing, which few sources have, are taken along when
-// they come before it. Of those "dir/**.h" means all files below dir whose names end in .h, and
-// "dir/*.h" those in dir itself. A source RPM must be unpacked for that.
+// ReadFiles reads the files named in want, which are paths below the top directory. The result
+// lacks files that do not exist. ReadFiles reads a tarball only up to the last of them; it also
+// returns files named in passing, which few sources have, if they come before that. In passing,
+// "dir/**.h" means all files below dir whose names end in .h, and "dir/*.h" those in dir itself.
+// A source RPM must be unpacked first.
 func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string) (*Files, error) {
 	if s.Kind == Tree {
 		return s.readTree(slices.Concat(want, passing))
@@ -56,7 +56,7 @@ func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string
 	return files, nil
 }
 
-// matches reports whether a pattern of ReadFiles means a file.
+// matches reports whether a pattern of ReadFiles matches a file.
 func matches(pattern, name string) bool {
 	if dir, suffix, deep := strings.Cut(pattern, "**"); deep {
 		return strings.HasPrefix(name, dir) && strings.HasSuffix(name, suffix)
@@ -65,8 +65,8 @@ func matches(pattern, name string) bool {
 	return ok && err == nil
 }
 
-// expand puts the files of a tree that patterns mean in their place. Links are not followed, and
-// what cannot be listed has no files.
+// expand replaces patterns by the files of a tree that they match. It does not follow links, and
+// an unreadable directory has no files.
 func expand(tree fs.FS, patterns []string) []string {
 	var names []string
 	for _, p := range patterns {
@@ -139,7 +139,7 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Fil
 			break
 		}
 		if err != nil && got.Top == "" && ctx.Err() == nil {
-			return nil, fmt.Errorf("it begins with no archive of tar's (%v): %w", err, ErrUnknown)
+			return nil, fmt.Errorf("it does not start with a tar archive (%v): %w", err, ErrUnknown)
 		}
 		if err != nil {
 			return nil, damaged(ctx, err)
@@ -153,7 +153,7 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Fil
 			got.Top = top
 		}
 		if top != got.Top {
-			return nil, fmt.Errorf("%s and %s lie side by side in the archive, where a kernel's has one top directory: %w", got.Top, top, ErrUnknown)
+			return nil, fmt.Errorf("the archive holds %s and %s side by side, but a kernel's has one top directory: %w", got.Top, top, ErrUnknown)
 		}
 		if h.Typeflag != tar.TypeReg || !missing[below] && !slices.ContainsFunc(passing, func(p string) bool { return matches(p, below) }) {
 			continue
@@ -171,8 +171,8 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Fil
 	return got, nil
 }
 
-// damaged turns what a decompressor or tar says of a bad archive into ErrTruncated,
-// but lets a cancelled read be one.
+// damaged turns a decompressor's or tar's error about a bad archive into ErrTruncated, but leaves
+// the error of a cancelled read.
 func damaged(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -13,16 +13,16 @@ import (
 	"ovzpatch/internal/rpmfile"
 )
 
-// ErrNoTarball is for a source RPM in which no kernel tarball can be told.
-var ErrNoTarball = errors.New("the source RPM holds no tarball that is named like a kernel's (linux-*.tar.*, kernel-*.tar.*) or has a kernel's Makefile in it")
+// ErrNoTarball means that a source RPM has no recognizable kernel tarball.
+var ErrNoTarball = errors.New("the source RPM holds no tarball that is named like a kernel's (linux-*.tar.*, kernel-*.tar.*) or contains a kernel's Makefile")
 
-// kernelTarball is how distributions name the kernel's own tarball.
+// kernelTarball matches how distributions name the kernel's own tarball.
 var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)(-.*)?\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
 
-// anyTarball may be one under another name.
+// anyTarball matches any tarball, which may be the kernel's under another name.
 var anyTarball = regexp.MustCompile(`\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
 
-// kernelMakefile tells a kernel's top Makefile.
+// kernelMakefile recognizes a kernel's top Makefile.
 var kernelMakefile = regexp.MustCompile(`(?m)^VERSION\s*=.*\n(.*\n)?PATCHLEVEL\s*=`)
 
 // Package is an unpacked source RPM.
@@ -31,10 +31,10 @@ type Package struct {
 	Tarball *Source       // the kernel's own
 	Spec    string        // bare name of its spec
 	Files   []string      // bare names of all its files
-	RPM     *rpmfile.File // what else it says of itself; closed
+	RPM     *rpmfile.File // what else it says about itself; closed
 }
 
-// Unpack unpacks a source RPM into dir and finds the kernel's tarball and the spec in it.
+// Unpack unpacks a source RPM into dir, and finds the kernel's tarball and the spec in it.
 func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 	pkg, err := rpmfile.Open(ctx, s.Path)
 	if err != nil {
@@ -42,10 +42,11 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 	}
 	defer pkg.Close()
 	if !pkg.Source {
-		return nil, fmt.Errorf("read source %s: a binary package: %w; give the source RPM it was built from, %s", s.Path, ErrUnknown, pkg.SourceRPM())
+		return nil, fmt.Errorf("read source %s: this is a binary package: %w; use the source RPM from which it was built, %s", s.Path, ErrUnknown, pkg.SourceRPM())
 	}
 	p := &Package{Dir: dir, RPM: pkg}
-	// The kernel's own is the largest; documentation and ABI lists are named alike.
+	// The kernel's own is the largest; tarballs of documentation and ABI lists have similar
+	// names.
 	var name string
 	var size int64
 	for _, e := range pkg.Files {
@@ -76,8 +77,8 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 	return p, nil
 }
 
-// kernelTarball finds the one with a kernel's Makefile among tarballs of other names; ""
-// where none or several have it.
+// kernelTarball returns the one tarball with a kernel's Makefile among tarballs with other names;
+// "" if none or several have one.
 func (p *Package) kernelTarball(ctx context.Context) string {
 	found := ""
 	for _, name := range p.Files {

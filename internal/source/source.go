@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source opens what a kernel is built from: an unpacked tree, a tarball, or a
-// source RPM. It reads single files out of each without unpacking the rest, and never
-// writes.
+// Package source opens what a kernel is built from: an unpacked tree, a tarball, or a source RPM.
+// It reads single files from each without unpacking the rest, and never changes it.
 package source
 
 import (
@@ -15,17 +14,17 @@ import (
 	"path/filepath"
 )
 
-// Kind says what a source is.
+// Kind is the kind of a source.
 type Kind string
 
-// The kinds there are.
+// The kinds of sources.
 const (
 	Tree    Kind = "tree"
 	Tarball Kind = "tarball"
 	RPM     Kind = "source RPM"
 )
 
-// ErrUnknown is for a path that is none of the three.
+// ErrUnknown means that a path is none of the three.
 var ErrUnknown = errors.New("neither a kernel tree, nor a tarball, nor a source RPM")
 
 // Source is one opened source.
@@ -34,7 +33,7 @@ type Source struct {
 	Kind Kind
 }
 
-// Open finds out what lies at path, by content and not by name.
+// Open finds out what path is, by content and not by name.
 func Open(path string) (*Source, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -82,7 +81,7 @@ func sniff(head []byte) (Kind, bool) {
 	return "", false
 }
 
-// reader ends a long read when its context does.
+// reader ends a long read when its context ends.
 type reader struct {
 	ctx context.Context
 	r   io.Reader
