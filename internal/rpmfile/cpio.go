@@ -20,23 +20,23 @@ const (
 
 var (
 	magicNewc     = []byte("070701") // SVR4 without checksums
-	magicStripped = []byte("07070X") // rpm's own: a file number and the content
+	magicStripped = []byte("07070X") // rpm's own format: a file number and the content
 )
 
-// archive reads the cpio archive that a payload is. It believes the header: the archive
-// only says which of the header's files comes next.
+// archive reads the cpio archive in a payload. It trusts the header: the archive only says which
+// of the header's files comes next.
 type archive struct {
 	f     *File
 	r     *bufio.Reader
 	body  int64 // bytes of the current member not yet read
 	pad   int   // bytes up to the next member
 	seen  []bool
-	links map[fileID][]int // the files that are one by hard links
+	links map[fileID][]int // files that are hard links to each other
 }
 
 type fileID struct{ device, inode uint64 }
 
-// next goes to the next member; io.EOF is the archive's regular end, all files seen.
+// next goes to the next member. io.EOF means the archive's regular end, with all files seen.
 func (a *archive) next() (int, io.Reader, error) {
 	if err := a.skip(); err != nil {
 		return 0, nil, err
@@ -51,7 +51,7 @@ func (a *archive) next() (int, io.Reader, error) {
 	case bytes.Equal(magic, magicStripped):
 		return a.stripped()
 	}
-	return 0, nil, fmt.Errorf("member starts with %q, which is no cpio archive of rpm's", magic)
+	return 0, nil, fmt.Errorf("member starts with %q: this is not a cpio archive as rpm makes it", magic)
 }
 
 // skip goes to the end of the current member.
@@ -70,8 +70,7 @@ func (a *archive) skip() error {
 	return nil
 }
 
-// newc reads a member with a full header. Fields other than these say again what the
-// package's header says.
+// newc reads a member with a full header. The other fields repeat what the package's header says.
 func (a *archive) newc() (int, io.Reader, error) {
 	var b [cpioHeaderLength]byte
 	if _, err := io.ReadFull(a.r, b[:]); err != nil {
@@ -94,7 +93,7 @@ func (a *archive) newc() (int, io.Reader, error) {
 		return 0, nil, noEOF(err)
 	}
 	if i := bytes.IndexByte(name, 0); i != nameLength-1 {
-		return 0, nil, errors.New("cpio header has a name that does not end where it should")
+		return 0, nil, errors.New("cpio header has a name with a wrong end")
 	}
 	name = name[:nameLength-1]
 	if string(name) == cpioTrailer {
@@ -114,7 +113,7 @@ func (a *archive) newc() (int, io.Reader, error) {
 	return a.member(i, size)
 }
 
-// stripped reads a member that is a number in the package's list of files.
+// stripped reads a member that is only a number in the package's list of files.
 func (a *archive) stripped() (int, io.Reader, error) {
 	var b [16]byte // 14 and two of padding
 	if _, err := io.ReadFull(a.r, b[:]); err != nil {
@@ -132,7 +131,7 @@ func (a *archive) stripped() (int, io.Reader, error) {
 	var size int64
 	switch {
 	case e.Mode.IsRegular():
-		// Only the last link of a file carries its content.
+		// Only the last link to a file carries its content.
 		if set := a.hardLinks(i); len(set) == 0 || set[len(set)-1] == i {
 			size = e.Size
 		}
@@ -142,7 +141,7 @@ func (a *archive) stripped() (int, io.Reader, error) {
 	return a.member(i, size)
 }
 
-// member checks a member against the list of files and gives its content.
+// member checks a member against the list of files, and returns its content.
 func (a *archive) member(i int, size int64) (int, io.Reader, error) {
 	e := &a.f.Files[i]
 	if a.seen[i] {
@@ -171,10 +170,10 @@ func (a *archive) member(i int, size int64) (int, io.Reader, error) {
 			return i, content, nil
 		}
 	}
-	return 0, nil, fmt.Errorf("file %q, a %s, has other content here than in the list of files", e.Name, kindOf(e.Mode))
+	return 0, nil, fmt.Errorf("file %q, a %s, differs in content from the list of files", e.Name, kindOf(e.Mode))
 }
 
-// end is the archive's end: nothing may be missing.
+// end handles the archive's end: nothing may be missing.
 func (a *archive) end(size int64) error {
 	if size != 0 {
 		return errors.New("cpio trailer has content")
@@ -187,8 +186,8 @@ func (a *archive) end(size int64) error {
 	return io.EOF
 }
 
-// hardLinks returns the numbers of all files that are one file with i, in their order;
-// nil when i is alone.
+// hardLinks returns the numbers of all files that are hard links to file i, itself included, in
+// order; nil if there is no other.
 func (a *archive) hardLinks(i int) []int {
 	if a.links == nil {
 		a.links = a.f.hardLinks()
@@ -214,7 +213,7 @@ func (f *File) hardLinks() map[fileID][]int {
 	return sets
 }
 
-// padding is how many bytes lie between n and the next multiple of four.
+// padding is the number of bytes from n to the next multiple of four.
 func padding(n int) int { return -n & 3 }
 
 // body is the content of the current member.
@@ -232,7 +231,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, noEOF(err)
 }
 
-// WriteTo hands on the reader's own buffer, without a copy.
+// WriteTo passes on the reader's own buffer without copying it.
 func (b *body) WriteTo(w io.Writer) (int64, error) {
 	var total int64
 	for b.a.body > 0 {

@@ -39,23 +39,23 @@ func (d Dependency) String() string {
 	return d.Name + " " + op.String() + " " + d.Version
 }
 
-// Requires is what the package needs when it is installed; of a source package it is
-// what building it needs (BuildRequires).
+// Requires returns what the package needs when it is installed; for a source package, what its
+// build needs (BuildRequires).
 func (f *File) Requires() []Dependency {
 	return f.dependencies(tagRequireName, tagRequireFlags, tagRequireVersion)
 }
 
-// Provides is what others may require that this package is.
+// Provides returns the names under which others may require this package.
 func (f *File) Provides() []Dependency {
 	return f.dependencies(tagProvideName, tagProvideFlags, tagProvideVersion)
 }
 
-// Conflicts is what cannot be installed beside the package.
+// Conflicts returns what cannot be installed beside the package.
 func (f *File) Conflicts() []Dependency {
 	return f.dependencies(tagConflictName, tagConflictFlags, tagConflictVer)
 }
 
-// Obsoletes is what the package takes the place of.
+// Obsoletes returns what the package replaces.
 func (f *File) Obsoletes() []Dependency {
 	return f.dependencies(tagObsoleteName, tagObsoleteFlags, tagObsoleteVer)
 }
@@ -91,7 +91,7 @@ var scripts = []struct {
 	{"preuntrans", 5103, 5105}, {"postuntrans", 5104, 5106}, {"verify", 1079, 1091},
 }
 
-// triggers run when another package, or a file of it, comes or goes.
+// triggers run when another package, or one of its files, is installed or removed.
 var triggers = []struct {
 	when          string
 	text, program Tag
@@ -99,7 +99,7 @@ var triggers = []struct {
 	{"trigger", 1065, 1092}, {"filetrigger", 5066, 5067}, {"transfiletrigger", 5076, 5077},
 }
 
-// Scripts are the package's scripts, in the order in which rpm runs them, then its
+// Scripts returns the package's scripts, in the order in which rpm runs them, and then its
 // triggers.
 func (f *File) Scripts() []Script {
 	var list []Script

@@ -13,15 +13,15 @@ import (
 	"path/filepath"
 )
 
-// Extract unpacks the files for which want says yes, or all when want is nil, below dir,
-// which is made when it is missing. want gets names as Entry has them.
+// Extract unpacks the files for which want returns true, or all if want is nil, below dir, which
+// it makes if it is missing. want gets names as in Entry.
 //
-// It is all or nothing: files are unpacked into a directory of their own within dir,
-// and move to their places when every digest was found right. A file that is there
-// already is not replaced but an error; directories are shared. Nothing is ever written
-// through a symbolic link, and links are made as they are in the package, wherever they
-// point: who follows one afterwards must take care. Owners are not set, modes are
-// without set-id bits and always let the owner in, devices cannot be unpacked.
+// It is all or nothing: it unpacks files into a new directory within dir, and moves them to their
+// places when every digest has turned out right. An existing file is not replaced; it is an
+// error. Existing directories are used. Extract never writes through a symbolic link. It makes
+// links as they are in the package, wherever they point, so be careful when you follow one
+// afterwards. It does not set owners, leaves set-id bits out of modes, always gives the owner
+// access, and cannot unpack devices.
 func (f *File) Extract(ctx context.Context, dir string, want func(name string) bool) (err error) {
 	all := want == nil
 	if all {
@@ -69,8 +69,8 @@ type extraction struct {
 	wanted []bool
 	links  map[fileID][]int
 	root   *os.Root
-	// parent is the directory the last file went to, open: files of one directory come
-	// one after the other, and opening all directories above each costs more than writing.
+	// parent is the open directory of the last file: files of one directory come one after the
+	// other, and opening all directories above each costs more than writing.
 	parent     *os.Root
 	parentPath string
 }
@@ -104,11 +104,11 @@ func (x *extraction) check(e *Entry) error {
 	case 0, fs.ModeDir, fs.ModeSymlink:
 		return nil
 	}
-	return fmt.Errorf("file %q is a %s, which cannot be unpacked without root: leave it out", e.Name, kindOf(e.Mode))
+	return fmt.Errorf("file %q is a %s, which only root can unpack: leave it out", e.Name, kindOf(e.Mode))
 }
 
-// visit writes one plain file. Directories and links come last: as long as there are no
-// links, no path can lead through one.
+// visit writes one plain file. Directories and links come last: without links, no path can lead
+// through one.
 func (x *extraction) visit(i int, content io.Reader) error {
 	e := &x.f.Files[i]
 	if content == nil || !e.Mode.IsRegular() {
@@ -125,7 +125,7 @@ func (x *extraction) visit(i int, content io.Reader) error {
 		}
 		if first < 0 {
 			first = n
-			// The content's own digest is that of the member that carries it.
+			// The digest of the content is that of the member that carries it.
 			if err := x.write(&x.f.Files[n], e, content); err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func (x *extraction) visit(i int, content io.Reader) error {
 	return nil
 }
 
-// in returns the open directory that path is in, and its name there.
+// in returns the open directory that holds path, and the name in it.
 func (x *extraction) in(name string) (*os.Root, string, error) {
 	dir, base := path.Split(name)
 	dir = path.Clean("./" + dir)
@@ -170,7 +170,7 @@ func (x *extraction) write(e, source *Entry, content io.Reader) error {
 	}
 	err = x.f.copyContent(w, source, content)
 	if err == nil {
-		// The umask had its say when the file was made.
+		// The umask took effect when the file was made.
 		err = w.Chmod(e.Mode.Perm() | 0o400)
 	}
 	if e := w.Close(); err == nil {
@@ -189,7 +189,8 @@ func (x *extraction) link(from, to *Entry) error {
 	return x.root.Link(from.path, to.path)
 }
 
-// finish makes directories and symbolic links, and sets what files in them would change.
+// finish makes directories and symbolic links, and sets the attributes that writing files into a
+// directory changes.
 func (x *extraction) finish() error {
 	for i := range x.f.Files {
 		if e := &x.f.Files[i]; x.wanted[i] && e.Mode.IsDir() {
@@ -211,7 +212,7 @@ func (x *extraction) finish() error {
 			return err
 		}
 	}
-	// From the last to the first: a directory comes before what is in it.
+	// From the last to the first, because a directory comes before its content.
 	for i := len(x.f.Files) - 1; i >= 0; i-- {
 		e := &x.f.Files[i]
 		if !x.wanted[i] || !e.Mode.IsDir() || e.path == "." {
@@ -227,8 +228,8 @@ func (x *extraction) finish() error {
 	return nil
 }
 
-// merge moves what is in stage to dir, sharing directories. It looks first and moves
-// then, so that a file in the way leaves everything as it was.
+// merge moves the content of stage to dir, and uses existing directories. It checks everything
+// before it moves anything, so that a file in the way leaves everything as it was.
 func merge(stage, dir string) error {
 	var moves [][2]string
 	var plan func(from, to string) error
@@ -250,7 +251,7 @@ func merge(stage, dir string) error {
 					return err
 				}
 			default:
-				return fmt.Errorf("%s is there already: unpack into an empty directory", dst)
+				return fmt.Errorf("%s already exists: unpack into an empty directory", dst)
 			}
 		}
 		return nil

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	// The algorithms that rpm's digest numbers mean.
+	// The algorithms for rpm's digest numbers.
 	_ "crypto/md5"
 	_ "crypto/sha1"
 	_ "crypto/sha256"
@@ -25,13 +25,13 @@ type Entry struct {
 	Mode   fs.FileMode
 	Size   int64 // bytes
 	MTime  time.Time
-	Digest string // lower case hex, by the package's DigestAlgorithm; "" for what has none
+	Digest string // lower-case hex, by the package's DigestAlgorithm; "" if the file has none
 	Link   string // where a symbolic link points
 	User   string
 	Group  string
 	Flags  FileFlags
 
-	path   string // relative, clean, safe to join
+	path   string // relative, clean, safe to join to a directory
 	device uint64
 	inode  uint64
 }
@@ -39,7 +39,7 @@ type Entry struct {
 // FileFlags are rpm's marks on a file.
 type FileFlags uint32
 
-// The marks that matter to someone who unpacks or judges a package.
+// The marks that matter when you unpack or judge a package.
 const (
 	FileConfig FileFlags = 1 << 0
 	FileDoc    FileFlags = 1 << 1
@@ -82,7 +82,7 @@ func parseFiles(h *Header, source bool, limits Limits) ([]Entry, crypto.Hash, er
 	if err := l.check(); err != nil {
 		return nil, 0, err
 	}
-	algorithm := crypto.MD5 // what rpm used before it could choose
+	algorithm := crypto.MD5 // what rpm used before there was a choice
 	if n, ok := h.Int(tagFileDigestAlgo); ok {
 		if algorithm, ok = hashes[n]; !ok {
 			return nil, 0, fmt.Errorf("file digests use algorithm %d, which is unknown", n)
@@ -101,14 +101,14 @@ func parseFiles(h *Header, source bool, limits Limits) ([]Entry, crypto.Hash, er
 		}
 		seen[e.path] = true
 		if total += e.Size; total > limits.Unpacked {
-			return nil, 0, fmt.Errorf("files say they have more than the %d bytes allowed", limits.Unpacked)
+			return nil, 0, fmt.Errorf("files claim more than the %d bytes allowed", limits.Unpacked)
 		}
 		entries[i] = e
 	}
 	return entries, algorithm, nil
 }
 
-// fileNames joins names from the two ways rpm has stored them.
+// fileNames returns the names from either of the two ways in which rpm stores them.
 func fileNames(h *Header) ([]string, error) {
 	if !h.Has(tagBaseNames) {
 		return h.Strings(tagOldFilenames), nil
@@ -127,7 +127,7 @@ func fileNames(h *Header) ([]string, error) {
 	return names, nil
 }
 
-// check makes sure that all lists have one value per file.
+// check makes sure that every list has one value per file.
 func (l *fileLists) check() error {
 	n := len(l.names)
 	for _, x := range []struct {
@@ -154,7 +154,7 @@ func at[T any](list []T, i int) (v T) {
 	return v
 }
 
-// entry makes the Entry of file i and refuses what a package must not hold.
+// entry makes the Entry of file i, and refuses what a package must not hold.
 func (l *fileLists) entry(i int, source bool, algorithm crypto.Hash) (Entry, error) {
 	e := Entry{
 		Name: l.names[i], Mode: fileMode(l.modes[i]), Size: int64(l.sizes[i]),
@@ -175,7 +175,7 @@ func (l *fileLists) entry(i int, source bool, algorithm crypto.Hash) (Entry, err
 	}
 	if e.Digest != "" {
 		if b, err := hex.DecodeString(e.Digest); err != nil || len(b) != algorithm.Size() {
-			return e, fmt.Errorf("has digest %q, which is no %v digest", e.Digest, algorithm)
+			return e, fmt.Errorf("has digest %q, which is not a %v digest", e.Digest, algorithm)
 		}
 	}
 	return e, nil
@@ -189,7 +189,7 @@ func safePath(name string, source bool) (string, error) {
 			return "", errors.New("is not a bare name; a source package has no directories")
 		}
 	} else if path = strings.TrimPrefix(strings.TrimPrefix(path, "./"), "/"); path == "" {
-		return ".", nil // the root directory belongs to the package
+		return ".", nil // the package holds the root directory
 	}
 	if !fs.ValidPath(strings.ToValidUTF8(path, "?")) || path == "." {
 		return "", errors.New("has a name that could lead out of the package")
@@ -197,7 +197,7 @@ func safePath(name string, source bool) (string, error) {
 	return path, nil
 }
 
-// fileMode translates the mode of stat(2).
+// fileMode converts the mode of stat(2).
 func fileMode(mode uint64) fs.FileMode {
 	m := fs.FileMode(mode & 0o777)
 	switch mode & 0o170000 {
@@ -247,7 +247,7 @@ func kindOf(m fs.FileMode) string {
 	return "device"
 }
 
-// DigestNumber is rpm's number of a digest algorithm, 0 for one that rpm does not know.
+// DigestNumber returns rpm's number of a digest algorithm, or 0 if rpm does not know it.
 func DigestNumber(h crypto.Hash) int {
 	for n, known := range hashes {
 		if known == h {

@@ -22,14 +22,14 @@ type uncheckedError struct{ reason string }
 
 func (e *uncheckedError) Error() string { return e.reason }
 
-// clockSkew is how far in the future a signature may have been made.
+// clockSkew is how far in the future a signature's time may be.
 const clockSkew = 30 * time.Minute
 
-// gpgv verifies one signature and names the key and its owner. An *uncheckedError says
-// that gpgv does not know this kind of signature.
+// gpgv verifies one signature and returns the key and its owner. An *uncheckedError means that
+// gpgv does not know this kind of signature.
 func (f *File) gpgv(ctx context.Context, dir, ring string, s signature) (string, error) {
 	if v := packetVersion(s.data); v > 5 {
-		return "", &uncheckedError{fmt.Sprintf("it is of OpenPGP version %d, which gpgv does not read", v)}
+		return "", &uncheckedError{fmt.Sprintf("it has OpenPGP version %d, which gpgv cannot read", v)}
 	}
 	file := filepath.Join(dir, "signature")
 	if err := os.WriteFile(file, s.data, 0o600); err != nil {
@@ -55,24 +55,24 @@ func (f *File) gpgv(ctx context.Context, dir, ring string, s signature) (string,
 	case by != "":
 		return by, nil
 	case isExit(err):
-		return "", &uncheckedError{"gpgv says nothing of it: it may be damaged, or newer than this gpgv"}
+		return "", &uncheckedError{"gpgv says nothing about it: it may be damaged, or newer than this gpgv"}
 	case err != nil:
 		return "", err
 	}
 	return "", errors.New("gpgv does not say that it is good")
 }
 
-// isExit tells a program that ended with an error from one that could not be run.
+// isExit reports whether a program ended with an error, and not that it could not be run.
 func isExit(err error) bool {
 	var e *command.Error
 	return errors.As(err, &e) && e.ExitCode > 0
 }
 
-// judge reads what gpgv says of one signature; see doc/DETAILS of GnuPG. gpgv takes a
-// signature as good that was made when its key had expired already, or will be made one
-// day; rpm does not, and neither is taken here. A revoked key is not taken whenever the
-// signature was made: who has stolen a key chooses the date. SHA-1 is taken, as the
-// packages of the old kernels have nothing better, and said. MD5 gpgv does not take.
+// judge reads what gpgv says about one signature; see doc/DETAILS of GnuPG. gpgv accepts
+// signatures that were made after their key had expired, or that are dated in the future. rpm
+// accepts neither, and nor do we. We never accept a revoked key, whenever the signature was made:
+// whoever stole a key chooses the date. We accept SHA-1, because the packages of the old kernels
+// have nothing better, and say so. gpgv does not accept MD5.
 func judge(status string, now time.Time) (by string, err error) {
 	var expired int64
 	for line := range strings.Lines(status) {
@@ -94,7 +94,7 @@ func judge(status string, now time.Time) (by string, err error) {
 		case "BADSIG":
 			return "", fmt.Errorf("it is BAD: this is not what key %s signed", who)
 		case "EXPSIG":
-			return "", fmt.Errorf("it was made to be valid for a time, and that is over; it is by key %s", who)
+			return "", fmt.Errorf("it was valid for a limited time, which is over; it is by key %s", who)
 		case "REVKEYSIG":
 			return "", fmt.Errorf("it was made by key %s, whose owner has revoked it", who)
 		case "NO_PUBKEY":
@@ -113,7 +113,7 @@ func judge(status string, now time.Time) (by string, err error) {
 	return by, nil
 }
 
-// errSig reads ERRSIG keyid pkalgo hashalgo class time rc: gpgv could not check it.
+// errSig reads ERRSIG keyid pkalgo hashalgo class time rc: gpgv could not check the signature.
 func errSig(words []string) error {
 	if len(words) < 8 {
 		return &uncheckedError{"gpgv does not say why"}
@@ -122,37 +122,37 @@ func errSig(words []string) error {
 	case "4":
 		return &uncheckedError{fmt.Sprintf("key %s uses algorithm %s, which this gpgv does not know", words[2], words[3])}
 	case "5":
-		return fmt.Errorf("it was made by key %s over a digest of algorithm %s, which is too weak or not known to gpgv", words[2], words[4])
+		return fmt.Errorf("it was made by key %s over a digest of algorithm %s, which gpgv does not know or finds too weak", words[2], words[4])
 	}
 	return nil // NO_PUBKEY follows, or nothing
 }
 
-// validSig reads VALIDSIG fingerprint date time expires version reserved pkalgo hashalgo
-// class: the digest fits the key, and this says when it was made and how.
+// validSig reads VALIDSIG fingerprint date time expires version reserved pkalgo hashalgo class:
+// the digest fits the key, and the line says when and how the signature was made.
 func validSig(words []string, by string, expired int64, now time.Time) (string, error) {
 	if len(words) < 11 {
-		return "", fmt.Errorf("gpgv says %q, which cannot be read", strings.Join(words, " "))
+		return "", fmt.Errorf("gpgv says %q, which is unreadable", strings.Join(words, " "))
 	}
 	n, err := strconv.ParseInt(words[4], 10, 64)
 	if err != nil {
-		return "", fmt.Errorf("gpgv says it was made at %q, which cannot be read", words[4])
+		return "", fmt.Errorf("gpgv says it was made at %q, which is unreadable", words[4])
 	}
 	day := func(n int64) string { return time.Unix(n, 0).UTC().Format("2006-01-02 15:04 UTC") }
 	switch {
 	case expired != 0 && n >= expired:
 		return "", fmt.Errorf("it was made on %s, after its key had expired on %s: %s", day(n), day(expired), by)
 	case time.Unix(n, 0).After(now.Add(clockSkew)):
-		return "", fmt.Errorf("it says that it was made on %s, which is in the future: is the clock of this machine right? The key is %s", day(n), by)
+		return "", fmt.Errorf("it says that it was made on %s, which is in the future: is this machine's clock right? The key is %s", day(n), by)
 	case words[10] != "00" && words[10] != "01":
-		return "", fmt.Errorf("it is of class %s, which is not for data; the key is %s", words[10], by)
+		return "", fmt.Errorf("its class is %s, which is not for data; the key is %s", words[10], by)
 	}
 	if words[9] == "2" {
-		by += ", with SHA-1, which rpm of today calls too weak"
+		by += ", with SHA-1, which today's rpm considers too weak"
 	}
 	return by, nil
 }
 
-// packetVersion is the version of an OpenPGP packet, 0 where it cannot be told.
+// packetVersion returns the version of an OpenPGP packet, or 0 if it is unknown.
 func packetVersion(b []byte) int {
 	_, header, _, ok := packetHeader(b)
 	if !ok || header >= len(b) {

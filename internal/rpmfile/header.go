@@ -20,13 +20,13 @@ const (
 	maxEntries  = 0xffff
 )
 
-// Header is one of the two headers of an RPM file, checked to be sound: every entry
-// lies within the data, has the size its type says and is aligned.
+// Header is one of the two headers of an RPM file, and is checked: every entry lies within the
+// data, has the size that its type says, and is aligned.
 type Header struct {
 	raw     []byte // as in the file, introduction included
-	data    []byte // the part of raw that entries point into
+	data    []byte // the part of raw to which entries point
 	entries map[Tag]entry
-	region  bool // the first entry vouches for all others
+	region  bool // the first entry says that all others belong together
 }
 
 type entry struct {
@@ -38,23 +38,23 @@ type entry struct {
 
 var typeSize = map[uint32]int{typeChar: 1, typeInt8: 1, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBin: 1}
 
-// readHeader reads one header. At most limit bytes are read or held in memory.
+// readHeader reads one header. It reads or holds in memory at most limit bytes.
 func readHeader(r io.Reader, regionTag Tag, limit int64) (*Header, error) {
 	intro := make([]byte, introLength)
 	if _, err := io.ReadFull(r, intro); err != nil {
 		return nil, fmt.Errorf("read its start: %w", noEOF(err))
 	}
 	if !bytes.Equal(intro[:8], headerMagic) {
-		return nil, fmt.Errorf("starts with % x in place of % x", intro[:8], headerMagic)
+		return nil, fmt.Errorf("starts with % x instead of % x", intro[:8], headerMagic)
 	}
 	entries := int64(binary.BigEndian.Uint32(intro[8:]))
 	dataLength := int64(binary.BigEndian.Uint32(intro[12:]))
 	body := entries*entryLength + dataLength
 	if introLength+body > limit {
-		return nil, fmt.Errorf("says it has %d bytes, more than the %d that are possible or allowed", introLength+body, limit)
+		return nil, fmt.Errorf("claims %d bytes, more than the %d that are possible or allowed", introLength+body, limit)
 	}
 	if entries == 0 || entries > maxEntries {
-		return nil, fmt.Errorf("says it has %d entries; 1 to %d are possible", entries, maxEntries)
+		return nil, fmt.Errorf("claims %d entries; 1 to %d are possible", entries, maxEntries)
 	}
 	raw := make([]byte, introLength+body)
 	copy(raw, intro)
@@ -86,7 +86,7 @@ func parseHeader(raw []byte, n int, regionTag Tag) (*Header, error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %d, tag %d: %w", i, tag, err)
 		}
-		// Entries that share data do not exist, and would make reading quadratic.
+		// No real header has entries that share data, and they would make reading quadratic.
 		if used += e.length; used > len(h.data) {
 			return nil, fmt.Errorf("entry %d, tag %d: shares its data with another entry", i, tag)
 		}
@@ -150,16 +150,16 @@ func (h *Header) parseEntry(b []byte) (entry, error) {
 	return e, nil
 }
 
-// checkRegion checks that the region covers the whole header: what it does not cover,
-// no header digest of rpm's covers. The signature header has no digest in any case, and
-// rpm lets programs add to it, so there the region may cover less.
+// checkRegion checks that the region covers the whole header: rpm's header digests do not cover
+// what lies outside the region. The signature header never has a digest, and rpm lets programs
+// add to it, so there the region may cover less.
 func (h *Header) checkRegion(e entry, entries int, tag Tag) error {
 	if e.kind != typeBin || e.count != entryLength {
-		return fmt.Errorf("type %d, count %d in place of 16 bytes", e.kind, e.count)
+		return fmt.Errorf("type %d, count %d instead of 16 bytes", e.kind, e.count)
 	}
 	b := h.data[e.offset : e.offset+entryLength]
 	trailerTag := Tag(binary.BigEndian.Uint32(b))
-	// rpm before 4.1 ended the signature header's region with another tag.
+	// rpm before 4.1 ended the signature header's region with a different tag.
 	if trailerTag != tag && (tag != tagHeaderSignatures || trailerTag != tagHeaderImage) {
 		return fmt.Errorf("its trailer has tag %d", trailerTag)
 	}
@@ -182,13 +182,13 @@ func (h *Header) checkRegion(e entry, entries int, tag Tag) error {
 	return nil
 }
 
-// Has tells whether the header has the tag.
+// Has reports whether the header has the tag.
 func (h *Header) Has(tag Tag) bool {
 	_, ok := h.entries[tag]
 	return ok
 }
 
-// String returns the first string of the tag, "" when there is none.
+// String returns the first string of the tag, or "".
 func (h *Header) String(tag Tag) string {
 	if s := h.Strings(tag); len(s) > 0 {
 		return s[0]
@@ -196,7 +196,7 @@ func (h *Header) String(tag Tag) string {
 	return ""
 }
 
-// Strings returns the strings of the tag; nil when it is missing or holds no strings.
+// Strings returns the strings of the tag; nil if it is missing or holds no strings.
 func (h *Header) Strings(tag Tag) []string {
 	e, ok := h.entries[tag]
 	if !ok || (e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString) {
@@ -214,8 +214,8 @@ func (h *Header) Strings(tag Tag) []string {
 	return list
 }
 
-// Ints returns the unsigned numbers of the tag, of whatever width; nil when it is missing
-// or holds no numbers.
+// Ints returns the unsigned numbers of the tag, of any width; nil if it is missing or holds no
+// numbers.
 func (h *Header) Ints(tag Tag) []uint64 {
 	e, ok := h.entries[tag]
 	if !ok {
@@ -240,7 +240,7 @@ func (h *Header) Ints(tag Tag) []uint64 {
 	return list
 }
 
-// Int returns the first number of the tag, and whether there is one.
+// Int returns the first number of the tag, and whether it exists.
 func (h *Header) Int(tag Tag) (uint64, bool) {
 	if n := h.Ints(tag); len(n) > 0 {
 		return n[0], true
@@ -248,7 +248,7 @@ func (h *Header) Int(tag Tag) (uint64, bool) {
 	return 0, false
 }
 
-// Bytes returns the data of a tag that holds bytes; nil when it is missing or holds others.
+// Bytes returns the data of a tag that holds bytes; nil if it is missing or holds something else.
 func (h *Header) Bytes(tag Tag) []byte {
 	e, ok := h.entries[tag]
 	if !ok || e.kind != typeBin {
@@ -257,8 +257,8 @@ func (h *Header) Bytes(tag Tag) []byte {
 	return h.data[e.offset : e.offset+e.length]
 }
 
-// Differing returns the tags, in ascending order, whose values are not the same in both
-// headers. The regions say nothing of their own.
+// Differing returns the tags, in ascending order, whose values differ between two headers. It
+// ignores the regions, which add no information.
 func (h *Header) Differing(o *Header) []Tag {
 	same := func(a, b entry) bool {
 		return a.kind == b.kind && a.count == b.count &&

@@ -4,9 +4,9 @@ package rpmfile
 
 import "encoding/binary"
 
-// readableKeys leaves out the keys of OpenPGP version 6 and later, with all that belongs to
-// them: gpgv stops reading a keyring at the first of them, and then does not find the keys
-// behind it. Nothing is lost, as gpgv does not read their signatures either.
+// readableKeys removes the keys of OpenPGP version 6 and later, with everything that belongs to
+// them: gpgv stops reading a keyring at the first of them, and then does not find the keys after
+// it. Nothing is lost, because gpgv cannot read their signatures either.
 func readableKeys(ring []byte) []byte {
 	const publicKey = 6
 	var kept []byte
@@ -27,8 +27,8 @@ func readableKeys(ring []byte) []byte {
 	return kept
 }
 
-// packetHeader reads the header of an OpenPGP packet: its tag, and how many bytes the header
-// and what follows have. Packets whose length is not told in one piece are not read.
+// packetHeader reads the header of an OpenPGP packet: its tag, and the length of the header and
+// of the rest in bytes. It cannot read packets with partial lengths.
 func packetHeader(b []byte) (tag, header, length int, ok bool) {
 	if len(b) < 2 || b[0]&0x80 == 0 {
 		return 0, 0, 0, false

@@ -14,8 +14,8 @@ import (
 
 const leadLength = 96
 
-// lead is the first 96 bytes. rpm reads only its magic; the rest says again what the
-// header says, and is used to notice damage, as no digest covers it.
+// lead is the first 96 bytes. rpm reads only its magic. The rest repeats what the header says,
+// and we use it to notice damage, because no digest covers it.
 type lead struct {
 	major, minor byte
 	kind         uint16 // 0 binary, 1 source
@@ -43,15 +43,15 @@ func readLead(r io.Reader) (lead, error) {
 		os: binary.BigEndian.Uint16(b[76:]), reserved: b[80:],
 	}
 	if signature := binary.BigEndian.Uint16(b[78:]); signature != 5 {
-		return lead{}, fmt.Errorf("lead: signature type %d in place of 5", signature)
+		return lead{}, fmt.Errorf("lead: signature type %d instead of 5", signature)
 	}
 	if l.major != 3 && l.major != 4 {
-		return lead{}, fmt.Errorf("lead: format %d.%d; 3 and 4 can be read", l.major, l.minor)
+		return lead{}, fmt.Errorf("lead: format %d.%d is unsupported, only 3 and 4 are", l.major, l.minor)
 	}
 	return l, nil
 }
 
-// check compares the lead with the header. What rpm itself leaves open is left open: an
+// check compares the lead with the header. It does not check what rpm itself leaves open: an
 // architecture's number outside the x86 family, and reserved bytes before rpm 4.
 func (l lead) check(f *File) error {
 	if l.minor != 0 || l.kind > 1 || (l.kind == 1) != f.Source {

@@ -9,16 +9,16 @@ import (
 	"io/fs"
 )
 
-// maxInMemory is how many bytes ReadFiles gives in all.
+// maxInMemory is how many bytes ReadFiles returns in total.
 const maxInMemory = 1 << 30
 
-// ReadFiles returns the content of the named plain files, by name. Only as much of the
-// payload is unpacked as is needed; its digests are verified all the same. Names may be
-// given with or without the leading slash.
+// ReadFiles returns the content of the named plain files, by name. It unpacks only the necessary
+// part of the payload, but verifies its digests all the same. Names may have a leading slash or
+// not.
 func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byte, error) {
 	contents := make(map[string][]byte, len(names))
 	links := f.hardLinks()
-	wanted := make(map[int][]string) // by number of the file, the names it was asked for by
+	wanted := make(map[int][]string) // by number of the file, the names that the caller used
 	var total int64
 	for _, name := range names {
 		p, err := safePath(name, f.Source)
@@ -31,7 +31,7 @@ func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byt
 			return nil, fmt.Errorf("read %s from %s: it is a %s without content", name, f.path, kindOf(e.Mode))
 		}
 		if total += e.Size; total > maxInMemory {
-			return nil, fmt.Errorf("read %s from %s: more than %d bytes for memory; unpack them", name, f.path, maxInMemory)
+			return nil, fmt.Errorf("read %s from %s: more than %d bytes are too much for memory; unpack them", name, f.path, maxInMemory)
 		}
 		// Content comes with the last of a file's links.
 		if set := links[fileID{e.device, e.inode}]; len(set) > 0 {

@@ -14,17 +14,16 @@ import (
 )
 
 // errEnough ends a walk early, without an error.
-var errEnough = errors.New("no more files are wanted")
+var errEnough = errors.New("no more files are needed")
 
 const copyBuffer = 256 << 10
 
-// walk goes through the payload once. visit is called for each member of the archive
-// with the number of its file and its content, or with nil where another link of the
-// same file carries the content; what visit leaves unread is skipped.
+// walk goes through the payload once. It calls visit for each member of the archive, with the
+// number of its file and its content, or with nil if another link to the same file carries the
+// content. It skips what visit leaves unread.
 //
-// The digests are computed while the payload is read, so that no byte can change between
-// the check and the use. They are compared before walk returns nil: what visit got is
-// to be believed only then.
+// It computes the digests while it reads the payload, so that no byte can change between check
+// and use. It compares them before it returns nil: trust what visit got only then.
 func (f *File) walk(ctx context.Context, visit func(i int, content io.Reader) error) error {
 	raw, unpacked, err := f.payloadDigests()
 	if err != nil {
@@ -41,8 +40,8 @@ func (f *File) walk(ctx context.Context, visit func(i int, content io.Reader) er
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	// The digest goes before the error of a decoder that choked on damaged bytes: it is
-	// the better explanation.
+	// The digest comes before the error of a decoder that failed on damaged bytes: it is the
+	// better explanation.
 	if _, e := io.CopyBuffer(io.Discard, physical, make([]byte, copyBuffer)); e != nil {
 		return fmt.Errorf("read payload: %w", e)
 	}
@@ -52,7 +51,7 @@ func (f *File) walk(ctx context.Context, visit func(i int, content io.Reader) er
 	return err
 }
 
-// archiveLimit is how long the unpacked payload can be at most, by what the header says.
+// archiveLimit returns how long the unpacked payload can be at most, according to the header.
 func (f *File) archiveLimit() (int64, error) {
 	limit := int64(4096)
 	for i := range f.Files {
@@ -60,12 +59,12 @@ func (f *File) archiveLimit() (int64, error) {
 	}
 	payload := f.PayloadSize()
 	if limit > ratioFloor && limit/f.limits.Ratio > payload {
-		return 0, fmt.Errorf("payload of %d bytes claims to unpack to %d: more than the %d-fold that is allowed", payload, limit, f.limits.Ratio)
+		return 0, fmt.Errorf("payload of %d bytes claims to unpack to %d: more than %d times as much, the limit", payload, limit, f.limits.Ratio)
 	}
 	return limit, nil
 }
 
-// walkArchive is walk after the decoder.
+// walkArchive is the part of walk after the decoder.
 func (f *File) walkArchive(ctx context.Context, physical io.Reader, sums *digests, limit int64, visit func(int, io.Reader) error) error {
 	rc, _, err := compress.NewReader(ctx, physical)
 	if err != nil {
@@ -91,7 +90,7 @@ func (f *File) walkArchive(ctx context.Context, physical io.Reader, sums *digest
 			return err
 		}
 	}
-	// Reading to the very end verifies the decoder's own checksums.
+	// Reading to the end verifies the decoder's own checksums.
 	if _, err := io.Copy(zeros{}, a.r); err != nil {
 		return fmt.Errorf("unpack payload: %w", err)
 	}
@@ -103,7 +102,7 @@ func (f *File) walkArchive(ctx context.Context, physical io.Reader, sums *digest
 	return sums.check()
 }
 
-// copyContent copies a file's content to w and compares its digest.
+// copyContent copies a file's content to w, and compares its digest.
 func (f *File) copyContent(w io.Writer, e *Entry, content io.Reader) error {
 	var h hash.Hash
 	if e.Digest != "" {

@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// Reader is the rpm of the systems that a package is for.
+// Reader is the version of rpm on the systems that a package is for.
 type Reader struct {
-	System      string   // whose it is, for people
+	System      string   // which systems have it, for people
 	Version     string   // "4.8.0"
 	Compressors []string // of payloads, as packages call them
 }
 
-// Unreadable tells why this rpm does not take the package, a sentence each; nil where
-// nothing is known against it.
+// Unreadable returns the reasons why this rpm does not accept the package, a sentence each; nil
+// if none is known.
 func (f *File) Unreadable(r Reader) []string {
 	var reasons []string
 	if f.Header.Has(TagRPMFormat) {
-		reasons = append(reasons, "it has format 6, and every rpm reads format 4")
+		reasons = append(reasons, "it has format 6; format 4 is the one that every rpm reads")
 	}
 	if c := f.Header.String(TagPayloadCompressor); c != "" && !slices.Contains(r.Compressors, c) {
 		reasons = append(reasons, "its payload is compressed by "+c)
 	}
 	for _, d := range f.Requires() {
-		// The version of what a package wants of rpm is that of the rpm it came with. Those of
-		// compressions are of another rpm, rpm 5.
+		// A package requires a feature of rpm by the version of rpm that introduced it. For
+		// compressions that is a version of another rpm, rpm 5.
 		if feature := d.Flags&RPMLib != 0; !feature || strings.HasPrefix(d.Name, "rpmlib(PayloadIs") {
 			continue
 		}
@@ -39,12 +39,12 @@ func (f *File) Unreadable(r Reader) []string {
 	return reasons
 }
 
-// versionNumbers returns the numbers of a version, without its release.
+// versionNumbers returns the numbers in a version, without the release.
 func versionNumbers(version string) []int {
 	version, _, _ = strings.Cut(version, "-")
 	var numbers []int
 	for _, part := range strings.Split(version, ".") {
-		n, _ := strconv.Atoi(part) // what is no number is as old as can be
+		n, _ := strconv.Atoi(part) // what is not a number counts as the oldest
 		numbers = append(numbers, n)
 	}
 	return numbers

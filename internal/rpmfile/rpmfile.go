@@ -3,9 +3,8 @@
 // Package rpmfile reads RPM files, source and binary, of formats 3, 4 and 6: without
 // rpm, without its database, and without root.
 //
-// An RPM file is foreign: everything in it is checked before it is believed, and every
-// digest it carries is verified before anything it holds is handed on. What could not
-// be verified is said: see Report.
+// An RPM file is untrusted: the package checks everything in it before use, and verifies every
+// digest in it before it passes content on. Report says what could not be verified.
 package rpmfile
 
 import (
@@ -17,34 +16,34 @@ import (
 	"os"
 )
 
-// ErrNotRPM tells that a file does not start as an RPM file does.
+// ErrNotRPM means that a file does not start like an RPM file.
 var ErrNotRPM = errors.New("not an RPM file")
 
-// Limits are what a package may ask of this machine.
+// Limits say what a package may demand from this machine.
 type Limits struct {
 	Header   int64 // bytes of each of the two headers
 	Files    int   // files in the package
 	Unpacked int64 // bytes of all files together
-	// Ratio is how many bytes the payload may unpack to for each of its own, when it
-	// unpacks to more than a gigabyte. Kernels with debug information reach 20.
+	// Ratio is how many bytes the payload may unpack to for each compressed byte, if it unpacks
+	// to more than a gigabyte. Kernels with debug information reach 20.
 	Ratio int64
 }
 
-// DefaultLimits fit every kernel package there is, with room to grow.
+// DefaultLimits fit every existing kernel package, with room to grow.
 var DefaultLimits = Limits{Header: 64 << 20, Files: 500_000, Unpacked: 64 << 30, Ratio: 1000}
 
-// ratioFloor is the size in bytes below which a ratio harms nobody.
+// ratioFloor is the size in bytes below which a high ratio does no harm.
 const ratioFloor = 1 << 30
 
-// File is an open RPM file whose headers are verified against their digests. Its
-// payload is verified whenever it is read.
+// File is an open RPM file whose headers were verified against their digests. Its payload is
+// verified whenever it is read.
 type File struct {
 	Header *Header
-	// Source tells a source package from a binary one.
+	// Source reports whether it is a source package.
 	Source bool
 	// Files are the package's files, in the header's order.
 	Files []Entry
-	// DigestAlgorithm is that of the files' digests.
+	// DigestAlgorithm is the algorithm of the files' digests.
 	DigestAlgorithm crypto.Hash
 
 	path         string
@@ -57,19 +56,18 @@ type File struct {
 	limits       Limits
 	index        map[string]int // from Entry.path to the number of the file
 	verified     []string       // what Open verified, as sentences
-	whole        bool           // every digest was found right since
+	whole        bool           // every digest has been verified since
 }
 
-// Open reads the headers of the RPM file at path within DefaultLimits, and verifies
-// them. An error that is ErrNotRPM says that it is something else. The file stays open
-// until Close.
+// Open reads the headers of the RPM file at path within DefaultLimits, and verifies them. An
+// error that is ErrNotRPM means that the file is something else. The file stays open until Close.
 func Open(ctx context.Context, path string) (*File, error) {
 	return OpenWithin(ctx, path, DefaultLimits)
 }
 
 // OpenWithin is Open with other limits.
 func OpenWithin(ctx context.Context, path string, limits Limits) (*File, error) {
-	// Looking before opening: to open a pipe waits for its writer.
+	// Look before opening: opening a pipe waits for its writer.
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("open RPM file: %w", err)
@@ -132,7 +130,7 @@ func (f *File) read(ctx context.Context) error {
 		return err
 	}
 	if f.Source && len(f.hardLinks()) > 0 {
-		return errors.New("files are hard links of each other; a source package holds nothing but plain files")
+		return errors.New("files are hard links to each other; a source package may hold only plain files")
 	}
 	f.index = make(map[string]int, len(f.Files))
 	for i, e := range f.Files {
@@ -141,27 +139,27 @@ func (f *File) read(ctx context.Context) error {
 	return f.checkFeatures()
 }
 
-// checkFeatures refuses a payload that is laid out in a way this package does not know.
+// checkFeatures refuses a payload whose layout this package does not know.
 func (f *File) checkFeatures() error {
 	if format := f.Header.String(TagPayloadFormat); format != "" && format != "cpio" {
-		return fmt.Errorf("payload has format %q; only cpio can be read", format)
+		return fmt.Errorf("payload has format %q, only cpio is supported", format)
 	}
 	for _, d := range f.Requires() {
 		if d.Name == "rpmlib(PayloadAlignment)" {
-			return errors.New("payload is aligned to file system blocks, which cannot be read: build the package with rpm before 6.2, or without that option")
+			return errors.New("payload is aligned to file system blocks, which is unsupported: build the package with rpm before 6.2, or without that option")
 		}
 	}
 	return nil
 }
 
-// Name, Version, Release and Arch are the package's; Arch of a source package is that
-// of the machine it was made on.
+// Name, Version, Release and Arch are the package's; a source package's Arch is that of the
+// machine on which it was made.
 func (f *File) Name() string    { return f.Header.String(TagName) }
 func (f *File) Version() string { return f.Header.String(TagVersion) }
 func (f *File) Release() string { return f.Header.String(TagRelease) }
 func (f *File) Arch() string    { return f.Header.String(TagArch) }
 
-// SourceRPM is the file name of the source package a binary package was built from.
+// SourceRPM is the file name of the source package from which a binary package was built.
 func (f *File) SourceRPM() string { return f.Header.String(TagSourceRPM) }
 
 // NEVRA is name-[epoch:]version-release.arch, with arch src for a source package.
@@ -180,7 +178,7 @@ func (f *File) arch() string {
 	return f.Arch()
 }
 
-// PayloadSize is the number of bytes of the payload as it is in the file, compressed.
+// PayloadSize is the size of the compressed payload in bytes.
 func (f *File) PayloadSize() int64 { return f.size - f.payloadStart }
 
 // Find returns the entry with this name.

@@ -237,7 +237,7 @@ func TestReadFilesAndSelection(t *testing.T) {
 		t.Error(err)
 	}
 	before := snapshot(t, dir)
-	if err := f.Extract(t.Context(), dir, nil); err == nil || !strings.Contains(err.Error(), "is there already") {
+	if err := f.Extract(t.Context(), dir, nil); err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("unpacking over files: %v", err)
 	}
 	if !slices.Equal(before, snapshot(t, dir)) {
@@ -332,22 +332,22 @@ func TestHostilePackages(t *testing.T) {
 			member{name: "y", mode: 0o100644, content: "x", inode: 3}), "hard link"},
 		"climbing":          {binary(file("/usr/../../x")), "lead out"},
 		"empty part":        {binary(file("/usr//x")), "lead out"},
-		"device":            {binary(member{name: "/dev/sda", mode: 0o060644}), "without root"},
-		"pipe":              {binary(member{name: "/pipe", mode: 0o010644}), "without root"},
+		"device":            {binary(member{name: "/dev/sda", mode: 0o060644}), "only root can unpack"},
+		"pipe":              {binary(member{name: "/pipe", mode: 0o010644}), "only root can unpack"},
 		"under a link":      {binary(member{name: "/a", mode: 0o120777, content: "/tmp"}, file("/a/b")), "exists"},
 		"under a file":      {binary(file("/a"), file("/a/b")), "file exists"},
 		"other name inside": {binary(member{name: "/a", mode: 0o100644, content: "x", cpioName: "./b"}), "not in the package's list"},
 		"climbing inside":   {binary(member{name: "/a", mode: 0o100644, content: "x", cpioName: "../b"}), "lead out"},
 		"other kind inside": {binary(member{name: "/a", mode: 0o100644, content: "x", cpioMode: 0o120777}), "is a symbolic link here"},
 		"longer inside":     {binary(member{name: "/a", mode: 0o100644, content: "x", cpioOther: true, cpioData: "xy"}), "2 bytes here"},
-		"other link inside": {binary(member{name: "/a", mode: 0o120777, content: "one", cpioOther: true, cpioData: "two"}), "other content"},
+		"other link inside": {binary(member{name: "/a", mode: 0o120777, content: "one", cpioOther: true, cpioData: "two"}), "differs in content"},
 		"digest wrong":      {binary(member{name: "/a", mode: 0o100644, content: "x", cpioOther: true, cpioData: "y"}), "is damaged"},
 		"missing inside":    {binary(file("/a"), member{name: "/b", mode: 0o100644, content: "x", cpioAbsent: true}), "not in the archive"},
 		"twice inside":      {binary(file("/a"), member{name: "/b", mode: 0o100644, content: "x", cpioName: "./a"}), "twice"},
 		"more after":        {packet{format: 4, members: []member{file("/a")}, after: []byte("more")}, "goes on after"},
 		"no digests":        {packet{format: 4, members: []member{file("/a")}, noDigests: true}, "no digest"},
 		"unknown signature": {packet{format: 4, members: []member{file("/a")}, signature: []tag{{998, typeInt32, []uint32{1}}}}, "unknown tag 998"},
-		"odd signature":     {packet{format: 4, members: []member{file("/a")}, signature: []tag{{sigRSA, typeBin, []byte("not one at all")}}}, "no OpenPGP signature"},
+		"odd signature":     {packet{format: 4, members: []member{file("/a")}, signature: []tag{{sigRSA, typeBin, []byte("not one at all")}}}, "not an OpenPGP signature"},
 		"aligned": {packet{format: 6, members: []member{file("/a")}, extra: []tag{
 			{tagRequireName, typeStringArray, []string{"rpmlib(PayloadAlignment)"}}}}, "aligned"},
 		"other archive": {packet{format: 4, members: []member{file("/a")}, extra: []tag{{TagPayloadFormat, typeString, "drpm"}}}, `"drpm"`},
@@ -386,7 +386,7 @@ func TestLimits(t *testing.T) {
 	// A bomb: a header that announces terabytes in a payload of a few bytes.
 	f := open(t, packet{format: 6, members: []member{{name: "/a", mode: 0o100644, content: "x"}}}.write(t))
 	f.Files[0].Size = 60 << 30
-	if _, err := f.Verify(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "-fold") {
+	if _, err := f.Verify(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "1000 times as much") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // signature is one OpenPGP signature of a package.
 type signature struct {
 	what    string // what it covers
-	payload bool   // it covers the payload, too
+	payload bool   // it covers the payload too
 	data    []byte
 }
 
@@ -44,26 +44,26 @@ func (f *File) signatures() ([]signature, error) {
 	}
 	for _, s := range list {
 		if !isSignaturePacket(s.data) {
-			return nil, fmt.Errorf("signature over %s is no OpenPGP signature", s.what)
+			return nil, fmt.Errorf("signature over %s is not an OpenPGP signature", s.what)
 		}
 	}
 	return list, nil
 }
 
-// Signed tells whether the package carries a signature, good or not.
+// Signed reports whether the package carries a signature, good or bad.
 func (f *File) Signed() (bool, error) {
 	list, err := f.signatures()
 	return len(list) > 0, err
 }
 
-// isSignaturePacket tells whether the data starts as an OpenPGP packet with tag 2.
+// isSignaturePacket reports whether the data starts like an OpenPGP packet with tag 2.
 func isSignaturePacket(b []byte) bool {
 	return len(b) > 8 && (b[0]&0xfc == 0x88 || b[0] == 0xc2)
 }
 
-// verifySignatures has gpgv verify every signature. Unlike Go's libraries it also reads
-// the version 3 signatures of the packages of 2009. One that gpgv cannot read, as those
-// of OpenPGP version 6, is told as not verified; one at least must be right, and none bad.
+// verifySignatures lets gpgv verify every signature. Unlike Go's libraries, gpgv also reads the
+// version 3 signatures of packages from 2009. If gpgv cannot read a signature, such as one of
+// OpenPGP version 6, it is reported as not verified. At least one must be good, and none bad.
 func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) error {
 	list, err := f.signatures()
 	if err != nil {
@@ -74,7 +74,7 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 			r.Unverified = append(r.Unverified, fmt.Sprintf("the signature over %s was not verified: no keyring was given", s.what))
 		}
 		if len(list) == 0 {
-			r.Unverified = append(r.Unverified, "the package is not signed: its digests tell damage, not who made it")
+			r.Unverified = append(r.Unverified, "the package is not signed: its digests show damage, not who made it")
 		}
 		return nil
 	}
@@ -111,7 +111,7 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 			return fmt.Errorf("verify signature over %s: %w", s.what, err)
 		default:
 			checked++
-			r.Verified = append(r.Verified, fmt.Sprintf("the signature over %s is right, by key %s", s.what, by))
+			r.Verified = append(r.Verified, fmt.Sprintf("the signature over %s is good, by key %s", s.what, by))
 		}
 	}
 	if checked == 0 {
@@ -120,7 +120,7 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 	return nil
 }
 
-// dearmour returns the binary form of OpenPGP keys, however many blocks they come in.
+// dearmour returns the binary form of OpenPGP keys in any number of blocks.
 func dearmour(keys []byte) ([]byte, error) {
 	const begin, end = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 	if !bytes.Contains(keys, []byte(begin)) {

@@ -80,14 +80,14 @@ const (
 	tagPayloadSHA3_256Alt Tag = 5124
 )
 
-// Tags of the regions: the first entry of a header says that the header is one piece.
+// Tags of the regions: a header's first entry says that the header is one piece.
 const (
 	tagHeaderImage      Tag = 61
 	tagHeaderSignatures Tag = 62
 	tagHeaderImmutable  Tag = 63
 )
 
-// Tags of the signature header. Some of their numbers mean other things in the main header.
+// Tags of the signature header. Some of their numbers mean something else in the main header.
 const (
 	sigBadSHA1_1       Tag = 264
 	sigBadSHA1_2       Tag = 265

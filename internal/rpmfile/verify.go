@@ -23,8 +23,8 @@ type Report struct {
 	Unverified []string
 }
 
-// signatureTags are the entries a signature header may have. Another one is damage, or
-// a format that is newer than this program.
+// signatureTags are the entries that a signature header may have. Any other means damage, or a
+// format that is newer than this program.
 var signatureTags = map[Tag]struct {
 	kind  uint32
 	count int // 0 for any
@@ -43,13 +43,13 @@ var signatureTags = map[Tag]struct {
 	sigMD5: {typeBin, 16}, sigLEMD5_1: {typeBin, 16}, sigLEMD5_2: {typeBin, 16},
 }
 
-// headerDigests are the digests of the header alone, over its bytes in the file.
+// headerDigests are the digests of only the header, over its bytes in the file.
 var headerDigests = []struct {
 	tag  Tag
 	hash crypto.Hash
 }{{sigSHA1, crypto.SHA1}, {sigSHA256, crypto.SHA256}, {sigSHA3_256, crypto.SHA3_256}}
 
-// verifyHeader checks all that can be checked before the payload is read.
+// verifyHeader checks everything that can be checked without the payload.
 func (f *File) verifyHeader() error {
 	if err := checkSignatureHeader(f.signature); err != nil {
 		return fmt.Errorf("signature header: %w", err)
@@ -68,16 +68,16 @@ func (f *File) verifyHeader() error {
 		if err := compare("header", d.hash, h, f.signature.String(d.tag)); err != nil {
 			return err
 		}
-		f.verified = append(f.verified, fmt.Sprintf("the header's %v digest is right", d.hash))
+		f.verified = append(f.verified, fmt.Sprintf("the header's %v digest is correct", d.hash))
 	}
 	if len(f.verified) == 0 && !f.signature.Has(sigMD5) {
-		return errors.New("there is no digest of the header: nothing tells whether it is sound")
+		return errors.New("the header has no digest: nothing shows whether it is damaged")
 	}
 	return nil
 }
 
-// checkSignatureHeader checks the header that no digest covers: its entries must be
-// known, of the right shape, and lie side by side with no more than alignment between.
+// checkSignatureHeader checks the header that no digest covers: its entries must be known, have
+// the right type and count, and lie side by side with only alignment between them.
 func checkSignatureHeader(h *Header) error {
 	tags := slices.SortedFunc(maps.Keys(h.entries), func(a, b Tag) int {
 		return cmp.Compare(h.entries[a].offset, h.entries[b].offset)
@@ -87,7 +87,7 @@ func checkSignatureHeader(h *Header) error {
 		e := h.entries[tag]
 		want, known := signatureTags[tag]
 		if !known {
-			return fmt.Errorf("unknown tag %d: damaged, or made by a newer rpm than this program knows", tag)
+			return fmt.Errorf("unknown tag %d: the package is damaged, or a newer rpm than this program knows made it", tag)
 		}
 		if e.kind != want.kind || want.count != 0 && e.count != want.count {
 			return fmt.Errorf("tag %d has type %d and count %d", tag, e.kind, e.count)
@@ -121,11 +121,11 @@ type payloadDigest struct {
 	what   string
 	hash   crypto.Hash
 	want   string
-	header bool // it covers the header before the payload, too
+	header bool // it covers the header before the payload too
 }
 
-// payloadDigests returns the digests of the payload as it is in the file, and of the
-// archive that it unpacks to.
+// payloadDigests returns the digests of the payload as it is in the file, and of the archive to
+// which it unpacks.
 func (f *File) payloadDigests() (raw, unpacked []payloadDigest, err error) {
 	if md5 := f.signature.Bytes(sigMD5); md5 != nil {
 		raw = append(raw, payloadDigest{"header and payload", crypto.MD5, hex.EncodeToString(md5), true})
@@ -152,15 +152,15 @@ func (f *File) payloadDigests() (raw, unpacked []payloadDigest, err error) {
 		}
 	}
 	if len(raw) == 0 {
-		return nil, nil, errors.New("there is no digest of the payload: nothing tells whether it is sound")
+		return nil, nil, errors.New("the payload has no digest: nothing shows whether it is damaged")
 	}
 	return raw, unpacked, nil
 }
 
-// Verify reads the whole package, unless Extract has just done so for all files, and checks every digest in it: of the headers, the
-// payload, the unpacked payload and of each file. With a keyring, a file of OpenPGP
-// public keys, armoured or not, a signature by one of them must be there and none may
-// be bad; that needs the program gpgv.
+// Verify reads the whole package, unless Extract has just done so for all files, and checks every
+// digest in it: of the headers, the payload, the unpacked payload and each file. With a keyring,
+// a file of OpenPGP public keys, armoured or not, the package must have a signature by one of
+// them, and no bad one; that needs the program gpgv.
 func (f *File) Verify(ctx context.Context, keyring string) (Report, error) {
 	r := Report{Verified: append([]string(nil), f.verified...)}
 	raw, unpacked, err := f.payloadDigests()
@@ -188,19 +188,19 @@ func (f *File) Verify(ctx context.Context, keyring string) (Report, error) {
 		}
 	}
 	for _, d := range append(raw, unpacked...) {
-		r.Verified = append(r.Verified, fmt.Sprintf("the %v digest of the %s is right", d.hash, d.what))
+		r.Verified = append(r.Verified, fmt.Sprintf("the %v digest of the %s is correct", d.hash, d.what))
 	}
 	if files > without {
-		r.Verified = append(r.Verified, fmt.Sprintf("the %v digests of %d files are right", f.DigestAlgorithm, files-without))
+		r.Verified = append(r.Verified, fmt.Sprintf("the %v digests of %d files are correct", f.DigestAlgorithm, files-without))
 	}
 	if without > 0 {
 		r.Unverified = append(r.Unverified, fmt.Sprintf("%d files have no digest of their own", without))
 	}
 	if len(f.verified) == 0 {
-		r.Unverified = append(r.Unverified, "the header has no digest of its own, as before rpm 4.0; MD5 over header and payload stands for it")
+		r.Unverified = append(r.Unverified, "the header has no digest of its own, as before rpm 4.0; MD5 over header and payload takes its place")
 	}
 	if f.signature.Has(sigFileSignatures) || f.signature.Has(sigVeritySigs) {
-		r.Unverified = append(r.Unverified, "the signatures of single files (IMA, fs-verity) are for the kernel to verify and were not verified")
+		r.Unverified = append(r.Unverified, "the signatures of single files (IMA, fs-verity) were not verified; the kernel does that")
 	}
 	if err := f.verifySignatures(ctx, keyring, &r); err != nil {
 		return r, fmt.Errorf("verify %s: %w", f.path, err)
@@ -242,7 +242,7 @@ func (d *digests) check() error {
 	return nil
 }
 
-// zeros reports data after the archive's end that is no padding.
+// zeros reports data after the archive's end that is not padding.
 type zeros struct{}
 
 func (zeros) Write(p []byte) (int, error) {
