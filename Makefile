@@ -6,6 +6,7 @@
 #   make test-systems SUITE=trixie   demo and tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
 #   make mutants   wrong ports by rule, all in one kernel, each booted: who passes for protected
+#   make lint      what golangci-lint finds, by .golangci.yml; the first run builds it, in some minutes
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
 #   make deps      what Debian packages all of that needs (done by demo and test)
 
@@ -26,7 +27,7 @@ UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsm
 PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk file flex gcc gnupg gpgv kmod libc6-dev libelf-dev \
 	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
-.PHONY: all guest deps demo test short test-systems bench mutants install clean
+.PHONY: all guest deps demo test short lint test-systems bench mutants install clean
 all: bin/ovzpatch guest
 
 # go build knows itself what is up to date, so it is asked every time.
@@ -123,6 +124,14 @@ mutants: deps all
 
 short:
 	$(GO) test -short -race ./...
+
+# Pinned: another version finds other things. Go builds it, from the module proxy.
+LINT := bin/lint/v2.15.0/golangci-lint
+$(LINT):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(notdir $(@D))
+
+lint: $(LINT)
+	$(LINT) run --max-issues-per-linter 0 --max-same-issues 0 ./...
 
 # The licence texts of what the programs link, which those licences want handed on.
 bin/THIRD-PARTY: go.mod Makefile

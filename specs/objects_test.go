@@ -58,15 +58,19 @@ func TestObjectsAreKept(t *testing.T) {
 	}
 	write("port.patch", "--- a/fs/namespace.c\n+++ b/fs/namespace.c\n@@ -1 +1 @@\n-a\n+b\n")
 	write("some.config", "")
-	spec, err := specs.Spec(specs.Values{Base: "6.1.1", Release: "1", Tag: ".lustre1", Archive: "linux-1.tar", Top: "linux-1",
-		Port: "port.patch", Config: "some.config"})
+	spec, err := specs.Spec(specs.Values{
+		Base: "6.1.1", Release: "1", Tag: ".lustre1", Archive: "linux-1.tar", Top: "linux-1",
+		Port: "port.patch", Config: "some.config",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(specs.Name, string(spec))
 	build := func(args ...string) (string, error) {
-		out, err := run(append([]string{"rpmbuild", "-ba", "--nodeps", "--target=x86_64", "--define=_topdir " + top, "--define=_sourcedir " + top,
-			"--define=_builddir " + filepath.Join(top, "kept"), "--define=_smp_mflags -j1", specs.Name}, args...)...)
+		out, err := run(append([]string{
+			"rpmbuild", "-ba", "--nodeps", "--target=x86_64", "--define=_topdir " + top, "--define=_sourcedir " + top,
+			"--define=_builddir " + filepath.Join(top, "kept"), "--define=_smp_mflags -j1", specs.Name,
+		}, args...)...)
 		if s := strings.Count(out, "Wrote: "); err == nil && s != 3 {
 			t.Errorf("%d packages\n%s", s, out)
 		}

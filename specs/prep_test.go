@@ -43,8 +43,10 @@ func TestPrep(t *testing.T) {
 	write("port.patch", "--- a/fs/namespace.c\n+++ b/fs/namespace.c\n@@ -1 +1 @@\n-a\n+b\n")
 	write("compat-01.patch", "--- a/include/old.h\n+++ b/include/old.h\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ b/include/new.h\n@@ -0,0 +1 @@\n+b\n")
 	write("some.config", "")
-	spec, err := specs.Spec(specs.Values{Base: "2.6.18", Release: "1", Archive: "linux-1.tar", Top: "linux-1",
-		Port: "port.patch", Config: "some.config", Compat: []string{"compat-01.patch"}})
+	spec, err := specs.Spec(specs.Values{
+		Base: "2.6.18", Release: "1", Archive: "linux-1.tar", Top: "linux-1",
+		Port: "port.patch", Config: "some.config", Compat: []string{"compat-01.patch"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

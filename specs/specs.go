@@ -67,10 +67,17 @@ func Spec(v Values) ([]byte, error) {
 		name  string
 		words []string
 	}{
-		{"kbase", []string{v.Base}}, {"kstable", []string{v.Stable}}, {"krelease", []string{v.Release}},
+		{"kbase", []string{v.Base}},
+		{"kstable", []string{v.Stable}},
+		{"krelease", []string{v.Release}},
 		{"ktag", []string{v.Tag}},
-		{"karchive", []string{v.Archive}}, {"kunpack", []string{unpacker(v.Archive)}}, {"ktop", []string{v.Top}}, {"kport", []string{v.Port}},
-		{"kconfig", []string{v.Config}}, {"kcompat", v.Compat}, {"kflavour", []string{v.Flavour}},
+		{"karchive", []string{v.Archive}},
+		{"kunpack", []string{unpacker(v.Archive)}},
+		{"ktop", []string{v.Top}},
+		{"kport", []string{v.Port}},
+		{"kconfig", []string{v.Config}},
+		{"kcompat", v.Compat},
+		{"kflavour", []string{v.Flavour}},
 	} {
 		if err := set(s.name, s.words...); err != nil {
 			return nil, err

@@ -30,7 +30,7 @@ type words struct {
 // parseWords reads the umounttest.KEY=VALUE words of a kernel command line.
 func parseWords(cmdline string) words {
 	w := words{mode: "run"}
-	for _, word := range strings.Fields(cmdline) {
+	for word := range strings.FieldsSeq(cmdline) {
 		key, value, _ := strings.Cut(word, "=")
 		if !strings.HasPrefix(key, "umounttest.") {
 			continue

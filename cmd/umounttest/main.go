@@ -58,7 +58,7 @@ the probe's filesystem, or with --mount of Lustre from SOURCE, in a guest; be ro
 load lustreprobe.ko or Lustre's modules.
 Exit codes: 0 protected or vulnerable, 1 no verdict, 2 usage, 4 faulty.`
 
-var errUsage = errors.New(usage)
+var errUsage = errors.New(usage) //nolint:staticcheck // ST1005: the text is the whole usage, in sentences
 
 func help() error {
 	_, err := fmt.Println(usage)

@@ -194,7 +194,7 @@ func TestDependencies(t *testing.T) {
 		"golang.org/x/sys/unix": true, "ovzpatch/cmd/umounttest": true, "ovzpatch/internal/container": true,
 		"ovzpatch/internal/guest": true, "ovzpatch/internal/kmsg": true, "ovzpatch/internal/umount": true,
 	}
-	for _, path := range strings.Fields(string(out)) {
+	for path := range strings.FieldsSeq(string(out)) {
 		if !allowed[path] {
 			t.Errorf("umounttest depends on %s", path)
 		}

@@ -167,8 +167,7 @@ func Run(ctx context.Context, c Cmd) error {
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
 	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fail(exit.ExitCode(), out.tail(), err)
 	}
 	return fail(-1, out.tail(), err)

@@ -57,7 +57,7 @@ type Backend interface {
 // KillLimit is how long a killed container may take to end.
 const KillLimit = time.Minute
 
-// Kill returns ErrStuck if a process of the container does not end.
+// ErrStuck means that a process of a killed container does not end. Kill returns it.
 var ErrStuck = errors.New("a killed container did not end; one of its processes hangs in the kernel")
 
 // Backends returns all backends, available or not.

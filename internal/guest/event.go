@@ -148,7 +148,7 @@ func (enc *Encoder) Encode(e Event) error {
 	return nil
 }
 
-// Decoder.Next returns ErrNoDone if the stream ends without a done.
+// ErrNoDone means that the stream ended without a done. Decoder.Next returns it.
 var ErrNoDone = errors.New("the guest never said it was done")
 
 // Decoder reads and checks a stream of events.

@@ -17,8 +17,10 @@ func TestDecoderGivesWhatEncoderTook(t *testing.T) {
 	events := []guest.Event{
 		{Hello: &guest.Hello{Release: "6.1.192", Machine: "x86_64", Args: []string{"umounttest.mode=run"}, Backends: []string{"namespaces"}, Cases: 1}},
 		{Note: &guest.Note{Text: "two\nlines"}},
-		{Case: &guest.Result{Name: "force-idle", Backend: "namespaces", Verdict: guest.Protected,
-			Got: guest.Seen{Errno: "0", Messages: 1, ID: "4026532067", Want: "4026532067", Host: "0"}, Log: []string{"Forced umount"}, Millis: 3}},
+		{Case: &guest.Result{
+			Name: "force-idle", Backend: "namespaces", Verdict: guest.Protected,
+			Got: guest.Seen{Errno: "0", Messages: 1, ID: "4026532067", Want: "4026532067", Host: "0"}, Log: []string{"Forced umount"}, Millis: 3,
+		}},
 		{Done: &guest.Done{Cases: 1, Verdict: guest.Protected}},
 	}
 	var b bytes.Buffer

@@ -77,7 +77,7 @@ func parseDep(b []byte) (deps map[string][]string, byName map[string]string, err
 		}
 		deps[file] = nil
 		byName[moduleName(file)] = file
-		for _, n := range strings.Fields(needs) {
+		for n := range strings.FieldsSeq(needs) {
 			if n, err = inTree(n); err != nil {
 				return nil, nil, fmt.Errorf("modules.dep, line %d: %w", i+1, err)
 			}

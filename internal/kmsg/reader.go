@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Since returns ErrLost if the log's ring overwrote records before they were read. Then a line
-// that was not seen may still have been logged.
+// ErrLost means that the log's ring overwrote records before they were read: a line that was not
+// seen may still have been logged. Reader.Since returns it.
 var ErrLost = errors.New("the kernel log overwrote records before they were read")
 
 // Reader reads what the running kernel logs after Open.

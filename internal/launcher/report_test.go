@@ -79,10 +79,16 @@ func TestReadLog(t *testing.T) {
 		said string
 	}{
 		Ccache: {ccacheLog, Report{Hits: 2, Misses: 2}, "ccache: 2 of 4 objects from the cache (50.0 %)"},
-		Distcc: {distccLog, Report{Hosts: map[string]int{"127.0.0.1:13632": 2, "localhost": 1}},
-			"distcc: 2 compiled on 127.0.0.1:13632, 1 compiled on localhost"},
-		Icecc: {iceccLog, Report{Hosts: map[string]int{"localhost": 4, "127.0.0.1:20246": 1}},
-			"icecc: 4 compiled on localhost, 1 compiled on 127.0.0.1:20246"},
+		Distcc: {
+			distccLog,
+			Report{Hosts: map[string]int{"127.0.0.1:13632": 2, "localhost": 1}},
+			"distcc: 2 compiled on 127.0.0.1:13632, 1 compiled on localhost",
+		},
+		Icecc: {
+			iceccLog,
+			Report{Hosts: map[string]int{"localhost": 4, "127.0.0.1:20246": 1}},
+			"icecc: 4 compiled on localhost, 1 compiled on 127.0.0.1:20246",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, want := Report{Launcher: name}, tt.want

@@ -22,7 +22,7 @@ func Shipped(makefile []byte) ([]Program, error) {
 		return nil, fmt.Errorf("read Makefile: no line with UROOT_COMMANDS, or none with -go-build-tags: internal/licences must follow it")
 	}
 	var commands []string
-	for _, name := range strings.Fields(string(names[1])) {
+	for name := range strings.FieldsSeq(string(names[1])) {
 		commands = append(commands, "github.com/u-root/u-root/cmds/core/"+name)
 	}
 	programs := []Program{{Packages: []string{"ovzpatch/cmd/ovzpatch"}, Arch: "amd64"}}

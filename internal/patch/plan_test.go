@@ -48,8 +48,11 @@ func TestPlacesThatAreRefused(t *testing.T) {
 		{"no such file", map[string]string{"g.c": twins}, twinPatch("4", ""), Missing, "is this the right tree"},
 		{"new file that is there", map[string]string{"f": "other\n"}, "--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+mine\n", Exists, ""},
 		{"deleted file that is another", map[string]string{"f": "mine\nand yours\n"}, "--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-mine\n", Leftover, ""},
-		{"half of it is in", map[string]string{"f": "ONE\n", "g": "two\n"},
-			"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+ONE\n--- a/g\n+++ b/g\n@@ -1 +1 @@\n-two\n+TWO\n", Applied, ""},
+		{
+			"half of it is in",
+			map[string]string{"f": "ONE\n", "g": "two\n"},
+			"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+ONE\n--- a/g\n+++ b/g\n@@ -1 +1 @@\n-two\n+TWO\n", Applied, "",
+		},
 		{"parent directory", map[string]string{"f": "x\n"}, "--- a/../f\n+++ b/../f\n@@ -1 +1 @@\n-x\n+y\n", UnsafeName, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

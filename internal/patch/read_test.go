@@ -217,8 +217,7 @@ func FuzzParse(f *testing.F) {
 		for _, reverse := range []bool{false, true} {
 			plan, err := NewPlan(p, files, Options{Strip: -1, Fuzz: fuzz % 10, Reverse: reverse})
 			if err != nil {
-				var no *NotApplicable
-				if errors.As(err, &no) {
+				if no, ok := errors.AsType[*NotApplicable](err); ok {
 					no.Rejects()
 				}
 				continue

@@ -96,7 +96,6 @@ func (s *scanner) sections() (header string, all []section, err error) {
 				// A wanted section may start on the next line.
 				s.pos, s.line = start, number
 				s.skip(line)
-				err = nil
 			}
 			continue
 		}

@@ -40,7 +40,6 @@ func (s *scanner) hunks(sec *section) (old, new int, err error) {
 				for ; oldLeft > 0; oldLeft-- {
 					fix(" \n")
 				}
-				newLeft = 0
 				break
 			}
 			add := line

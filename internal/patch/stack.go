@@ -5,6 +5,7 @@ package patch
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -26,9 +27,7 @@ func NewStack(base Files, names []string) *Stack {
 // Clone returns an independent copy of the stack.
 func (s *Stack) Clone() *Stack {
 	c := NewStack(s.base, s.names)
-	for name, content := range s.now {
-		c.now[name] = content
-	}
+	maps.Copy(c.now, s.now)
 	return c
 }
 
@@ -105,7 +104,7 @@ func mentions(text, file string, strip int) bool {
 		if end < 0 {
 			end = len(text) - from
 		}
-		for _, word := range strings.Fields(text[start : from+end]) {
+		for word := range strings.FieldsSeq(text[start : from+end]) {
 			if word = strings.Trim(word, `"`); word == file || stripped(word, strip) == file {
 				return true
 			}

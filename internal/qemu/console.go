@@ -32,16 +32,26 @@ var signatures = []struct {
 	re      *regexp.Regexp
 	harness string // what to do if the kernel is not at fault
 }{
-	{Panic, regexp.MustCompile(`Kernel panic - not syncing: (VFS: )?Unable to mount root fs`),
-		"the kernel found no initramfs that it can read: use one with a compression that this kernel supports (or none), and make sure that the kernel has CONFIG_BLK_DEV_INITRD=y"},
-	{Panic, regexp.MustCompile(`Kernel panic - not syncing: (No (working )?init found|Requested init .* failed)`),
-		"the initramfs has no /init that this kernel can start: build umounttest for the kernel's architecture"},
-	{Panic, regexp.MustCompile(`Kernel panic - not syncing: Attempted to kill init`),
-		"/init of the initramfs ended or crashed: read its last lines on the console"},
-	{Panic, regexp.MustCompile(`Kernel panic - not syncing: (Out of memory|System is deadlocked on memory)`),
-		"the guest has too little memory for this initramfs: give the guest more"},
-	{Panic, regexp.MustCompile(`Kernel panic - not syncing: IO-APIC \+ timer doesn't work`),
-		"the host was too busy to deliver the guest's timer interrupts: repeat when it is idle"},
+	{
+		Panic, regexp.MustCompile(`Kernel panic - not syncing: (VFS: )?Unable to mount root fs`),
+		"the kernel found no initramfs that it can read: use one with a compression that this kernel supports (or none), and make sure that the kernel has CONFIG_BLK_DEV_INITRD=y",
+	},
+	{
+		Panic, regexp.MustCompile(`Kernel panic - not syncing: (No (working )?init found|Requested init .* failed)`),
+		"the initramfs has no /init that this kernel can start: build umounttest for the kernel's architecture",
+	},
+	{
+		Panic, regexp.MustCompile(`Kernel panic - not syncing: Attempted to kill init`),
+		"/init of the initramfs ended or crashed: read its last lines on the console",
+	},
+	{
+		Panic, regexp.MustCompile(`Kernel panic - not syncing: (Out of memory|System is deadlocked on memory)`),
+		"the guest has too little memory for this initramfs: give the guest more",
+	},
+	{
+		Panic, regexp.MustCompile(`Kernel panic - not syncing: IO-APIC \+ timer doesn't work`),
+		"the host was too busy to deliver the guest's timer interrupts: repeat when it is idle",
+	},
 	{Panic, regexp.MustCompile(`Kernel panic - not syncing|Kernel panic: `), ""},
 	{Oops, regexp.MustCompile(`\b(Oops|general protection fault|invalid opcode|divide error|double fault|stack segment|invalid TSS|bounds|int3|alignment check)\b.*: [0-9a-f]{4} \[#?\d+\]`), ""},
 	{Oops, regexp.MustCompile(`BUG: unable to handle|BUG: kernel NULL pointer|Unable to handle kernel (NULL pointer|paging request)`), ""},

@@ -23,20 +23,26 @@ func sample() *report.Report {
 		return guest.Result{Name: "force-idle", Backend: backend, Verdict: v, Got: got, Log: log}
 	}
 	plain := guest.Result{Name: "plain", Backend: "namespaces", Verdict: guest.Either, Got: guest.Seen{Errno: "0", Host: "0"}}
-	odd := guest.Result{Name: "force-busy", Backend: "namespaces", Verdict: guest.Faulty, Why: "with the patch: messages 3, not 1",
-		Got: guest.Seen{Errno: "EBUSY", Forced: 2, Messages: 3, Host: "ESHUTDOWN", Peer: "0", Held: "ESHUTDOWN"}}
+	odd := guest.Result{
+		Name: "force-busy", Backend: "namespaces", Verdict: guest.Faulty, Why: "with the patch: messages 3, not 1",
+		Got: guest.Seen{Errno: "EBUSY", Forced: 2, Messages: 3, Host: "ESHUTDOWN", Peer: "0", Held: "ESHUTDOWN"},
+	}
 	return &report.Report{
 		Source: "linux.tar.xz", Line: "mainline-6.1", Patch: "a.patch", Accel: "tcg",
 		Kernels: []report.Kernel{
-			{Label: "with the patch", Release: "6.1.1-1.lustre1.x86_64", Expect: guest.Protected, Verdict: guest.Protected,
+			{
+				Label: "with the patch", Release: "6.1.1-1.lustre1.x86_64", Expect: guest.Protected, Verdict: guest.Protected,
 				Results: []guest.Result{
 					force(guest.Protected, "namespaces", guest.Seen{Errno: "0", Messages: 1, Host: "0"}, message),
 					force(guest.Protected, "userns", guest.Seen{Errno: "0", Messages: 1, Host: "0"}, message),
 					plain,
-				}},
-			{Label: "without", Release: "6.1.1-1.x86_64", Expect: guest.Vulnerable, Verdict: guest.Faulty,
+				},
+			},
+			{
+				Label: "without", Release: "6.1.1-1.x86_64", Expect: guest.Vulnerable, Verdict: guest.Faulty,
 				Notes:   []string{"not tried: \x1b[31mno program"},
-				Results: []guest.Result{force(guest.Vulnerable, "namespaces", guest.Seen{Errno: "0", Forced: 1, Host: "ESHUTDOWN"}), odd, plain}},
+				Results: []guest.Result{force(guest.Vulnerable, "namespaces", guest.Seen{Errno: "0", Forced: 1, Host: "ESHUTDOWN"}), odd, plain},
+			},
 		},
 	}
 }

@@ -109,8 +109,10 @@ echo hi > %{buildroot}/usr/share/tiny
 func run(t *testing.T, ctx context.Context, build string) (*rpmbuild.Result, []rpmbuild.Progress, error) {
 	t.Helper()
 	top := t.TempDir()
-	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, NoDeps: true,
-		Epoch: 1_700_000_000, Log: filepath.Join(top, "log")}
+	job := rpmbuild.Job{
+		Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, NoDeps: true,
+		Epoch: 1_700_000_000, Log: filepath.Join(top, "log"),
+	}
 	if err := job.Dirs(); err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +219,10 @@ func TestRunCancelled(t *testing.T) {
 // rpm asks its database, which has nothing here, before it begins.
 func TestRunTellsMissingRequires(t *testing.T) {
 	top := t.TempDir()
-	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, Log: filepath.Join(top, "log"),
-		Defines: []rpmbuild.Define{{Name: "_dbpath", Value: filepath.Join(top, "db")}}}
+	job := rpmbuild.Job{
+		Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, Log: filepath.Join(top, "log"),
+		Defines: []rpmbuild.Define{{Name: "_dbpath", Value: filepath.Join(top, "db")}},
+	}
 	if err := job.Dirs(); err != nil {
 		t.Fatal(err)
 	}

@@ -57,8 +57,10 @@ func TestRunCountsObjects(t *testing.T) {
 				}
 			}
 			seen := filepath.Join(top, "seen")
-			job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, BuildDir: build, NoDeps: true,
-				Log: filepath.Join(top, "log"), Whole: tt.whole}
+			job := rpmbuild.Job{
+				Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, BuildDir: build, NoDeps: true,
+				Log: filepath.Join(top, "log"), Whole: tt.whole,
+			}
 			if err := job.Dirs(); err != nil {
 				t.Fatal(err)
 			}

@@ -32,8 +32,12 @@ func Macros(top string) []Define {
 	}
 	// Each by name, as a system's macro files may set them on their own.
 	for _, dir := range []Define{
-		{"_specdir", "SPECS"}, {"_sourcedir", "SOURCES"}, {"_srcrpmdir", "SRPMS"},
-		{"_builddir", "BUILD"}, {"_rpmdir", "RPMS"}, {"_buildrootdir", "BUILDROOT"},
+		{"_specdir", "SPECS"},
+		{"_sourcedir", "SOURCES"},
+		{"_srcrpmdir", "SRPMS"},
+		{"_builddir", "BUILD"},
+		{"_rpmdir", "RPMS"},
+		{"_buildrootdir", "BUILDROOT"},
 	} {
 		macros = append(macros, Define{dir.Name, filepath.Join(top, dir.Value)})
 	}

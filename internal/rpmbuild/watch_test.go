@@ -17,11 +17,15 @@ func TestReason(t *testing.T) {
 	)
 	for name, c := range map[string]struct{ log, want []string }{
 		"no error's words": {[]string{"Executing(%build): sh", "one", "two", end, "three"}, []string{"Executing(%build): sh", "one", "two"}},
-		"the first": {[]string{"Executing(%build): sh", "a.c:1:2: error: no", "a.c:3:4: error: no", end},
-			[]string{"a.c:1:2: error: no", "a.c:3:4: error: no"}},
+		"the first": {
+			[]string{"Executing(%build): sh", "a.c:1:2: error: no", "a.c:3:4: error: no", end},
+			[]string{"a.c:1:2: error: no", "a.c:3:4: error: no"},
+		},
 		"a warning before": {[]string{"depmod: WARNING: could not open modules.order: No such file or directory", tool, end}, []string{tool}},
-		"a complaint long before": {slices.Concat([]string{"cp: x: No such file or directory"}, noise, []string{"fatal: the end", end}),
-			slices.Concat([]string{"cp: x: No such file or directory"}, noise[:keepLines-1], []string{"...", "quiet", "quiet", "fatal: the end"})},
+		"a complaint long before": {
+			slices.Concat([]string{"cp: x: No such file or directory"}, noise, []string{"fatal: the end", end}),
+			slices.Concat([]string{"cp: x: No such file or directory"}, noise[:keepLines-1], []string{"...", "quiet", "quiet", "fatal: the end"}),
+		},
 		"of another phase": {[]string{"Executing(%prep): sh", "a: error: no", "Executing(%build): sh", tool, end}, []string{tool}},
 	} {
 		w := newWatch(time.Now(), func(Progress) {})

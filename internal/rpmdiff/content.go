@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
@@ -38,14 +39,15 @@ func firstByte(ctx context.Context, a, b *rpmfile.File, name string) (string, er
 	if err != nil {
 		return "", err
 	}
-	s := fmt.Sprintf("differs from byte %d (%#x) on", at[0], at[0])
+	var s strings.Builder
+	s.WriteString(fmt.Sprintf("differs from byte %d (%#x) on", at[0], at[0]))
 	if where != "" {
-		s += ", in " + where
+		s.WriteString(", in " + where)
 	}
 	for i, f := range files {
-		s += fmt.Sprintf("\n  %s: %s", []string{"first ", "second"}[i], excerpt(f, at[i]))
+		s.WriteString(fmt.Sprintf("\n  %s: %s", []string{"first ", "second"}[i], excerpt(f, at[i])))
 	}
-	return s, nil
+	return s.String(), nil
 }
 
 // firstIn returns the offsets of the first difference in both files, and in an ELF file the

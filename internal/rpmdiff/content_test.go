@@ -17,7 +17,10 @@ func TestFirstDifference(t *testing.T) {
 		a, b string
 		want int64
 	}{
-		{"abc", "abd", 2}, {"abc", "abcd", 3}, {"", "a", 0}, {"abc", "abc", 3},
+		{"abc", "abd", 2},
+		{"abc", "abcd", 3},
+		{"", "a", 0},
+		{"abc", "abc", 3},
 		{long + "a", long + "b", 1 << 17},
 	} {
 		if got, err := firstDifference(strings.NewReader(tt.a), strings.NewReader(tt.b)); got != tt.want || err != nil {

@@ -72,8 +72,10 @@ func rpmbuild(t testing.TB, payload string, defines ...string) (source, binary s
 			t.Fatal(err)
 		}
 	}
-	args := []string{"-ba", "--nodeps", "--define", "_topdir " + top, "--define", "_sourcedir " + top,
-		"--define", "_dbpath " + top, "--define", "_source_payload " + payload, "--define", "_binary_payload " + payload}
+	args := []string{
+		"-ba", "--nodeps", "--define", "_topdir " + top, "--define", "_sourcedir " + top,
+		"--define", "_dbpath " + top, "--define", "_source_payload " + payload, "--define", "_binary_payload " + payload,
+	}
 	for _, d := range defines {
 		args = append(args, "--define", d)
 	}
@@ -278,8 +280,11 @@ func (p packet) bytesAround(t testing.TB, archive []byte) []byte {
 		links = p.linktos
 	}
 	header := []tag{
-		{TagName, typeString, "sample"}, {TagVersion, typeString, "1"}, {TagRelease, typeString, "2"},
-		{TagOS, typeString, "linux"}, {TagArch, typeString, "i386"},
+		{TagName, typeString, "sample"},
+		{TagVersion, typeString, "1"},
+		{TagRelease, typeString, "2"},
+		{TagOS, typeString, "linux"},
+		{TagArch, typeString, "i386"},
 	}
 	if p.source {
 		header = append(header, tag{TagSourcePackage, typeInt32, []uint32{1}})

@@ -86,9 +86,15 @@ var scripts = []struct {
 	when          string
 	text, program Tag
 }{
-	{"pretrans", 1151, 1153}, {"pre", 1023, 1085}, {"post", 1024, 1086},
-	{"preun", 1025, 1087}, {"postun", 1026, 1088}, {"posttrans", 1152, 1154},
-	{"preuntrans", 5103, 5105}, {"postuntrans", 5104, 5106}, {"verify", 1079, 1091},
+	{"pretrans", 1151, 1153},
+	{"pre", 1023, 1085},
+	{"post", 1024, 1086},
+	{"preun", 1025, 1087},
+	{"postun", 1026, 1088},
+	{"posttrans", 1152, 1154},
+	{"preuntrans", 5103, 5105},
+	{"postuntrans", 5104, 5106},
+	{"verify", 1079, 1091},
 }
 
 // triggers run when another package, or one of its files, is installed or removed.

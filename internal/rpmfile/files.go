@@ -135,10 +135,16 @@ func (l *fileLists) check() error {
 		length   int
 		optional bool
 	}{
-		{"sizes", len(l.sizes), false}, {"modes", len(l.modes), false}, {"times", len(l.mtimes), false},
-		{"digests", len(l.digests), false}, {"links", len(l.links), false}, {"flags", len(l.flags), false},
-		{"users", len(l.users), true}, {"groups", len(l.groups), true},
-		{"devices", len(l.devs), true}, {"inodes", len(l.inodes), true},
+		{"sizes", len(l.sizes), false},
+		{"modes", len(l.modes), false},
+		{"times", len(l.mtimes), false},
+		{"digests", len(l.digests), false},
+		{"links", len(l.links), false},
+		{"flags", len(l.flags), false},
+		{"users", len(l.users), true},
+		{"groups", len(l.groups), true},
+		{"devices", len(l.devs), true},
+		{"inodes", len(l.inodes), true},
 	} {
 		if x.length != n && !(x.optional && x.length == 0) {
 			return fmt.Errorf("package has %d files but %d %s", n, x.length, x.what)

@@ -11,8 +11,10 @@ import (
 )
 
 var fuzzMembers = []member{
-	{name: "/boot", mode: 0o040755}, {name: "/boot/one", mode: 0o100644, content: "1", inode: 4, cpioOther: true},
-	{name: "/boot/two", mode: 0o100644, content: "1", inode: 4}, {name: "/lib/link", mode: 0o120777, content: "/boot"},
+	{name: "/boot", mode: 0o040755},
+	{name: "/boot/one", mode: 0o100644, content: "1", inode: 4, cpioOther: true},
+	{name: "/boot/two", mode: 0o100644, content: "1", inode: 4},
+	{name: "/lib/link", mode: 0o120777, content: "/boot"},
 }
 
 // What is read of a header never goes beyond it, whatever its bytes are.

@@ -33,7 +33,7 @@ func packetHeader(b []byte) (tag, header, length int, ok bool) {
 	if len(b) < 2 || b[0]&0x80 == 0 {
 		return 0, 0, 0, false
 	}
-	size := 1 // bytes of the length
+	var size int // bytes of the length
 	switch first := b[1]; {
 	case b[0]&0x40 == 0:
 		tag, size = int(b[0]>>2&15), []int{1, 2, 4, 0}[b[0]&3]

@@ -43,7 +43,7 @@ func (f *File) Unreadable(r Reader) []string {
 func versionNumbers(version string) []int {
 	version, _, _ = strings.Cut(version, "-")
 	var numbers []int
-	for _, part := range strings.Split(version, ".") {
+	for part := range strings.SplitSeq(version, ".") {
 		n, _ := strconv.Atoi(part) // what is not a number counts as the oldest
 		numbers = append(numbers, n)
 	}

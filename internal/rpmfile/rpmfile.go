@@ -152,12 +152,18 @@ func (f *File) checkFeatures() error {
 	return nil
 }
 
-// Name, Version, Release and Arch are the package's; a source package's Arch is that of the
-// machine on which it was made.
-func (f *File) Name() string    { return f.Header.String(TagName) }
+// Name returns the package's name.
+func (f *File) Name() string { return f.Header.String(TagName) }
+
+// Version returns the package's version.
 func (f *File) Version() string { return f.Header.String(TagVersion) }
+
+// Release returns the package's release.
 func (f *File) Release() string { return f.Header.String(TagRelease) }
-func (f *File) Arch() string    { return f.Header.String(TagArch) }
+
+// Arch returns the package's architecture; for a source package, that of the machine on which
+// it was made.
+func (f *File) Arch() string { return f.Header.String(TagArch) }
 
 // SourceRPM is the file name of the source package from which a binary package was built.
 func (f *File) SourceRPM() string { return f.Header.String(TagSourceRPM) }

@@ -285,8 +285,11 @@ func TestWrittenFormats(t *testing.T) {
 		{name: "/usr/src/empty", mode: 0o100600},
 	}
 	for _, p := range []packet{
-		{format: 3, members: files}, {format: 4, members: files}, {format: 4, members: files, compress: true},
-		{format: 4, members: files, stripped: true}, {format: 6, members: files, stripped: true, compress: true},
+		{format: 3, members: files},
+		{format: 4, members: files},
+		{format: 4, members: files, compress: true},
+		{format: 4, members: files, stripped: true},
+		{format: 6, members: files, stripped: true, compress: true},
 		{format: 6, members: files},
 	} {
 		t.Run(fmt.Sprintf("format %d stripped %v compressed %v", p.format, p.stripped, p.compress), func(t *testing.T) {
@@ -349,7 +352,8 @@ func TestHostilePackages(t *testing.T) {
 		"unknown signature": {packet{format: 4, members: []member{file("/a")}, signature: []tag{{998, typeInt32, []uint32{1}}}}, "unknown tag 998"},
 		"odd signature":     {packet{format: 4, members: []member{file("/a")}, signature: []tag{{sigRSA, typeBin, []byte("not one at all")}}}, "not an OpenPGP signature"},
 		"aligned": {packet{format: 6, members: []member{file("/a")}, extra: []tag{
-			{tagRequireName, typeStringArray, []string{"rpmlib(PayloadAlignment)"}}}}, "aligned"},
+			{tagRequireName, typeStringArray, []string{"rpmlib(PayloadAlignment)"}},
+		}}, "aligned"},
 		"other archive": {packet{format: 4, members: []member{file("/a")}, extra: []tag{{TagPayloadFormat, typeString, "drpm"}}}, `"drpm"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -399,7 +403,8 @@ func TestEveryFlippedByteIsNoticed(t *testing.T) {
 		{name: "/lib/build", mode: 0o120777, content: "/usr/src"},
 	}
 	for _, p := range []packet{
-		{format: 3, members: members}, {format: 4, members: members, compress: true, signature: []tag{{sigReservedSpace, typeBin, make([]byte, 32)}}},
+		{format: 3, members: members},
+		{format: 4, members: members, compress: true, signature: []tag{{sigReservedSpace, typeBin, make([]byte, 32)}}},
 		{format: 6, members: members, stripped: true, compress: true},
 	} {
 		whole := p.bytes(t)
