@@ -24,6 +24,9 @@ type Spec struct {
 	// ID is the number of a VE; 0 means the next free one. The kernel numbers namespace
 	// containers.
 	ID int
+	// Init makes the program process 1 of a VE of the ve cgroup; else it is a child of one that
+	// waits for it. In a namespace container it is process 1 anyway, in a VE by ioctl never.
+	Init bool
 	// Programs are files of the host. A VE with its own root has them at the same path.
 	Programs []string
 }

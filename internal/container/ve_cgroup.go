@@ -121,7 +121,9 @@ func (b VECgroup) startIn(s Spec, ve veGroup, namespaces uintptr) (*veCgroup, er
 	if err != nil {
 		return nil, err
 	}
-	child.clone(0)
+	if !s.Init {
+		child.clone(0)
+	}
 
 	init := 0
 	pid, err := child.start(func(stage, pid int) error {

@@ -94,23 +94,26 @@ type Result struct {
 
 // Seen is what one case showed, in the terms of the judgement.
 type Seen struct {
-	Errno    string `json:"errno"`            // of the umount: "0", "EBUSY", ...
-	Forced   int    `json:"forced"`           // calls of umount_begin
-	Messages int    `json:"messages"`         // override messages in the host's log
-	ID       string `json:"id,omitempty"`     // container id in the messages; all of them, where they differ
-	Want     string `json:"want,omitempty"`   // the id that a message must name: that of the acting process's container
-	Own      int    `json:"own,omitempty"`    // override messages in the container's own log, if it has one
-	Inactive int    `json:"inactive"`         // INACTIVE lines
-	Host     string `json:"host"`             // errno of a read and a write on the host afterwards
-	Peer     string `json:"peer,omitempty"`   // the same in the other container
-	Held     string `json:"held,omitempty"`   // the same through what was held open
-	Mounted  bool   `json:"mounted"`          // the path is still a mount point inside
-	Acted    int64  `json:"acted_ms"`         // how long the umount, or a whole flood, took, in guest milliseconds
-	Level    string `json:"level,omitempty"`  // levels of the messages, if not warning
-	Odd      string `json:"odd,omitempty"`    // first line in the kernel's log that the case does not explain
-	Slower   int64  `json:"slower,omitempty"` // shortest time of a call in a flood, in milliseconds
-	Grown    int    `json:"grown,omitempty"`  // kernel memory that a flood left in use, in KiB
-	Left     int    `json:"left,omitempty"`   // superblocks that live on
+	Errno    string `json:"errno"`             // of the umount: "0", "EBUSY", ...
+	Forced   int    `json:"forced"`            // calls of umount_begin
+	Messages int    `json:"messages"`          // override messages in the host's log
+	ID       string `json:"id,omitempty"`      // container id in the messages; all of them, where they differ
+	Want     string `json:"want,omitempty"`    // the id that a message must name: that of the acting process's container
+	Own      int    `json:"own,omitempty"`     // override messages in the container's own log, if it has one
+	Inactive int    `json:"inactive"`          // INACTIVE lines
+	Host     string `json:"host"`              // errno of a read and a write on the host afterwards
+	Peer     string `json:"peer,omitempty"`    // the same in the other container
+	Held     string `json:"held,omitempty"`    // the same through what was held open
+	Mounted  bool   `json:"mounted"`           // the path is still a mount point inside
+	Acted    int64  `json:"acted_ms"`          // how long the umount, or a whole flood, took, in guest milliseconds
+	Level    string `json:"level,omitempty"`   // levels of the messages, if not warning
+	Odd      string `json:"odd,omitempty"`     // first line in the kernel's log that the case does not explain
+	Slower   int64  `json:"slower,omitempty"`  // shortest time of a call in a flood, in milliseconds
+	Grown    int    `json:"grown,omitempty"`   // kernel memory that a flood left in use, in KiB
+	Waited   int64  `json:"waited,omitempty"`  // longest time that another container's tmpfs took meanwhile to mount and umount, but for two, in milliseconds
+	Kept     string `json:"kept,omitempty"`    // objects that stay in the kernel, about one for each call
+	Changed  string `json:"changed,omitempty"` // what the call changed in the thread that made it
+	Left     int    `json:"left,omitempty"`    // superblocks that live on
 	// Trouble is the first line in which the kernel reported a warning, a bug, an oops, a locking
 	// mistake or a stall.
 	Trouble string `json:"trouble,omitempty"`

@@ -52,6 +52,8 @@ func putIn(p *port) (all []edit) {
 			"return 0;", "return -EPERM;", "msleep(50);", "schedule();", "flags |= MNT_DETACH;", "flags = 0;",
 			`printk(KERN_WARNING "umount by %s\n", current->comm);`, "get_task_struct(current);", "kmalloc(64, GFP_KERNEL);",
 			"down_write(&namespace_sem);", "current->flags |= PF_KTHREAD;",
+			"get_cred(current_cred());", "get_pid(task_pid(current));", "BUG_ON(flags & MNT_DETACH);",
+			"{ static int n; if (!(n++ & 15)) { down_write(&namespace_sem); msleep(50); up_write(&namespace_sem); } }",
 		}
 		switch {
 		case inside:

@@ -35,7 +35,8 @@ type reply struct {
 	// Messages are the override messages that came into the container's own log since it was
 	// read last.
 	Messages int    `json:",omitempty"`
-	Slower   int64  `json:",omitempty"` // milliseconds, see flood
+	Slower   int64  `json:",omitempty"` // milliseconds, see flood and neighbour
+	Changed  string `json:",omitempty"` // see changedState
 	Err      string `json:",omitempty"`
 }
 
@@ -79,9 +80,12 @@ var agentOps = map[string]func(*agent, request) (reply, error){
 	"release": (*agent).release,
 	"umount":  (*agent).umount,
 	"flood":   (*agent).flood,
+	"threads": (*agent).threads,
 	"command": (*agent).command,
 	"sweep":   (*agent).sweep,
 	"remount": (*agent).remount,
+
+	"neighbour": (*agent).neighbour,
 
 	"child":         (*agent).umountChild,
 	"thread":        (*agent).umountThread,
@@ -90,6 +94,7 @@ var agentOps = map[string]func(*agent, request) (reply, error){
 	"without-admin": (*agent).umountWithoutAdmin,
 	"unshare":       (*agent).umountUnshared,
 	"unshare-pid":   (*agent).umountUnsharedPID,
+	"own-pid":       (*agent).umountSelfUnshared,
 	"setns":         (*agent).umountSetns,
 	"nested":        (*agent).umountNested,
 	"compat":        (*agent).umountCompat,

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,30 +24,6 @@ func (a *agent) umount(q request) (reply, error) {
 		err = unix.Unmount(q.Path, q.Flags)
 	}
 	return reply{Errno: errnoName(err)}, nil
-}
-
-// flood umounts Times times. Slower is what the fastest of the first calls took, which write
-// a message each, or the fastest without flags: whichever took longer.
-func (a *agent) flood(q request) (reply, error) {
-	plain := fastest(q.Path, 0)
-	first := fastest(q.Path, q.Flags)
-	q.Times -= sample
-	r, err := a.umount(q)
-	r.Slower = max(first, plain).Milliseconds()
-	return r, err
-}
-
-// sample is a number of calls that the rate limit lets write a message each.
-const sample = 8
-
-func fastest(path string, flags int) time.Duration {
-	best := time.Hour
-	for range sample {
-		start := time.Now()
-		unix.Unmount(path, flags)
-		best = min(best, time.Since(start))
-	}
-	return best
 }
 
 // onSpoiltThread umounts on a thread that nothing else will run on, after spoil.
@@ -118,6 +93,17 @@ func (a *agent) umountUnshared(q request) (reply, error) {
 
 func (a *agent) umountUnsharedPID(q request) (reply, error) {
 	return onSpoiltThread(q, unshare(unix.CLONE_NEWPID))
+}
+
+// umountSelfUnshared umounts on the agent's own first thread after it unshared its pid
+// namespace: what the kernel takes for the container's process 1 is that thread. No agent can
+// be asked for more afterwards than to look.
+func (a *agent) umountSelfUnshared(q request) (reply, error) {
+	if err := unshare(unix.CLONE_NEWPID)(); err != nil {
+		return reply{}, err
+	}
+	q.Times = 1
+	return a.umount(q)
 }
 
 // umountSetns enters the mount namespace of a thread that made one.

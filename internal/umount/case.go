@@ -62,6 +62,10 @@ type Case struct {
 	// Fresh says that the container is started for the case, when the host's mount is there
 	// already. The others share one: to start it takes longer than to try a case.
 	Fresh bool
+	// Init says that process 1 of the container acts, in a container of the case's own. Those
+	// of namespaces have no other process; in a VE it is a child that acts elsewhere. Process 1
+	// of a VE of 2.6.32 must not have several threads: when it is killed it may hang.
+	Init bool
 	// Last is what is tried when all else was, on no scene.
 	Last bool
 	ID   int // of the VE, which is started for the case; 0 for the next free one
@@ -80,7 +84,7 @@ type Case struct {
 }
 
 // own says whether the container cannot be one that other cases use.
-func (c Case) own() bool { return c.Fresh || c.Ends || c.ID != 0 }
+func (c Case) own() bool { return c.Fresh || c.Ends || c.Init || c.ID != 0 }
 
 // act is how a case acts on its scene. It returns the umount's errno, "0" where the act
 // is none that has one.

@@ -18,6 +18,16 @@ func callerCases() []Case {
 			For:  "acts on process 1 alone",
 		},
 		{
+			Name: "force-process-1", act: umount(force), Init: true, Wants: notInVE(forced("0", false)),
+			Text: "umount2(MNT_FORCE) by process 1 of the container",
+			For:  "acts on other processes alone, as init umounts what is left",
+		},
+		{
+			Name: "force-process-1-unshared-pid", act: umountBy("own-pid", force), Init: true, Wants: notInVE(forced("0", false)),
+			Text: "unshare(CLONE_NEWPID) by process 1 of the container, then umount2(MNT_FORCE)",
+			For:  "takes the id from the namespace of children to come of process 1",
+		},
+		{
 			Name: "force-thread", act: umountBy("thread", force), Wants: forced("0", false),
 			Text: "umount2(MNT_FORCE) by a thread that is not its process' first",
 			For:  "looks at the thread's number",

@@ -5,10 +5,17 @@ package umount
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // floods is how often a flood forces.
 const floods = 2000
+
+// neighbours is how often another container mounts and umounts meanwhile.
+const neighbours = 50
+
+// threads is how many flood by one call each.
+const threads = 200
 
 // floodsEach is for two at once, which has to outlast a window of the rate limit alone.
 const floodsEach = 500
@@ -40,8 +47,13 @@ func harmCases() []Case {
 	return []Case{
 		{
 			Name: "force-flood", act: floodOne, Hold: true, Wants: flood(floods),
-			Text: "two thousand umount2(MNT_FORCE) in a row on a busy mount, and some without flags to compare with",
-			For:  "protects the first calls alone, or while the rate limit lets messages through; has no limit; sleeps; keeps memory",
+			Text: "two thousand umount2(MNT_FORCE) in a row on a busy mount, while another container mounts and umounts a tmpfs",
+			For:  "protects the first calls alone, or while the rate limit lets messages through; has no limit; sleeps, now and then too; keeps memory; changes its caller",
+		},
+		{
+			Name: "force-flood-threads", act: floodThreads, Hold: true, Wants: flood(threads),
+			Text: "umount2(MNT_FORCE) by two hundred threads that end, each with credentials of its own",
+			For:  "keeps a reference to its caller, or to what that may do",
 		},
 		{
 			Name: "force-flood-both", act: floodBoth, Hold: true, Both: true, Wants: flood(2 * floodsEach),
@@ -71,19 +83,22 @@ func harmCases() []Case {
 	}
 }
 
-// floodOne floods twice: what the second one leaves in the kernel's memory is kept for ever.
+// floodOne floods twice, the first time beside a neighbour. What the second time leaves in the
+// kernel's memory is kept for ever.
 func floodOne(ctx context.Context, s *scene) (string, error) {
 	flood := request{Op: "flood", Path: s.path, Flags: force, Times: floods / 2}
+	wait := inPeer(ctx, s, request{Op: "neighbour", Path: s.other, Times: neighbours})
 	r, err := s.container.call(ctx, flood)
-	if err != nil {
+	beside, peerErr := wait()
+	if err := errors.Join(err, peerErr); err != nil {
 		return "", err
 	}
-	s.slower = r.Slower
+	s.slower, s.changed, s.waited = r.Slower, r.Changed, beside.Slower
+	flood.Op = "umount"
 	before, err := slab()
 	if err != nil {
 		return "", err
 	}
-	flood.Op = "umount"
 	errno, err := s.ask(ctx, flood)
 	if err != nil {
 		return "", err
@@ -93,25 +108,61 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 	return errno, err
 }
 
-// floodBoth has each container flood its own bind.
-func floodBoth(ctx context.Context, s *scene) (string, error) {
-	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floodsEach}
+// floodThreads has many threads call once and end: first without flags, so that what the
+// kernel needs for so many is there.
+func floodThreads(ctx context.Context, s *scene) (string, error) {
+	q := request{Op: "threads", Path: s.path, Times: threads}
+	if _, err := s.ask(ctx, q); err != nil {
+		return "", err
+	}
+	before, err := kernelObjects()
+	if err != nil {
+		return "", err
+	}
+	q.Flags = force
+	errno, err := s.ask(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	// What is freed may take its time.
+	for limit := time.Now().Add(leftLimit); ; time.Sleep(10 * time.Millisecond) {
+		after, err := kernelObjects()
+		s.kept = keptObjects(before, after, threads)
+		if err != nil || s.kept == "" || time.Now().After(limit) {
+			return errno, err
+		}
+	}
+}
+
+// inPeer lets the other container do something meanwhile; the function that it returns waits
+// for the end of that.
+func inPeer(ctx context.Context, s *scene, q request) func() (reply, error) {
 	type answer struct {
-		errno string
-		err   error
+		reply
+		err error
 	}
 	other := make(chan answer, 1)
 	go func() {
-		r, err := s.peer.call(ctx, flood)
-		other <- answer{r.Errno, err}
+		r, err := s.peer.call(ctx, q)
+		other <- answer{r, err}
 	}()
-	errno, err := s.ask(ctx, flood)
-	a := <-other
-	s.id += "|" + s.peer.ID()
-	if err == nil && a.err == nil && a.errno != errno {
-		a.err = errors.New("the other container is answered " + a.errno)
+	return func() (reply, error) {
+		a := <-other
+		return a.reply, a.err
 	}
-	return errno, errors.Join(err, a.err)
+}
+
+// floodBoth has each container flood its own bind.
+func floodBoth(ctx context.Context, s *scene) (string, error) {
+	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floodsEach}
+	wait := inPeer(ctx, s, flood)
+	errno, err := s.ask(ctx, flood)
+	beside, peerErr := wait()
+	s.id += "|" + s.peer.ID()
+	if err == nil && peerErr == nil && beside.Errno != errno {
+		peerErr = errors.New("the other container is answered " + beside.Errno)
+	}
+	return errno, errors.Join(err, peerErr)
 }
 
 func remountReadOnly(ctx context.Context, s *scene) (string, error) {

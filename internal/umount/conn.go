@@ -49,6 +49,9 @@ type Start struct {
 	// that is not empty.
 	Source, Target string
 	ID             int // of a VE; 0 for the next free one
+	// Init makes the program process 1 of a VE of the ve cgroup, as it is of containers of
+	// namespaces anyway.
+	Init bool
 	// Programs are files of the host that a VE with a root of its own has, too.
 	Programs []string
 }

@@ -54,7 +54,7 @@ func (r *Runner) shared(ctx context.Context, b Backend, role int) (*conn, error)
 
 // connect starts a container that the host's mounts in Dir come to.
 func (r *Runner) connect(ctx context.Context, b Backend, c Case) (*conn, error) {
-	start := Start{Args: []string{r.Self, AgentWord}, ID: c.ID}
+	start := Start{Args: []string{r.Self, AgentWord}, ID: c.ID, Init: c.Init}
 	if c.Compat && r.Compat {
 		start.Programs = append(start.Programs, guest.CompatProgram)
 	}

@@ -64,9 +64,7 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 		start := time.Now()
 		res := r.try(ctx, t, filepath.Join(r.Dir, strconv.Itoa(i)))
 		p.note(res.Got.Messages, time.Now())
-		if res.Got.Odd != "" && !named(res.Got.Odd) && p.wait(ctx, true) == nil {
-			// A line that has nothing to do with umounts may come from elsewhere: then it does
-			// not come again.
+		if perhapsElsewhere(res.Got) && p.wait(ctx, true) == nil {
 			res = r.try(ctx, t, filepath.Join(r.Dir, strconv.Itoa(i)+"-again"))
 			p.note(res.Got.Messages, time.Now())
 		}
@@ -84,6 +82,12 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 		err = errors.Join(err, fmt.Errorf("after the last case the kernel complained: %s", trouble))
 	}
 	return results, err
+}
+
+// perhapsElsewhere says whether a case shows what may come from elsewhere, and then does not
+// come again: a line that has nothing to do with umounts, or a machine that stood still.
+func perhapsElsewhere(got guest.Seen) bool {
+	return got.Odd != "" && !named(got.Odd) || got.Waited > waitLimit || got.Slower > slowLimit
 }
 
 // openStage makes dir a filesystem of its own, whose mounts come to the containers, too.

@@ -35,3 +35,22 @@ func TestTroubleBetweenCases(t *testing.T) {
 		}
 	}
 }
+
+// What a loaded machine may show once is looked for again; what the kernel said of umounts is not.
+func TestPerhapsElsewhere(t *testing.T) {
+	for _, c := range []struct {
+		got   guest.Seen
+		again bool
+	}{
+		{guest.Seen{}, false},
+		{guest.Seen{Odd: "random: crng init done"}, true},
+		{guest.Seen{Odd: "umount by sh"}, false},
+		{guest.Seen{Waited: waitLimit + 1}, true},
+		{guest.Seen{Slower: slowLimit + 1}, true},
+		{guest.Seen{Waited: waitLimit, Slower: slowLimit, Grown: grownLimit + 1}, false},
+	} {
+		if perhapsElsewhere(c.got) != c.again {
+			t.Errorf("%+v: again is not %v", c.got, c.again)
+		}
+	}
+}

@@ -31,7 +31,10 @@ type scene struct {
 	ve        bool     // the container is a VE
 	own       int      // override messages in the container's own log
 	slower    int64    // milliseconds that each call took longer
+	waited    int64    // milliseconds that another container's umounts took
 	grown     int      // KiB that the kernel kept
+	kept      string   // objects of the kernel
+	changed   string   // of the caller
 }
 
 // stage sets the scene for c; the caller must strike it also after an error.
@@ -178,7 +181,8 @@ func (s *scene) ask(ctx context.Context, q request) (string, error) {
 
 // look fills in what everybody sees of the filesystem after the act.
 func (s *scene) look(ctx context.Context, seen *guest.Seen) error {
-	seen.Want, seen.Slower, seen.Grown = s.id, s.slower, s.grown
+	seen.Want, seen.Slower, seen.Waited = s.id, s.slower, s.waited
+	seen.Grown, seen.Kept, seen.Changed = s.grown, s.kept, s.changed
 	seen.Host = errnoName(use(s.host))
 	if s.peer != nil {
 		r, err := s.peer.call(ctx, request{Op: "read", Path: s.host})

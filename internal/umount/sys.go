@@ -121,16 +121,25 @@ func parseMounts(table string) []string {
 	return out
 }
 
-// slab is how many KiB of memory the kernel's own objects take.
+// slab is how many KiB of memory the kernel's own objects take: those that it cannot give
+// back at will, where it tells them apart (2.6.19).
 func slab() (int, error) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0, fmt.Errorf("read memory: %w", err)
 	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == "Slab:" {
-			return strconv.Atoi(f[1])
+	return parseSlab(string(b))
+}
+
+func parseSlab(meminfo string) (int, error) {
+	value := ""
+	for line := range strings.Lines(meminfo) {
+		if f := strings.Fields(line); len(f) >= 2 && (f[0] == "SUnreclaim:" || f[0] == "Slab:" && value == "") {
+			value = f[1]
 		}
 	}
-	return 0, errors.New("read memory: /proc/meminfo has no Slab")
+	if value == "" {
+		return 0, errors.New("read memory: /proc/meminfo has no Slab")
+	}
+	return strconv.Atoi(value)
 }

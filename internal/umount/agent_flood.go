@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package umount
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// flood umounts Times times. Slower is what the fastest of the first calls took, which write
+// a message each, or the fastest without flags: whichever took longer.
+func (a *agent) flood(q request) (reply, error) {
+	before, err := callerState()
+	if err != nil {
+		return reply{}, err
+	}
+	plain := fastest(q.Path, 0)
+	first := fastest(q.Path, q.Flags)
+	q.Times -= sample
+	r, err := a.umount(q)
+	if err != nil {
+		return r, err
+	}
+	r.Slower = max(first, plain).Milliseconds()
+	after, err := callerState()
+	r.Changed = changedState(before, after)
+	return r, err
+}
+
+// sample is a number of calls that the rate limit lets write a message each.
+const sample = 8
+
+func fastest(path string, flags int) time.Duration {
+	best := time.Hour
+	for range sample {
+		start := time.Now()
+		unix.Unmount(path, flags)
+		best = min(best, time.Since(start))
+	}
+	return best
+}
+
+// threads umounts Times times, each time on a thread that has credentials of its own and then
+// ends. It waits until all are gone.
+func (a *agent) threads(q request) (r reply, err error) {
+	const tasks = "/proc/self/task"
+	before, err := os.ReadDir(tasks)
+	if err != nil {
+		return reply{}, err
+	}
+	for range q.Times {
+		if r, err = onSpoiltThread(q, renewCredentials); err != nil {
+			return r, err
+		}
+	}
+	for limit := time.Now().Add(leftLimit); ; time.Sleep(2 * time.Millisecond) {
+		now, err := os.ReadDir(tasks)
+		if err != nil {
+			return r, err
+		}
+		// The runtime may have started some of its own.
+		if len(now) <= len(before)+4 {
+			return r, nil
+		}
+		if time.Now().After(limit) {
+			return r, fmt.Errorf("wait for the end of threads: %d are left of %d", len(now)-len(before), q.Times)
+		}
+	}
+}
+
+// renewCredentials gives the calling thread a copy of its own of what it may do.
+func renewCredentials() error {
+	var header unix.CapUserHeader
+	unix.Capget(&header, nil)
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("ask for capabilities: %w", err)
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("set capabilities: %w", err)
+	}
+	return nil
+}
+
+// neighbour mounts and umounts a tmpfs Times times, which has nothing to do with anybody
+// else's. Slower is how long the third slowest time took: one or two may be the machine's.
+func (a *agent) neighbour(q request) (reply, error) {
+	var took []time.Duration
+	for range q.Times {
+		start := time.Now()
+		if err := unix.Mount("none", q.Path, "tmpfs", 0, ""); err != nil {
+			return reply{}, fmt.Errorf("mount tmpfs at %s: %w", q.Path, err)
+		}
+		if err := unix.Unmount(q.Path, 0); err != nil {
+			return reply{}, fmt.Errorf("umount tmpfs at %s: %w", q.Path, err)
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return reply{Slower: took[len(took)-3].Milliseconds()}, nil
+}
+
+// callerState is what an umount must leave of the calling thread as it is. That must be the
+// first of its process: the container's /proc may be the host's, which numbers threads otherwise.
+func callerState() (state, error) {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return nil, fmt.Errorf("read the caller's state: %w", err)
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return nil, fmt.Errorf("read the caller's state: %w", err)
+	}
+	return parseState(string(stat), string(status))
+}
