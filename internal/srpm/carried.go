@@ -66,12 +66,17 @@ func (p *Package) Before(file string) (Prepared, error) {
 	var result Prepared
 	held := slices.ContainsFunc(declared.patches, func(d declaration) bool { return path.Base(d.file) == file })
 	read := func(s *spec) *specReader {
-		r := &specReader{spec: s, macros: p.Options.macros(), files: append(slices.Clone(p.Files), file), ours: file, walk: walker{depth: buildDirectory}}
-		r.read()
+		r := &specReader{spec: s, macros: p.Options.macros(), files: append(slices.Clone(p.Files), file), ours: file}
+		if r.prep, err = s.readPrep(p.Options.macros(), file, ours{-1, -1}); err == nil {
+			r.read()
+		}
 		return r
 	}
 	// The name may be a macro's, as in our own spec.
 	r := read(s)
+	if err != nil {
+		return Prepared{NoPlace: err}, nil
+	}
 	if held = held || r.held != nil; !held {
 		edited, err := Inject(p.SpecName, p.Spec, Injection{PatchFile: file})
 		if err != nil {
@@ -79,7 +84,9 @@ func (p *Package) Before(file string) (Prepared, error) {
 		} else if s, err = parseSpec(p.SpecName, edited.Text); err != nil {
 			return Prepared{}, err
 		} else {
-			r = read(s)
+			if r = read(s); err != nil {
+				return Prepared{NoPlace: err}, nil
+			}
 		}
 	}
 	r.countFrom(strings.Split(string(p.Spec), "\n"))
@@ -116,11 +123,12 @@ type specReader struct {
 	ours     string // file name of the new patch
 	declared []patchTagged
 
-	walk    walker
-	blocks  []string // the lines that opened the walker's blocks
-	program string   // what patch_command holds
+	prep    *prep
+	program string // what patch_command holds
 
+	at       map[int][]int // the applications by line
 	list     []Carried
+	from     []int // by list: the application
 	commands []Command
 	held     *Carried
 }
@@ -132,8 +140,12 @@ type patchTagged struct {
 	unknown string
 }
 
-// read walks over the spec until the new patch is applied.
+// read goes over the spec until the new patch is applied.
 func (r *specReader) read() {
+	r.at = map[int][]int{}
+	for i, a := range r.prep.applied {
+		r.at[a.line] = append(r.at[a.line], i)
+	}
 	for l := range r.spec.evaluate(r.macros) {
 		switch {
 		case l.live == no:

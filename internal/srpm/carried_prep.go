@@ -11,28 +11,33 @@ import (
 
 var patchCommand = regexp.MustCompile(`^\s*patch_command=(.*)$`)
 
-// command follows a line of %prep.
+// command reads a line of %prep.
 func (r *specReader) command(l reading) {
 	i, text := l.i, l.text
 	if m := patchCommand.FindStringSubmatch(text); m != nil {
 		r.program = strings.Trim(strings.TrimSpace(m[1]), `'"`)
 	}
-	if r.walk.inCode() {
-		if list, ok := r.applications(i, text); ok {
-			if where, here := r.where(text); here {
-				r.add(i, list, firstOf(l.doubt, where))
-			}
-		} else if r.walk.depth == tree && !r.walk.left && !strings.HasPrefix(strings.TrimSpace(text), "#") && strings.TrimSpace(text) != "" {
-			r.commands = append(r.commands, Command{Line: i + 1, Text: strings.TrimSpace(text)})
+	if l.macro {
+		return
+	}
+	applied := false
+	for _, at := range r.at[i] {
+		a := &r.prep.applied[at]
+		if a.style == styleScript {
+			continue // what it applies is not known, nor whether it does
+		}
+		applied = true
+		if where, here := r.where(a); here {
+			r.add(i, at, r.applications(a), firstOf(l.doubt, where))
+		}
+		if r.held != nil {
+			return
 		}
 	}
-	before := len(r.walk.blocks)
-	r.walk.within = l.doubt != ""
-	r.walk.line(text)
-	for ; before < len(r.walk.blocks); before++ {
-		r.blocks = append(r.blocks, strings.TrimSpace(text))
+	f, ok := r.prep.facts[i]
+	if trimmed := strings.TrimSpace(text); ok && !applied && f.tree != "" && f.tree == f.dir && trimmed != "" && !setup.MatchString(text) {
+		r.commands = append(r.commands, Command{Line: i + 1, Text: trimmed})
 	}
-	r.blocks = r.blocks[:len(r.walk.blocks)]
 }
 
 func firstOf(texts ...string) string {
@@ -45,29 +50,22 @@ func firstOf(texts ...string) string {
 }
 
 // where tells whether a command is run in the kernel's tree, and what of that is unknown.
-func (r *specReader) where(text string) (doubt string, here bool) {
-	depth := r.walk.depth
-	if autosetup.MatchString(text) {
-		depth = tree
-		if hasOption(text, 'c') {
-			depth = above
-		}
-	}
+func (r *specReader) where(a *application) (doubt string, here bool) {
 	switch {
-	case r.walk.left:
+	case a.dir != "" && a.tree == "" && !a.above:
 		return "", false // another tree, as Xen's beside RHEL 5's kernel
-	case len(r.blocks) > 0:
-		return "the shell's " + r.blocks[len(r.blocks)-1], true
-	case depth == unknown:
+	case a.block != "":
+		return "the shell's " + a.block, true
+	case a.dir == "":
 		return "the directory in which it is applied", true
-	case depth != tree:
+	case a.tree != a.dir:
 		return "the directory, which is not the kernel tree's own,", true
 	}
 	return "", true
 }
 
 // add notes applications up to the new patch.
-func (r *specReader) add(i int, list []Carried, unknown string) {
+func (r *specReader) add(i, from int, list []Carried, unknown string) {
 	for _, c := range list {
 		c.Line = i + 1
 		c.Unknown = firstOf(unknown, c.Unknown)
@@ -76,59 +74,57 @@ func (r *specReader) add(i int, list []Carried, unknown string) {
 		}
 		if c.File == r.ours {
 			r.held = &c
+			r.keep(from)
 			return
 		}
-		r.list = append(r.list, c)
+		r.list, r.from = append(r.list, c), append(r.from, from)
 	}
 }
 
-// applications are the patches that a line applies. ok is false for a line that applies none.
-func (r *specReader) applications(i int, text string) (list []Carried, ok bool) {
-	how, ok := applies(text)
-	if !ok && loopStart.MatchString(text) && r.spec.loopApplies(i, len(r.spec.lines)) {
-		how, ok = stylePatchesAll, true
+// keep leaves out what was applied to another tree than the one that gets the new patch:
+// a copy has what was applied before.
+func (r *specReader) keep(ours int) {
+	a := &r.prep.applied[ours]
+	if a.tree == "" {
+		return
 	}
-	if !ok {
-		return r.plain(text)
+	mine := map[int]bool{ours: true}
+	a.applied.all(map[*applied]bool{}, mine)
+	var list []Carried
+	for i, c := range r.list {
+		if b := &r.prep.applied[r.from[i]]; mine[r.from[i]] || b.tree == "" {
+			list = append(list, c)
+		}
 	}
-	expanded := r.macros.expand(text)
-	switch how {
+	r.list = list
+}
+
+// applications are the patches that a command applies.
+func (r *specReader) applications(a *application) []Carried {
+	expanded := r.macros.expand(a.text)
+	switch a.style {
 	case stylePatch:
-		return r.patchMacro(text), true
+		return r.patchMacro(a.text)
 	case styleShell:
-		return r.shellApply(expanded), true
+		return r.shellApply(expanded)
 	case styleAutosetup, styleAutopatch:
-		return r.all(text, r.automatic(expanded)), true
+		return r.all(a.text, r.automatic(expanded))
+	case styleGitAm, stylePatchesAll:
+		return r.all("", r.options(a.text))
 	}
-	return r.all("", r.options(r.spec.loopText(i))), true
+	return r.plain(a.text)
 }
 
-// loopText is a line, and the rest of the loop that it begins.
-func (s *spec) loopText(i int) string {
-	text := s.lines[i].text
-	if !loopStart.MatchString(text) {
-		return text
-	}
-	for ; !loopEnd.MatchString(text) && i+1 < len(s.lines); i++ {
-		text += "\n" + s.lines[i+1].text
-	}
-	return text
-}
-
-// plain reads a line that runs patch(1) or git on files of the package itself.
-func (r *specReader) plain(text string) (list []Carried, ok bool) {
-	trimmed := strings.TrimSpace(text)
-	if !applyProgram.MatchString(text) || strings.HasPrefix(trimmed, "#") || patchCommand.MatchString(text) {
-		return nil, false
-	}
+// plain reads a command that runs patch(1) or git on files of the package itself.
+func (r *specReader) plain(text string) (list []Carried) {
 	how := r.options(" " + text)
-	for _, word := range strings.FieldsFunc(r.macros.expand(text), func(c rune) bool { return strings.ContainsRune(" \t<>|;\"'()", c) }) {
+	for _, word := range strings.FieldsFunc(r.macros.expand(text), func(c rune) bool { return strings.ContainsRune(" \t\n<>|;\"'()", c) }) {
 		if slices.Contains(r.files, path.Base(word)) {
 			list = append(list, r.named(word, how))
 		}
 	}
 	if len(list) == 0 {
-		list = []Carried{{Number: -1, Unknown: trimmed}}
+		list = []Carried{{Number: -1, Unknown: strings.TrimSpace(text)}}
 	}
-	return list, true
+	return list
 }

@@ -54,9 +54,9 @@ func (m *macros) condition(text string) truth {
 	is := no
 	for _, word := range strings.FieldsFunc(args, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' }) {
 		switch {
-		case word == want:
+		case word == want && known(want):
 			is = yes
-		case !known(word):
+		case !known(word) || !known(want):
 			is = or(is, cannotTell)
 		}
 	}

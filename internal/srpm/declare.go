@@ -17,6 +17,7 @@ type declarations struct {
 	sources []int // lines of SourceN
 	list    int   // line of %patchlist, -1 without
 	highest int   // patch number in use below lastPatch, -1 without
+	used    []int // numbers of patches, of those that are commented out, too
 }
 
 type declaration struct {
@@ -36,6 +37,7 @@ var (
 func (s *spec) declared() (declarations, error) {
 	d := declarations{list: -1, highest: -1}
 	use := func(n int) {
+		d.used = append(d.used, n)
 		if n < lastPatch && n > d.highest {
 			d.highest = n
 		}
@@ -74,8 +76,11 @@ func (s *spec) declared() (declarations, error) {
 	return d, nil
 }
 
-// declare adds the PatchN line and gives N.
-func (s *spec) declare(d declarations, file string) int {
+// next is the number that a further patch gets.
+func (d declarations) next() int { return max(d.highest+1, 1) }
+
+// declare adds the PatchN line, behind the patches with lower numbers.
+func (s *spec) declare(d declarations, n int, file string) {
 	if d.list >= 0 {
 		at := d.list + 1
 		for i := at; i < len(s.lines) && s.lines[i].section == "patchlist"; i++ {
@@ -84,9 +89,8 @@ func (s *spec) declare(d declarations, file string) int {
 			}
 		}
 		s.insert(at, file)
-		return -1
+		return
 	}
-	n := max(d.highest+1, 1)
 	after, before, gap := -1, -1, " "
 	for _, p := range d.patches {
 		if p.number >= lastPatch {
@@ -95,7 +99,9 @@ func (s *spec) declare(d declarations, file string) int {
 			}
 			continue
 		}
-		after, gap = p.line, p.gap
+		if p.number < n {
+			after, gap = p.line, p.gap
+		}
 	}
 	text := fmt.Sprintf("Patch%d:%s%s", n, gap, file)
 	switch {
@@ -109,7 +115,6 @@ func (s *spec) declare(d declarations, file string) int {
 		// A spec without sources: beside the release, which every spec has.
 		s.insert(s.afterConditions(max(0, s.releaseLine())), text)
 	}
-	return n
 }
 
 // aboveComment gives the line at which the comment above line i begins.

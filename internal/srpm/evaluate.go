@@ -44,7 +44,23 @@ type reading struct {
 	live  truth  // whether it is read
 	doubt string // the condition that cannot be told
 	off   string // the condition that does not hold
+
+	// Of a line that opens, changes or closes a condition.
+	turn  turn
+	now   truth // of the branch that begins
+	outer truth // whether the whole condition is read
 }
+
+// turn is what a line does to the conditions of rpm.
+type turn int
+
+const (
+	turnNone turn = iota
+	turnOpen
+	turnElif
+	turnElse
+	turnEnd
+)
 
 var (
 	directiveLine = regexp.MustCompile(`^\s*%(define|global|undefine|bcond|bcond_with|bcond_without)\b`)
@@ -56,12 +72,23 @@ var (
 // Nothing is run: what %(...) or Lua would give cannot be told, nor can what hangs on it.
 func (s *spec) evaluate(m *macros) iter.Seq[reading] {
 	return func(yield func(reading) bool) {
+		for r := range s.readings(m) {
+			if r.turn == turnNone && !directiveLine.MatchString(r.text) && !macroBlock.MatchString(r.text) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// readings is evaluate, with the lines of conditions and those that begin macros.
+func (s *spec) readings(m *macros) iter.Seq[reading] {
+	return func(yield func(reading) bool) {
 		var open []branch
 		for i, l := range s.lines {
 			if l.macro {
 				continue
 			}
-			r := reading{line: l, i: i, live: yes}
+			r := reading{line: l, i: i, live: yes, outer: yes}
 			for _, b := range open {
 				if b.now == cannotTell && r.doubt == "" {
 					r.doubt = b.text
@@ -69,11 +96,15 @@ func (s *spec) evaluate(m *macros) iter.Seq[reading] {
 				if b.now == no && r.off == "" {
 					r.off = b.text
 				}
-				r.live = and(r.live, b.now)
+				r.outer, r.live = r.live, and(r.live, b.now)
 			}
 			m.line, m.live = i+1, r.live
 			if now, ok := follow(open, l.text, m); ok {
+				r.turned(len(open), now)
 				open = now
+				if !yield(r) {
+					return
+				}
 				continue
 			}
 			if l.section == "changelog" {
@@ -82,13 +113,27 @@ func (s *spec) evaluate(m *macros) iter.Seq[reading] {
 			if r.live != no {
 				m.read(l)
 			}
-			if directiveLine.MatchString(l.text) || macroBlock.MatchString(l.text) {
-				continue
-			}
 			if !yield(r) {
 				return
 			}
 		}
+	}
+}
+
+// turned notes what the line did to the conditions, of which there were before.
+func (r *reading) turned(before int, now []branch) {
+	switch {
+	case len(now) > before:
+		r.turn, r.outer = turnOpen, r.live
+	case len(now) < before:
+		r.turn = turnEnd
+	case strings.HasPrefix(strings.TrimSpace(r.text), "%else"):
+		r.turn = turnElse
+	default:
+		r.turn = turnElif
+	}
+	if r.turn != turnEnd {
+		r.now = now[len(now)-1].now
 	}
 }
 

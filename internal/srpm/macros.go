@@ -32,13 +32,16 @@ type macros struct {
 	line   int   // of the text in hand
 	live   truth // whether that text is read
 	left   int   // bytes that its expansion may still read
+	// anyBuild is for what must hold however the package is built: on any machine, and with
+	// any --with and --without.
+	anyBuild bool
 }
 
 func (m *macros) defined(name string) truth {
 	if d, ok := m.values[name]; ok {
 		return d.defined
 	}
-	if foreignMacro.MatchString(name) && !optionMacro.MatchString(name) {
+	if foreignMacro.MatchString(name) && (m.anyBuild || !optionMacro.MatchString(name)) {
 		return cannotTell
 	}
 	return no

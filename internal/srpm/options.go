@@ -44,6 +44,16 @@ func (o Options) macros() *macros {
 	return m
 }
 
+// anyBuild are the macros of a build of which nothing is known.
+func anyBuild() *macros {
+	m := Options{}.macros()
+	m.anyBuild = true
+	for _, name := range []string{"_target_cpu", "_arch"} {
+		m.set(name, unknownText)
+	}
+	return m
+}
+
 var ix86 = regexp.MustCompile(`^i\d86$`)
 
 // ownMacros are rpm's own that kernel specs ask for. Lists of machines are those of its

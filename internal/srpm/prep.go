@@ -3,199 +3,241 @@
 package srpm
 
 import (
-	"regexp"
-	"strconv"
+	"fmt"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // prep is what %prep does, as far as it can be told without running it.
 type prep struct {
+	*walker
 	first, end int // its lines, without the section's own
-	// safe tells for each line from first on, and for the end, whether a command before it would run once,
-	// always, and in the top directory of the unpacked kernel tree.
-	safe    []bool
-	applied []application
-	marker  int // line of "END OF PATCH APPLICATIONS", -1 without
-	// hidden is the first line that does what the text does not show, with the reason; -1
-	// without. ended is the same for one at which %prep may end, again for a second %setup.
-	hidden, ended, again int
-	why, end0            string
-	// functions are the shell functions that apply patches in kernels of Red Hat's kind.
-	functions map[string]bool
+	marker     int // line of "END OF PATCH APPLICATIONS", -1 without
+	after      *state
 }
 
-// application is a line that applies patches.
-type application struct {
-	line  int
-	style style
-	text  string
+// parseShell reads text as bash does. It never panics: what the parser cannot take is an
+// error.
+func parseShell(text string) (file *syntax.File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			file, err = nil, fmt.Errorf("the parser fails: %v", r)
+		}
+	}()
+	if deep := nesting(text); deep > maxBrackets {
+		return nil, fmt.Errorf("%d brackets are open at once", deep)
+	}
+	return syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), "")
 }
 
-// style is how a spec applies its patches.
-type style int
+// maxBrackets bounds how deep the parser goes.
+const maxBrackets = 200
 
-const (
-	stylePatch      style = iota // %patch5, %patch 5, %patch -P 5
-	styleShell                   // ApplyPatch linux-2.6-foo.patch
-	styleAutosetup               // %autosetup applies all patches that are declared
-	styleAutopatch               // %autopatch applies all, or a range
-	styleGitAm                   // git am %{patches}
-	stylePatchesAll              // some other use of %{patches} by patch or git apply
-	stylePlain                   // patch or git apply with a file of any name
-)
+func nesting(text string) (deepest int) {
+	open := 0
+	for _, c := range text {
+		switch c {
+		case '(', '{', '[':
+			open++
+			deepest = max(deepest, open)
+		case ')', '}', ']':
+			open = max(0, open-1)
+		}
+	}
+	return deepest
+}
 
-var (
-	patchMacro   = regexp.MustCompile(`^\s*%\{?patch(\d*)\b`)
-	shellApply   = regexp.MustCompile(`^\s*(ApplyPatch|ApplyOptionalPatch)\s+\S`)
-	shellDefine  = regexp.MustCompile(`^\s*(?:function\s+)?([A-Za-z_]\w*)\s*\(\)\s*(.*)$`)
-	autosetup    = regexp.MustCompile(`^\s*%autosetup\b(.*)$`)
-	autopatch    = regexp.MustCompile(`^\s*%autopatch\b(.*)$`)
-	setup        = regexp.MustCompile(`^\s*%(?:auto)?setup\b(.*)$`)
-	allPatches   = regexp.MustCompile(`%\{?patches\}?`)
-	applyProgram = regexp.MustCompile(`\b(patch\s+-|git\s+(am|apply)\b|\$patch_command)`)
-	loopStart    = regexp.MustCompile(`^\s*for\s+\w+\s+in\s.*%\{?patches\}?`)
-	plainApply   = regexp.MustCompile(`(?:^|[\s;&|(/}])(?:patch|%\{__patch\})\s+-|\bgit\s(?:.*\s)?(?:am|apply)\b|\bquilt\s+(?:.*\s)?push\b|\$\{?patch_command\b|apply[-_]patches`)
-	patternLoop  = regexp.MustCompile(`\bfor\s+\w+\s+in\s.*[*?]|\b(?:ls|find)\s.*\|`)
-	patternWord  = regexp.MustCompile(`\*\S*\b(?:patch|diff)\b|\.d/\*|/\*(?:\s|$)`)
-	loopEnd      = regexp.MustCompile(`(?m)(^|;)\s*done\b`)
-	endMarker    = regexp.MustCompile(`(?i)^\s*#+\s*END OF PATCH APPLICATION`)
-	hereDocument = regexp.MustCompile(`<<-?\s*["'\\]?([A-Za-z_]\w*)`)
-	quoted       = regexp.MustCompile(`'[^']*'|"(?:[^"\\]|\\.)*"`)
-	comment      = regexp.MustCompile(`(^|\s)#.*$`)
-	segments     = regexp.MustCompile(`;|&&|\|\||\|`)
-	bracedMacro  = regexp.MustCompile(`%\{[^}]*\}`)
-	pipeline     = regexp.MustCompile(`[^|]\|[^|]`)
-	commentMacro = regexp.MustCompile(`(?:^|\s)#.*?(%\{?(?:autopatch|autosetup|setup|lua:|expand:)\S*)`)
-	concealing   = regexp.MustCompile(`^\s*(?:[^#]*(?:;|&&|\|\||\bthen|\bdo)\s*)?((?:eval|source|\.|trap|alias|shopt\s+-s\s+lastpipe)\s|%include\b.*|%\{(?:lua|expand|load):.*|%\{?(?:apply_patches|patches_apply|apply_all_patches)\b|%\(.*)`)
-)
+// parse reads a section as the shell does.
+func (s *spec) parse(section string, m *macros) (*script, *syntax.File, error) {
+	sc, err := s.script(section, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := parseShell(sc.text)
+	if err == nil {
+		return sc, file, nil
+	}
+	line, reason := 0, err.Error()
+	if e, ok := err.(syntax.ParseError); ok {
+		reason = sc.decode(e.Text)
+		if n := int(e.Pos.Line()) - 1; n >= 0 && n < len(sc.origin) {
+			line = sc.origin[n] + 1
+		}
+	}
+	return nil, nil, s.fail(line, "%"+section+" cannot be followed, as the shell's text is not whole there without what only rpmbuild knows: "+reason, adviceReplace)
+}
 
-// readPrep finds %prep and follows it line by line.
-func (s *spec) readPrep() (*prep, error) {
-	p := &prep{first: -1, marker: -1, hidden: -1, ended: -1, again: -1, functions: map[string]bool{}}
+// bounds are the lines of a section, without the one that begins it.
+func (s *spec) bounds(section string) (first, end int) {
+	first = -1
 	for i, l := range s.lines {
-		if l.section != "prep" || l.macro {
+		if l.section != section || l.macro {
 			continue
 		}
-		if p.first < 0 {
-			p.first = i + 1
+		if first < 0 {
+			first = i + 1
 		}
-		p.end = i + 1
+		end = i + 1
 	}
+	return first, end
+}
+
+// readPrep follows %prep with what is known of the macros, and our patch put in as a trial.
+func (s *spec) readPrep(m *macros, file string, trial ours) (*prep, error) {
+	p := &prep{marker: -1}
+	p.first, p.end = s.bounds("prep")
 	if p.first < 0 {
 		return nil, s.fail(0, "there is no %prep section", adviceReplace)
 	}
-	w := walker{depth: buildDirectory}
+	sc, parsed, err := s.parse("prep", m)
+	if err != nil {
+		return nil, err
+	}
+	w := newWalker(s, sc, m)
+	w.ours, w.sources = trial, s.sources(m, file)
+	w.hidden = sc.hidden
+	p.walker = w
+	p.after = p.section(parsed, &state{
+		dir: buildRoot, exits: true, vars: map[string]string{"RPM_BUILD_DIR": buildRoot, "RPM_SOURCE_DIR": "%{_sourcedir}"},
+		files: files{map[string]tree{}, map[string]box{}, map[string]bool{}, map[string]note{}},
+	})
 	for i := p.first; i < p.end; i++ {
-		l := s.lines[i]
-		p.safe = append(p.safe, w.safe(l))
-		if l.macro {
-			continue
-		}
-		inCode := w.inCode()
-		if endMarker.MatchString(l.text) && w.safe(l) && p.marker < 0 {
+		text := s.lines[i].text
+		if p.marker < 0 && endMarker.MatchString(text) && p.safe[i] {
 			p.marker = i
 		}
-		if m := shellDefine.FindStringSubmatch(l.text); m != nil && inCode {
-			p.functions[m[1]] = true
-		}
-		if st, ok := applies(l.text); ok && inCode {
-			p.applied = append(p.applied, application{line: i, style: st, text: l.text})
-		}
-		if trimmed := strings.TrimSpace(l.text); inCode && !strings.HasPrefix(trimmed, "#") {
-			if patternLoop.MatchString(l.text) && s.loopApplies(i, p.end) || plainApply.MatchString(l.text) && patternWord.MatchString(l.text) {
-				return nil, s.fail(i+1, "it applies whatever patches a pattern finds, which may be ours, too", adviceReplace)
-			}
-			if _, ok := applies(l.text); !ok && plainApply.MatchString(l.text) && !patchCommand.MatchString(l.text) {
-				p.applied = append(p.applied, application{line: i, style: stylePlain, text: l.text})
-			}
-		}
-		if loopStart.MatchString(l.text) && inCode && s.loopApplies(i, p.end) {
-			p.applied = append(p.applied, application{line: i, style: stylePatchesAll, text: l.text})
-		}
-		if n := len(l.within); n > 0 && strings.HasPrefix(l.within[n-1], "else of") && setup.MatchString(l.text) {
-			w.entered = "" // the tree of the branch before is not there in this one
-		}
-		w.within = len(l.within) > 0
-		w.line(l.text)
-		if w.hidden != "" && p.hidden < 0 {
-			p.hidden, p.why = i, w.hidden
-		}
-		if w.ended != "" && p.ended < 0 {
-			p.ended, p.end0 = i, w.ended
-		}
-		if w.again && p.again < 0 {
-			p.again = i
+		if m := commentMacro.FindStringSubmatch(strings.ReplaceAll(text, "%%", "")); m != nil && !s.lines[i].macro {
+			w.hidden.first(i, "rpm expands macros in comments, too, and what "+m[1]+" makes there is run")
 		}
 	}
-	p.safe = append(p.safe, w.safe(line{}))
+	counts(w, parsed)
 	return p, nil
 }
 
-// loopApplies tells whether the shell loop that begins at line i applies patches.
-func (s *spec) loopApplies(i, end int) bool {
-	for ; i < end; i++ {
-		text := s.lines[i].text
-		if applyProgram.MatchString(text) || shellApply.MatchString(text) {
+func newWalker(s *spec, sc *script, m *macros) *walker {
+	return &walker{
+		script: sc, spec: s, known: m, ours: ours{-1, -1}, facts: map[int]fact{}, safe: map[int]bool{}, index: map[syntax.Node]int{},
+		functions: map[string]*syntax.Stmt{}, patterns: map[string]bool{},
+	}
+}
+
+// section follows the section's own list, and notes before which lines a command would
+// run once, always, and in the top directory of the kernel's tree.
+func (p *prep) section(file *syntax.File, st *state) *state {
+	next := p.first
+	put := func(until int) {
+		for ; next <= until; next++ {
+			if st == nil {
+				continue
+			}
+			l := line{}
+			if next < p.end {
+				l = p.spec.lines[next]
+			}
+			_, top := st.trees[st.dir]
+			p.safe[next] = top && p.ended.why == "" && !l.macro && len(l.within) == 0
+			if next == p.ours.line && top {
+				st = st.clone()
+				t := st.trees[st.dir]
+				t.ours, t.lost = yes, note{}
+				st.trees[st.dir] = t
+			}
+		}
+	}
+	for _, stmt := range file.Stmts {
+		put(p.line(stmt))
+		e := p.stmt(stmt, st)
+		st = p.walker.after(e, p.line(stmt))
+		// A here document ends a line after its text, by its word.
+		next = max(next, p.lastLine(stmt)+1)
+		if st == nil {
+			break
+		}
+	}
+	put(p.end)
+	return st
+}
+
+// lastLine is the last line of the spec that a command takes.
+func (w *walker) lastLine(n syntax.Node) int {
+	last := n.End().Line()
+	syntax.Walk(n, func(n syntax.Node) bool {
+		if n == nil {
 			return true
 		}
-		if loopEnd.MatchString(text) {
-			return false
+		at := n.End().Line()
+		if r, ok := n.(*syntax.Redirect); ok && r.Hdoc != nil {
+			at++
 		}
+		last = max(last, at)
+		return true
+	})
+	if i := int(last) - 1; i < len(w.script.origin) {
+		return w.script.origin[i]
 	}
-	return false
+	return w.script.origin[len(w.script.origin)-1]
 }
 
-// applies tells whether a line applies patches, and how.
-func applies(text string) (style, bool) {
-	switch {
-	case patchMacro.MatchString(text):
-		return stylePatch, true
-	case shellApply.MatchString(text):
-		return styleShell, true
-	case autopatch.MatchString(text):
-		return styleAutopatch, true
-	case autosetup.MatchString(text):
-		return styleAutosetup, !hasOption(text, 'N')
-	case strings.HasPrefix(strings.TrimSpace(text), "#"):
-		return 0, false
-	case allPatches.MatchString(text) && strings.Contains(text, "git am"):
-		return styleGitAm, true
-	case allPatches.MatchString(text) && applyProgram.MatchString(text):
-		return stylePatchesAll, true
-	}
-	return 0, false
+// macros expands what can be known in a name.
+func (w *walker) macros(text string) string {
+	t := &scriptWriter{spec: w.spec, m: w.known, left: maxScript, script: script{origin: []int{0}}}
+	t.expand(text)
+	return t.script.decode(string(t.b))
 }
 
-// hasOption tells whether a macro's argument line has a one-letter option.
-func hasOption(text string, letter byte) bool {
-	_, ok := option(text, letter)
-	return ok
-}
-
-// option gives the value of a one-letter option, glued to it or the next word.
-func option(text string, letter byte) (string, bool) {
-	words := strings.Fields(text)
-	for i, word := range words {
-		if len(word) < 2 || word[0] != '-' {
+// sources reads what there is of the kernel's tarball.
+func (s *spec) sources(m *macros, ours string) sources {
+	known := sources{ours: ours, archive: "%{SOURCE0}"}
+	for _, l := range s.lines {
+		f := numberedFile.FindStringSubmatch(l.text)
+		if f == nil || l.section != "" || !strings.EqualFold(f[1], "source") || f[2] != "" && f[2] != "0" {
 			continue
 		}
-		at := strings.IndexByte(word[1:], letter)
-		if at < 0 || strings.ContainsAny(word[1:1+at], "npabPmMS") {
-			continue // it is part of another option's value
-		}
-		if rest := word[2+at:]; rest != "" {
-			return rest, true
-		}
-		if i+1 < len(words) && strings.IndexByte("npabPmMS", letter) >= 0 {
-			return words[i+1], true
-		}
-		return "", true
+		w := walker{spec: s, known: m}
+		name := w.macros(f[3])
+		known.file = name[strings.LastIndexByte(name, '/')+1:]
+		known.stem = archiveEnd.ReplaceAllString(known.file, "")
+		break
 	}
-	return "", false
+	return known
 }
 
-// number reads a plain number; macros in its place are unknown.
-func number(text string) (int, bool) {
-	n, err := strconv.Atoi(text)
-	return n, err == nil
+// counts notes a command whose doing hangs on how many patches the package has.
+func counts(w *walker, file *syntax.File) {
+	syntax.Walk(file, func(n syntax.Node) bool {
+		pipe, ok := n.(*syntax.BinaryCmd)
+		if !ok || pipe.Op != syntax.Pipe {
+			return true
+		}
+		call, ok := pipe.Y.Cmd.(*syntax.CallExpr)
+		if !ok {
+			return true
+		}
+		name := w.name(call)
+		counting := name == "wc"
+		for _, a := range call.Args {
+			counting = counting || name == "grep" && strings.HasPrefix(a.Lit(), "-") && strings.Contains(a.Lit(), "c")
+		}
+		if counting && w.namesPatches(pipe.X) {
+			w.hidden.first(w.line(pipe), "what is done hangs on how many patches the package has, and ours is one more")
+		}
+		return true
+	})
+}
+
+// namesPatches tells whether a node lists the package's patches.
+func (w *walker) namesPatches(n syntax.Node) (found bool) {
+	lists := w.lists(n)
+	syntax.Walk(n, func(n syntax.Node) bool {
+		switch x := n.(type) {
+		case *syntax.Lit:
+			text := w.script.decode(x.Value)
+			found = found || strings.Contains(text, "%{patches}") || lists && strings.HasPrefix(text, "%{_sourcedir}")
+		case *syntax.ParamExp:
+			found = found || lists && x.Param != nil && x.Param.Value == "RPM_SOURCE_DIR"
+		}
+		return !found
+	})
+	return found
 }

@@ -69,7 +69,9 @@ func (in Inputs) Prove(ctx context.Context, p Proof) (Proven, error) {
 	if len(added) == 0 {
 		return fail(fmt.Errorf("%s adds nothing that could be looked for", p.PatchFile))
 	}
-	s.stopBuild(where)
+	if err := s.stopBuild(where); err != nil {
+		return Proven{}, err
+	}
 	in.Spec = s.bytes()
 	if err := in.layOut(ctx, top); err != nil {
 		return fail(err)
@@ -194,9 +196,12 @@ var early = regexp.MustCompile(`^\s*(#.*|(cd|pushd|export|set|ulimit|echo)\s[^;&
 
 // stopBuild makes %build write down its directory and end, before the first command that
 // does more than getting there; in every branch of rpm's conditions.
-func (s *spec) stopBuild(where string) {
+func (s *spec) stopBuild(where string) error {
 	stop := fmt.Sprintf("pwd -P > '%s'; exit 0", strings.ReplaceAll(where, "%", "%%"))
-	w := walker{}
+	free, err := s.between("build")
+	if err != nil {
+		return err
+	}
 	last := -1
 	for i, l := range s.lines {
 		if l.section != "build" {
@@ -206,20 +211,16 @@ func (s *spec) stopBuild(where string) {
 		if sectionStart.MatchString(l.text) && !l.macro {
 			continue
 		}
-		inside := !w.inCode() || l.macro || len(w.blocks) > 0
-		defines := shellDefine.MatchString(l.text) && !l.macro
-		if !l.macro {
-			w.line(l.text)
-		}
-		if inside || defines || early.MatchString(l.text) || definition.MatchString(l.text) {
+		if !free[i] || shellDefine.MatchString(l.text) || early.MatchString(l.text) || definition.MatchString(l.text) {
 			continue
 		}
 		s.insert(i, stop)
 		if len(l.within) == 0 {
-			return
+			return nil
 		}
 	}
 	if last >= 0 {
 		s.insert(last+1, stop)
 	}
+	return nil
 }

@@ -69,6 +69,10 @@ func (in Inputs) With(c Change) (Inputs, Edited, error) {
 	if c.Date.IsZero() {
 		c.Date = in.Date
 	}
+	if in.origin != nil && c.Tag != "" && words(in.origin.release, c.Tag) > 0 {
+		return Inputs{}, Edited{}, in.fail(fmt.Sprintf("its release %s carries the mark %s already, which it can do only once; the patch may be in it, too", in.origin.release, c.Tag),
+			"give the original source package; where this one is without the patch, another --release-tag")
+	}
 	edited, err := Inject(in.SpecName, in.Spec, Injection{
 		PatchFile: c.PatchFile, Tag: c.Tag, Author: c.Author, Date: c.Date, Changes: c.Changes, place: c.place,
 	})

@@ -3,267 +3,216 @@
 package srpm
 
 import (
+	"fmt"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
-// Depths of the working directory relative to the kernel tree's top.
-const (
-	buildDirectory = -2
-	above          = -1 // where %setup -c has unpacked the tree's directory
-	tree           = 0
-	unknown        = 1000
-)
-
-// walker follows the working directory and the shell's nesting.
+// walker follows a script as the shell would run it: which directory each command runs in,
+// whether it runs once and in any case, and what becomes of the kernel's trees.
 type walker struct {
-	depth    int
-	previous int    // for cd -
-	left     bool   // the tree was entered and left again, or the shell ended: what comes later is not in it
-	entered  string // what %setup of the tree named it; "" before
-	// ended says why the lines that follow may not run; hidden what a line does that the
-	// text does not show.
-	ended, hidden string
-	blocks        []block
-	here          string // the word that ends a here document
-	inFunc        bool
-	stack         []int // pushd
-	changed       bool  // the command before changed the directory
-	again         bool  // %setup came again after the tree was there
-	within        bool  // the command runs under a condition of rpm, or of another command
+	script  *script
+	spec    *spec
+	known   *macros // as they stand at the section's end
+	sources sources
+	ours    ours
+
+	facts   map[int]fact // by line of the spec, of what the section's own commands find there
+	safe    map[int]bool // a command before the line would run once, always, in the tree
+	applied []application
+	index   map[syntax.Node]int // of the applications
+	pattern note                // a line that applies whatever a pattern finds
+	hidden  note                // one that does what the text does not show
+	ended   note                // one at which the script may end
+	again   note                // a second %setup
+	removed note                // the tree with our patch was removed
+
+	subdir  string // in which rpm begins %build
+	build   bool   // it is %build that is followed
+	missing note   // %build works in a tree without our patch
+	works   bool   // and in one that has it
+
+	functions map[string]*syntax.Stmt
+	inside    bool     // the function that is being followed applies patches
+	calls     int      // functions that are being followed
+	blocks    []string // the lines that open what hangs on a condition
+	patterns  map[string]bool
+	listing   bool // the pipe's first program lists files
+	pipe      syntax.Node
+	steps     int
+	jumps     []*jumps
+	shells    int // subshells
 }
 
-// block is an open if, loop or case of the shell.
-type block struct {
-	kind   string
-	before int // depth where the block began
-	then   int // depth at the end of the first branch
-	other  bool
+// ours is where our patch is put, as a trial.
+type ours struct {
+	line int // of the spec, before which it goes in; -1 for none
+	at   int // the application that takes it with others, -1 for none
 }
 
-func (w *walker) inCode() bool { return w.here == "" && !w.inFunc }
-
-func (w *walker) safe(l line) bool {
-	return w.inCode() && !l.macro && len(w.blocks) == 0 && len(l.within) == 0 && w.depth == tree && !w.left && w.ended == ""
+// fact is what a line of a section finds.
+type fact struct {
+	dir     string // "" where it is not known
+	tree    string // the kernel's tree at or above that
+	above   bool   // a tree is below that
+	lost    note   // why the directory is not known
+	block   string // what opens the innermost condition of the shell
+	applied *applied
 }
 
-// line follows one line.
-func (w *walker) line(text string) {
-	if w.here != "" {
-		if strings.TrimSpace(text) == w.here {
-			w.here = ""
+// jumps are the states in which a loop or a function is left before its end.
+type jumps struct {
+	loop        bool
+	out, repeat *state
+}
+
+// ends are the states after a command: it did well; it did not, which ends the script
+// under set -e; it did not, but in a list that lets that pass. nil is what cannot be.
+type ends struct{ ok, bad, soft *state }
+
+// maxSteps bounds how much is followed.
+const maxSteps = 50_000
+
+const tooLong = "it is too long to be followed"
+
+// list follows commands that come one after the other.
+func (w *walker) list(list []*syntax.Stmt, st *state, guarded bool) ends {
+	last := ends{ok: st}
+	for _, stmt := range list {
+		next := join(last.ok, last.soft, w.line(stmt))
+		if guarded || last.bad != nil && !last.bad.exits {
+			next = join(next, last.bad, w.line(stmt))
 		}
+		if next == nil {
+			return ends{}
+		}
+		last = w.stmt(stmt, next)
+	}
+	return last
+}
+
+// after is the one state after a list that is no condition.
+func (w *walker) after(e ends, line int) *state {
+	st := join(e.ok, e.soft, line)
+	if e.bad != nil && !e.bad.exits {
+		st = join(st, e.bad, line)
+	}
+	return st
+}
+
+func (w *walker) line(n syntax.Node) int { return w.lineAt(n.Pos()) }
+
+func (w *walker) lineAt(p syntax.Pos) int {
+	if i := int(p.Line()) - 1; i >= 0 && i < len(w.script.origin) {
+		return w.script.origin[i]
+	}
+	return w.script.origin[len(w.script.origin)-1]
+}
+
+// note notes what a command finds.
+func (w *walker) note(line int, st *state) {
+	if w.calls > 0 {
 		return
 	}
-	if w.inFunc {
-		if strings.HasPrefix(strings.TrimSpace(text), "}") {
-			w.inFunc = false
-		}
-		return
+	f := w.factOf(st)
+	if old, ok := w.facts[line]; ok && old.dir != f.dir {
+		f.dir, f.tree, f.lost = "", "", note{line, "it runs in more than one directory"}
 	}
-	if m := setup.FindStringSubmatch(text); m != nil {
-		w.setup(m[1])
-		return
-	}
-	w.conceals(text)
-	if m := shellDefine.FindStringSubmatch(text); m != nil {
-		w.inFunc = !strings.HasSuffix(strings.TrimSpace(m[2]), "}")
-		return
-	}
-	if m := hereDocument.FindStringSubmatch(text); m != nil && !strings.Contains(text, "<<<") {
-		w.here = m[1]
-	}
-	plain := comment.ReplaceAllString(quoted.ReplaceAllString(text, "_"), "")
-	piped := pipeline.MatchString(plain)
-	joints := segments.FindAllString(plain, -1)
-	for i, segment := range segments.Split(plain, -1) {
-		before := w.depth
-		words, open, closed := subshells(segment)
-		for range open {
-			w.blocks = append(w.blocks, block{kind: "(", before: w.depth})
-		}
-		w.within = w.within || i > 0 && (joints[i-1] == "||" || joints[i-1] == "&&")
-		w.command(words)
-		// Where a command runs only if another one did well or failed, or in the shell of
-		// a pipe, nobody knows whether the directory is another one afterwards.
-		if conditional := i > 0 && (joints[i-1] == "||" || joints[i-1] == "&&" && !w.changed); w.depth != before && open == 0 && (conditional || piped) {
-			w.depth = unknown
-		}
-		w.changed = len(words) > 0 && (words[0] == "cd" || words[0] == "pushd")
-		for range closed {
-			if n := len(w.blocks); n > 0 && w.blocks[n-1].kind == "(" {
-				w.depth = w.blocks[n-1].before
-				w.blocks = w.blocks[:n-1]
-			}
-		}
+	if _, ok := w.facts[line]; !ok || w.facts[line].dir != f.dir {
+		w.facts[line] = f
 	}
 }
 
-// subshells takes the parentheses of subshells off a command. Those of a case's pattern or
-// of a substitution are none.
-func subshells(segment string) (words []string, open, closed int) {
-	text := strings.TrimSpace(segment)
-	for strings.HasPrefix(text, "(") && !strings.HasPrefix(text, "((") {
-		text, open = strings.TrimSpace(text[1:]), open+1
+func (w *walker) factOf(st *state) fact {
+	f := fact{dir: st.dir, lost: st.lost, tree: st.top(st.dir)}
+	f.applied = st.trees[f.tree].applied
+	for name := range st.trees {
+		f.above = f.above || f.tree == "" && within(st.dir, name)
 	}
-	if unmatched := strings.Count(text, ")") - strings.Count(text, "("); unmatched > 0 && strings.HasSuffix(strings.TrimRight(text, " \t0123456789</>&"), ")") {
-		closed = unmatched
-		text = strings.ReplaceAll(text, ")", " ")
+	if n := len(w.blocks); n > 0 {
+		f.block = w.blocks[n-1]
 	}
-	return strings.Fields(text), open, closed
+	return f
 }
 
-// conceals notes what a line may do to the tree or to the shell that its text does not show.
-func (w *walker) conceals(text string) {
-	plain := strings.ReplaceAll(text, "%%", "")
-	if w.hidden != "" {
-		return
+// under follows what hangs on a condition of the shell.
+func (w *walker) under(n syntax.Node, follow func()) {
+	opener := ""
+	if line := w.line(n); line < len(w.spec.lines) {
+		opener = strings.TrimSpace(w.spec.lines[line].text)
 	}
-	if m := commentMacro.FindStringSubmatch(plain); m != nil {
-		w.hidden = "rpm expands macros in comments, too, and what " + m[1] + " makes there is run"
-	} else if m := concealing.FindStringSubmatch(plain); m != nil {
-		w.hidden = "what " + strings.TrimSpace(m[1]) + " does here is not in the text"
-	}
-}
-
-// setup follows %setup and %autosetup: with -c they make a directory and stay in it,
-// without it the tarball's own directory is the tree.
-func (w *walker) setup(options string) {
-	if w.left {
-		return
-	}
-	name, _ := option("%setup "+options, 'n')
-	if w.depth >= tree && len(w.blocks) == 0 && w.entered != "" {
-		// Another tree, or this one unpacked again, over what was done to it.
-		if name != strings.TrimPrefix(w.entered, "=") || !hasOption("%setup "+options, 'D') || !hasOption("%setup "+options, 'T') {
-			w.left = true
-			w.again = true
-		}
-		w.depth = tree
-		return
-	}
-	w.entered = "=" + name
-	if hasOption("%setup "+options, 'c') {
-		w.move(above)
-	} else {
-		w.move(tree)
-	}
-}
-
-func (w *walker) move(depth int) {
-	// Once the tree was reached, going above it ends what is known about places in it.
-	if w.depth >= tree && w.depth != unknown && depth < tree && len(w.blocks) == 0 {
-		w.left = true
-	}
-	w.previous, w.depth = w.depth, depth
-}
-
-// command follows one simple command.
-func (w *walker) command(words []string) {
-	if len(words) == 0 {
-		return
-	}
-	switch words[0] {
-	case "then", "do", "else", "{", "!":
-		if words[0] == "else" && len(w.blocks) > 0 {
-			w.branch()
-		}
-		w.command(words[1:])
-	case "if", "for", "while", "until", "case":
-		w.blocks = append(w.blocks, block{kind: words[0], before: w.depth})
-		if words[0] == "if" {
-			w.command(words[1:])
-		}
-	case "elif":
-		if len(w.blocks) > 0 {
-			w.branch()
-		}
-	case "fi", "done", "esac":
-		if len(w.blocks) > 0 {
-			w.closeBlock()
-		}
-	case "cd", "pushd":
-		to := w.depth
-		if len(words) > 1 {
-			to = w.target(words[1])
-		} else {
-			to = unknown
-		}
-		if words[0] == "pushd" {
-			w.stack = append(w.stack, w.depth)
-		}
-		w.move(to)
-	case "exit", "exec":
-		if words[0] == "exec" && (len(words) == 1 || strings.ContainsAny(words[1], "<>")) {
-			return
-		}
-		// Who ends badly ends the build.
-		if status := strings.Join(words[1:], " "); words[0] == "exit" && status != "" && status != "0" && strings.Trim(status, "0123456789") == "" {
-			w.left = w.left || len(w.blocks) == 0 && !w.within
-			return
-		}
-		w.ended = "%prep may end by " + strings.Join(words, " ")
-	case "dirs":
-		w.stack = nil
-	case "popd":
-		if len(words) > 1 && strings.ContainsAny(words[1][:1], "+-") || len(w.stack) == 0 {
-			w.depth, w.stack = unknown, nil
-		} else if n := len(w.stack); n > 0 {
-			w.move(w.stack[n-1])
-			w.stack = w.stack[:n-1]
-		}
-	}
-}
-
-// branch begins another branch, from where the block began.
-func (w *walker) branch() {
-	b := &w.blocks[len(w.blocks)-1]
-	if !b.other {
-		b.then, b.other = w.depth, true
-	} else if b.then != w.depth {
-		b.then = unknown
-	}
-	w.depth = b.before
-}
-
-// closeBlock joins the branches: where they end in different places, the place is unknown.
-func (w *walker) closeBlock() {
-	b := w.blocks[len(w.blocks)-1]
+	w.blocks = append(w.blocks, opener)
+	follow()
 	w.blocks = w.blocks[:len(w.blocks)-1]
-	other := b.before // an if without else, or a loop that does not run
-	if b.other {
-		other = b.then
-	}
-	if b.kind == "(" {
-		w.depth = b.before
-		return
-	}
-	if w.depth != other {
-		w.depth = unknown
-	}
 }
 
-// target is where cd leads.
-func (w *walker) target(to string) int {
-	to = strings.TrimSuffix(to, "/")
-	switch {
-	case to == "-":
-		return w.previous
-	case w.depth == unknown, strings.HasPrefix(to, "/"), strings.HasPrefix(to, "%{_"), strings.HasPrefix(to, "$"), strings.HasPrefix(to, "~"), to == "_":
-		return unknown
+func (w *walker) stmt(s *syntax.Stmt, st *state) (e ends) {
+	line := w.line(s)
+	if w.steps++; w.steps > maxSteps {
+		w.hidden.first(line, tooLong)
+		return ends{}
 	}
-	depth, out := w.depth, false
-	for part := range strings.SplitSeq(to, "/") {
-		switch part {
-		case "", ".":
-		case "..":
-			depth--
-			out = out || w.depth >= tree && depth < tree
-		default:
-			if out || strings.ContainsAny(bracedMacro.ReplaceAllString(part, ""), "*?[$") {
-				return unknown // a directory beside the tree, or whichever matches
-			}
-			depth++
+	w.note(line, st)
+	for _, r := range s.Redirs {
+		st = w.redirect(r, st)
+	}
+	switch c := s.Cmd.(type) {
+	case nil:
+		e = ends{ok: st, bad: st}
+	case *syntax.CallExpr:
+		e = w.call(s, c, st)
+	case *syntax.BinaryCmd:
+		e = w.binary(c, st)
+	case *syntax.IfClause:
+		e = w.clause(c, st)
+	case *syntax.WhileClause:
+		w.under(c, func() { e = w.while(c, st) })
+	case *syntax.ForClause:
+		e = w.loop(c, st)
+	case *syntax.CaseClause:
+		w.under(c, func() { e = w.cases(c, st) })
+	case *syntax.Block:
+		e = w.list(c.Stmts, st, false)
+	case *syntax.Subshell:
+		w.under(c, func() { e = w.subshell(c.Stmts, st, line) })
+	case *syntax.FuncDecl:
+		w.functions[c.Name.Value] = c.Body
+		e = ends{ok: st}
+	case *syntax.DeclClause:
+		st = st.clone()
+		for _, a := range c.Args {
+			w.assign(a, st)
 		}
+		e = ends{ok: st, bad: st}
+	case *syntax.TimeClause:
+		if e = (ends{ok: st}); c.Stmt != nil {
+			e = w.stmt(c.Stmt, st)
+		}
+	default:
+		e = ends{ok: st, bad: st}
 	}
-	return depth
+	if s.Negated {
+		e = ends{ok: join(e.bad, e.soft, line), soft: e.ok}
+	}
+	if s.Background || s.Coprocess {
+		// It goes on beside what comes next.
+		e = ends{ok: st.outside(w.after(e, line))}
+	}
+	return e
+}
+
+// outside is the state of the shell that began a subshell, which is at in when it ends.
+func (s *state) outside(in *state) *state {
+	if in == nil || in == s {
+		return s
+	}
+	c := s.clone()
+	c.files = in.clone().files
+	return c
+}
+
+// fails ends the following of what cannot be followed.
+func (w *walker) fails(n syntax.Node, format string, args ...any) {
+	w.hidden.first(w.line(n), fmt.Sprintf(format, args...))
 }

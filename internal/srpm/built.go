@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package srpm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// built follows %build from where %prep ends. What it cannot follow it leaves to the proof.
+func (s *spec) built(p *prep, st *state) error {
+	m := anyBuild()
+	sc, file, err := s.parse("build", m)
+	if err != nil {
+		return nil
+	}
+	w := newWalker(s, sc, m)
+	w.sources, w.build = p.sources, true
+	st = st.clone()
+	st.dir, st.lost, st.exits, st.stack, st.args = p.subdir, note{}, true, nil, nil
+	st.vars = map[string]string{"RPM_BUILD_DIR": buildRoot, "RPM_SOURCE_DIR": "%{_sourcedir}"}
+	w.after(w.list(file.Stmts, st, false), p.end)
+	if w.missing.why != "" {
+		return s.fail(w.missing.line+1, w.missing.why, adviceReplace)
+	}
+	return nil
+}
+
+// idle are programs that compile nothing.
+var idle = []string{"mkdir", "rm", "test", "[", "ls", "export", "umask", "ulimit", "mv", "cp", "ln", "chmod", "touch"}
+
+// worksIn notes in which tree %build works.
+func (w *walker) worksIn(name string, args []word, st *state, line int) {
+	if slices.Contains(idle, name) {
+		return
+	}
+	dir := st.dir
+	if name == "make" || name == "gmake" {
+		if _, values, _ := flags(args, "Cfj"); values['C'] != "" {
+			if dir = resolve(st.dir, values['C']); strings.Contains(values['C'], "*") {
+				return
+			}
+		}
+	}
+	for odd, n := range st.odd {
+		if dir != "" && within(odd, dir) {
+			w.missing.first(line, fmt.Sprintf("%%build works in %s, and %s (line %d)", below(odd), n.why, n.line+1))
+		}
+	}
+	top := st.top(dir)
+	switch t := st.trees[top]; {
+	case top == "" && !w.works:
+		w.worksElsewhere(dir, st, line)
+	case top == "":
+	case t.has():
+		w.works = true
+	case t.lost.why != "":
+		w.missing.first(line, fmt.Sprintf("%%build works in %s, and the patch may be lost by then: line %d, %s", below(top), t.lost.line+1, t.lost.why))
+	default:
+		w.missing.first(line, fmt.Sprintf("%%build works in %s, which does not get the patch", below(top)))
+	}
+}
+
+// worksElsewhere notes that %build begins its work in no tree that is known. Only where it
+// can be no other one does that not matter.
+func (w *walker) worksElsewhere(dir string, st *state, line int) {
+	without := false
+	for name, t := range st.trees {
+		switch {
+		case !t.has():
+			without = true
+		case dir != "" && (within(dir, name) || may(name, dir) || may(dir, name)):
+			return // it is above it, or perhaps the same
+		}
+	}
+	switch _, box := st.boxes[dir]; {
+	case dir == "" && without:
+		w.missing.first(line, "in which tree %build works cannot be told, and one is without the patch: "+st.lost.why)
+	case dir == "" || strings.HasPrefix(dir, "/") || box || st.made[dir] || dir == buildRoot:
+	default:
+		w.missing.first(line, fmt.Sprintf("%%build works in %s, which is not known to get the patch", below(dir)))
+	}
+}
+
+// below is a path without the build directory before it.
+func below(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, buildRoot), "/")
+}
