@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // What the agent does to mounts is tried in the guest; here it is what it answers.
@@ -99,5 +101,52 @@ func TestParseMounts(t *testing.T) {
 	table := "none / rootfs rw 0 0\nnone /a\\040b\\134c lustre rw 0 0\n\nshort\nproc /proc proc rw"
 	if got, want := parseMounts(table), []string{"/", `/a b\c`, "/proc"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// An old kernel refuses a pid namespace of its own to a process of several threads as every
+// kernel refuses memory of its own.
+func TestUnshareForTakesARefusal(t *testing.T) {
+	if err := unshareFor(unix.CLONE_VM); err != nil {
+		t.Error(err)
+	}
+}
+
+// Before 3.17 a thread finds its mount namespace by not being where the others are.
+func TestOwnMountNamespace(t *testing.T) {
+	lay := func(links map[string]string) string {
+		proc := t.TempDir()
+		for path, ns := range links {
+			path = filepath.Join(proc, path, "ns/mnt")
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(filepath.Dir(path), ns), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(ns, path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return proc
+	}
+	for _, c := range []struct {
+		links map[string]string
+		want  string // where the namespace is found, "" for an error
+	}{
+		{map[string]string{"self": "mnt:1", "self/task/7": "mnt:1", "self/task/8": "mnt:2", "thread-self": "mnt:2"}, "thread-self/ns/mnt"},
+		{map[string]string{"self": "mnt:1", "self/task/7": "mnt:1", "self/task/8": "mnt:2"}, "self/task/8/ns/mnt"},
+		{map[string]string{"self": "mnt:1", "self/task/7": "mnt:1"}, ""},
+		{nil, ""},
+	} {
+		proc := lay(c.links)
+		f, err := ownMountNamespace(proc)
+		if (err == nil) != (c.want != "") {
+			t.Errorf("%v: %v", c.links, err)
+		}
+		if err == nil && f.Name() != filepath.Join(proc, c.want) {
+			t.Errorf("%v: %s", c.links, f.Name())
+		}
+		f.Close()
 	}
 }

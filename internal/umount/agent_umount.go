@@ -4,6 +4,7 @@ package umount
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -87,12 +88,44 @@ func unshare(what int) func() error {
 	}
 }
 
+// unshareFor is for both sides. Kernels before 3.8 let nobody unshare a pid namespace, and those
+// before 3.12 no process of several threads, as every Go program is. To them it is one more umount.
+func unshareFor(what int) error {
+	if err := unshare(what)(); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return nil
+}
+
 func (a *agent) umountUnshared(q request) (reply, error) {
 	return onSpoiltThread(q, unshare(unix.CLONE_NEWNS))
 }
 
 func (a *agent) umountUnsharedPID(q request) (reply, error) {
-	return onSpoiltThread(q, unshare(unix.CLONE_NEWPID))
+	return onSpoiltThread(q, func() error { return unshareFor(unix.CLONE_NEWPID) })
+}
+
+// ownMountNamespace opens that of a thread that made one. Kernels before 3.17 have no thread-self,
+// and proc may number threads as another pid namespace does: there it is the one thread that is
+// not where the process is.
+func ownMountNamespace(proc string) (*os.File, error) {
+	f, err := os.Open(proc + "/thread-self/ns/mnt")
+	if !errors.Is(err, os.ErrNotExist) {
+		return f, err
+	}
+	of := func(path string) string {
+		ns, _ := os.Readlink(path) // a thread may end meanwhile
+		return ns
+	}
+	all := of(proc + "/self/ns/mnt")
+	tasks, err := os.ReadDir(proc + "/self/task")
+	for _, task := range tasks {
+		path := proc + "/self/task/" + task.Name() + "/ns/mnt"
+		if ns := of(path); ns != "" && ns != all {
+			return os.Open(path)
+		}
+	}
+	return nil, errors.Join(fmt.Errorf("find the thread's mount namespace in %s: none differs from %q", proc, all), err)
 }
 
 // umountSelfUnshared umounts on the agent's own first thread after it unshared its pid
@@ -118,7 +151,7 @@ func (a *agent) umountSetns(q request) (reply, error) {
 		err := unshare(unix.CLONE_NEWNS)()
 		var f *os.File
 		if err == nil {
-			f, err = os.Open("/proc/thread-self/ns/mnt")
+			f, err = ownMountNamespace("/proc")
 		}
 		namespace <- made{f, err}
 	}()

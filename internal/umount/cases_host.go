@@ -4,8 +4,6 @@ package umount
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"runtime"
 	"strconv"
 
@@ -114,9 +112,8 @@ func umountHostUnshared(what int, flags int) act {
 		done := make(chan result, 1)
 		go func() {
 			runtime.LockOSThread()
-			// Kernels before 3.8 let nobody unshare a pid namespace. To them it is one more of the host.
-			if err := unix.Unshare(what); err != nil && !errors.Is(err, unix.EINVAL) {
-				done <- result{"", fmt.Errorf("unshare: %w", err)}
+			if err := unshareFor(what); err != nil {
+				done <- result{"", err}
 				return
 			}
 			done <- result{errnoName(unix.Unmount(s.path, flags)), nil}
