@@ -96,8 +96,7 @@ func onlyParameter(x *syntax.Word) *syntax.ParamExp {
 // macro follows a command of rpm's.
 func (w *walker) macro(s *syntax.Stmt, c *syntax.CallExpr, m mark, st *state) ends {
 	if m.kind != markCommand {
-		w.fails(s, "what %s does here is not in the text", strings.SplitN(m.text, "\n", 2)[0])
-		return ends{ok: st}
+		return w.unknownMacro(s, c, m, st)
 	}
 	how := styleAutopatch
 	switch {
@@ -112,6 +111,29 @@ func (w *walker) macro(s *syntax.Stmt, c *syntax.CallExpr, m mark, st *state) en
 		how = stylePatch
 	}
 	return ends{ok: w.apply(s, c, how, m.text, st)}
+}
+
+// harmless are macros of distributions that neither apply patches nor change the directory.
+var harmless = regexp.MustCompile(`^%\{?\??(py3?_shebang_fix|python3?|_?smp_mflags|set_build_flags)\b`)
+
+// unknownMacro follows a command that is a macro of which the spec does not tell what it is.
+func (w *walker) unknownMacro(s *syntax.Stmt, c *syntax.CallExpr, m mark, st *state) ends {
+	name, _, _ := strings.Cut(m.text, "\n")
+	why := "what " + name + " does here is not in the text"
+	switch {
+	case isSource(m.text): // a program of the package
+		st = w.apply(s, c, styleScript, w.textOf(s), st)
+		return ends{ok: st, bad: st}
+	case harmless.MatchString(m.text):
+		return ends{ok: st, bad: st}
+	case !strings.HasPrefix(m.text, "%{?") || strings.Contains(m.text, "patch"):
+		w.fails(s, "%s", why)
+		return ends{ok: st}
+	}
+	// Where it is defined it may do anything, and end in another directory.
+	st = st.clone()
+	st.dir, st.old, st.stack, st.lost = "", "", nil, note{w.line(s), why}
+	return ends{ok: st, bad: st}
 }
 
 // shell follows what the shell does itself. ok is false for other programs.
