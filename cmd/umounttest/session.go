@@ -79,14 +79,15 @@ func (s session) run(ctx context.Context) error {
 	if err := unix.Uname(&u); err != nil {
 		return fmt.Errorf("ask for the kernel's release: %w", err)
 	}
-	if err := s.findGates(ctx, backends, unix.ByteSliceToString(u.Release[:])); err != nil {
+	release := unix.ByteSliceToString(u.Release[:])
+	if err := s.findGates(ctx, backends, release); err != nil {
 		missing = append(missing, err.Error())
 	}
 	trials := slices.DeleteFunc(umount.Plan(cases, backends), func(t umount.Trial) bool {
 		return s.skip == t.Backend.Name+"/"+t.Case.Name
 	})
 	err = s.emit(guest.Event{Hello: &guest.Hello{
-		Release:  unix.ByteSliceToString(u.Release[:]),
+		Release:  release,
 		Machine:  unix.ByteSliceToString(u.Machine[:]),
 		Args:     s.args,
 		Backends: names,
@@ -105,7 +106,7 @@ func (s session) run(ctx context.Context) error {
 			return s.emit(guest.Event{Done: &guest.Done{Verdict: guest.Inconclusive, Failed: err.Error()}})
 		}
 	}
-	results, err := s.try(ctx, trials)
+	results, err := s.try(ctx, release, trials)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -155,7 +156,7 @@ func (s session) findGates(ctx context.Context, offered []umount.Backend, releas
 // errEnough ends a run that has found a fault.
 var errEnough = errors.New("a fault was found")
 
-func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result, error) {
+func (s session) try(ctx context.Context, release string, trials []umount.Trial) ([]guest.Result, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -165,7 +166,7 @@ func (s session) try(ctx context.Context, trials []umount.Trial) ([]guest.Result
 		return nil, err
 	}
 	defer log.Close()
-	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit, Filesystem: umount.Probe{}, Compat: s.compat}
+	r := umount.Runner{Self: self, Dir: s.dir, Log: log, Limit: caseLimit, Filesystem: umount.Probe{}, Compat: s.compat, Bucket: strings.HasPrefix(release, "2.6.18")}
 	if s.unload {
 		r.Unload = func() error { return unloadModule("lustreprobe") }
 	}

@@ -68,22 +68,81 @@ func TestPace(t *testing.T) {
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 	var p pace
 	for i := range burst {
-		if d := p.delay(at(100 * i)); d != 0 {
+		if d := p.delay(1, at(100*i)); d != 0 {
 			t.Fatalf("message %d waits %v", i+1, d)
 		}
 		p.note(1, at(100*i))
 	}
 	// The window may have begun with the second message.
-	if d, want := p.delay(at(900)), interval+margin-800*time.Millisecond; d != want {
+	if d, want := p.delay(1, at(900)), interval+margin-800*time.Millisecond; d != want {
 		t.Errorf("after a burst: wait %v, want %v", d, want)
 	}
 	p.note(0, at(950))
-	if d := p.delay(at(100).Add(interval + margin)); d != 0 {
+	if d := p.delay(1, at(100).Add(interval+margin)); d != 0 {
 		t.Errorf("after the interval: wait %v", d)
 	}
 	p.note(2*burst, at(6000))
-	if d, want := p.delay(at(6000)), interval+margin; d != want {
+	if d, want := p.delay(1, at(6000)), interval+margin; d != want {
 		t.Errorf("after a flood: wait %v, want %v", d, want)
+	}
+}
+
+// A case of two messages needs room for both.
+func TestPaceOfTwo(t *testing.T) {
+	start := time.Unix(1000, 0)
+	var p pace
+	p.note(burst-1, start)
+	if d := p.delay(1, start); d != 0 {
+		t.Errorf("one message waits %v", d)
+	}
+	if d, want := p.delay(2, start), interval+margin; d != want {
+		t.Errorf("two messages wait %v, want %v", d, want)
+	}
+	if d, want := p.delay(burst, start), interval+margin; d != want {
+		t.Errorf("a flood waits %v, want %v", d, want)
+	}
+}
+
+// vz_ratelimit is written down once more here, from its source: whoever waits as pace says
+// gets every message through, and one who does not, loses some.
+func TestPaceOfBucket(t *testing.T) {
+	for name, c := range map[string]struct {
+		pace  pace
+		loses bool
+	}{
+		"bucket":  {pace{bucket: true}, false},
+		"windows": {pace{}, true},
+	} {
+		p, now, lost := c.pace, time.Unix(1000, 0), 0
+		var bucket int
+		var last time.Time
+		write := func() {
+			if since := now.Sub(last); since < interval {
+				if bucket >= burst {
+					lost++
+					return
+				}
+				bucket++
+			} else {
+				bucket = max(0, bucket-int(min(since/interval, burst))) + 1
+			}
+			last = now
+		}
+		for i := range 60 {
+			n := []int{1, 1, 0, 2, 1, burst}[i%6]
+			p.ready = now.Add(p.delay(max(1, n), now))
+			now = p.ready
+			for range n {
+				now = now.Add(30 * time.Millisecond)
+				write()
+			}
+			now = now.Add(200 * time.Millisecond)
+			p.note(n, now)
+			now = now.Add(time.Duration(i%4) * 3 * time.Second)
+		}
+		if (lost > 0) != c.loses {
+			t.Errorf("%s: %d messages lost", name, lost)
+		}
 	}
 }
 
@@ -93,7 +152,7 @@ func TestPaceWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
 	time.AfterFunc(10*time.Millisecond, func() { cancel(cause) })
-	if err := p.wait(ctx, false); !errors.Is(err, cause) {
+	if err := p.wait(ctx, 1); !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 }

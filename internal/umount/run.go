@@ -33,6 +33,8 @@ type Runner struct {
 	Filesystem Filesystem
 	// Compat says that there is a program for the cases of 32-bit programs.
 	Compat bool
+	// Bucket says that the kernel limits messages as OpenVZ's 2.6.18 does, by vz_ratelimit.
+	Bucket bool
 	// Unload takes the filesystem's module away when all was tried; nil leaves it there.
 	Unload func() error
 	// Start is called before each trial.
@@ -51,9 +53,9 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 		}
 		defer func() { err = errors.Join(err, r.crew.dismiss(), unix.Unmount(r.Dir, unix.MNT_DETACH)) }()
 	}
-	var p pace
+	p := pace{bucket: r.Bucket}
 	for i, t := range trials {
-		if err := p.wait(ctx, t.Case.Wants[t.Backend.Gate].Patched.Flood); err != nil {
+		if err := p.wait(ctx, room(t.Case.Wants[t.Backend.Gate].Patched)); err != nil {
 			return results, err
 		}
 		if r.Start != nil {
@@ -64,7 +66,7 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 		start := time.Now()
 		res := r.try(ctx, t, filepath.Join(r.Dir, strconv.Itoa(i)))
 		p.note(res.Got.Messages, time.Now())
-		if perhapsElsewhere(res.Got) && p.wait(ctx, true) == nil {
+		if perhapsElsewhere(res.Got) && p.wait(ctx, burst) == nil {
 			res = r.try(ctx, t, filepath.Join(r.Dir, strconv.Itoa(i)+"-again"))
 			p.note(res.Got.Messages, time.Now())
 		}
@@ -88,6 +90,14 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 // come again: a line that has nothing to do with umounts, or a machine that stood still.
 func perhapsElsewhere(got guest.Seen) bool {
 	return got.Odd != "" && !named(got.Odd) || got.Waited > waitLimit || got.Slower > slowLimit
+}
+
+// room is how many messages must find room.
+func room(w Want) int {
+	if w.Flood {
+		return burst
+	}
+	return max(1, w.Messages)
 }
 
 // openStage makes dir a filesystem of its own, whose mounts come to the containers, too.
