@@ -37,7 +37,7 @@ func TestRegionThatCoversLess(t *testing.T) {
 	p := packet{format: 4, members: []member{{name: "/a", mode: 0o100644, content: "x"}}}
 	whole := p.bytes(t)
 	n := int(binary.BigEndian.Uint32(whole[leadLength+8:]))
-	trailer := leadLength + introLength + n*entryLength + int(binary.BigEndian.Uint32(whole[leadLength+12:])) - entryLength
+	trailer := signatureTrailer(whole)
 	for covered, good := range map[int]bool{n * 16: true, (n - 1) * 16: true, 16: true, 0: false, 8: false, (n + 1) * 16: false, -16: false} {
 		b := bytes.Clone(whole)
 		binary.BigEndian.PutUint32(b[trailer+8:], uint32(-covered))
@@ -53,4 +53,10 @@ func TestRegionThatCoversLess(t *testing.T) {
 	if _, err := parseHeader(h, 3, tagHeaderImmutable); err == nil {
 		t.Error("the main header's region may cover less than the header")
 	}
+}
+
+// signatureTrailer is where the entry stands that ends the signature header's region.
+func signatureTrailer(whole []byte) int {
+	entries, data := binary.BigEndian.Uint32(whole[leadLength+8:]), binary.BigEndian.Uint32(whole[leadLength+12:])
+	return leadLength + introLength + int(entries)*entryLength + int(data) - entryLength
 }

@@ -479,6 +479,8 @@ func TestFlippedRealPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	header := int(open(t, binary).headerStart)
+	// The last byte of the region's size, which stands, negative, as the trailer's offset.
+	size := signatureTrailer(whole) + 11
 	name := filepath.Join(t.TempDir(), "flipped.rpm")
 	step := 997
 	if testing.Short() {
@@ -493,6 +495,9 @@ func TestFlippedRealPackage(t *testing.T) {
 		}
 		flipped := bytes.Clone(whole)
 		flipped[i] ^= 0x10
+		if i == size && flipped[i] > whole[i] {
+			continue // a smaller region is what programs that add a signature leave
+		}
 		rewrite(t, name, flipped)
 		if unpacks(t, name, filepath.Join(t.TempDir(), "dir")) {
 			t.Errorf("byte %d of %d flipped goes unnoticed", i, len(whole))
