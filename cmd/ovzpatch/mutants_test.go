@@ -35,6 +35,10 @@ var sameAsPort = []struct{ tree, name, why string }{
 	{"", "moved: if (override) flags &= ~MNT_FORCE; before ret = can_umount", "it stands there already"},
 	{"", "moved: if (!ret && override) pr_warn_ratelimite before if (!ret)", "it stands there already"},
 	{"", "statement put in: flags |= MNT_DETACH; before return", "flags is the helper's own copy, and its condition does not ask for MNT_DETACH"},
+	{"", "moved: if (ve_forces_lustre(sb, flags)) { stati before retval = security_sb_umount", "the ports of vz7 to mainline write before the security module is asked, too"},
+	{"", "moved: if (ve_forces_lustre(path.mnt->mnt_sb, f before retval = -EPERM;", "it stands there already"},
+	{"", "moved: if (ve_forces_lustre(path.mnt->mnt_sb, f before if (flags & MNT_FORCE && !capable", "an assignment to retval lies between, which the hook leaves alone"},
+	{"", "moved: if (!ret && override) { static DEFINE_RA before if (!ret)", "it stands there already"},
 	{"vz7", "moved: if (override) flags &= ~MNT_FORCE; before retval = -E", beforeGate},
 	{"vz7", "moved: if (override) flags &= ~MNT_FORCE; before if (path.dentry != path.mnt->mnt_root)", beforeGate},
 	{"vz7", "moved: if (override) flags &= ~MNT_FORCE; before if (!check_mnt(mnt))", beforeGate},
@@ -83,23 +87,11 @@ func shapes(t *testing.T) map[string]map[string][]byte {
 // No mutant of a port is found right: each is refused, or told as unsure, or does the same as
 // the port.
 func TestMutantsAreRefused(t *testing.T) {
-	trees := shapes(t)
-	for tree, line := range map[string]string{
-		"rhel5": "rhel5-2.6.18", "rhel6": "rhel6-2.6.32", "vz7-2015": "vz7-3.10", "vz7": "vz7-3.10", "vz8": "vz8-4.18", "vz9": "vz9-5.14",
-		"redhat": "mainline-6.1",
-	} {
+	for tree, line := range lineOf {
 		t.Run(tree+" "+line, func(t *testing.T) {
 			t.Parallel()
-			files := trees[tree]
-			if tree == "redhat" {
-				files = map[string][]byte{}
-				for name, data := range trees["vz9"] {
-					files[name] = data
-				}
-				delete(files, "include/linux/ve.h")
-			}
+			files := treeFiles(t, tree)
 			before := files[gate.File]
-			names := gate.NewNames(files)
 			port, err := patches.ForLine(line)
 			if err != nil {
 				t.Fatal(err)
@@ -108,35 +100,41 @@ func TestMutantsAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if g, err := gate.Check(before, after, names); err != nil {
-				t.Fatalf("the port itself: %v, %v", g, err)
-			}
-			mutants, err := mutant.Generate(wide(t, before, after))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(mutants) < 60 {
-				t.Errorf("%d mutants", len(mutants))
-			}
-			count := map[gate.Verdict]int{}
-			for i, m := range mutants {
-				if testing.Short() && i%7 != 0 {
-					continue
-				}
-				source, err := patched(m.Patch, before)
-				if err != nil {
-					t.Errorf("%s: %v", m.Name, err)
-					continue
-				}
-				g, _ := gate.Check(before, source, names)
-				count[g.Verdict]++
-				if g.Verdict == gate.Reached && excused(tree, m.Name) == "" {
-					t.Errorf("passes as right: %s", m.Name)
-				}
-			}
-			t.Logf("%d mutants: %v", len(mutants), count)
+			refuseMutants(t, tree, before, after, gate.NewNames(files))
 		})
 	}
+}
+
+// refuseMutants holds the mutants of a port against the gate check.
+func refuseMutants(t *testing.T, tree string, before, after []byte, names *gate.Names) {
+	t.Helper()
+	if g, err := gate.Check(before, after, names); err != nil {
+		t.Fatalf("the port itself: %v, %v", g, err)
+	}
+	mutants, err := mutant.Generate(wide(t, before, after))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mutants) < 60 {
+		t.Errorf("%d mutants", len(mutants))
+	}
+	count := map[gate.Verdict]int{}
+	for i, m := range mutants {
+		if testing.Short() && i%7 != 0 {
+			continue
+		}
+		source, err := patched(m.Patch, before)
+		if err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+			continue
+		}
+		g, _ := gate.Check(before, source, names)
+		count[g.Verdict]++
+		if g.Verdict == gate.Reached && excused(tree, m.Name) == "" {
+			t.Errorf("passes as right: %s", m.Name)
+		}
+	}
+	t.Logf("%d mutants: %v", len(mutants), count)
 }
 
 // patched puts a patch of fs/namespace.c in.
