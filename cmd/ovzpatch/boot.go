@@ -200,8 +200,8 @@ func (a *app) tryOnce(ctx context.Context, u job.Reporter, t trial) (k *report.K
 			failed = e.Done.Failed
 		}
 	}
-	if line := unloaded(k.Notes, boot.Console); line != "" && t.parts.Lustre == nil {
-		return nil, nil, fmt.Errorf("load the probe in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", line, k.Console)
+	if why := unloaded(k.Notes); why != "" && t.parts.Lustre == nil {
+		return nil, nil, job.NoVerdict(fmt.Errorf("try the cases in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", why, k.Console))
 	}
 	if failed != "" {
 		for _, note := range k.Notes {
@@ -216,20 +216,12 @@ func (a *app) tryOnce(ctx context.Context, u job.Reporter, t trial) (k *report.K
 	return k, nil, nil
 }
 
-// unloaded says why the probe could not be loaded, with what the kernel said of it; "" where
-// it could.
-func unloaded(notes []string, console string) string {
+// unloaded returns the note that says why the probe could not be loaded, "" where it could.
+func unloaded(notes []string) string {
 	for _, note := range notes {
-		if !strings.HasPrefix(note, "load module ") || !strings.Contains(note, "/"+probe.File+":") {
-			continue
+		if strings.HasPrefix(note, "load module ") && strings.Contains(note, "/"+probe.File+":") {
+			return note
 		}
-		for line := range strings.Lines(console) {
-			low := strings.ToLower(line)
-			if strings.Contains(low, "lustreprobe: ") || strings.Contains(low, "loading of ") || strings.Contains(low, "module with unavailable key") {
-				note += "; the kernel says: " + strings.TrimSpace(line)
-			}
-		}
-		return note
 	}
 	return ""
 }

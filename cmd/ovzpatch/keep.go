@@ -116,7 +116,7 @@ func toolchain(ctx context.Context, root rpmbuild.Root) map[string]string {
 
 // snapshotBuild is the build that a snapshot holds.
 func snapshotBuild(snap *datastore.Reader) *kernelBuild {
-	b := &kernelBuild{Dir: filepath.Dir(snap.Path(snap.Manifest.Log))}
+	b := &kernelBuild{Dir: snap.Dir()}
 	for _, f := range snap.Manifest.Files {
 		if strings.HasSuffix(f.Name, ".rpm") && !strings.HasSuffix(f.Name, ".src.rpm") {
 			b.Packages = append(b.Packages, f.Name)

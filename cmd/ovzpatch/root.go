@@ -61,6 +61,8 @@ func exitCode(err error) int {
 		return exitMisfit
 	case errors.Is(err, job.ErrBehaved):
 		return exitBehaved
+	case errors.Is(err, job.ErrNoVerdict):
+		return exitUnknown
 	case errors.As(err, new(*patch.ParseError)),
 		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball):
 		return exitUsage

@@ -165,7 +165,7 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 	case !r.Behaved():
 		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
 	case !r.Conclusive():
-		return &coded{exitUnknown, errors.New("there is no verdict: some cases could not be tried; see the report")}
+		return job.NoVerdict(errors.New("there is no verdict: some cases could not be tried; see the report"))
 	}
 	return nil
 }

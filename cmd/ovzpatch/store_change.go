@@ -137,7 +137,7 @@ programs left.`,
 			}
 			for _, n := range []int{keep.Last, keep.Daily, keep.Weekly, keep.Monthly, keep.Yearly} {
 				if n < 0 {
-					return usage(fmt.Errorf("keep %d? Say 0 or more", n))
+					return usage(fmt.Errorf("keep %d? It counts snapshots, from 0 on", n))
 				}
 			}
 			s, err := f.open()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -166,18 +167,10 @@ it, and the verdict goes into the snapshot's manifest.
 			if err := kernel.ready(args, store != ""); err != nil {
 				return err
 			}
-			accel, err := a.accelerator(ctx, u)
-			if err != nil {
-				return err
-			}
-			dir, remove, err := scratch.New("", "kernel")
-			if err != nil {
-				return fmt.Errorf("unpack kernel: %w", err)
-			}
-			defer remove()
 			var kept *datastore.Store
 			var snap *datastore.Reader
 			if store != "" && len(args) == 1 {
+				var err error
 				if kept, snap, err = openSnapshot(ctx, store, args[0]); err != nil {
 					return err
 				}
@@ -191,6 +184,15 @@ it, and the verdict goes into the snapshot's manifest.
 				}
 				args[0], kernel.devel = kernels[0].Kernel, kernels[0].Devel
 			}
+			accel, err := a.accelerator(ctx, u)
+			if err != nil {
+				return err
+			}
+			dir, remove, err := scratch.New("", "kernel")
+			if err != nil {
+				return fmt.Errorf("unpack kernel: %w", err)
+			}
+			defer remove()
 			t := trial{label: "this kernel", expect: guest.Verdict(expect), accel: accel, flags: test}
 			if len(args) == 1 {
 				t.pkg = filepath.Base(args[0])
@@ -232,7 +234,13 @@ func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *dat
 		return nil, nil, job.BadRequest(err)
 	}
 	snap, err := s.OpenSnapshot(ctx, ref)
-	return s, snap, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := snap.Whole(); err != nil {
+		return nil, nil, errors.Join(err, snap.Close())
+	}
+	return s, snap, nil
 }
 
 // tryPackages boots the kernel of a package with the probe built against another.

@@ -8,7 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -21,12 +24,15 @@ func runHere(ctx context.Context, args []string) (err error) {
 	flags.SetOutput(io.Discard)
 	asJSON := flags.Bool("json", false, "")
 	cases := flags.String("cases", "", "")
-	backends := flags.String("container", "", "")
+	containers := flags.String("container", "", "")
 	source := flags.String("mount", "", "")
 	hostname := flags.String("this-host-is-a-guest", "", "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return help()
 	} else if err != nil || flags.NArg() > 0 {
+		return errors.Join(err, errUsage)
+	}
+	if err := known(*cases, splitNames(*containers)); err != nil {
 		return errors.Join(err, errUsage)
 	}
 	if err := mayRun(*hostname); err != nil {
@@ -39,7 +45,7 @@ func runHere(ctx context.Context, args []string) (err error) {
 	defer func() {
 		err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
 	}()
-	s := session{args: args, cases: *cases, backends: splitNames(*backends), dir: dir}
+	s := session{args: args, cases: *cases, backends: splitNames(*containers), dir: dir}
 	if *source != "" {
 		s.lustre = &lustre{source: *source}
 	}
@@ -60,6 +66,19 @@ func runHere(ctx context.Context, args []string) (err error) {
 	return judged(verdict)
 }
 
+// known refuses names that no machine has: a typing error says nothing of a kernel.
+func known(cases string, containers []string) error {
+	if _, err := choose(cases); err != nil {
+		return err
+	}
+	for _, name := range containers {
+		if _, ok := backends[name]; !ok {
+			return fmt.Errorf("make %s container: no such backend; there are %s", name, strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
+		}
+	}
+	return nil
+}
+
 // judged is the error of a run that told everything, and no good.
 func judged(v guest.Verdict) error {
 	switch v {
@@ -68,10 +87,13 @@ func judged(v guest.Verdict) error {
 	case guest.Faulty:
 		return errFaulty
 	}
-	return errors.New("no verdict: something could not be tried, as the notes and what is not ok say, or no case that tells the kernels apart was asked for")
+	return errNoVerdict
 }
 
-var errFaulty = errors.New("the kernel behaved as neither a patched nor an unpatched one does")
+var (
+	errFaulty    = errors.New("the kernel behaved as neither a patched nor an unpatched one does")
+	errNoVerdict = errors.New("no verdict: something could not be tried, as the notes and what is not ok say, or no case that tells the kernels apart was asked for")
+)
 
 // mayRun refuses where a forced umount could hurt somebody.
 func mayRun(hostname string) error {

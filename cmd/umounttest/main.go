@@ -34,14 +34,21 @@ func main() {
 	if err := dispatch(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "umounttest:", err)
 		stop()
-		switch {
-		case errors.Is(err, errUsage):
-			os.Exit(2)
-		case errors.Is(err, errFaulty):
-			os.Exit(4)
-		}
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is the number of an error, the same as ovzpatch's.
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, errUsage):
+		return 2
+	case errors.Is(err, errFaulty):
+		return 4
+	case errors.Is(err, errNoVerdict):
+		return 5
+	}
+	return 1
 }
 
 // isCommand tells what was asked for from what the kernel hands to /init: the words of its
@@ -56,7 +63,7 @@ const usage = `usage: umounttest list [--json]
 list shows the cases. run tries them: it mounts, makes containers, and forces umounts of
 the probe's filesystem, or with --mount of Lustre from SOURCE, in a guest; be root, and
 load lustreprobe.ko or Lustre's modules.
-Exit codes: 0 protected or vulnerable, 1 no verdict, 2 usage, 4 faulty.`
+Exit codes: 0 protected or vulnerable, 1 the run failed, 2 usage, 4 faulty, 5 no verdict.`
 
 var errUsage = errors.New(usage) //nolint:staticcheck // ST1005: the text is the whole usage, in sentences
 

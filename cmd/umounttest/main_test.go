@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
@@ -152,12 +153,20 @@ func TestRunRefusesHere(t *testing.T) {
 }
 
 func TestJudged(t *testing.T) {
-	for v, want := range map[guest.Verdict]string{
-		guest.Protected: "", guest.Vulnerable: "", guest.Faulty: "as neither", guest.Inconclusive: "no verdict", "": "no verdict",
+	for v, want := range map[guest.Verdict]struct {
+		text string
+		code int
+	}{
+		guest.Protected: {"", 0}, guest.Vulnerable: {"", 0}, guest.Faulty: {"as neither", 4}, guest.Inconclusive: {"no verdict", 5}, "": {"no verdict", 5},
 	} {
 		err := judged(v)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || errors.Is(err, errFaulty) != (v == guest.Faulty) {
+		if (err == nil) != (want.text == "") || err != nil && (!strings.Contains(err.Error(), want.text) || exitCode(err) != want.code) {
 			t.Errorf("%s: got %v", v, err)
+		}
+	}
+	for err, want := range map[error]int{errors.New("mount"): 1, fmt.Errorf("x: %w", errUsage): 2} {
+		if got := exitCode(err); got != want {
+			t.Errorf("%v: exit code %d, want %d", err, got, want)
 		}
 	}
 }
@@ -177,7 +186,10 @@ func TestWordsOfTheKernelAreNoCommand(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{nil, {"dance"}, {"run", "--no-such-flag"}, {"run", "more"}} {
+	for _, args := range [][]string{nil, {"dance"}, {"run", "--no-such-flag"}, {"run", "more"},
+		// What no machine has is told before anything is tried.
+		{"run", "--cases=("}, {"run", "--cases=zzz"}, {"run", "--container=namespaces,zone"},
+	} {
 		if err := dispatch(t.Context(), args); !errors.Is(err, errUsage) {
 			t.Errorf("%v: got %v", args, err)
 		}

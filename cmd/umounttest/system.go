@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"ovzpatch/internal/kmsg"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +79,10 @@ func loadModules(list string) []error {
 		return []error{fmt.Errorf("read list of modules: %w", err)}
 	}
 	defer f.Close()
+	log, err := kmsg.Open()
+	if err == nil {
+		defer log.Close()
+	}
 	var problems []error
 	s := bufio.NewScanner(f)
 	for s.Scan() {
@@ -86,13 +91,34 @@ func loadModules(list string) []error {
 			continue
 		}
 		if err := loadModule(path, params); err != nil {
-			problems = append(problems, fmt.Errorf("load module %s: %w", path, err))
+			problems = append(problems, fmt.Errorf("load module %s: %w%s", path, err, said(log)))
 		}
 	}
 	if err := s.Err(); err != nil {
 		problems = append(problems, fmt.Errorf("read list of modules: %w", err))
 	}
 	return problems
+}
+
+// saidLines is how many lines of the kernel's go into an error.
+const saidLines = 4
+
+// said is what the kernel itself logged since it was asked last: it tells more than an errno.
+func said(log *kmsg.Reader) string {
+	if log == nil {
+		return ""
+	}
+	records, _ := log.Since() // what is left of them will do
+	var lines []string
+	for _, r := range records {
+		if r.Kernel() && len(lines) < saidLines {
+			lines = append(lines, r.Text)
+		}
+	}
+	if lines == nil {
+		return ""
+	}
+	return "; the kernel says: " + strings.Join(lines, "; ")
 }
 
 // loadModule uses the call that kernels before 3.8 have, too.
@@ -106,7 +132,7 @@ func loadModule(path, params string) error {
 	case errors.Is(err, unix.EEXIST):
 		return nil
 	case errors.Is(err, unix.ENOENT):
-		return errors.New("it needs a symbol that neither the kernel nor a module loaded before it has; the console names it")
+		return errors.New("it needs a symbol that neither the kernel nor a module loaded before it has")
 	}
 	return err
 }

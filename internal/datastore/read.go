@@ -114,6 +114,15 @@ func (s *Store) lockToReadBy(ctx context.Context, ref Ref, locks *runlock.Locks)
 	return lock, nil
 }
 
+// Whole returns what is wrong with the snapshot's files, as far as can be told without reading
+// them; nil when nothing is. Their paths are only good for use where nothing is.
+func (r *Reader) Whole() error {
+	if len(r.Problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("read snapshot %s: %s: %s; ovzpatch store verify tells more", r.Ref, r.Problems[0].File, r.Problems[0].Problem)
+}
+
 // Dir is the snapshot's directory.
 func (r *Reader) Dir() string { return r.store.path(r.Ref.dir()) }
 

@@ -70,6 +70,10 @@ func (f *Fit) Close() {
 // Once the source is known there is a Fit, which is to be closed, also with an error that says
 // why the patch does not fit.
 func Check(ctx context.Context, r Request) (*Fit, error) {
+	// A large source takes its time to be read.
+	if err := r.Port.check(); err != nil {
+		return nil, err
+	}
 	src, err := source.Open(r.Source)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, job.BadRequest(err)

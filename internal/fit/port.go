@@ -54,6 +54,23 @@ func Choose(path string, makefile, rhelver []byte, release string, port Port) (C
 	return c, err
 }
 
+// check refuses what no source has, before one is read.
+func (p Port) check() error {
+	if p.Line != "" {
+		if _, err := patches.ForLine(p.Line); err != nil {
+			return job.BadRequest(err)
+		}
+	}
+	if p.File != "" {
+		if st, err := os.Stat(p.File); err != nil {
+			return job.BadRequest(fmt.Errorf("read patch: %w", err))
+		} else if st.IsDir() {
+			return job.BadRequest(fmt.Errorf("read patch %s: it is a directory", p.File))
+		}
+	}
+	return nil
+}
+
 // name is the file name of the patch.
 func (p Port) name() string {
 	if p.File != "" {

@@ -32,6 +32,8 @@ var (
 	ErrMisfit = errors.New("the patch does not fit")
 	// ErrBehaved is for a kernel that was tried and did not behave as expected.
 	ErrBehaved = errors.New("the kernel did not behave as expected")
+	// ErrNoVerdict is for a kernel that was booted, and of which nothing is known yet.
+	ErrNoVerdict = errors.New("there is no verdict")
 )
 
 // BadRequest makes err one that is ErrRequest. Its text stays.
@@ -42,6 +44,9 @@ func Misfit(err error) error { return &kindOf{ErrMisfit, err} }
 
 // Misbehaved makes err one that is ErrBehaved. Its text stays.
 func Misbehaved(err error) error { return &kindOf{ErrBehaved, err} }
+
+// NoVerdict makes err one that is ErrNoVerdict. Its text stays.
+func NoVerdict(err error) error { return &kindOf{ErrNoVerdict, err} }
 
 // kindOf is an error that is of a kind besides what it is itself.
 type kindOf struct{ kind, err error }

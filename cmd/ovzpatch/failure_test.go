@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/qemu"
+)
+
+// What became of a guest is there for programs, each part by itself.
+func TestFailureOfAGuest(t *testing.T) {
+	died := &qemu.BootError{Outcome: qemu.Panic, Kernel: "bzImage", Line: "Kernel panic - not syncing: \x1b[1mx", KernelBad: true, ConsolePath: "/c/console.log"}
+	for err, want := range map[error]failure{
+		fmt.Errorf("try: %w", job.Misbehaved(died)): {ExitCode: exitBehaved, Outcome: qemu.Panic, Line: "Kernel panic - not syncing: x", Log: "/c/console.log"},
+		job.NoVerdict(fmt.Errorf("try the cases")):  {ExitCode: exitUnknown},
+	} {
+		got := newFailure(err)
+		if got.Error == "" || strings.Contains(got.Error, "\x1b") {
+			t.Errorf("error %q", got.Error)
+		}
+		got.Error = ""
+		if strings.Contains(got.Line, "\x1b") || got.ExitCode != want.ExitCode || got.Outcome != want.Outcome || got.Log != want.Log {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+// testKernel is the package that `make test` built in bin/test.
+func testKernel(t *testing.T, name string) string {
+	t.Helper()
+	found, err := filepath.Glob("../../bin/test/" + name + "[0-9]*.x86_64.rpm")
+	if err != nil || len(found) != 1 {
+		t.Fatalf("packages in bin/test: %v, %v: run the tests with `make test`, which builds them", found, err)
+	}
+	return found[0]
+}
+
+// A guest that does not come to its end in time is told as JSON, with exit code 1: nothing is
+// known of the kernel.
+func TestGuestThatEndsTooSoon(t *testing.T) {
+	long(t)
+	stdout, stderr, code := ovzpatch(t, "test", testKernel(t, "kernel-ovz-"), "--boot-timeout=1ms", "--json")
+	var f failure
+	if err := json.Unmarshal([]byte(stdout), &f); err != nil || code != exitFailed {
+		t.Fatalf("%v, exit code %d\n%s\n%s", err, code, stdout, stderr)
+	}
+	if f.ExitCode != exitFailed || f.Outcome != qemu.TimedOut && f.Outcome != qemu.Silent || f.Error == "" || f.Log == "" {
+		t.Errorf("got %+v", f)
+	}
+	if _, err := os.Stat(f.Log); err != nil {
+		t.Error(err)
+	}
+}
+
+// A probe that the kernel refuses says nothing of the patch. What the kernel says of it is told.
+func TestProbeThatDoesNotLoad(t *testing.T) {
+	long(t)
+	home, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{cacheDir: defaultCache(), home: home}
+	accel, err := a.accelerator(t.Context(), testUI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := a.fromPackages(t.Context(), testKernel(t, "kernel-ovz-"), testKernel(t, "kernel-ovz-devel-"), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As one that was built for another kernel, and slipped through.
+	module, err := os.ReadFile(parts.Probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Repeat("9", len(parts.Release))
+	broken := bytes.Replace(module, []byte("vermagic="+parts.Release), []byte("vermagic="+other), 1)
+	if bytes.Equal(broken, module) {
+		t.Fatal("the probe has no vermagic")
+	}
+	parts.Probe = filepath.Join(t.TempDir(), "broken.ko")
+	if err := os.WriteFile(parts.Probe, broken, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.try(t.Context(), testUI(), trial{label: "this kernel", parts: parts, accel: accel, logDir: t.TempDir()})
+	want := "; the kernel says: lustreprobe: version magic '" + other
+	if exitCode(err) != exitUnknown || !strings.Contains(err.Error(), want) {
+		t.Errorf("exit code %d: %v, want %q", exitCode(err), err, want)
+	}
+}
