@@ -32,6 +32,7 @@ type buildFlags struct {
 	target   string
 	tag      string
 	defines  []string
+	tarball  string
 	with     []string
 	without  []string
 	flavours []string
@@ -91,6 +92,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 func (f *buildFlags) registerSpec(c *cobra.Command) {
 	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, behind the package's own patches, or replace that by ours, without them")
 	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
+	c.Flags().StringVar(&f.tarball, "tarball", "", "for a source RPM: which of its files is the kernel's own tarball (default: the one that is named like it, or has a kernel's Makefile)")
 	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
 	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
@@ -137,7 +139,7 @@ var switchName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
 // fitSpec is how a source RPM's spec is read.
 func (f *buildFlags) fitSpec() fit.Spec {
-	return fit.Spec{Replaced: f.spec == specReplace, Target: f.target, With: f.with, Without: f.without, Defines: f.defines}
+	return fit.Spec{Replaced: f.spec == specReplace, Target: f.target, With: f.with, Without: f.without, Defines: f.defines, Tarball: f.tarball}
 }
 
 func newBuild(a *app) *cobra.Command {

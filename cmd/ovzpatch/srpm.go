@@ -43,9 +43,6 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 			if err := tool.Need(tool.Source); err != nil {
 				return err
 			}
-			if err := os.MkdirAll(out, 0o755); err != nil {
-				return fmt.Errorf("make output directory: %w", err)
-			}
 			_, s, done, err := a.prepare(ctx, u, args[0], port, build)
 			if err != nil {
 				return err
@@ -56,6 +53,9 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 			}
 			if err := proof.prove(ctx, u, s.with); err != nil {
 				return err
+			}
+			if err := os.MkdirAll(out, 0o755); err != nil {
+				return fmt.Errorf("make output directory: %w", err)
 			}
 			path, err := srpm.Build(ctx, s.with.Inputs, out)
 			if err != nil {

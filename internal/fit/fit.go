@@ -28,6 +28,7 @@ type Spec struct {
 	Target        string
 	With, Without []string
 	Defines       []string // "NAME VALUE" each
+	Tarball       string   // file name of the kernel's own; "" where that can be told
 }
 
 // Request says what is to be checked.
@@ -114,6 +115,9 @@ func (r Request) verify(ctx context.Context, src *source.Source) error {
 	if src.Kind == source.RPM {
 		return keyring.VerifyFile(ctx, r.Report, r.Source, r.Keyring)
 	}
+	if r.Spec.Tarball != "" {
+		return job.BadRequest(errors.New("--tarball chooses among those in a source RPM"))
+	}
 	if r.Keyring != "" {
 		return job.BadRequest(errors.New("--keyring is for source RPMs; verify a tarball's signature with gpgv before"))
 	}
@@ -125,7 +129,7 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 	archive, release := f.Source, ""
 	if f.Source.Kind == source.RPM {
 		var err error
-		if f.Package, err = f.Source.Unpack(ctx, f.Dir); err != nil {
+		if f.Package, err = f.Source.Unpack(ctx, f.Dir, r.Spec.Tarball); err != nil {
 			return nil, err
 		}
 		archive, release = f.Package.Tarball, f.Package.RPM.Release()

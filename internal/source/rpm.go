@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/rpmfile"
 )
 
-// ErrNoTarball means that a source RPM has no recognizable kernel tarball.
-var ErrNoTarball = errors.New("the source RPM holds no tarball that is named like a kernel's (linux-*.tar.*, kernel-*.tar.*) or contains a kernel's Makefile")
+// ErrNoTarball means that it is not clear which tarball of a source RPM is the kernel's own.
+var ErrNoTarball = errors.New("it is not clear which of its tarballs is the kernel's")
 
 // kernelTarball matches how distributions name the kernel's own tarball.
 var kernelTarball = regexp.MustCompile(`^(linux|kernel|vzkernel|ovzkernel)(-.*)?\.(tar(\.\w+)?|tgz|tbz2?|txz)$`)
@@ -34,8 +35,9 @@ type Package struct {
 	RPM     *rpmfile.File // what else it says about itself; closed
 }
 
-// Unpack unpacks a source RPM into dir, and finds the kernel's tarball and the spec in it.
-func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
+// Unpack unpacks a source RPM into dir and finds the kernel's tarball and the spec in it. With
+// a name, that is the tarball.
+func (s *Source) Unpack(ctx context.Context, dir, tarball string) (*Package, error) {
 	pkg, err := rpmfile.Open(ctx, s.Path)
 	if err != nil {
 		return nil, err
@@ -45,15 +47,8 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 		return nil, fmt.Errorf("read source %s: this is a binary package: %w; use the source RPM from which it was built, %s", s.Path, ErrUnknown, pkg.SourceRPM())
 	}
 	p := &Package{Dir: dir, RPM: pkg}
-	// The kernel's own is the largest; tarballs of documentation and ABI lists have similar
-	// names.
-	var name string
-	var size int64
 	for _, e := range pkg.Files {
 		p.Files = append(p.Files, e.Name)
-		if kernelTarball.MatchString(e.Name) && e.Size > size {
-			name, size = e.Name, e.Size
-		}
 		if !strings.HasSuffix(e.Name, ".spec") {
 			continue
 		}
@@ -65,35 +60,63 @@ func (s *Source) Unpack(ctx context.Context, dir string) (*Package, error) {
 	if p.Spec == "" {
 		return nil, fmt.Errorf("read source %s: it holds no spec: %w", s.Path, ErrUnknown)
 	}
+	if tarball != "" && !slices.Contains(p.Files, tarball) {
+		return nil, p.noTarball(s.Path, fmt.Sprintf("it holds no file %s", tarball))
+	}
 	if err := pkg.Extract(ctx, dir, nil); err != nil {
 		return nil, err
 	}
-	if name == "" {
-		if name = p.kernelTarball(ctx); name == "" && ctx.Err() == nil {
-			return nil, fmt.Errorf("read source %s: %w", s.Path, ErrNoTarball)
+	if tarball == "" {
+		if tarball, err = p.kernelTarball(ctx, s.Path); err != nil {
+			return nil, err
 		}
 	}
-	p.Tarball = &Source{Path: filepath.Join(dir, name), Kind: Tarball}
+	p.Tarball = &Source{Path: filepath.Join(dir, tarball), Kind: Tarball}
 	return p, nil
 }
 
-// kernelTarball returns the one tarball with a kernel's Makefile among tarballs with other names;
-// "" if none or several have one.
-func (p *Package) kernelTarball(ctx context.Context) string {
-	found := ""
-	for _, name := range p.Files {
-		if !anyTarball.MatchString(name) {
-			continue
-		}
+// kernelTarball finds the kernel's own tarball: the one that is named like it, or else has a
+// kernel's Makefile. Where several are named alike, as documentation and ABI lists are, what is
+// in them tells.
+func (p *Package) kernelTarball(ctx context.Context, path string) (string, error) {
+	named := p.tarballs(kernelTarball)
+	if len(named) == 1 {
+		return named[0], nil
+	}
+	among := named
+	if len(named) == 0 {
+		among = p.tarballs(anyTarball)
+	}
+	var kernels []string
+	for _, name := range among {
 		t := &Source{Path: filepath.Join(p.Dir, name), Kind: Tarball}
 		files, err := t.ReadFiles(ctx, []string{"Makefile"})
-		if err != nil || !kernelMakefile.Match(files.Files["Makefile"].Data) {
-			continue
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
 		}
-		if found != "" {
-			return ""
+		if err == nil && kernelMakefile.Match(files.Files["Makefile"].Data) {
+			kernels = append(kernels, name)
 		}
-		found = name
 	}
-	return found
+	switch len(kernels) {
+	case 1:
+		return kernels[0], nil
+	case 0:
+		return "", p.noTarball(path, "none has a kernel's Makefile in it")
+	}
+	return "", p.noTarball(path, "several hold a kernel: "+strings.Join(kernels, ", "))
+}
+
+// tarballs returns the files of the package that are called so.
+func (p *Package) tarballs(called *regexp.Regexp) []string {
+	return slices.DeleteFunc(slices.Clone(p.Files), func(name string) bool { return !called.MatchString(name) })
+}
+
+// noTarball is an ErrNoTarball that says which there are to choose from.
+func (p *Package) noTarball(path, why string) error {
+	names := p.tarballs(anyTarball)
+	if len(names) == 0 {
+		return fmt.Errorf("read source %s: it holds no tarball: %w", path, ErrNoTarball)
+	}
+	return fmt.Errorf("read source %s: %w: %s; name one with --tarball, of %s", path, ErrNoTarball, why, strings.Join(names, ", "))
 }
