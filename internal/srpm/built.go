@@ -19,8 +19,11 @@ func (s *spec) built(p *prep, st *state) error {
 	w.sources, w.build = p.sources, true
 	st = st.clone()
 	st.dir, st.lost, st.exits, st.stack, st.args = p.subdir, note{}, true, nil, nil
-	st.vars = map[string]string{"RPM_BUILD_DIR": buildRoot, "RPM_SOURCE_DIR": "%{_sourcedir}"}
+	st.vars = environmentOf()
 	w.after(w.list(file.Stmts, st, false), p.end)
+	if !w.works {
+		w.missing.first(w.elsewhere.line, w.elsewhere.why)
+	}
 	if w.missing.why != "" {
 		return s.fail(w.missing.line+1, w.missing.why, adviceReplace)
 	}
@@ -50,9 +53,8 @@ func (w *walker) worksIn(name string, args []word, st *state, line int) {
 	}
 	top := st.top(dir)
 	switch t := st.trees[top]; {
-	case top == "" && !w.works:
-		w.worksElsewhere(dir, st, line)
 	case top == "":
+		w.worksElsewhere(dir, st, line)
 	case t.has():
 		w.works = true
 	case t.lost.why != "":
@@ -62,8 +64,8 @@ func (w *walker) worksIn(name string, args []word, st *state, line int) {
 	}
 }
 
-// worksElsewhere notes that %build begins its work in no tree that is known. Only where it
-// can be no other one does that not matter.
+// worksElsewhere notes that %build works in no tree that is known, which matters where it
+// does not work in one that has the patch, too.
 func (w *walker) worksElsewhere(dir string, st *state, line int) {
 	without := false
 	for name, t := range st.trees {
@@ -76,10 +78,10 @@ func (w *walker) worksElsewhere(dir string, st *state, line int) {
 	}
 	switch _, box := st.boxes[dir]; {
 	case dir == "" && without:
-		w.missing.first(line, "in which tree %build works cannot be told, and one is without the patch: "+st.lost.why)
+		w.elsewhere.first(line, "in which tree %build works cannot be told, and one is without the patch: "+st.lost.why)
 	case dir == "" || strings.HasPrefix(dir, "/") || box || st.made[dir] || dir == buildRoot:
 	default:
-		w.missing.first(line, fmt.Sprintf("%%build works in %s, which is not known to get the patch", below(dir)))
+		w.elsewhere.first(line, fmt.Sprintf("%%build works in %s, which is not known to get the patch", below(dir)))
 	}
 }
 

@@ -117,6 +117,9 @@ func (r *specReader) applications(a *application) []Carried {
 
 // plain reads a command that runs patch(1) or git on files of the package itself.
 func (r *specReader) plain(text string) (list []Carried) {
+	if first, _, more := strings.Cut(text, "\n"); more && strings.Contains(first, "<<") {
+		text = first // the rest is a patch, not a command
+	}
 	how := r.options(" " + text)
 	for _, word := range strings.FieldsFunc(r.macros.expand(text), func(c rune) bool { return strings.ContainsRune(" \t\n<>|;\"'()", c) }) {
 		if slices.Contains(r.files, path.Base(word)) {

@@ -99,7 +99,7 @@ func (s *spec) readPrep(m *macros, file string, trial ours) (*prep, error) {
 	w.hidden = sc.hidden
 	p.walker = w
 	p.after = p.section(parsed, &state{
-		dir: buildRoot, exits: true, vars: map[string]string{"RPM_BUILD_DIR": buildRoot, "RPM_SOURCE_DIR": "%{_sourcedir}"},
+		dir: buildRoot, exits: true, vars: environmentOf(),
 		files: files{map[string]tree{}, map[string]box{}, map[string]bool{}, map[string]note{}},
 	})
 	for i := p.first; i < p.end; i++ {
@@ -113,6 +113,11 @@ func (s *spec) readPrep(m *macros, file string, trial ours) (*prep, error) {
 	}
 	counts(w, parsed)
 	return p, nil
+}
+
+// environmentOf are the variables that rpm sets for a script.
+func environmentOf() map[string]string {
+	return map[string]string{"RPM_BUILD_DIR": buildRoot, "RPM_SOURCE_DIR": "%{_sourcedir}", "RPM_BUILD_ROOT": "%{buildroot}"}
 }
 
 func newWalker(s *spec, sc *script, m *macros) *walker {

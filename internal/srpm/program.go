@@ -46,8 +46,16 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 		}
 	}
 	if how, ok := w.patching(s, c, words); ok {
-		st = w.apply(s, c, how, w.textOf(s), st)
-		return ends{ok: st, bad: st}
+		at := st.clone()
+		if to, given := elsewhere(name, words[1:]); given {
+			at.dir = resolve(st.dir, to.text)
+			if at.lost = (note{line, "a variable or a pattern tells the directory"}); to.wild {
+				at.dir = ""
+			}
+		}
+		after := w.apply(s, c, how, w.textOf(s), at).clone()
+		after.dir, after.lost = st.dir, st.lost
+		return ends{ok: after, bad: after}
 	}
 	next := st
 	args := words[1:]
@@ -69,6 +77,19 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 		w.worksIn(name, args, next, line)
 	}
 	return ends{ok: next, bad: next}
+}
+
+// elsewhere is the directory that patch or git are told to work in.
+func elsewhere(name string, args []word) (word, bool) {
+	for i, a := range args {
+		if dir, ok := strings.CutPrefix(a.text, "--directory="); ok {
+			return word{text: dir, wild: a.wild}, true
+		}
+		if (name == "git" && a.text == "-C" || name != "git" && (a.text == "-d" || a.text == "--directory")) && i+1 < len(args) {
+			return args[i+1], true
+		}
+	}
+	return word{}, false
 }
 
 // inner follows what a shell is given as text.

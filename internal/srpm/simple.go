@@ -60,6 +60,9 @@ func (w *walker) call(s *syntax.Stmt, c *syntax.CallExpr, st *state) ends {
 	}
 	for len(words) > 1 && wrappers[words[0].text] {
 		words = words[1:]
+		for len(words) > 1 && (strings.HasPrefix(words[0].text, "-") || strings.Contains(words[0].text, "=")) {
+			words = words[1:]
+		}
 	}
 	if p := onlyParameter(c.Args[0]); p != nil && !words[0].wild {
 		// A command that a variable holds.

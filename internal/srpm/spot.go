@@ -150,7 +150,7 @@ func (s *spec) appliesAll(p *prep, i, n int) (bool, error) {
 		return false, s.fail(a.line+1, fmt.Sprintf("patches are applied only under the shell's %q", a.block), adviceReplace)
 	case a.dir == "":
 		return false, s.fail(a.line+1, "all patches are applied in a directory that is not known: "+a.lost.why, adviceReplace)
-	case a.style != styleAutosetup && a.tree != a.dir:
+	case a.tree != a.dir:
 		return false, s.fail(a.line+1, "all patches are applied in another directory than the top of the kernel's tree", adviceReplace)
 	}
 	return true, nil

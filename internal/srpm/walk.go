@@ -28,10 +28,11 @@ type walker struct {
 	again   note                // a second %setup
 	removed note                // the tree with our patch was removed
 
-	subdir  string // in which rpm begins %build
-	build   bool   // it is %build that is followed
-	missing note   // %build works in a tree without our patch
-	works   bool   // and in one that has it
+	subdir    string // in which rpm begins %build
+	build     bool   // it is %build that is followed
+	elsewhere note   // %build works in a directory that is no tree
+	missing   note   // %build works in a tree without our patch
+	works     bool   // and in one that has it
 
 	functions map[string]*syntax.Stmt
 	inside    bool     // the function that is being followed applies patches

@@ -87,6 +87,7 @@ func TestWalkDirectories(t *testing.T) {
 		"behind a script of the package":     {inTree + "sh %{_sourcedir}/apply.sh", "sh %{_sourcedir}/apply.sh"},
 		"a group of others":                  {"%setup -q -n linux-5.14.0\n%autopatch -p1 -M 99\ncd fs\n%autopatch -p2 -m 100", "%autopatch -p1 -M 99 applies it with all others"},
 		"all, in another directory":          {"%setup -q -n linux-5.14.0\ncd fs\n%autopatch -p1", "another directory"},
+		"all, above the tree":                {"%autosetup -c -p1 -n k", "another directory"},
 		"all, perhaps":                       {"%setup -q -n linux-5.14.0\nif [ -e x ]; then\n%autopatch -p1\nfi", "only under the shell's"},
 	} {
 		if got := inPrep(t, "", c.prep, ""); !strings.Contains(got, c.want) {
@@ -99,33 +100,35 @@ func TestWalkDirectories(t *testing.T) {
 func TestWalkKeepsThePatch(t *testing.T) {
 	const behind = inTree + "%patch2 -p1\n"
 	for name, c := range map[string]struct{ prep, build, want string }{
-		"reset":                   {behind + "git reset --hard\nls", "", "git reset --hard"},
-		"checkout":                {behind + "git checkout -- .", "", "git checkout -- ."},
-		"a branch":                {behind + "git checkout -b work", "", "%patch2 -p1"},
-		"stash":                   {behind + "git stash", "", "git stash"},
-		"by git from outside":     {inTree + "cd ..\ngit -C linux-5.14.0 checkout -f\nls", "", "may be lost again: git checkout"},
-		"unpacked again":          {behind + "tar -C .. -xf %{SOURCE0}", "", "tar -C .. -xf %{SOURCE0}"},
-		"another archive":         {behind + "tar xf %{SOURCE1}", "", "%patch2 -p1"},
-		"an archive of its own":   {behind + "cd ..\ntar xf x.tar", "", "may be lost again: what is unpacked"},
-		"a file of it":            {behind + "cp %{SOURCE1} fs/namespace.c", "", "cp %{SOURCE1} fs/namespace.c"},
-		"its directory":           {behind + "cp -r fs ../fs\nrm -rf fs\nmv ../fs fs\nls", "", "mv ../fs fs"},
-		"written anew":            {behind + "cat x > fs/namespace.c", "", "cat x > fs/namespace.c"},
-		"a file of another name":  {behind + "cp %{SOURCE1} .config", "", "%patch2 -p1"},
-		"removed":                 {behind + "cd ..\nrm -rf linux-5.14.0", "", "is removed there"},
-		"removed by a pattern":    {behind + "cd ..\nrm -rf linux-*", "", "may be removed there"},
-		"others removed":          {behind + "cd ..\nrm -rf deleteme.*", "", "%patch2 -p1"},
-		"moved":                   {behind + "cd ..\nmv linux-5.14.0 work", "cd ../work\nmake", "%patch2 -p1"},
-		"moved, and built before": {behind + "cd ..\nmv linux-5.14.0 work", "cd ../linux-5.14.0\nmake", "not known to get the patch"},
-		"copied before":           {inTree + "cp -r . ../work\n%patch2 -p1", "cd ../work\nmake", "%patch1 -p1"},
-		"copied before all":       {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "cd ../work\nmake", "%build works in work, which does not get the patch"},
-		"copied by name":          {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "make", "%patch1 -p1"},
-		"copies for each":         {inTree + "for v in rt std; do cp -r . ../linux-$v; done\n%patch2 -p1", "cd ../linux-std\nmake", "%patch1 -p1"},
-		"make elsewhere":          {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "make -C ../work", "%build works in work"},
-		"in a function":           {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "build() {\n  cd ../$1\n  make\n}\nbuild work", "%build works in work"},
-		"brought back":            {"%setup -q -n linux-5.14.0\ncp -a fs fs.orig\n%patch1 -p1", "rm -rf fs; mv fs.orig fs\nmake", "may be lost by then"},
-		"unpacked by build":       {"%setup -q -c -n k\ncd linux-5.14.0\n%patch1 -p1", "rm -rf linux-5.14.0\ntar xf %{SOURCE0}\ncd linux-5.14.0\nmake", "%build works in k/linux-5.14.0"},
-		"whichever is there":      {"%setup -q -c -n k\ncp -r linux-5.14.0 linux-a\ncd linux-5.14.0\n%patch1 -p1", "cd $(ls -d linux-* | head -1)\nmake", "cannot be told"},
-		"a tree of git":           {behind + "git clone . ../work", "cd ../work\nmake", "git puts a tree there"},
+		"reset":                      {behind + "git reset --hard\nls", "", "git reset --hard"},
+		"checkout":                   {behind + "git checkout -- .", "", "git checkout -- ."},
+		"a branch":                   {behind + "git checkout -b work", "", "%patch2 -p1"},
+		"stash":                      {behind + "git stash", "", "git stash"},
+		"by git from outside":        {inTree + "cd ..\ngit -C linux-5.14.0 checkout -f\nls", "", "may be lost again: git checkout"},
+		"unpacked again":             {behind + "tar -C .. -xf %{SOURCE0}", "", "tar -C .. -xf %{SOURCE0}"},
+		"another archive":            {behind + "tar xf %{SOURCE1}", "", "%patch2 -p1"},
+		"an archive of its own":      {behind + "cd ..\ntar xf x.tar", "", "may be lost again: what is unpacked"},
+		"a file of it":               {behind + "cp %{SOURCE1} fs/namespace.c", "", "cp %{SOURCE1} fs/namespace.c"},
+		"its directory":              {behind + "cp -r fs ../fs\nrm -rf fs\nmv ../fs fs\nls", "", "mv ../fs fs"},
+		"written anew":               {behind + "cat x > fs/namespace.c", "", "cat x > fs/namespace.c"},
+		"a file of another name":     {behind + "cp %{SOURCE1} .config", "", "%patch2 -p1"},
+		"removed":                    {behind + "cd ..\nrm -rf linux-5.14.0", "", "is removed there"},
+		"removed by a pattern":       {behind + "cd ..\nrm -rf linux-*", "", "may be removed there"},
+		"the root removed":           {behind + "cd ..\nrm -rf $RPM_BUILD_ROOT", "", "%patch2 -p1"},
+		"another program built, too": {inTree, "cd ../other-1\nmake\ncd ../linux-5.14.0\nmake", "%patch1 -p1"},
+		"others removed":             {behind + "cd ..\nrm -rf deleteme.*", "", "%patch2 -p1"},
+		"moved":                      {behind + "cd ..\nmv linux-5.14.0 work", "cd ../work\nmake", "%patch2 -p1"},
+		"moved, and built before":    {behind + "cd ..\nmv linux-5.14.0 work", "cd ../linux-5.14.0\nmake", "not known to get the patch"},
+		"copied before":              {inTree + "cp -r . ../work\n%patch2 -p1", "cd ../work\nmake", "%patch1 -p1"},
+		"copied before all":          {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "cd ../work\nmake", "%build works in work, which does not get the patch"},
+		"copied by name":             {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "make", "%patch1 -p1"},
+		"copies for each":            {inTree + "for v in rt std; do cp -r . ../linux-$v; done\n%patch2 -p1", "cd ../linux-std\nmake", "%patch1 -p1"},
+		"make elsewhere":             {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "make -C ../work", "%build works in work"},
+		"in a function":              {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "build() {\n  cd ../$1\n  make\n}\nbuild work", "%build works in work"},
+		"brought back":               {"%setup -q -n linux-5.14.0\ncp -a fs fs.orig\n%patch1 -p1", "rm -rf fs; mv fs.orig fs\nmake", "may be lost by then"},
+		"unpacked by build":          {"%setup -q -c -n k\ncd linux-5.14.0\n%patch1 -p1", "rm -rf linux-5.14.0\ntar xf %{SOURCE0}\ncd linux-5.14.0\nmake", "%build works in k/linux-5.14.0"},
+		"whichever is there":         {"%setup -q -c -n k\ncp -r linux-5.14.0 linux-a\ncd linux-5.14.0\n%patch1 -p1", "cd $(ls -d linux-* | head -1)\nmake", "cannot be told"},
+		"a tree of git":              {behind + "git clone . ../work", "cd ../work\nmake", "git puts a tree there"},
 	} {
 		if got := inPrep(t, "", c.prep, c.build); !strings.Contains(got, c.want) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
@@ -154,6 +157,24 @@ func TestMarkedAlready(t *testing.T) {
 	_, _, err := in.With(Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag})
 	if err == nil || !strings.Contains(err.Error(), "carries the mark .lustre1 already") || strings.Contains(err.Error(), "as .lustre1") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A directory that a program is told counts as if it were entered.
+func TestBeforeByDirectory(t *testing.T) {
+	text := specOfParts("1", "Patch1: a.patch\nPatch2: b.patch\nPatch3: c.patch", "%setup -q -n linux-5.14.0\nenv LC_ALL=C patch -p1 < %{PATCH1}\npatch -d ../other-1 -p1 < %{PATCH2}\npatch -d fs -p2 < %{PATCH3}\npatch -p1 <<EOF\n--- a/b.patch\nEOF")
+	p := Package{SpecName: "kernel.spec", Spec: []byte(text), Files: []string{"a.patch", "b.patch", "c.patch"}}
+	got, err := p.Before(patchName)
+	if err != nil || got.NoPlace != nil {
+		t.Fatalf("%v, %v", err, got.NoPlace)
+	}
+	var list []string
+	for _, a := range got.Patches {
+		list = append(list, brief(a))
+	}
+	const want = "1:a.patch -p1 F2; 3:c.patch -p2 F2 ? the directory, which is not the kernel tree's own,; -1: -p0 F0 ? patch -p1 <<EOF"
+	if have := strings.Join(list, "; "); have != want {
+		t.Errorf("got %q, want %q", have, want)
 	}
 }
 
