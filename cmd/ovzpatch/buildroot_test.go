@@ -78,9 +78,11 @@ func TestBuildInAChroot(t *testing.T) {
 	src := makeTinyKernel(t)
 	r := newSmallRoot(t, "bash", "bzip2", "cmp", "find", "gzip", "patch", "rpm", "rpmbuild", "sleep", "tar", "touch", "xz")
 	r.tree(t, "/usr/lib/rpm", "/usr/lib/rpm")
-	for _, helper := range []string{"elfdeps", "rpmuncompress"} {
-		if path := "/usr/lib/rpm/" + helper; exists(path) { // each rpm has others
-			r.libraries(t, path)
+	// Each rpm has others; since 6.1 one is beside rpm itself.
+	for _, helper := range []string{"/usr/lib/rpm/elfdeps", "/usr/lib/rpm/rpmuncompress", "/usr/bin/rpmuncompress"} {
+		if exists(helper) {
+			r.file(t, helper)
+			r.libraries(t, helper)
 		}
 	}
 	magic, err := filepath.EvalSymlinks("/usr/share/misc/magic.mgc")

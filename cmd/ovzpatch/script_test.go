@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +79,15 @@ func flipBit(path string) error {
 
 // Every subcommand has its scripts, which are run in-process as a user would type them.
 func TestScripts(t *testing.T) {
+	// rpm 6.1 calls the tag by another name only.
+	tags, err := exec.CommandContext(t.Context(), "rpm", "--querytags").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	payloadDigest := "PAYLOADDIGEST"
+	if !slices.Contains(strings.Fields(string(tags)), payloadDigest) {
+		payloadDigest = "PAYLOADSHA256"
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -96,6 +107,7 @@ func TestScripts(t *testing.T) {
 			}
 			_, port, err := net.SplitHostPort(l.Addr().String())
 			e.Setenv("FREE_PORT", port)
+			e.Setenv("PAYLOAD_DIGEST", payloadDigest)
 			return errors.Join(err, l.Close())
 		},
 	})
