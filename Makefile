@@ -6,6 +6,7 @@
 #   make test-systems SUITE=trixie   demo and tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
 #   make mutants   wrong ports by rule, all in one kernel, each booted: who passes for protected
+#                  (MUTANTS=REGEX: those whose names match)
 #   make lint      what golangci-lint finds, by .golangci.yml; the first run builds it, in some minutes
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
 #   make deps      what Debian packages all of that needs (done by demo and test)
@@ -119,8 +120,9 @@ bench: deps all
 test-systems:
 	.ci/test-systems $(SUITE)
 
+MUTANTS = .
 mutants: deps all
-	OVZPATCH_TEST_MUTANTS=1 $(GO) test ./cmd/ovzpatch -run '^TestBootedMutants$$' -v -timeout 60m
+	OVZPATCH_TEST_MUTANTS='$(MUTANTS)' $(GO) test ./cmd/ovzpatch -run '^TestBootedMutants$$' -v -timeout 60m
 
 short:
 	$(GO) test -short -race ./...

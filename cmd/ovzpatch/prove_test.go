@@ -151,6 +151,7 @@ func TestWrongPortsAreCaught(t *testing.T) {
 		"host-too":      {"host-force", "host"},
 		"logs-early":    {"force-uid-1000", "namespaces"},
 		"logs-only":     {"force-idle", "namespaces"},
+		"oopses":        {"force-32-bit", "namespaces"},
 		"silent":        {"force-idle", "namespaces"},
 		"wrong-id":      {"force-idle", "namespaces"},
 	}
@@ -189,6 +190,32 @@ func TestWrongPortsAreCaught(t *testing.T) {
 			if !caught {
 				t.Errorf("%s in %s did not catch it", want.name, want.backend)
 			}
+			if name == "oopses" {
+				triedWithout(t, k.Results, stderr)
+			}
 		})
+	}
+}
+
+// triedWithout checks that a kernel which died in one case was booted again without it: that
+// case says of what it died, and all others have their results, each one.
+func triedWithout(t *testing.T, results []guest.Result, said string) {
+	t.Helper()
+	times := map[string]int{}
+	for _, res := range results {
+		times[res.Backend+"/"+res.Name]++
+		faulty := res.Verdict != guest.Protected && res.Verdict != guest.Either
+		died := strings.Contains(res.Why, "did not live to its end: oops: ") && strings.Contains(res.Why, "kernel BUG at")
+		if it := res.Backend+"/"+res.Name == "namespaces/force-32-bit"; it != faulty || it != died {
+			t.Errorf("%s in %s: %s %s", res.Name, res.Backend, res.Verdict, res.Why)
+		}
+	}
+	for _, name := range []string{"namespaces/force-idle", "namespaces/force-32-bit", "userns/force-idle", "host/nothing-left"} {
+		if times[name] != 1 {
+			t.Errorf("%s has %d results", name, times[name])
+		}
+	}
+	if !strings.Contains(said, "in case namespaces/force-32-bit: ") || !strings.Contains(said, "booting once more without that case") {
+		t.Errorf("it does not say that it boots once more\n%s", said)
 	}
 }

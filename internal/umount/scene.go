@@ -222,6 +222,10 @@ func (s *scene) strike() error {
 			errs = append(errs, c.close())
 			continue
 		}
+		// What came to it from the host goes with the host's, and it has nothing else.
+		if c == s.peer && c.Root() == "" && !s.c.Both {
+			continue
+		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, errors.New("not done within a minute"))
 		_, err := c.call(ctx, request{Op: "release", Path: s.dir})
 		cancel()
