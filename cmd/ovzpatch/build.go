@@ -197,7 +197,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 			r := s.with
 			if plain {
 				r = s.without
-			} else if err := proof.prove(ctx, u, r); err != nil {
+			} else if err := proof.prove(ctx, u, s); err != nil {
 				return err
 			}
 			b, packages, err := a.buildPackages(ctx, u, r, build)

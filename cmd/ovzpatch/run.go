@@ -178,7 +178,7 @@ func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf p
 		return nil, err
 	}
 	defer done()
-	if err := proof.prove(ctx, u, recipes.with); err != nil {
+	if err := proof.prove(ctx, u, recipes); err != nil {
 		return nil, err
 	}
 	accel, err := a.accelerator(ctx, u)

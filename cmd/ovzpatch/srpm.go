@@ -29,8 +29,9 @@ error), or gets ours (--spec=replace); a tarball or an unpacked tree gets ours. 
 path of the new source RPM is the one line on standard output.
 
 rpmbuild reads the spec for that, which runs the spec's macros on this machine. Before
-anything is written, %prep of the patched package is run and the patch is looked for in
-the tree that %build works in; --no-prove goes by the spec's text alone.
+anything is written, %prep is run without and with the patch, and %build with a make that
+compiles nothing: nothing but the patch may differ, and it must be where %build compiles.
+--no-prove goes by the spec's text alone.
 ` + exitLongText,
 		Example: `  ovzpatch srpm ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm -o out
   ovzpatch srpm linux-6.1.tar.xz --config my.config -o out`,
@@ -51,7 +52,7 @@ the tree that %build works in; --no-prove goes by the spec's text alone.
 			if s.with.foreign && len(build.flavours) > 0 {
 				u.Say("the source RPM holds all flavours: give these switches to what builds it")
 			}
-			if err := proof.prove(ctx, u, s.with); err != nil {
+			if err := proof.prove(ctx, u, s); err != nil {
 				return err
 			}
 			if err := os.MkdirAll(out, 0o755); err != nil {

@@ -75,26 +75,26 @@ func (j Job) Args() []string {
 
 func (j Job) rpmbuildArgs() []string {
 	args := []string{"rpmbuild", "-ba"}
-	for _, d := range Macros(j.Root.inside(j.Topdir)) {
+	for _, d := range Macros(j.Root.Inside(j.Topdir)) {
 		args = append(args, "--define", d.Name+" "+d.Value)
 	}
 	if j.BuildDir != "" {
-		args = append(args, "--define", "_builddir "+j.Root.inside(j.BuildDir))
+		args = append(args, "--define", "_builddir "+j.Root.Inside(j.BuildDir))
 	}
 	args = append(args, j.options()...)
 	if j.NoDeps {
 		args = append(args, "--nodeps")
 	}
-	return append(args, j.Root.inside(j.Spec))
+	return append(args, j.Root.Inside(j.Spec))
 }
 
 // options are those that rpmbuild and mock share.
 func (j Job) options() []string {
-	args := []string{
-		// Kernels of RHEL 5 call their files and directories after these, which the rpm of
-		// their time set itself.
-		"--define", "PACKAGE_VERSION %{version}",
-		"--define", "PACKAGE_RELEASE %{release}",
+	var args []string
+	for _, d := range Historic {
+		args = append(args, "--define", d.Name+" "+d.Value)
+	}
+	args = append(args,
 		// The programs in two kernels' -devel packages are the same: their build ids would be
 		// links of one name to two places, and the packages could not be installed together.
 		"--define", "_build_id_links none",
@@ -102,7 +102,7 @@ func (j Job) options() []string {
 		// begins; the build root of a topdir of its own is empty anyhow. The backslash is for
 		// mock, which puts macros into a file.
 		"--define", "__spec_install_pre %{___build_pre}\\\nmkdir -p \"$RPM_BUILD_ROOT\"",
-	}
+	)
 	if j.Jobs > 0 {
 		args = append(args, "--define", "_smp_mflags -j"+strconv.Itoa(j.Jobs))
 	}
@@ -126,11 +126,11 @@ func (j Job) environment() []string {
 	if j.Root.Mock != "" {
 		return []string{"LC_ALL=C"} // mock has its own settings in the user's home, and rpm another home in its root
 	}
-	dirs := []string{j.Root.inside(j.Topdir)}
+	dirs := []string{j.Root.Inside(j.Topdir)}
 	if j.BuildDir != "" {
-		dirs = append(dirs, j.Root.inside(j.BuildDir))
+		dirs = append(dirs, j.Root.Inside(j.BuildDir))
 	}
-	return append(j.Root.env(), Environment(filepath.Join(dirs[0], "tmp"), dirs...)...)
+	return append(j.Root.Env(), Environment(filepath.Join(dirs[0], "tmp"), dirs...)...)
 }
 
 // Dirs makes the topdir's layout, and the build directory.

@@ -77,8 +77,8 @@ func (j Job) list(ctx context.Context, conf configuration) ([]string, error) {
 		return nil, fmt.Errorf("list a kernel's objects: %w", err)
 	}
 	out, err := command.Output(ctx, command.Cmd{
-		Args: j.Root.Args("make", "-rR", "--no-print-directory", "-C", j.Root.inside(conf.tree),
-			"-f", j.Root.inside(mk), "conf="+j.Root.inside(conf.path), "objects"),
+		Args: j.Root.Args("make", "-rR", "--no-print-directory", "-C", j.Root.Inside(conf.tree),
+			"-f", j.Root.Inside(mk), "conf="+j.Root.Inside(conf.path), "objects"),
 		Env: j.environment(), Clean: true,
 	})
 	if err != nil {

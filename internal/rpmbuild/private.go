@@ -44,6 +44,10 @@ func Macros(top string) []Define {
 	return append(macros, repeatable...)
 }
 
+// Historic are macros that the rpm of RHEL 5 set itself, and that its kernels call their
+// files and directories after.
+var Historic = []Define{{"PACKAGE_VERSION", "%{version}"}, {"PACKAGE_RELEASE", "%{release}"}}
+
 // Environment is what every run of rpm's programs gets, besides what command.Cmd.Clean
 // hands on. rpm reads the macros and settings of a user in his home directory, whatever
 // ~/.rpmmacros, ~/.config/rpm and ~/.rpmrc say: the home directory here is one of nobody.
@@ -76,7 +80,7 @@ const nobodysHome = "/dev/null"
 // Query gives what one of rpm's programs answers in Root, from the system's settings.
 func (r Root) Query(ctx context.Context, args ...string) ([]byte, error) {
 	return command.Output(ctx, command.Cmd{
-		Args: r.Args(args...), Env: append(r.env(), Environment(nobodysHome)...), Clean: true, Limit: queryLimit,
+		Args: r.Args(args...), Env: append(r.Env(), Environment(nobodysHome)...), Clean: true, Limit: queryLimit,
 	})
 }
 

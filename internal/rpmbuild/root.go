@@ -50,17 +50,17 @@ func (r Root) Args(args ...string) []string {
 	return append([]string{"chroot", r.Chroot}, args...)
 }
 
-// env is what a program gets there besides the environment of this process, whose
+// Env is what a program gets there besides the environment of this process, whose
 // directories may not exist there.
-func (r Root) env() []string {
+func (r Root) Env() []string {
 	if r.Chroot == "" {
 		return nil
 	}
 	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=/tmp"}
 }
 
-// inside is what a path of this machine is called in there.
-func (r Root) inside(path string) string {
+// Inside is what a path of this machine is called in there.
+func (r Root) Inside(path string) string {
 	if r.Chroot == "" {
 		return path
 	}

@@ -46,11 +46,11 @@ type asked struct {
 // rowMark begins the rows of our query: what the spec prints besides does not count.
 const rowMark = "ovzpatch-row "
 
-// ask lets rpm read the spec as rpmbuild will, with more macros defined.
-func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
+// rpmspec lets rpm read the spec as rpmbuild will, with more macros defined.
+func (in *Inputs) rpmspec(ctx context.Context, defines []string, args ...string) ([]byte, error) {
 	top, remove, err := scratch.New("", "spec")
 	if err != nil {
-		return asked{}, err
+		return nil, err
 	}
 	defer remove()
 	// A spec may read its sources; none of the large ones is copied for that.
@@ -58,20 +58,25 @@ func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
 	small.Files = nil
 	small.Defines = append(slices.Clone(in.Defines), defines...)
 	if err := small.layOut(ctx, top); err != nil {
-		return asked{}, err
+		return nil, err
 	}
 	for name, from := range in.Files {
 		if from, err = filepath.Abs(from); err != nil {
-			return asked{}, err
+			return nil, err
 		}
 		if err := os.Symlink(from, filepath.Join(top, "SOURCES", name)); err != nil {
-			return asked{}, err
+			return nil, err
 		}
 	}
+	args = slices.Concat([]string{"rpmspec"}, args, small.options())
+	return command.Output(ctx, command.Cmd{Args: args, Dir: top, Env: environment(top, in.Date), Clean: true})
+}
+
+// ask gives what the spec calls the package.
+func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
 	row := func(tag string) string { return rowMark + tag + `\n` }
-	args := []string{"rpmspec", "-q", "--srpm", "--qf", row("%{NAME}") + row("%{EPOCH}") + row("%{VERSION}") + row("%{RELEASE}") +
-		"[" + row("%{SOURCE}") + "][" + row("%{PATCH}") + "]"}
-	out, err := command.Output(ctx, command.Cmd{Args: append(args, small.options()...), Dir: top, Env: environment(top, in.Date), Clean: true})
+	out, err := in.rpmspec(ctx, defines, "-q", "--srpm", "--qf", row("%{NAME}")+row("%{EPOCH}")+row("%{VERSION}")+row("%{RELEASE}")+
+		"["+row("%{SOURCE}")+"]["+row("%{PATCH}")+"]")
 	if err != nil {
 		return asked{}, err
 	}
@@ -197,7 +202,7 @@ func (in Inputs) Carry(ctx context.Context, c Change) (Inputs, Edited, error) {
 	for _, c.place = range places {
 		with, edited, err := in.With(c)
 		if err == nil {
-			if err = with.mark(ctx, *in.origin, c.Tag); err == nil {
+			if err = with.mark(ctx, in, c.Tag); err == nil {
 				return with, edited, nil
 			}
 		}
@@ -211,7 +216,8 @@ func (in Inputs) Carry(ctx context.Context, c Change) (Inputs, Edited, error) {
 
 // mark makes what the spec comes to the package's identity, where that is the original's
 // with the tag.
-func (in *Inputs) mark(ctx context.Context, origin identity, tag string) error {
+func (in *Inputs) mark(ctx context.Context, original Inputs, tag string) error {
+	origin := *original.origin
 	got, err := in.ask(ctx)
 	if err != nil {
 		return fmt.Errorf("read spec %s: %w", in.SpecName, err)
@@ -228,6 +234,9 @@ func (in *Inputs) mark(ctx context.Context, origin identity, tag string) error {
 	}
 	if !newer {
 		return in.fail(fmt.Sprintf("rpm takes the release %s for no newer one than %s, the original's", got.release, origin.release), "give another --release-tag, as .lustre1")
+	}
+	if err := in.follows(ctx, original, got); err != nil {
+		return err
 	}
 	in.origin = &got.identity
 	return nil

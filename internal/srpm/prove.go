@@ -3,11 +3,9 @@
 package srpm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,68 +14,143 @@ import (
 	"time"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
 )
 
-// Proof is what shows that a package carries a patch.
+// Proof is what shows that a package carries a patch, and is else what it was.
 type Proof struct {
-	PatchFile     string // bare name of the patch, which applies with -p1
+	Original  Inputs   // the package without the patch
+	PatchFile string   // bare name of the patch, which applies with -p1
+	Files     []string // that the patch changes, below the kernel's tree
+	Tag       string   // that the release is marked with; "" for none
+	// Apply gives what the patch makes of these files; one that is not in a map is not there.
+	Apply         func(files map[string][]byte) (map[string][]byte, error)
 	With, Without []string
-	Dir           string // where the tree is unpacked to, and removed from
+	Root          rpmbuild.Root // where rpmbuild runs
+	Dir           string        // where trees are unpacked to, and removed from; with Root.Chroot below that
 }
 
 // Proven is where the patch was found.
 type Proven struct {
-	Tree     string        // the directory that %build works in, below the build directory
-	Duration time.Duration // of unpacking and of the package's own %prep
+	Trees    []string      // the trees that hold the patch, below the build directory
+	Compiled bool          // %build was seen to compile in these, and in no other kernel's
+	Unseen   string        // where not Compiled: why it was not seen
+	Unsteady []string      // files that %prep makes anew each time, and that are not compared
+	Duration time.Duration // of it all
 }
 
-// NotProven tells that %prep came to its end and the patch is not where it must be.
-type NotProven struct{ Spec, Reason string }
+// NotProven tells that the package is not the original with the patch in the tree that is
+// compiled.
+type NotProven struct {
+	Spec, Reason string
+	Err          error // what rpmbuild said, where that is the reason
+}
 
 func (e *NotProven) Error() string {
-	return fmt.Sprintf("prove spec %s: %s; add the patch by hand, or use --spec=replace", e.Spec, e.Reason)
+	text := fmt.Sprintf("prove spec %s: %s; add the patch by hand, or use --spec=replace", e.Spec, e.Reason)
+	if e.Err != nil {
+		text += "\n" + e.Err.Error()
+	}
+	return text
 }
 
-// Prove runs the package's own %prep, in a private directory, and looks for what the patch
-// adds: it must be once in the tree that %build works in. %build is begun to learn where
-// that is, and ends before its first command that is more than a change of directory. It
-// runs what the package's author wrote, as any build does.
-func (in Inputs) Prove(ctx context.Context, p Proof) (Proven, error) {
-	fail := func(err error) (Proven, error) { return Proven{}, fmt.Errorf("prove spec %s: %w", in.SpecName, err) }
+// proof is one run of Prove.
+type proof struct {
+	Proof
+	top    string // private
+	made   Inputs
+	listed *regexp.Regexp // PatchFile in a list
+}
+
+// work is the topdir of rpmbuild: the same for both packages, as files may name it.
+func (p *proof) work() string  { return filepath.Join(p.top, "work") }
+func (p *proof) build() string { return filepath.Join(p.work(), "BUILD") }
+
+// Prove runs the %prep of the original and of in, which carries the patch, in a private
+// directory, and compares what comes of them: nothing but the patch may differ. Then it
+// runs %build of in, with a make that compiles nothing and notes where it should. It runs
+// what the package's author wrote, as any build does.
+func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	begin := time.Now()
+	fail := func(err error) (Proven, error) {
+		var not *NotProven
+		if errors.As(err, &not) {
+			return Proven{}, err
+		}
+		return Proven{}, fmt.Errorf("prove spec %s: %w", in.SpecName, err)
+	}
+	dir, err := filepath.Abs(given.Dir)
+	if err != nil {
+		return fail(err)
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return fail(err)
+	}
+	p := proof{Proof: given, made: in, listed: inLists(given.PatchFile)}
+	if p.top, err = os.MkdirTemp(dir, "proof-"); err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(p.top)
+	before, err := p.prepared(ctx, p.Original)
+	if err != nil {
+		return fail(fmt.Errorf("%%prep of the original does not come to its end here: %w", err))
+	}
+	after, err := p.prepared(ctx, in)
+	var ce *command.Error
+	switch {
+	case errors.As(err, &ce) && ce.ExitCode > 0 && !strings.Contains(ce.Tail, "No space left"):
+		return Proven{}, &NotProven{in.SpecName, "%prep of the original comes to its end, and with the patch it does not", err}
+	case err != nil:
+		return fail(err)
+	}
+	found := Proven{}
+	differ := p.differences(before, after)
+	if len(differ.other) > 0 {
+		if found.Unsteady, err = p.unsteady(ctx, before); err != nil {
+			return fail(err)
+		}
+		differ.other = slices.DeleteFunc(differ.other, func(name string) bool { return slices.Contains(found.Unsteady, name) })
+	}
+	want, err := p.onlyThePatch(before, after, differ)
+	if err != nil {
+		return fail(err)
+	}
+	found.Trees = differ.trees
+	if err := p.compiles(ctx, want, &found); err != nil {
+		return fail(err)
+	}
+	found.Duration = time.Since(begin)
+	return found, nil
+}
+
+// prepared runs %prep of a package and takes down what comes of it.
+func (p *proof) prepared(ctx context.Context, in Inputs) (*outcome, error) {
 	if err := in.check(); err != nil {
-		return fail(err)
+		return nil, err
 	}
-	dir, err := filepath.Abs(p.Dir)
-	if err != nil {
-		return fail(err)
+	if err := os.RemoveAll(p.work()); err != nil {
+		return nil, err
 	}
-	top, err := os.MkdirTemp(dir, "proof-")
-	if err != nil {
-		return fail(err)
+	if err := os.Mkdir(p.work(), 0o755); err != nil {
+		return nil, err
 	}
-	defer os.RemoveAll(top)
-	if top, err = filepath.EvalSymlinks(top); err != nil {
-		return fail(err)
+	if err := in.layOut(ctx, p.work()); err != nil {
+		return nil, err
 	}
-	where := filepath.Join(top, "where")
-	s, err := parseSpec(in.SpecName, in.Spec)
-	if err != nil {
-		return Proven{}, err
+	if err := p.rpmbuild(ctx, in, command.Cmd{Args: []string{"-bp"}}); err != nil {
+		return nil, err
 	}
-	added := addedText(in.Texts[p.PatchFile])
-	if len(added) == 0 {
-		return fail(fmt.Errorf("%s adds nothing that could be looked for", p.PatchFile))
+	return p.read(ctx)
+}
+
+// rpmbuild runs a stage of a package that was laid out.
+func (p *proof) rpmbuild(ctx context.Context, in Inputs, c command.Cmd, defines ...string) error {
+	top := p.Root.Inside(p.work())
+	args := slices.Concat([]string{"rpmbuild"}, c.Args, []string{"--nodeps"})
+	for _, d := range rpmbuild.Historic {
+		defines = append(defines, d.Name+" "+d.Value)
 	}
-	if err := s.stopBuild(where); err != nil {
-		return Proven{}, err
-	}
-	in.Spec = s.bytes()
-	if err := in.layOut(ctx, top); err != nil {
-		return fail(err)
-	}
-	args := []string{"rpmbuild", "-bc", "--nodeps"}
-	for _, d := range slices.Concat(privateMacros(top), in.Defines) {
+	for _, d := range slices.Concat(privateMacros(top), defines, in.Defines) {
 		args = append(args, "--define", d)
 	}
 	if in.Target != "" {
@@ -89,138 +162,24 @@ func (in Inputs) Prove(ctx context.Context, p Proof) (Proven, error) {
 	for _, w := range p.Without {
 		args = append(args, "--without", w)
 	}
-	err = command.Run(ctx, command.Cmd{Args: append(args, filepath.Join("SPECS", in.SpecName)), Dir: top, Env: environment(top, in.Date), Clean: true, Line: in.Line})
+	c.Args = p.Root.Args(append(args, filepath.Join(top, "SPECS", in.SpecName))...)
+	c.Dir, c.Clean, c.Line = p.work(), true, in.Line
+	c.Env = slices.Concat(p.Root.Env(), environment(top, in.Date), c.Env)
+	return command.Run(ctx, c)
+}
+
+// unsteady are the files that differ between two runs of the original's %prep.
+func (p *proof) unsteady(ctx context.Context, before *outcome) ([]string, error) {
+	aside := filepath.Join(p.top, "aside")
+	if err := os.Rename(p.work(), aside); err != nil {
+		return nil, err
+	}
+	again, err := p.prepared(ctx, p.Original)
 	if err != nil {
-		return fail(fmt.Errorf("%%prep did not come to its end: %w", err))
+		return nil, err
 	}
-	build := filepath.Join(top, "BUILD")
-	text, err := os.ReadFile(where)
-	tree := strings.TrimSuffix(string(text), "\n")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		tree = build
-	case err != nil:
-		return fail(err)
+	if err := os.RemoveAll(p.work()); err != nil {
+		return nil, err
 	}
-	below, err := filepath.Rel(build, tree)
-	if err != nil || below == ".." || strings.HasPrefix(below, "../") {
-		return Proven{}, &NotProven{in.SpecName, "%build begins outside of the build directory"}
-	}
-	for name, blocks := range added {
-		if err := in.holds(ctx, build, below, name, blocks); err != nil {
-			return Proven{}, err
-		}
-	}
-	return Proven{Tree: below, Duration: time.Since(begin)}, nil
-}
-
-// holds looks for what is added to one file. Where the file is not in the directory in
-// which %build begins, every one of its name below that must be right.
-func (in Inputs) holds(ctx context.Context, build, below, name string, blocks []string) error {
-	files := []string{filepath.Join(build, below, name)}
-	if _, err := os.Lstat(files[0]); err != nil {
-		files = nil
-		err := filepath.WalkDir(filepath.Join(build, below), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() && strings.HasSuffix(path, "/"+name) {
-				files = append(files, path)
-			}
-			return errors.Join(err, ctx.Err())
-		})
-		if err != nil {
-			return fmt.Errorf("prove spec %s: %w", in.SpecName, err)
-		}
-	}
-	if len(files) == 0 {
-		return &NotProven{in.SpecName, fmt.Sprintf("%%build begins in %s, and %s is not there", called(below), name)}
-	}
-	for _, file := range files {
-		// A link could lead out of the tree.
-		if i, err := os.Lstat(file); err != nil || !i.Mode().IsRegular() {
-			return &NotProven{in.SpecName, fmt.Sprintf("%s of %s is no plain file", name, called(below))}
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("prove spec %s: %w", in.SpecName, err)
-		}
-		at, _ := filepath.Rel(build, file)
-		text = slices.Concat([]byte("\n"), text, []byte("\n"))
-		for i, block := range blocks {
-			// One that may be in the file without us, as an include, is not counted.
-			if n := bytes.Count(text, []byte("\n"+block)); n == 0 || i == 0 && n > 1 {
-				return &NotProven{in.SpecName, fmt.Sprintf("after %%prep, what the patch adds is %d times in %s, where %%build begins in %s", n, at, called(below))}
-			}
-		}
-	}
-	return nil
-}
-
-// called names a directory below the build directory.
-func called(below string) string {
-	if below == "." {
-		return "the build directory"
-	}
-	return below
-}
-
-// addedText is what a patch adds to each file: the runs of new lines, the longest first.
-func addedText(patch []byte) map[string][]string {
-	added := map[string][]string{}
-	name, run := "", ""
-	end := func() {
-		if run != "" && name != "" {
-			added[name] = append(added[name], run)
-		}
-		run = ""
-	}
-	for line := range strings.Lines(string(patch)) {
-		switch {
-		case strings.HasPrefix(line, "+++ "):
-			end()
-			file, _, _ := strings.Cut(strings.TrimSpace(line[4:]), "\t")
-			_, name, _ = strings.Cut(file, "/")
-		case strings.HasPrefix(line, "+"):
-			run += strings.TrimSuffix(strings.TrimSuffix(line[1:], "\n"), "\r") + "\n"
-		default:
-			end()
-		}
-	}
-	end()
-	for name := range added {
-		slices.SortStableFunc(added[name], func(a, b string) int { return len(b) - len(a) })
-	}
-	return added
-}
-
-// early are the commands with which %build gets to its directory.
-var early = regexp.MustCompile(`^\s*(#.*|(cd|pushd|export|set|ulimit|echo)\s[^;&|` + "`" + `]*|\w+=[^ ;&|` + "`" + `]*|(mkdir|rm)\s[^;&|]*(RPM_BUILD_ROOT|%\{buildroot\})[^;&|]*|%(if|else|elif|endif|define|global|undefine).*)?$`)
-
-// stopBuild makes %build write down its directory and end, before the first command that
-// does more than getting there; in every branch of rpm's conditions.
-func (s *spec) stopBuild(where string) error {
-	stop := fmt.Sprintf("pwd -P > '%s'; exit 0", strings.ReplaceAll(where, "%", "%%"))
-	free, err := s.between("build")
-	if err != nil {
-		return err
-	}
-	last := -1
-	for i, l := range s.lines {
-		if l.section != "build" {
-			continue
-		}
-		last = i
-		if sectionStart.MatchString(l.text) && !l.macro {
-			continue
-		}
-		if !free[i] || shellDefine.MatchString(l.text) || early.MatchString(l.text) || definition.MatchString(l.text) {
-			continue
-		}
-		s.insert(i, stop)
-		if len(l.within) == 0 {
-			return nil
-		}
-	}
-	if last >= 0 {
-		s.insert(last+1, stop)
-	}
-	return nil
+	return changed(before, again), os.Rename(aside, p.work())
 }

@@ -4,25 +4,65 @@ package srpm
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/patch"
 )
 
-// provable is a package of two programs, one of which is a kernel, after Inject.
-func provable(t *testing.T, prep, build string) (Inputs, error) {
+// applyPatch is what the patch makes of a tree's files.
+func applyPatch(files map[string][]byte) (map[string][]byte, error) {
+	p, err := patch.Parse(patchName, []byte(patchText))
+	if err != nil {
+		return nil, err
+	}
+	plan, err := patch.NewPlan(p, func(name string) (patch.Content, error) {
+		text, ok := files[name]
+		if !ok {
+			return patch.Content{}, fs.ErrNotExist
+		}
+		return patch.Content{Data: text, Mode: 0o644}, nil
+	}, patch.Options{Strip: 1, Nearest: true})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range plan.Changes {
+		files[c.Name] = c.After.Data
+	}
+	return files, nil
+}
+
+// provable is a package of two kernels and another program, before and after With.
+func provable(t *testing.T, preamble, prep, build string) (original, made Inputs, err error) {
 	t.Helper()
-	text := strings.Replace(specOfParts("1", "Source1: other-1.tar.gz\nSource2: second-5.tar.gz\nPatch0: a.patch\nPatch1: b.patch\nPatch2: c.patch", prep), "%build\n", "%build\n"+build, 1)
-	in := Inputs{SpecName: "kernel.spec", Spec: []byte(text), Date: shapeDate, Texts: map[string][]byte{}}
-	for _, top := range []string{"linux-5.14.0", "other-1", "second-5"} {
-		in.Texts[top+".tar.gz"] = tarball(t, top)
+	text := strings.Replace(specOfParts("1.el9", "Source1: other-1.tar.gz\nSource2: second-5.tar.gz\nPatch0: a.patch\nPatch1: b.patch\nPatch2: c.patch\n"+preamble, prep), "%build\n", "%build\n"+build, 1)
+	original = Inputs{SpecName: "kernel.spec", Spec: []byte(text), Date: shapeDate, Texts: map[string][]byte{}}
+	original.origin = &identity{name: "kernel", version: "5.14.0", release: "1.el9"}
+	for _, top := range []string{"linux-5.14.0", "second-5"} {
+		original.Texts[top+".tar.gz"] = tarball(t, top)
 	}
+	original.Texts["other-1.tar.gz"] = tarballOf(t, "other-1", [][2]string{{"Makefile", "all:\n\t:\n"}, {"Documentation/Changes", "none\n"}})
 	for _, name := range []string{"a", "b", "c"} {
-		in.Texts[name+".patch"] = []byte("--- /dev/null\n+++ b/" + name + ".mark\n@@ -0,0 +1 @@\n+x\n")
+		original.Texts[name+".patch"] = []byte("--- /dev/null\n+++ b/" + name + ".mark\n@@ -0,0 +1 @@\n+x\n")
 	}
-	in.Texts["series"] = []byte("a.patch\nb.patch\n")
-	made, _, err := in.With(Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag, Author: "A Tester <tester@example.com>"})
-	return made, err
+	original.Texts["series"] = []byte("a.patch\nb.patch\n")
+	made, _, err = original.Carry(t.Context(), Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag, Author: "A Tester <tester@example.com>"})
+	return original, made, err
+}
+
+func prove(t *testing.T, original, made Inputs) (Proven, error) {
+	t.Helper()
+	dir := t.TempDir()
+	found, err := made.Prove(t.Context(), Proof{
+		Original: original, PatchFile: patchName, Files: []string{"fs/namespace.c"}, Apply: applyPatch, Dir: dir,
+	})
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+	return found, err
 }
 
 // Every shape either holds the change in the tree that %build works in, by rpmbuild itself,
@@ -33,15 +73,15 @@ func TestProve(t *testing.T) {
 	}
 	const kernel = "%setup -q -n linux-5.14.0 -b 1 -b 2\n"
 	for name, c := range map[string]struct{ prep, build, want string }{
-		"sibling by pushd":         {kernel + "%patch0 -p1\npushd ../other-1\n%patch1 -p1\npopd\n", "", "linux-5.14.0"},
+		"sibling by pushd":         {kernel + "%patch0 -p1\npushd ../other-1\n%patch1 -p1\npopd\n", "", "unseen in linux-5.14.0"},
 		"sibling by pushd, ours":   {kernel + "%patch0 -p1\npushd ../other-1\n%patch1 -p1\npopd\n%patch2 -p1\n", "make\n", "linux-5.14.0"},
 		"another kernel, left":     {kernel + "%patch0 -p1\ncd ../second-5\n%patch1 -p1\n", "make\n", "linux-5.14.0"},
 		"another kernel is built":  {kernel + "cd ../second-5\n%patch1 -p1\n", "cd ../second-5\nmake\n", "text: cannot be told"},
-		"subshell":                 {kernel + "(cd ../second-5; patch -p1 < %{PATCH0})\n%patch1 -p1\n", "", "linux-5.14.0"},
-		"subshell of lines":        {kernel + "(\n  cd ../second-5\n  patch -p1 < %{PATCH0}\n)\n%patch1 -p1\n", "", "linux-5.14.0"},
-		"two levels of pushd":      {kernel + "pushd fs\npushd ../Documentation\npopd\npopd\n%patch1 -p1\n", "", "linux-5.14.0"},
+		"subshell":                 {kernel + "(cd ../second-5; patch -p1 < %{PATCH0})\n%patch1 -p1\n", "", "unseen in linux-5.14.0"},
+		"subshell of lines":        {kernel + "(\n  cd ../second-5\n  patch -p1 < %{PATCH0}\n)\n%patch1 -p1\n", "", "unseen in linux-5.14.0"},
+		"two levels of pushd":      {kernel + "pushd fs\npushd ../Documentation\npopd\npopd\n%patch1 -p1\n", "", "unseen in linux-5.14.0"},
 		"tree in a directory":      {"%setup -q -c -T -a 0 -n x\ncd linux-5.14.0\n%patch0 -p1\n", "cd linux-5.14.0\nmake\n", "x/linux-5.14.0"},
-		"make -C":                  {"%setup -q -c -T -a 0 -n x\ncd linux-5.14.0\n%patch0 -p1\n", "make -C linux-5.14.0\n", "x"},
+		"make -C":                  {"%setup -q -c -T -a 0 -n x\ncd linux-5.14.0\n%patch0 -p1\n", "make -C linux-5.14.0\n", "x/linux-5.14.0"},
 		"renamed before":           {"%setup -q -c -n x\nmv linux-5.14.0 linux\ncd linux\n%patch0 -p1\n", "cd linux\nmake\n", "x/linux"},
 		"renamed after":            {"%setup -q -c -n x\ncd linux-5.14.0\n%patch0 -p1\ncd ..\nmv linux-5.14.0 linux\n", "cd linux\nmake\n", "x/linux"},
 		"unpacked again after":     {kernel + "%patch0 -p1\ncd ..\nrm -rf linux-5.14.0\ntar xzf %{SOURCE0}\n", "make\n", "text: is removed there"},
@@ -50,30 +90,31 @@ func TestProve(t *testing.T) {
 		"series and all by glob":   {kernel + "for p in %{_sourcedir}/*.patch; do patch -p1 < $p; done\n", "make\n", "text: a pattern"},
 		"git apply of a pattern":   {kernel + "git apply -p1 %{_sourcedir}/*.patch\n", "make\n", "text: a pattern"},
 		"found and piped":          {kernel + "find %{_sourcedir} -name '*.patch' | xargs -n1 patch -p1 -i\n", "make\n", "text: a pattern"},
-		"loop and a command":       {kernel + "for p in %{patches}; do\n  patch -p1 < $p\ndone\nchmod -R u+w .\n", "", "linux-5.14.0"},
-		"xargs":                    {kernel + "echo %{patches} | xargs -n1 patch -p1 -i\n", "", "linux-5.14.0"},
-		"patch -i":                 {kernel + "patch -p1 -i %{PATCH0}\n%{__patch} -p1 -s < %{PATCH1}\ncat %{PATCH2} | patch -p1\n", "", "linux-5.14.0"},
-		"patch -d":                 {kernel + "patch -d ../second-5 -p1 < %{PATCH0}\n%patch1 -p1\n", "", "linux-5.14.0"},
-		"env -C":                   {kernel + "env -C ../second-5 patch -p1 -i %{PATCH0}\n", "", "linux-5.14.0"},
-		"here document":            {kernel + "cat > x <<EOF\ncd ../second-5\n%%patch1\nEOF\n%patch1 -p1\n", "", "linux-5.14.0"},
-		"a function of its own":    {kernel + "apply() {\n  patch -p1 < $1\n}\napply %{PATCH0}\n%patch1 -p1\n", "", "linux-5.14.0"},
+		"loop and a command":       {kernel + "for p in %{patches}; do\n  patch -p1 < $p\ndone\nchmod -R u+w .\n", "", "unseen in linux-5.14.0"},
+		"xargs":                    {kernel + "echo %{patches} | xargs -n1 patch -p1 -i\n", "", "unseen in linux-5.14.0"},
+		"patch -i":                 {kernel + "patch -p1 -i %{PATCH0}\n%{__patch} -p1 -s < %{PATCH1}\ncat %{PATCH2} | patch -p1\n", "", "unseen in linux-5.14.0"},
+		"patch -d":                 {kernel + "patch -d ../second-5 -p1 < %{PATCH0}\n%patch1 -p1\n", "", "unseen in linux-5.14.0"},
+		"env -C":                   {kernel + "env -C ../second-5 patch -p1 -i %{PATCH0}\n", "", "unseen in linux-5.14.0"},
+		"here document":            {kernel + "cat > x <<EOF\ncd ../second-5\n%%patch1\nEOF\n%patch1 -p1\n", "", "unseen in linux-5.14.0"},
+		"a function of its own":    {kernel + "apply() {\n  patch -p1 < $1\n}\napply %{PATCH0}\n%patch1 -p1\n", "", "unseen in linux-5.14.0"},
 		"test and cd":              {kernel + "%patch0 -p1\ntest -d ../second-5 && cd ../second-5\n%patch1 -p1\n", "make\n", "linux-5.14.0"},
-		"in a condition":           {kernel + "%if 0%{?rhel}\n%patch0 -p1\n%else\n%patch1 -p1\n%endif\n", "", "linux-5.14.0"},
-		"a macro of lines":         {kernel + "%{!?nope:\n%patch0 -p1\n}\n", "", "linux-5.14.0"},
+		"in a condition":           {kernel + "%if 0%{?rhel}\n%patch0 -p1\n%else\n%patch1 -p1\n%endif\n", "", "unseen in linux-5.14.0"},
+		"a macro of lines":         {kernel + "%{!?nope:\n%patch0 -p1\n}\n", "", "unseen in linux-5.14.0"},
 		"functions before make":    {kernel + "%patch0 -p1\n", "Build() {\n  cd ../second-5\n  make\n}\nmkdir -p $RPM_BUILD_ROOT\nBuild\n", "text: not known to get the patch"},
-		"range in the tree":        {"%autosetup -N -n linux-5.14.0\n%autopatch -p1 -M 1\n", "", "linux-5.14.0"},
-		"no patches of autosetup":  {"%autosetup -N -n linux-5.14.0\n%autopatch -p1\n", "", "linux-5.14.0"},
+		"range in the tree":        {"%autosetup -N -n linux-5.14.0\n%autopatch -p1 -M 1\n", "", "unseen in linux-5.14.0"},
+		"no patches of autosetup":  {"%autosetup -N -n linux-5.14.0\n%autopatch -p1\n", "", "unseen in linux-5.14.0"},
 		"Lua":                      {kernel + "%{lua: for i, p in ipairs(patches) do print(rpm.expand('%patch -P '..(i-1)..' -p1\\n')) end}\n", "", "text: Lua"},
 		"a comment":                {kernel + "# %autopatch -p1\n", "", "text: comments"},
 		"ends":                     {kernel + "%patch0 -p1\nexit 0\n%patch1 -p1\n", "", "text: may end"},
 		"second setup":             {kernel + "%patch0 -p1\n%setup -q -T -D -n second-5\n%patch1 -p1\n", "", "text: unpacks again"},
-		"prep that fails":          {kernel + "%patch0 -p1\nfalse\n", "", "run: did not come to its end"},
-		"built outside":            {kernel + "%patch0 -p1\n", "cd /\nmake\n", "proof: outside"},
+		"prep that fails":          {kernel + "%patch0 -p1\nfalse\n", "", "run: of the original does not come to its end"},
+		"by git":                   {"%autosetup -S git -n linux-5.14.0 -p1\n", "make\n", "linux-5.14.0"},
+		"built outside":            {kernel + "%patch0 -p1\n", "cd /\nmake\n", "unseen in linux-5.14.0"},
 		"not the kernel's program": {"%setup -q -T -n other-1 -b 1 -b 0\n%patch0 -p1\ncd ../linux-5.14.0\n", "cd ../linux-5.14.0\nmake\n", "text: not known to get the patch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			made, err := provable(t, c.prep, c.build)
+			original, made, err := provable(t, "", c.prep, c.build)
 			var se *SpecError
 			if want, ok := strings.CutPrefix(c.want, "text: "); ok {
 				if !errors.As(err, &se) || !strings.Contains(err.Error(), want) {
@@ -84,18 +125,80 @@ func TestProve(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dir := t.TempDir()
-			found, err := made.Prove(t.Context(), Proof{PatchFile: patchName, Dir: dir})
+			found, err := prove(t, original, made)
 			var not *NotProven
 			kind, want, refused := strings.Cut(c.want, ": ")
+			tree, unseen := strings.CutPrefix(c.want, "unseen in ")
 			switch {
-			case !refused && (err != nil || found.Tree != c.want || found.Duration <= 0):
+			case !refused && (err != nil || !slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || (found.Unseen != "") != unseen || found.Duration <= 0):
 				t.Errorf("got %+v, %v\n%s", found, err, made.Spec)
 			case refused && (err == nil || errors.As(err, &not) != (kind == "proof") || !strings.Contains(err.Error(), want)):
 				t.Errorf("got %+v, %v", found, err)
 			}
-			if left, _ := os.ReadDir(dir); len(left) > 0 {
-				t.Errorf("it left %v", left)
+		})
+	}
+}
+
+// What the text hides from With, the proof sees: these commands are put into %prep and %build
+// of both packages when the patch is in.
+func TestProveHidden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs rpmbuild for every shape")
+	}
+	for name, c := range map[string]struct{ before, after, build, want string }{
+		"as it is":                    {"", "", "make\n", "linux-5.14.0"},
+		"asks for its release":        {"%if \"%{release}\" == \"1.el9\"\npatch -p1 < %{PATCH0}\n%endif\n", "", "make\n", "does not change: linux-5.14.0/a.mark"},
+		"counts patches":              {"n=$(echo %{patches} | wc -w)\nif [ $n = 3 ]; then patch -p1 < %{PATCH0}; fi\n", "", "make\n", "a.mark"},
+		"greps its spec":              {"grep -q '^Patch[3]' %{_specdir}/kernel.spec || patch -p1 < %{PATCH0}\n", "", "make\n", "a.mark"},
+		"last patch by number":        {"", "for p in %{patches}; do last=$p; done\n[ $last != %{PATCH2} ] || patch -p1 < %{PATCH2}\n", "make\n", "c.mark"},
+		"alters the patch's lines":    {"", "sed -i s/~1/~0/ fs/namespace.c\n", "make\n", "is not the original's with the patch, once"},
+		"has it twice":                {"", "sed -i /lustre/p fs/namespace.c\n", "make\n", "is not the original's with the patch, once"},
+		"follows the release":         {"", "sed -i 's/^EXTRAVERSION.*/EXTRAVERSION = -%{release}/' Makefile\necho %{release} > %{name}-%{release}.txt\nln -s %{release} link\n", "make\n", "linux-5.14.0"},
+		"directory of the release":    {"", "cd ..\ncp -r linux-5.14.0 linux-%{release}\n", "cd ../linux-%{release}\nmake\n", "linux-1.el9.lustre1"},
+		"lists its patches":           {"", "echo %{patches} > list\nfor p in %{patches}; do echo $p >> series; done\ncp %{patches} fs\n", "make\n", "linux-5.14.0"},
+		"keeps files as they were":    {"cp fs/namespace.c fs/kept\n", "mv fs/kept fs/namespace.c.orig\n", "make\n", "linux-5.14.0"},
+		"another each time":           {"", "mktemp -u > stamp\n", "make\n", "linux-5.14.0"},
+		"another each time, and less": {"%if \"%{release}\" == \"1.el9\"\npatch -p1 < %{PATCH0}\n%endif\n", "mktemp -u > stamp\n", "make\n", "does not change: linux-5.14.0/a.mark."},
+		"mode of a file":              {"%if \"%{release}\" == \"1.el9\"\nchmod +x Documentation/Changes\n%endif\n", "", "make\n", "does not change: linux-5.14.0/Documentation/Changes."},
+
+		"loop over trees":         {"", "", "for t in linux-5.14.0 second-5; do\n  cd ../$t\n  make\ndone\n", "\"make\" in second-5"},
+		"goes on after failing":   {"", "", "make bzImage\ncp arch/bzImage . || :\nmake -C ../second-5 modules || :\n", "\"make -C ../second-5 modules\" in second-5"},
+		"make -C of another":      {"", "", "make oldconfig\nmake -sC ../second-5 -j 4 bzImage\n", "in second-5"},
+		"unpacked in %build":      {"", "", "cd ..\nrm -rf linux-5.14.0\ntar xzf %{SOURCE0}\ncd linux-5.14.0\n%{make_build} all\n", "in linux-5.14.0, where fs/namespace.c is not"},
+		"restored in %build":      {"cp fs/namespace.c fs/kept\n", "", "make oldconfig\ncp fs/kept fs/namespace.c\n%{__make} vmlinux\n", "in linux-5.14.0"},
+		"copied in %build":        {"", "", "cp -r . ../copy\ncd ../copy\nmake\n", "copy"},
+		"copied before ours":      {"cp -r . ../copy\n", "", "cd ../copy\nmake\n", "in copy"},
+		"absolute path":           {"", "", "cd ../second-5\n/usr/bin/make all\n", "in second-5"},
+		"variable":                {"", "", "cd ../second-5\n$MAKE all\n", "in second-5"},
+		"path of its own":         {"", "", "export PATH=/usr/bin:/bin\ncd ../second-5\nmake\n", "in second-5"},
+		"by a program":            {"", "", "cd ../second-5\nnice /usr/bin/make\n", "in second-5"},
+		"by a script":             {"", "", "printf '#!/bin/sh\\ncd ../second-5\\nmake\\n' > run\nsh run\n", "in second-5"},
+		"another output":          {"", "", "cd ../second-5\nmake O=../obj defconfig\nmake -C ../obj\n", "in second-5"},
+		"only configured":         {"", "", "make -C ../second-5 defconfig\n", "in second-5"},
+		"other trees are no harm": {"", "", "make --version\nmake -C ../second-5 mrproper headers_install\nmake -C ../other-1\nmake -C ../second-5 M=$PWD/fs modules\nmake -C fs\nmake all\n", "linux-5.14.0"},
+		"a compiler of its own":   {"", "", "echo 'int main(void) { return 0; }' > x.c\ngcc -o x x.c\n./x\nmake\n", "linux-5.14.0"},
+		"stops before":            {"", "", "no-such-program\nmake\n", "unseen in linux-5.14.0"},
+		"ends elsewhere":          {"", "", "cd ../second-5\n", "at its end"},
+		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			original, made, err := provable(t, "", "%setup -q -n linux-5.14.0 -b 1 -b 2\n: before\n%patch1 -p1\n: after\n", ": build\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			hide := strings.NewReplacer(": before\n", c.before, ": after\n", c.after, ": build\n", c.build)
+			original.Spec, made.Spec = []byte(hide.Replace(string(original.Spec))), []byte(hide.Replace(string(made.Spec)))
+			found, err := prove(t, original, made)
+			var not *NotProven
+			tree, unseen := strings.CutPrefix(c.want, "unseen in ")
+			switch {
+			case err == nil && (!slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || unseen && !strings.Contains(found.Unseen, "no-such-program: command not found")):
+				t.Errorf("got %+v\n%s", found, made.Spec)
+			case err == nil && strings.Contains(c.after, "mktemp") != slices.Equal(found.Unsteady, []string{"linux-5.14.0/stamp"}):
+				t.Errorf("not compared: %v", found.Unsteady)
+			case err != nil && (!errors.As(err, &not) || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v", err)
 			}
 		})
 	}

@@ -83,6 +83,7 @@ func (in Inputs) With(c Change) (Inputs, Edited, error) {
 		c.Patch = mail(c.Patch, c.Author, strings.TrimSuffix(c.PatchFile, ".patch"), c.Date)
 	}
 	if c.Tag != "" {
+		in.tag = c.Tag
 		in.origin = nil // which release comes of it only rpm knows: see Carry
 	}
 	in.Spec, in.Files, in.Texts = edited.Text, maps.Clone(in.Files), maps.Clone(in.Texts)

@@ -124,10 +124,17 @@ func makeShape(t testing.TB, file, dir string) string {
 // tarball packs a tree that looks like a kernel's from afar.
 func tarball(t testing.TB, top string) []byte {
 	t.Helper()
+	return tarballOf(t, top, [][2]string{
+		{"Makefile", "VERSION = 2\nPATCHLEVEL = 6\nEXTRAVERSION =\nall:\n\t:\n\tgcc -c fs/namespace.c\n"}, {"fs/namespace.c", original}, {"Documentation/Changes", "none\n"},
+	})
+}
+
+func tarballOf(t testing.TB, top string, files [][2]string) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	zw := gzip.NewWriter(&b)
 	tw := tar.NewWriter(zw)
-	for _, f := range [][2]string{{"Makefile", "VERSION = 2\n"}, {"fs/namespace.c", original}, {"Documentation/Changes", "none\n"}} {
+	for _, f := range files {
 		err := tw.WriteHeader(&tar.Header{Name: top + "/" + f[0], Mode: 0o644, Size: int64(len(f[1])), ModTime: shapeDate})
 		if err != nil {
 			t.Fatal(err)

@@ -52,6 +52,7 @@ type Inputs struct {
 	Line func(string)
 
 	origin *identity // what the package must call itself; nil where nothing is known of that
+	tag    string    // that the last Change marked the release with
 }
 
 // Build makes a source RPM in outDir, which must exist, and gives its path; a package

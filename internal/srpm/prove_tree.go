@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package srpm
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// outcome is what %prep leaves in the build directory. Names and contents are without the
+// release's mark: what follows the release, as EXTRAVERSION may, is the same in both.
+type outcome struct {
+	files map[string]fingerprint
+	kept  map[string][]byte // the files that the patch changes, in whatever directory
+}
+
+type fingerprint struct {
+	mode fs.FileMode // with the type
+	sum  [sha256.Size]byte
+}
+
+// bookkeeping are directories of programs that note what was applied. Nothing in them is
+// compiled, and they hold times.
+var bookkeeping = map[string]bool{".git": true, ".hg": true, ".bzr": true, ".pc": true}
+
+// largeFile is one that is not looked into for the mark.
+const largeFile = 64 << 20
+
+func (p *proof) read(ctx context.Context) (*outcome, error) {
+	t := &outcome{files: map[string]fingerprint{}, kept: map[string][]byte{}}
+	err := filepath.WalkDir(p.build(), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case bookkeeping[d.Name()] && d.IsDir():
+			return filepath.SkipDir
+		case d.IsDir():
+			return nil
+		}
+		name, err := filepath.Rel(p.build(), path)
+		if err != nil {
+			return err
+		}
+		key := string(p.unmarked([]byte(name)))
+		if _, taken := t.files[key]; taken {
+			key = name
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		content := []byte(nil)
+		switch {
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			content = []byte(target)
+		case info.Mode().IsRegular() && info.Size() > largeFile:
+			sum, err := digest(path)
+			t.files[key] = fingerprint{info.Mode(), sum}
+			return err
+		case info.Mode().IsRegular():
+			if content, err = os.ReadFile(path); err != nil {
+				return err
+			}
+		}
+		if filepath.Base(name) == p.PatchFile && bytes.Equal(content, p.made.Texts[p.PatchFile]) {
+			return nil // a copy, as quilt makes it
+		}
+		if _, ok := p.inTree(key); ok && info.Mode().IsRegular() {
+			t.kept[key] = content
+		}
+		t.files[key] = fingerprint{info.Mode(), sha256.Sum256(p.unmarked(content))}
+		return nil
+	})
+	return t, err
+}
+
+func digest(path string) (sum [sha256.Size]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// unmarked is a text without the mark, and without our patch in a list of patches.
+func (p *proof) unmarked(text []byte) []byte {
+	if tag := p.made.tag; tag != "" && bytes.Contains(text, []byte(tag)) {
+		text = bytes.ReplaceAll(text, []byte(tag), nil)
+	}
+	if bytes.Contains(text, []byte(p.PatchFile)) {
+		text = p.listed.ReplaceAll(text, nil)
+	}
+	return text
+}
+
+// inLists finds the name of a patch, with its directory, in a list of patches: the whole
+// line where that is all.
+func inLists(name string) *regexp.Regexp {
+	name = regexp.QuoteMeta(name)
+	return regexp.MustCompile(`(?m)^\S*` + name + `( -p\d+)?\n|[ \t]?\S*` + name)
+}
+
+// inTree gives the directory in which a file is one that the patch changes; "." is the
+// build directory.
+func (p *proof) inTree(name string) (dir string, ok bool) {
+	for _, file := range p.Files {
+		if rest, ok := strings.CutSuffix(name, file); ok && (rest == "" || strings.HasSuffix(rest, "/")) {
+			return filepath.Clean(rest), true
+		}
+	}
+	return "", false
+}
+
+// changed are the names of what is not the same in both, sorted.
+func changed(a, b *outcome) []string {
+	var list []string
+	for name, f := range a.files {
+		if g, ok := b.files[name]; !ok || f != g {
+			list = append(list, name)
+		}
+	}
+	for name := range b.files {
+		if _, ok := a.files[name]; !ok {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// differences are what is not the same in the original and in the package with the patch.
+type differences struct {
+	trees []string // directories below which files that the patch changes are not the same
+	other []string // files that the patch does not change
+}
+
+func (p *proof) differences(before, after *outcome) (d differences) {
+	for _, name := range changed(before, after) {
+		dir, ok := p.inTree(name)
+		switch {
+		case ok && !slices.Contains(d.trees, dir):
+			d.trees = append(d.trees, dir)
+		case !ok && !p.isBackup(name, before, after):
+			d.other = append(d.other, name)
+		}
+	}
+	return d
+}
+
+// isBackup tells what patch keeps of a file as it was: NAME.orig, or with -b NAME.SUFFIX.
+func (p *proof) isBackup(name string, before, after *outcome) bool {
+	for original := range before.kept {
+		suffix, ok := strings.CutPrefix(name, original)
+		if ok && suffix != "" && strings.ContainsRune(".~", rune(suffix[0])) && !strings.Contains(suffix, "/") {
+			_, was := before.files[name]
+			return !was && after.files[name].sum == before.files[original].sum
+		}
+	}
+	return false
+}
+
+// maxNamed is how many files a message names.
+const maxNamed = 10
+
+// onlyThePatch makes sure that the differences are those that the patch makes, and gives
+// the digests that each of its files may have.
+func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, error) {
+	if n := len(d.other); n > 0 {
+		names := strings.Join(d.other[:min(n, maxNamed)], ", ")
+		if n > maxNamed {
+			names += fmt.Sprintf(" and %d more", n-maxNamed)
+		}
+		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go by the release, by the number of patches or by the spec's text?", names)
+	}
+	if len(d.trees) == 0 {
+		return nil, p.not("after %%prep the tree is the original's: the patch is 0 times in %s", strings.Join(p.Files, ", "))
+	}
+	want := digests{}
+	for _, dir := range d.trees {
+		files := map[string][]byte{}
+		for _, name := range p.Files {
+			if text, ok := before.kept[filepath.Join(dir, name)]; ok {
+				files[name] = text
+			}
+		}
+		patched, err := p.Apply(maps.Clone(files))
+		if err != nil {
+			return nil, p.not("%s is changed by %%prep, and the patch does not fit there: %v", called(dir), err)
+		}
+		for _, name := range p.Files {
+			path := filepath.Join(dir, name)
+			should, there := patched[name]
+			is, found := after.kept[path]
+			if there != found || !bytes.Equal(p.unmarked(should), p.unmarked(is)) {
+				return nil, p.not("after %%prep %s is not the original's with the patch, once", path)
+			}
+			want.add(name, is, found)
+		}
+	}
+	return want, nil
+}
+
+func (p *proof) not(format string, args ...any) error {
+	return &NotProven{Spec: p.made.SpecName, Reason: fmt.Sprintf(format, args...)}
+}
+
+// called names a directory below the build directory.
+func called(below string) string {
+	if below == "." {
+		return "the build directory"
+	}
+	return below
+}
+
+// digests are what each file that the patch changes may hold, as sha256sum writes it.
+type digests map[string]map[string]bool
+
+// notThere stands for the digest of a file that is not there.
+const notThere = "-"
+
+func (d digests) add(name string, text []byte, there bool) {
+	if d[name] == nil {
+		d[name] = map[string]bool{}
+	}
+	key := notThere
+	if sum := sha256.Sum256(text); there {
+		key = hex.EncodeToString(sum[:])
+	}
+	d[name][key] = true
+}

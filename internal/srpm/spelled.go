@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package srpm
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// releases are the original's and the one with the mark.
+type releases struct{ original, marked string }
+
+// continues is what follows where a release is only the beginning of a longer one.
+var continues = regexp.MustCompile(`^(\.?[0-9]|[A-Za-z_~^])`)
+
+// spelled tells whether a text names the original's release where the marked one would stand
+// if it followed that.
+func (r releases) spelled(text string) bool {
+	if r.original == "" || r.original == r.marked {
+		return false
+	}
+	text = strings.ReplaceAll(text, r.marked, "")
+	for {
+		at := strings.Index(text, r.original)
+		if at < 0 {
+			return false
+		}
+		rest := text[at+len(r.original):]
+		if (at == 0 || !isPart(text[at-1])) && !continues.MatchString(rest) {
+			return true
+		}
+		text = rest
+	}
+}
+
+// isPart tells a byte before a release with which that is part of a longer word.
+func isPart(b byte) bool {
+	return b == '.' || b == '_' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+}
+
+var (
+	relation = regexp.MustCompile(`(?i)^(Requires|Provides|Recommends|Suggests|Supplements|Enhances)(\([^)]*\))?\s*:`)
+	// kernelName is what a kernel's own name, as `uname -r` says it, is made by.
+	kernelName = regexp.MustCompile(`EXTRAVERSION|LOCALVERSION|localversion|KERNELRELEASE`)
+	// namesRelease is a line that may keep a release, without a version before it.
+	namesRelease = regexp.MustCompile(`(?i)rel|ver|uname`)
+	distinctive  = regexp.MustCompile(`[0-9].*[A-Za-z]|[A-Za-z].*[0-9]`)
+	// passive are sections in which an older release may be told of.
+	passive = map[string]bool{"changelog": true, "description": true, "sourcelist": true, "patchlist": true}
+)
+
+// follows makes sure that all of a spec that names its release names the marked one: else a
+// -devel package asks for a kernel that is not there, or the patched kernel's modules lie in
+// the directory of the original's.
+func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error {
+	origin := *original.origin
+	s, err := parseSpec(in.SpecName, in.Spec)
+	if err != nil {
+		return err
+	}
+	// rpm 4.18 leaves out the line that begins %build.
+	for i, l := range s.lines {
+		if m := sectionStart.FindStringSubmatch(l.text); m != nil && m[1] == "build" && !l.macro {
+			s.insert(i+1, rowMark+"build")
+		}
+	}
+	read := *in
+	read.Spec = s.bytes()
+	out, err := read.rpmspec(ctx, nil, "-P")
+	if err != nil {
+		return fmt.Errorf("read spec %s: %w", in.SpecName, err)
+	}
+	bare := releases{origin.release, got.release}
+	full := releases{origin.version + "-" + origin.release, got.version + "-" + got.release}
+	section := ""
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if m := sectionStart.FindStringSubmatch(line); m != nil {
+			section = m[1]
+		} else if name, ok := strings.CutPrefix(line, rowMark); ok {
+			section = name
+		}
+		if passive[section] || strings.HasPrefix(line, "#") {
+			continue
+		}
+		text := line
+		for _, source := range got.sources {
+			text = strings.ReplaceAll(text, source, "")
+		}
+		stays := false
+		switch section {
+		case "", "package":
+			stays = relation.MatchString(text) && full.spelled(text)
+		case "prep":
+			// A tarball's directory is the original's, whatever this release is.
+			stays = kernelName.MatchString(text) && bare.spelled(text)
+		default:
+			stays = full.spelled(text) || bare.spelled(text) &&
+				(kernelName.MatchString(text) || namesRelease.MatchString(text) && distinctive.MatchString(origin.release))
+		}
+		if stays {
+			return &SpecError{Spec: in.SpecName, Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it names the release again, apart from Release, so that %q stays the original's", line),
+				Advice: "write %{release} there, or build with an empty release tag"}
+		}
+	}
+	return nil
+}
+
+// spelledAt is the line of the original spec that spells the original's release, 0 without.
+func (in *Inputs) spelledAt(r releases, original Inputs) int {
+	s, err := parseSpec(in.SpecName, in.Spec)
+	if err != nil {
+		return 0
+	}
+	for _, l := range s.lines {
+		if !passive[l.section] && !strings.HasPrefix(strings.TrimSpace(l.text), "#") && !sourceLine.MatchString(l.text) && r.spelled(l.text) {
+			return 1 + slices.Index(strings.Split(string(original.Spec), "\n"), l.text)
+		}
+	}
+	return 0
+}
+
+// sourceLine is one whose file is called as it is, whatever this release is.
+var sourceLine = regexp.MustCompile(`(?i)^\s*(Source|Patch)\d*\s*:`)
