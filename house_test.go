@@ -76,10 +76,14 @@ var layers = []layer{
 		{"umount", "the cases, and how they are judged"},
 	}},
 	{"job", earlierSibling, []room{ // one step of the main job each, in the order of the data
+		{"kernelrpm", "opens kernel packages"},
 		{"derive", "writes the port for a kernel without one: gate reads the source for it, and judges"},
 		{"fit", "does the patch fit a source, and is its hook reached"},
-		{"kernelrpm", "opens kernel packages"},
+		{"recipe", "the spec with the patch in it, and its sources"},
+		{"build", "packages by rpmbuild, or from the cache; keeps them"},
 		{"probe", "compiles the module that stands in for Lustre"},
+		{"trial", "boots one kernel, and what is found there"},
+		{"prove", "the main job: all of these, for both kernels"},
 	}},
 }
 

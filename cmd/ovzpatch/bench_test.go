@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ovzpatch/internal/kernelrpm"
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/trial"
 	"ovzpatch/patches"
 	"ovzpatch/specs"
 )
@@ -88,36 +89,31 @@ func BenchmarkGuest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a := &app{cacheDir: defaultCache(), home: home}
-	accel, err := a.accelerator(b.Context(), newUI(io.Discard))
-	if err != nil {
+	o := trial.Options{Cache: cache.Cache{Dir: defaultCache()}, Home: home, Report: job.Quiet{}}
+	if err := o.Accelerate(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	for _, target := range []string{"x86_64", "i686"} {
 		b.Run("debian-6.1-"+target, func(b *testing.B) {
 			packages := b.TempDir()
 			timed(b, "../../bin/ovzpatch", "build", newestSource(debianSources), "--target="+target, "-o", packages)
-			benchmarkKernels(b, a, accel, packages)
+			benchmarkKernels(b, o, packages)
 		})
 	}
 	for _, dir := range filepath.SplitList(os.Getenv("OVZPATCH_BENCH_KERNELS")) {
-		benchmarkKernels(b, a, accel, dir)
+		benchmarkKernels(b, o, dir)
 	}
 }
 
 // benchmarkKernels measures every kernel package in a directory.
-func benchmarkKernels(b *testing.B, a *app, accel qemu.Accel, dir string) {
+func benchmarkKernels(b *testing.B, o trial.Options, dir string) {
 	for _, kernel := range kernelPackages(b, dir) {
 		b.Run(strings.TrimSuffix(filepath.Base(kernel), ".rpm"), func(b *testing.B) {
-			devel, err := kernelrpm.FindDevel(b.Context(), kernel)
+			k, err := trial.Choice{Package: kernel}.Unpack(b.Context(), b.TempDir(), o)
 			if err != nil {
 				b.Fatal(err)
 			}
-			parts, err := a.fromPackages(b.Context(), kernel, devel, b.TempDir())
-			if err != nil {
-				b.Fatal(err)
-			}
-			compareBoots(b, a, parts, accel)
+			compareBoots(b, k, o)
 		})
 	}
 }
@@ -137,9 +133,9 @@ func kernelPackages(b *testing.B, dir string) []string {
 
 // compareBoots measures one kernel: to the verdict, and to an empty init. The processor
 // time says what a machine that is busy with other things does not change.
-func compareBoots(b *testing.B, a *app, parts *kernelParts, accel qemu.Accel) {
+func compareBoots(b *testing.B, k *trial.Kernel, o trial.Options) {
 	boot := func(words ...string) (elapsed, processor time.Duration) {
-		m, err := a.machine(b.Context(), parts, accel)
+		m, err := trial.Machine(b.Context(), k, o)
 		if err != nil {
 			b.Fatal(err)
 		}

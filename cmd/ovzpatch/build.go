@@ -6,54 +6,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/build"
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/fit"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
+	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/internal/tool"
 )
 
-// buildFlags say how a kernel is built.
+// buildFlags say what is made of a source, and how it is built.
 type buildFlags struct {
-	key      keyFlags
-	spec     string
-	config   string
-	target   string
-	tag      string
-	defines  []string
-	tarball  string
-	with     []string
-	without  []string
-	flavours []string
-	compat   bool
-	modern   bool // --modernize-spec
-	nodeps   bool
-	rootArg  string
-	root     rpmbuild.Root // where rpmbuild runs, from rootArg
+	key     keyFlags
+	recipe  recipe.Options
+	build   build.Options
+	spec    string
+	rootArg string
 	// misplaced builds a patch that the gate check refuses.
 	misplaced bool
 	noCache   bool
-	jobs      int // 0 for what suits the machine, or the launcher's machines
-	nice      int
-	launcher  string
-	again     bool // a second build, to compare with: everything is compiled, and otherwise
-	limit     time.Duration
 	builds    bool // the flags of a real build are there
 }
-
-// maxJobs is far more than any compiler farm has.
-const maxJobs = 4096
 
 // What --spec takes.
 const (
@@ -64,15 +47,15 @@ const (
 func (f *buildFlags) register(c *cobra.Command) {
 	f.registerRecipe(c)
 	f.builds = true
-	c.Flags().StringSliceVar(&f.with, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
-	c.Flags().StringSliceVar(&f.without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
-	c.Flags().BoolVar(&f.nodeps, "nodeps", false, "do not check the spec's BuildRequires (where the host has no RPM database dpkg is asked for them)")
+	c.Flags().StringSliceVar(&f.recipe.With, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
+	c.Flags().StringSliceVar(&f.recipe.Without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
+	c.Flags().BoolVar(&f.build.NoDeps, "nodeps", false, "do not check the spec's BuildRequires (where the host has no RPM database dpkg is asked for them)")
 	c.Flags().StringVar(&f.rootArg, "root", "", "run rpmbuild where another compiler lives: chroot:DIR, a directory with a whole system, or mock:CONFIG")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "compile jobs at one time (default: processors of this machine and one more, or what distcc says)")
-	c.Flags().StringVar(&f.launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
-	c.Flags().IntVar(&f.nice, "nice", 10, "how much the build gives way to what else runs here, 0 to 19; above 0 to the disk, too")
-	c.Flags().DurationVar(&f.limit, "build-timeout", 3*time.Hour, "time limit of one build")
+	c.Flags().IntVarP(&f.build.Jobs, "jobs", "j", 0, "compile jobs at one time (default: processors of this machine and one more, or what distcc says)")
+	c.Flags().StringVar(&f.build.Launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
+	c.Flags().IntVar(&f.build.Nice, "nice", 10, "how much the build gives way to what else runs here, 0 to 19; above 0 to the disk, too")
+	c.Flags().DurationVar(&f.build.Limit, "build-timeout", 3*time.Hour, "time limit of one build")
 	c.RegisterFlagCompletionFunc("launcher", cobra.FixedCompletions(launcher.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -80,72 +63,73 @@ func (f *buildFlags) register(c *cobra.Command) {
 func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	f.key.register(c)
 	f.registerSpec(c)
-	c.Flags().StringVar(&f.config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
-	c.Flags().StringSliceVar(&f.flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
-	c.Flags().StringVar(&f.tag, "release-tag", srpm.DefaultTag, "what the Release of a patched kernel is marked with; none leaves it as it is")
-	c.Flags().BoolVar(&f.compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
-	c.Flags().BoolVar(&f.modern, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm since 4.20 refuses (%patchN, a macro called rpmversion), and show them")
+	c.Flags().StringVar(&f.recipe.Config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
+	c.Flags().StringSliceVar(&f.recipe.Flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
+	c.Flags().StringVar(&f.recipe.Tag, "release-tag", srpm.DefaultTag, "what the Release of a patched kernel is marked with; none leaves it as it is")
+	c.Flags().BoolVar(&f.recipe.Compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
+	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm since 4.20 refuses (%patchN, a macro called rpmversion), and show them")
 	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds misplaced or is unsure of, to see in a guest what it does")
 }
 
 // registerSpec is for how a source RPM's spec is read.
 func (f *buildFlags) registerSpec(c *cobra.Command) {
 	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, behind the package's own patches, or replace that by ours, without them")
-	c.Flags().StringVar(&f.target, "target", "x86_64", "what to build for: x86_64 or i686")
-	c.Flags().StringVar(&f.tarball, "tarball", "", "for a source RPM: which of its files is the kernel's own tarball (default: the one that is named like it, or has a kernel's Makefile)")
-	c.Flags().StringArrayVar(&f.defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
+	c.Flags().StringVar(&f.recipe.Target, "target", "x86_64", "what to build for: x86_64 or i686")
+	c.Flags().StringVar(&f.recipe.Tarball, "tarball", "", "for a source RPM: which of its files is the kernel's own tarball (default: the one that is named like it, or has a kernel's Makefile)")
+	c.Flags().StringArrayVar(&f.recipe.Defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
 	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// check refuses values that no build can take.
-func (f *buildFlags) check() error {
+// check refuses values that no recipe or build can take, and completes the options.
+func (f *buildFlags) check(a *app, u job.Reporter) error {
 	if f.spec != specInject && f.spec != specReplace {
-		return job.BadRequest(fmt.Errorf("--spec=%s: it is %s or %s", f.spec, specInject, specReplace))
+		return usage(fmt.Errorf("--spec=%s: it is %s or %s", f.spec, specInject, specReplace))
 	}
-	for _, d := range f.defines {
-		if name, _, ok := strings.Cut(d, " "); !ok || name == "" {
-			return job.BadRequest(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
+	f.recipe.Replaced = f.spec == specReplace
+	if err := f.recipe.Check(); err != nil {
+		return err
+	}
+	if f.builds {
+		if f.build.Launcher != "" && f.rootArg != "" {
+			return usage(fmt.Errorf("--launcher=%s: it is a program of this machine, and --root=%s has its own", f.build.Launcher, f.rootArg))
 		}
-	}
-	if err := srpm.CheckTag(f.tag); err != nil {
-		return job.BadRequest(fmt.Errorf("--release-tag: %w", err))
-	}
-	if f.jobs < 0 || f.jobs > maxJobs {
-		return job.BadRequest(fmt.Errorf("--jobs=%d: it is 1 to %d, or 0 for what suits this machine", f.jobs, maxJobs))
-	}
-	// check and srpm build nothing, and have no limit.
-	if f.limit < 0 || f.limit == 0 && f.builds {
-		return job.BadRequest(fmt.Errorf("--build-timeout=%v: it is a time above 0, as 90m or 3h", f.limit))
-	}
-	if f.nice < 0 || f.nice > 19 {
-		return job.BadRequest(fmt.Errorf("--nice=%d: it is 0 to 19", f.nice))
-	}
-	if err := f.checkSwitches(); err != nil {
-		return err
-	}
-	if err := f.checkLauncher(); err != nil {
-		return err
+		if err := f.build.Check(); err != nil {
+			return err
+		}
 	}
 	if err := f.checkRoot(); err != nil {
 		return err
 	}
-	_, err := kernel.Arch(f.target)
-	return err
+	f.recipe.Report, f.build.Report = u, u
+	f.build.Cache, f.build.Getenv = cache.Cache{Dir: a.cacheDir}, os.Getenv
+	f.build.Home, _ = os.UserHomeDir() // without one nobody has settings of their own
+	return nil
 }
 
-// switchName is what rpmbuild takes as the name of a switch.
-var switchName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+// checkRoot reads --root.
+func (f *buildFlags) checkRoot() error {
+	var err error
+	if f.recipe.Root, err = rpmbuild.ParseRoot(f.rootArg); err != nil {
+		return usage(fmt.Errorf("--root: %w", err))
+	}
+	if f.recipe.Root.Mock != "" && os.Getuid() == 0 {
+		return usage(errors.New("--root: mock does not build for root: run ovzpatch as a user who is in the group mock"))
+	}
+	return nil
+}
 
-// fitSpec is how a source RPM's spec is read.
-func (f *buildFlags) fitSpec() fit.Spec {
-	return fit.Spec{Replaced: f.spec == specReplace, Target: f.target, With: f.with, Without: f.without, Defines: f.defines, Tarball: f.tarball}
+// recipeOf completes the options of a recipe.
+func (f *buildFlags) recipeOf(port portFlags) recipe.Options {
+	o := f.recipe
+	o.Keyring, o.Port, o.Misplaced = f.key.keyring, port.Port, f.misplaced
+	return o
 }
 
 func newBuild(a *app) *cobra.Command {
 	var (
 		port   portFlags
-		build  buildFlags
+		flags  buildFlags
 		out    string
 		store  string
 		plain  bool
@@ -171,10 +155,10 @@ standard output; a kernel that does not hold the patch it was built with is an e
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := errors.Join(build.check(), checkOutput(out)); err != nil {
+			if err := errors.Join(flags.check(a, u), checkOutput(out)); err != nil {
 				return err
 			}
-			if err := tool.Need(build.tools()); err != nil {
+			if err := tool.Need(build.Tools(flags.recipe.Root)); err != nil {
 				return err
 			}
 			var keeper *datastore.Store
@@ -188,19 +172,23 @@ standard output; a kernel that does not hold the patch it was built with is an e
 					return err
 				}
 			}
-			build.noCache = build.noCache || twice
-			in, s, remove, err := a.prepare(ctx, u, args[0], port, build)
+			s, err := recipe.Make(ctx, args[0], flags.recipeOf(port))
 			if err != nil {
 				return err
 			}
-			defer remove()
-			r := s.with
+			defer s.Close()
+			if flags.noCache || twice {
+				if err := build.Forget(ctx, s, flags.build); err != nil {
+					return err
+				}
+			}
+			r := s.With
 			if plain {
-				r = s.without
-			} else if err := proof.prove(ctx, u, s); err != nil {
+				r = s.Without
+			} else if err := s.ProvePlace(ctx, u, proof.wanted()); err != nil {
 				return err
 			}
-			b, packages, err := a.buildPackages(ctx, u, r, build)
+			b, packages, err := build.Build(ctx, r, flags.build)
 			if err != nil {
 				return err
 			}
@@ -208,20 +196,20 @@ standard output; a kernel that does not hold the patch it was built with is an e
 				return err
 			}
 			if twice {
-				if err := a.verifyReproducible(ctx, u, r, b, build); err != nil {
+				if err := build.VerifyReproducible(ctx, r, b, flags.build); err != nil {
 					return err
 				}
 			}
 			dir := b.Dir
 			if out != "" {
-				if err := b.copyOut(out); err != nil {
+				if err := b.CopyOut(out); err != nil {
 					return err
 				}
 				dir = out
 			}
 			done := built{Directory: dir, Packages: packages, Compiled: b.Compiled, Warnings: b.Warnings, Seconds: b.Seconds, Launcher: b.Launcher}
 			if keeper != nil {
-				ref, err := b.keep(ctx, keeper, in, r)
+				ref, err := b.Keep(ctx, keeper, s.Fit, r, os.Args[1:])
 				if err != nil {
 					return err
 				}
@@ -232,7 +220,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 	}
 	port.register(c)
 	port.registerDerive(c)
-	build.register(c)
+	flags.register(c)
 	proof.register(c, false)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build as a snapshot in this datastore")

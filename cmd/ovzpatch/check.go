@@ -73,13 +73,13 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			opt, err := place.options()
 			if err == nil {
-				err = compile.build.check()
+				err = compile.build.check(a, u)
 			}
 			if err != nil {
 				return err
 			}
 			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.fitSpec(), Place: opt, Checkpatch: true, Report: u,
+				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Report: u,
 			})
 			if f == nil {
 				return err
@@ -92,7 +92,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			}
 			if err == nil && compile.wanted {
 				found.Compiled, err = f.Compile(ctx, fit.Trial{
-					Dir: a.cacheDir, Config: compile.build.config, Target: compile.build.target, Compat: compile.build.compat, Report: u,
+					Dir: a.cacheDir, Config: compile.build.recipe.Config, Target: compile.build.recipe.Target, Compat: compile.build.recipe.Compat, Report: u,
 				})
 				if err != nil {
 					found.Compiled = fit.NotCompiled
@@ -119,7 +119,7 @@ func writeFindings(w io.Writer, f *fit.Findings) error {
 	row := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-11s%s\n", what, fmt.Sprintf(format, args...))
 	}
-	row("source", "%s %s: %s", f.Kind, f.Source, describeKernel(f.Kernel, f.Line))
+	row("source", "%s %s: %s", f.Kind, f.Source, fit.DescribeKernel(f.Kernel, f.Line))
 	if len(f.Problems) == 0 {
 		row("patch", "%s, -p%d", f.Patch, f.Strip)
 	} else {
@@ -197,16 +197,6 @@ func writeFindings(w io.Writer, f *fit.Findings) error {
 	return err
 }
 
-func describeKernel(name, line string) string {
-	switch {
-	case name == "":
-		return "no kernel"
-	case line == "":
-		return "kernel " + name + ", of no line"
-	}
-	return "kernel " + name + ", line " + line
-}
-
 // compileFlags ask for a trial compilation of what the patch touches.
 type compileFlags struct {
 	wanted bool
@@ -215,7 +205,7 @@ type compileFlags struct {
 
 func (f *compileFlags) register(c *cobra.Command) {
 	c.Flags().BoolVar(&f.wanted, "compile", false, "also compile the C files that the patch touches, in a copy of the source")
-	c.Flags().StringVar(&f.build.config, "config", "", "with --compile: kernel configuration (default: a small one for guests)")
+	c.Flags().StringVar(&f.build.recipe.Config, "config", "", "with --compile: kernel configuration (default: a small one for guests)")
 	f.build.registerSpec(c)
-	c.Flags().BoolVar(&f.build.compat, "compat", false, "with --compile: also apply what the line's old sources need for this machine's compiler")
+	c.Flags().BoolVar(&f.build.recipe.Compat, "compat", false, "with --compile: also apply what the line's old sources need for this machine's compiler")
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/tool"
+	"ovzpatch/internal/trial"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -49,19 +51,19 @@ is there and with 1 where something is missing.`,
 				}
 			}
 			for _, arch := range []string{"x86_64", "i386"} {
-				p, err := findGuestPrograms(a.home, arch)
+				p, err := trial.FindPrograms(a.home, arch)
 				how := "run `make`, or `make install`"
 				if err == nil {
-					how = filepath.Dir(p.umounttest)
+					how = filepath.Dir(p.Init)
 				}
 				say(err == nil, "guest for "+arch, how)
 			}
 			if err := tool.Need(tool.Guest); err == nil {
-				accel, err := a.accelerator(c.Context(), newUI(c.ErrOrStderr()))
-				if err != nil {
+				o := trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Report: newUI(c.ErrOrStderr())}
+				if err := o.Accelerate(c.Context()); err != nil {
 					say(false, "accelerator", err.Error())
 				} else {
-					say(true, "accelerator", fmt.Sprintf("%s, %.1f times the reference's time", accel.Name, accel.Slowdown))
+					say(true, "accelerator", fmt.Sprintf("%s, %.1f times the reference's time", o.Accel.Name, o.Accel.Slowdown))
 				}
 			}
 			free, err := freeSpace(a.cacheDir)

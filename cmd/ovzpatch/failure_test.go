@@ -11,8 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/trial"
 )
 
 // What became of a guest is there for programs, each part by itself.
@@ -67,30 +69,29 @@ func TestProbeThatDoesNotLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{cacheDir: defaultCache(), home: home}
-	accel, err := a.accelerator(t.Context(), testUI())
-	if err != nil {
+	o := trial.Options{Cache: cache.Cache{Dir: defaultCache()}, Home: home, LogDir: t.TempDir(), Report: job.Quiet{}}
+	if err := o.Accelerate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	parts, err := a.fromPackages(t.Context(), testKernel(t, "kernel-ovz-"), testKernel(t, "kernel-ovz-devel-"), t.TempDir())
+	k, err := trial.Choice{Package: testKernel(t, "kernel-ovz-"), Devel: testKernel(t, "kernel-ovz-devel-")}.Unpack(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// As one that was built for another kernel, and slipped through.
-	module, err := os.ReadFile(parts.Probe)
+	module, err := os.ReadFile(k.Probe)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := strings.Repeat("9", len(parts.Release))
-	broken := bytes.Replace(module, []byte("vermagic="+parts.Release), []byte("vermagic="+other), 1)
+	other := strings.Repeat("9", len(k.Release))
+	broken := bytes.Replace(module, []byte("vermagic="+k.Release), []byte("vermagic="+other), 1)
 	if bytes.Equal(broken, module) {
 		t.Fatal("the probe has no vermagic")
 	}
-	parts.Probe = filepath.Join(t.TempDir(), "broken.ko")
-	if err := os.WriteFile(parts.Probe, broken, 0o644); err != nil {
+	k.Probe = filepath.Join(t.TempDir(), "broken.ko")
+	if err := os.WriteFile(k.Probe, broken, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.try(t.Context(), testUI(), trial{label: "this kernel", parts: parts, accel: accel, logDir: t.TempDir()})
+	_, err = trial.Run(t.Context(), trial.Trial{Label: "this kernel", Kernel: k}, o)
 	want := "; the kernel says: lustreprobe: version magic '" + other
 	if exitCode(err) != exitUnknown || !strings.Contains(err.Error(), want) {
 		t.Errorf("exit code %d: %v, want %q", exitCode(err), err, want)

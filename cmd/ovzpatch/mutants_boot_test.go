@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +14,12 @@ import (
 	"sync"
 	"testing"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/mutant"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/trial"
 )
 
 // No wrong port that the rules of internal/mutant make of ours passes for one that protects,
@@ -36,13 +38,11 @@ func TestBootedMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{cacheDir: defaultCache(), home: home}
-	accel, err := a.accelerator(t.Context(), newUI(io.Discard))
-	if err != nil {
+	o := trial.Options{Cache: cache.Cache{Dir: defaultCache()}, Home: home, Report: job.Quiet{}}
+	if err := o.Accelerate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	kernel := onlyOne(t, filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))
-	parts, err := a.fromPackages(t.Context(), kernel, onlyOne(t, filepath.Join(dir, "kernel-ovz-devel-6*.x86_64.rpm")), t.TempDir())
+	k, err := trial.Choice{Package: onlyOne(t, filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))}.Unpack(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestBootedMutants(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for i := range next {
-				m, err := a.machine(t.Context(), parts, accel)
+				m, err := trial.Machine(t.Context(), k, o)
 				if err != nil {
 					t.Error(err)
 					return

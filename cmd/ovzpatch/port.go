@@ -16,10 +16,10 @@ import (
 	"ovzpatch/internal/patch"
 )
 
-func newPort(_ *app) *cobra.Command {
+func newPort(a *app) *cobra.Command {
 	var (
 		key     keyFlags
-		build   buildFlags
+		flags   buildFlags
 		out     string
 		explain bool
 		asJSON  bool
@@ -44,11 +44,11 @@ says when.
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := build.check(); err != nil {
+			if err := flags.check(a, u); err != nil {
 				return err
 			}
 			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: build.fitSpec(), Place: patch.Options{Strip: -1}, Checkpatch: true, Report: u,
+				Source: args[0], Keyring: key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Report: u,
 			})
 			defer f.Close()
 			if err != nil {
@@ -90,7 +90,7 @@ says when.
 		},
 	}
 	key.register(c)
-	build.registerSpec(c)
+	flags.registerSpec(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "write the patch into this file (default: standard output)")
 	c.Flags().BoolVar(&explain, "explain", false, "show each decision, why it was made, and the lines that led to it")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the patch and the decisions as JSON")

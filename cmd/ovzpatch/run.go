@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,16 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/build"
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/gate"
-	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
-	"ovzpatch/internal/patch"
+	"ovzpatch/internal/prove"
 	"ovzpatch/internal/report"
-	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
 	"ovzpatch/patches"
 )
@@ -96,7 +91,7 @@ func (*deriving) Type() string { return "WHEN" }
 func newRun(a *app) *cobra.Command {
 	var (
 		port   portFlags
-		build  buildFlags
+		flags  buildFlags
 		test   testFlags
 		proof  proveFlags
 		out    string
@@ -119,23 +114,26 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if build.tag == "" {
-				return job.BadRequest(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
+			if flags.recipe.Tag == "" {
+				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
 			}
-			if err := errors.Join(build.check(), test.check(), checkOutput(out)); err != nil {
+			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out)); err != nil {
 				return err
 			}
 			path := newestSource(debianSources)
 			if len(args) == 1 {
 				path = args[0]
 			} else if path == "" {
-				return job.BadRequest(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
+				return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
 			}
-			if err := tool.Need(build.tools(), tool.Guest); err != nil {
+			if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
 				return err
 			}
-			built := func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) }
-			r, err := a.proveSource(ctx, u, path, port, build, test, proof, out, built)
+			r, err := prove.Prove(ctx, path, prove.Options{
+				Recipe: flags.recipeOf(port), Build: flags.build, Trial: test.Options,
+				Place: proof.wanted(), Afresh: flags.noCache, Out: out, Report: u,
+				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
+			})
 			if err != nil {
 				return err
 			}
@@ -144,13 +142,24 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	}
 	port.register(c)
 	port.registerDerive(c)
-	build.register(c)
+	flags.register(c)
 	test.register(c)
 	proof.register(c, true)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	return c
 }
+
+// proveFlags say whether the place of the patch is proven.
+type proveFlags struct{ yes, no bool }
+
+func (f *proveFlags) register(c *cobra.Command, standard bool) {
+	c.Flags().BoolVar(&f.yes, "prove", standard, "run %prep with and without the patch, and %build with a make that compiles nothing: nothing but the patch may differ, and it must be where %build compiles")
+	c.Flags().BoolVar(&f.no, "no-prove", false, "do not: for a machine that lacks what %prep needs, or must not run the package's scripts")
+	c.MarkFlagsMutuallyExclusive("prove", "no-prove")
+}
+
+func (f *proveFlags) wanted() bool { return f.yes && !f.no }
 
 // finish prints the report and turns a verdict nobody expected into its exit code.
 func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
@@ -168,138 +177,4 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 		return job.NoVerdict(errors.New("there is no verdict: some cases could not be tried; see the report"))
 	}
 	return nil
-}
-
-// proveSource is the whole way from a source to the verdicts. built is told what is in the
-// packages of each build.
-func (a *app) proveSource(ctx context.Context, u job.Reporter, path string, pf portFlags, bf buildFlags, tf testFlags, proof proveFlags, out string, built func([]*kernelrpm.Contents) error) (*report.Report, error) {
-	in, recipes, done, err := a.prepare(ctx, u, path, pf, bf)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	if err := proof.prove(ctx, u, recipes); err != nil {
-		return nil, err
-	}
-	accel, err := a.accelerator(ctx, u)
-	if err != nil {
-		return nil, err
-	}
-	rep := &report.Report{Source: path, Line: in.Line, Patch: in.Name, Accel: accel.Name}
-	if in.Derived != nil {
-		rep.Derived = in.Derived.Summary()
-	}
-	for _, side := range []struct {
-		recipe *recipe
-		label  string
-		expect guest.Verdict
-	}{
-		{recipes.with, "with the patch", guest.Protected},
-		{recipes.without, "without the patch", guest.Vulnerable},
-	} {
-		b, packages, err := a.buildPackages(ctx, u, side.recipe, bf)
-		if err == nil {
-			err = built(packages)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if out != "" {
-			if err := b.copyOut(out); err != nil {
-				return nil, err
-			}
-		}
-		tried, err := a.tryBuild(ctx, u, b, len(bf.flavours) > 0, trial{label: side.label, expect: side.expect, accel: accel, flags: tf, logDir: out})
-		if err != nil {
-			return nil, err
-		}
-		rep.Kernels = append(rep.Kernels, tried...)
-	}
-	if out != "" {
-		if err := atomicfile.Write(filepath.Join(out, "report.json"), rep.JSON); err != nil {
-			return nil, err
-		}
-		u.Say("packages, consoles and report.json are in %s", out)
-	}
-	return rep, nil
-}
-
-// tryBuild boots the kernels of a finished build: those of the flavours that were asked
-// for, else the plain one.
-func (a *app) tryBuild(ctx context.Context, u job.Reporter, b *kernelBuild, all bool, t trial) ([]report.Kernel, error) {
-	packages, err := b.kernels(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !all {
-		packages = packages[:1]
-	}
-	var list []report.Kernel
-	for _, p := range packages {
-		if name := filepath.Base(p.Kernel); all && strings.Contains(name, "-xen-") {
-			u.Say("%s is a kernel for Xen, which QEMU does not boot: not tried", name)
-			continue
-		}
-		k, err := a.tryPackages(ctx, u, p.Kernel, p.Devel, t)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, *k)
-	}
-	if len(list) == 0 {
-		return nil, job.BadRequest(errors.New("none of these flavours can be tried in QEMU; use ovzpatch build"))
-	}
-	return list, nil
-}
-
-// prepare opens a source and puts together what both kernels are made from. done removes
-// what only had to live as long.
-func (a *app) prepare(ctx context.Context, u job.Reporter, path string, pf portFlags, bf buildFlags) (in *input, s *sides, done func(), err error) {
-	if err := bf.check(); err != nil {
-		return nil, nil, nil, err
-	}
-	u.Say("reading %s", path)
-	f, err := fit.Check(ctx, fit.Request{Source: path, Keyring: bf.key.keyring, Port: pf.Port, Spec: bf.fitSpec(), Place: patch.Options{Strip: -1}, Report: u})
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
-	var misplaced *gate.Error
-	switch {
-	case f != nil && f.Plan != nil && f.Plan.Applied:
-		how := "take it out with ovzpatch apply --reverse"
-		if f.Source.Kind == source.RPM {
-			how = "give the package it was made from (ovzpatch check tells which of its patches it is in)"
-		}
-		return nil, nil, nil, job.Misfit(fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how))
-	case errors.As(err, &misplaced) && bf.misplaced && (f.Findings.Own == nil || f.Findings.Own.Err() == nil):
-		u.Say("going on although %v", err)
-	case err != nil:
-		return nil, nil, nil, err
-	}
-	in = &input{Fit: f}
-	if f.Derived != nil {
-		u.Say("the port is derived %s; nobody has tried it", f.Derived.Summary())
-	}
-	u.Say("%s: %s; the patch fits:", f.Source.Kind, describeKernel(f.Kernel.String(), f.Line))
-	for _, p := range f.Plan.Placements {
-		u.Say("  %s", fit.PlacementLine(p))
-	}
-	if f.Findings.Own != nil {
-		f.Findings.Own.Rows(func(what, format string, args ...any) { u.Say("  %-8s %s", what, fmt.Sprintf(format, args...)) })
-	}
-	if s, err = in.recipes(ctx, u, bf); err != nil {
-		return nil, nil, nil, err
-	}
-	s.with.root, s.without.root = bf.root, bf.root
-	if gcc := newCompiler(ctx); gcc != "" && bf.root == (rpmbuild.Root{}) && !bf.compat && len(patches.Compat(f.Line)) > 0 {
-		u.Say("kernels of line %s do not compile with gcc %s as they are: add --compat for a test, or build where an older compiler lives (--root)", f.Line, gcc)
-	}
-	if bf.noCache {
-		if err = a.forget(ctx, u, s); err != nil {
-			return nil, nil, nil, err
-		}
-	}
-	return in, s, f.Close, nil
 }

@@ -14,10 +14,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/trial"
 )
 
 func newShell(a *app) *cobra.Command {
@@ -37,7 +39,7 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 			if err := kernel.check(c, args); err != nil {
 				return err
 			}
-			if err := kernel.ready(args, false); err != nil {
+			if err := kernel.ready(false); err != nil {
 				return err
 			}
 			in, ok := c.InOrStdin().(*os.File)
@@ -55,8 +57,8 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 				}
 				defer in.Close()
 			}
-			accel, err := a.accelerator(ctx, u)
-			if err != nil {
+			o := trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Home: a.home, Report: u}
+			if err := o.Accelerate(ctx); err != nil {
 				return err
 			}
 			dir, remove, err := scratch.New("", "kernel")
@@ -64,17 +66,17 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
 			defer remove()
-			parts, err := kernel.parts(ctx, u, a, args, dir)
+			k, err := kernel.Unpack(ctx, dir, o)
 			if err != nil {
 				return err
 			}
-			parts.Script = script
-			m, err := a.machine(ctx, parts, accel)
+			k.Script = script
+			m, err := trial.Machine(ctx, k, o)
 			if err != nil {
 				return err
 			}
 			m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
-			u.Say("booting %s; %s leaves it whatever it does", parts.Release, qemu.LeaveKeys)
+			u.Say("booting %s; %s leaves it whatever it does", k.Release, qemu.LeaveKeys)
 			end := shellEnd{w: c.OutOrStdout()}
 			if err := m.Interact(ctx, in, &end); err != nil {
 				return err

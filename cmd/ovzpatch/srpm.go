@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/internal/tool"
 )
@@ -16,7 +17,7 @@ import (
 func newSRPM(a *app) *cobra.Command {
 	var (
 		port  portFlags
-		build buildFlags
+		flags buildFlags
 		proof proveFlags
 		out   string
 	)
@@ -38,27 +39,27 @@ compiles nothing: nothing but the patch may differ, and it must be where %build 
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := errors.Join(build.check(), checkOutput(out)); err != nil {
+			if err := errors.Join(flags.check(a, u), checkOutput(out)); err != nil {
 				return err
 			}
 			if err := tool.Need(tool.Source); err != nil {
 				return err
 			}
-			_, s, done, err := a.prepare(ctx, u, args[0], port, build)
+			s, err := recipe.Make(ctx, args[0], flags.recipeOf(port))
 			if err != nil {
 				return err
 			}
-			defer done()
-			if s.with.foreign && len(build.flavours) > 0 {
+			defer s.Close()
+			if s.With.Foreign && len(flags.recipe.Flavours) > 0 {
 				u.Say("the source RPM holds all flavours: give these switches to what builds it")
 			}
-			if err := proof.prove(ctx, u, s); err != nil {
+			if err := s.ProvePlace(ctx, u, proof.wanted()); err != nil {
 				return err
 			}
 			if err := os.MkdirAll(out, 0o755); err != nil {
 				return fmt.Errorf("make output directory: %w", err)
 			}
-			path, err := srpm.Build(ctx, s.with.Inputs, out)
+			path, err := srpm.Build(ctx, s.With.Inputs, out)
 			if err != nil {
 				return err
 			}
@@ -68,7 +69,7 @@ compiles nothing: nothing but the patch may differ, and it must be where %build 
 	}
 	port.register(c)
 	port.registerDerive(c)
-	build.registerRecipe(c)
+	flags.registerRecipe(c)
 	proof.register(c, true)
 	c.Flags().StringVarP(&out, "output", "o", "", "directory for the source RPM")
 	c.MarkFlagRequired("output")

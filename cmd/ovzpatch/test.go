@@ -11,32 +11,49 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/build"
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/kernelrpm"
-	"ovzpatch/internal/keyring"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/tool"
+	"ovzpatch/internal/trial"
 )
+
+// testFlags say what a guest is to try.
+type testFlags struct{ trial.Options }
+
+func (f *testFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.Cases, "cases", "", "try only the cases whose name matches this regular expression")
+	c.Flags().StringSliceVar(&f.Containers, "container", nil, "try only these container backends: ve, ve-cgroup, ve-userns, namespaces, userns (default: all that the kernel offers, and VEs alone where it has them)")
+	c.Flags().DurationVar(&f.Limit, "boot-timeout", 0, "time limit of one guest (default: by the measured speed of this machine)")
+}
+
+// check refuses what no guest can try, and completes the options.
+func (f *testFlags) check(a *app, u job.Reporter) error {
+	f.Cache, f.Home, f.Report = cache.Cache{Dir: a.cacheDir}, a.home, u
+	return f.Check()
+}
 
 // kernelFlags say which kernel a guest boots.
 type kernelFlags struct {
-	devel   string
-	image   string
-	modules string
-	key     keyFlags
-	lustre  lustreFlags
+	trial.Choice
+	key keyFlags
 }
 
 func (f *kernelFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.devel, "devel", "", "the kernel's -devel package, which the probe is built against (default: the one beside RPM)")
-	c.Flags().StringVar(&f.image, "kernel", "", "boot this bare kernel image instead of a package; takes --modules")
-	c.Flags().StringVar(&f.modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to where it was compiled")
+	c.Flags().StringVar(&f.Devel, "devel", "", "the kernel's -devel package, which the probe is built against (default: the one beside RPM)")
+	c.Flags().StringVar(&f.Image, "kernel", "", "boot this bare kernel image instead of a package; takes --modules")
+	c.Flags().StringVar(&f.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to where it was compiled")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
 	f.key.register(c)
-	f.lustre.register(c)
+	c.Flags().StringArrayVar(&f.Lustre.From, "lustre", nil, "use your own Lustre in place of the probe: a directory laid over the guest's root, or an RPM unpacked there; may be repeated")
+	c.Flags().StringVar(&f.Lustre.Setup, "lustre-setup", "", "a script the guest runs before it mounts (default: none)")
+	c.Flags().StringVar(&f.Lustre.Mount, "mount", "", "what the guest mounts, for example 10.0.0.1@tcp:/lustre")
+	c.MarkFlagsRequiredTogether("lustre", "mount")
+	c.MarkFlagsMutuallyExclusive("lustre", "devel")
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")
 	c.MarkFlagsMutuallyExclusive("kernel", "keyring")
 }
@@ -44,68 +61,27 @@ func (f *kernelFlags) register(c *cobra.Command) {
 // check tells whether the arguments and flags name exactly one kernel, and what belongs
 // to a Lustre of the user's fits together.
 func (f *kernelFlags) check(c *cobra.Command, args []string) error {
-	if (len(args) == 1) == (f.image != "") {
-		return job.BadRequest(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
+	if (len(args) == 1) == (f.Image != "") {
+		return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
 	}
-	return f.lustre.check()
-}
-
-// parts gives the kernel that args and flags name, unpacked below dir, with the probe or
-// with a Lustre of the user's.
-func (f *kernelFlags) parts(ctx context.Context, u job.Reporter, a *app, args []string, dir string) (*kernelParts, error) {
-	parts, err := f.kernel(ctx, u, a, args, dir)
-	if err == nil && f.lustre.given() {
-		parts.Lustre, err = f.lustre.load(ctx, u, parts, dir)
+	if len(args) == 1 {
+		f.Package = args[0]
 	}
-	return parts, err
-}
-
-// kernel is parts without a Lustre of the user's.
-func (f *kernelFlags) kernel(ctx context.Context, u job.Reporter, a *app, args []string, dir string) (*kernelParts, error) {
-	probe := !f.lustre.given()
-	if f.image != "" {
-		modules, err := filepath.EvalSymlinks(f.modules)
-		if err != nil {
-			return nil, job.BadRequest(err)
-		}
-		return fromTree(ctx, f.image, modules, dir, probe)
-	}
-	packages := []string{args[0]}
-	if probe {
-		devel := f.devel
-		if devel == "" {
-			var err error
-			if devel, err = kernelrpm.FindDevel(ctx, args[0]); err != nil {
-				return nil, err
-			}
-		}
-		packages = append(packages, devel)
-	}
-	if f.key.keyring != "" {
-		for _, path := range packages {
-			if err := keyring.VerifyFile(ctx, u, path, f.key.keyring); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if !probe {
-		k, err := kernelrpm.Unpack(ctx, args[0], dir)
-		return &kernelParts{Kernel: k}, err
-	}
-	return a.fromPackages(ctx, args[0], packages[1], dir)
+	f.Keyring = f.key.keyring
+	return f.Lustre.Check()
 }
 
 // ready tells what is missing before anything slow is begun: a file that is named, and a
 // program. A kept kernel is looked for in its datastore.
-func (f *kernelFlags) ready(args []string, kept bool) error {
-	named := append([]string{f.devel, f.image, f.modules, f.lustre.setup}, f.lustre.from...)
+func (f *kernelFlags) ready(kept bool) error {
+	named := append([]string{f.Devel, f.Image, f.Modules, f.Lustre.Setup}, f.Lustre.From...)
 	if !kept {
-		named = append(named, args...)
+		named = append(named, f.Package)
 	}
 	if err := needFiles(append(named, f.key.keyring)...); err != nil {
 		return err
 	}
-	if f.lustre.given() {
+	if f.Lustre.Given() {
 		return tool.Need(tool.Guest)
 	}
 	return tool.Need(tool.Guest, tool.Probe)
@@ -118,7 +94,7 @@ func needFiles(named ...string) error {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {
-			return job.BadRequest(err)
+			return usage(err)
 		}
 	}
 	return nil
@@ -159,12 +135,12 @@ it, and the verdict goes into the snapshot's manifest.
 				return err
 			}
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
-				return job.BadRequest(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
+				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
 			}
-			if err := test.check(); err != nil {
+			if err := test.check(a, u); err != nil {
 				return err
 			}
-			if err := kernel.ready(args, store != ""); err != nil {
+			if err := kernel.ready(store != ""); err != nil {
 				return err
 			}
 			var kept *datastore.Store
@@ -175,17 +151,16 @@ it, and the verdict goes into the snapshot's manifest.
 					return err
 				}
 				defer snap.Close()
-				kernels, err := snapshotBuild(snap).kernels(ctx)
+				kernels, err := build.FromSnapshot(snap).Kernels(ctx)
 				if err != nil {
 					return err
 				}
 				if len(kernels) > 1 {
 					u.Say("the snapshot holds %d kernels; this tests %s", len(kernels), filepath.Base(kernels[0].Kernel))
 				}
-				args[0], kernel.devel = kernels[0].Kernel, kernels[0].Devel
+				kernel.Package, kernel.Devel = kernels[0].Kernel, kernels[0].Devel
 			}
-			accel, err := a.accelerator(ctx, u)
-			if err != nil {
+			if err := test.Accelerate(ctx); err != nil {
 				return err
 			}
 			dir, remove, err := scratch.New("", "kernel")
@@ -193,23 +168,23 @@ it, and the verdict goes into the snapshot's manifest.
 				return fmt.Errorf("unpack kernel: %w", err)
 			}
 			defer remove()
-			t := trial{label: "this kernel", expect: guest.Verdict(expect), accel: accel, flags: test}
-			if len(args) == 1 {
-				t.pkg = filepath.Base(args[0])
+			t := trial.Trial{Label: "this kernel", Expect: guest.Verdict(expect)}
+			if kernel.Package != "" {
+				t.Package = filepath.Base(kernel.Package)
 			}
-			if t.parts, err = kernel.parts(ctx, u, a, args, dir); err != nil {
+			if t.Kernel, err = kernel.Unpack(ctx, dir, test.Options); err != nil {
 				return err
 			}
-			k, err := a.try(ctx, u, t)
+			k, err := trial.Run(ctx, t, test.Options)
 			if err != nil {
 				return err
 			}
 			if snap != nil {
-				if err := keepVerdict(ctx, kept, snap.Ref, k); err != nil {
+				if err := trial.Keep(ctx, kept, snap.Ref, k); err != nil {
 					return err
 				}
 			}
-			return finish(c, &report.Report{Accel: accel.Name, Kernels: []report.Kernel{*k}}, asJSON)
+			return finish(c, &report.Report{Accel: test.Accel.Name, Kernels: []report.Kernel{*k}}, asJSON)
 		},
 	}
 	kernel.register(c)
@@ -231,7 +206,7 @@ func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *dat
 	}
 	ref, err := datastore.ParseRef(name)
 	if err != nil {
-		return nil, nil, job.BadRequest(err)
+		return nil, nil, usage(err)
 	}
 	snap, err := s.OpenSnapshot(ctx, ref)
 	if err != nil {
@@ -241,18 +216,4 @@ func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *dat
 		return nil, nil, errors.Join(err, snap.Close())
 	}
 	return s, snap, nil
-}
-
-// tryPackages boots the kernel of a package with the probe built against another.
-func (a *app) tryPackages(ctx context.Context, u job.Reporter, kernel, devel string, t trial) (*report.Kernel, error) {
-	dir, remove, err := scratch.New("", "kernel")
-	if err != nil {
-		return nil, fmt.Errorf("unpack kernel: %w", err)
-	}
-	defer remove()
-	t.pkg = filepath.Base(kernel)
-	if t.parts, err = a.fromPackages(ctx, kernel, devel, dir); err != nil {
-		return nil, err
-	}
-	return a.try(ctx, u, t)
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,16 +37,11 @@ func (k *Key) Add(name, value string) *Key {
 
 // AddFile puts a file's bytes into the key.
 func (k *Key) AddFile(name, path string) error {
-	f, err := os.Open(path)
+	digest, err := (*Digests)(nil).Of(path)
 	if err != nil {
 		return fmt.Errorf("make cache key: %w", err)
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("make cache key: %w", err)
-	}
-	k.Add(name, hex.EncodeToString(h.Sum(nil)))
+	k.Add(name, digest)
 	return nil
 }
 

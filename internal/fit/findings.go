@@ -85,3 +85,14 @@ func PlacementLine(p patch.Placement) string {
 	}
 	return s
 }
+
+// DescribeKernel says which kernel it is; "" is for what is none, or of no line.
+func DescribeKernel(name, line string) string {
+	switch {
+	case name == "":
+		return "no kernel"
+	case line == "":
+		return "kernel " + name + ", of no line"
+	}
+	return "kernel " + name + ", line " + line
+}

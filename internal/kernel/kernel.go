@@ -40,6 +40,9 @@ type Kernel struct {
 	VZ                            string // OpenVZ's own version, as "042stab141" or "ovz9.16.6"
 }
 
+// KnowsZstd tells whether the rpm of the kernel's own distributions knows that compression.
+func (k Kernel) KnowsZstd() bool { return k.AtLeast(4, 18, 0) }
+
 // Identify reads the top Makefile of a source and the Makefile.rhelver that Red Hat's Makefile
 // includes since 4.18, or nil. OpenVZ's EXTRAVERSION uses the build number in it.
 func Identify(makefile, rhelver []byte) (Kernel, error) {

@@ -3,9 +3,14 @@
 package rpmbuild
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+
+	"ovzpatch/internal/command"
 )
 
 // Root is where rpmbuild runs, if not in this machine's own root directory: where the
@@ -39,6 +44,17 @@ func ParseRoot(s string) (Root, error) {
 		return Root{Chroot: dir}, nil
 	}
 	return Root{}, fmt.Errorf("%q is no root: it is chroot:DIR or mock:CONFIG", s)
+}
+
+// Name is what people call the root directory that a build runs in.
+func (r Root) Name() string {
+	switch {
+	case r.Mock != "":
+		return "mock"
+	case r.Chroot != "":
+		return r.Chroot
+	}
+	return "this machine"
 }
 
 // Args is the command line that runs a program there. In mock's roots only mock runs
@@ -98,4 +114,22 @@ func (j Job) mockArgs() []string {
 	}
 	args = append(args, j.options()...)
 	return append(args, "--rebuild", j.Spec)
+}
+
+// Check tells what every build would fail for, before there is one.
+func (r Root) Check(ctx context.Context) error {
+	if r.Chroot == "" {
+		return nil
+	}
+	// As a plain file it would grow with all that programs throw away.
+	null, err := os.Lstat(filepath.Join(r.Chroot, "dev/null"))
+	if err != nil || null.Mode()&fs.ModeCharDevice == 0 {
+		return fmt.Errorf("check %s: it has no /dev/null; make one: mknod -m 666 %s c 1 3", r.Chroot, filepath.Join(r.Chroot, "dev/null"))
+	}
+	for _, name := range []string{"rpmbuild", "gcc"} {
+		if _, err := command.Ask(ctx, r.Args(name, "--version")...); err != nil {
+			return fmt.Errorf("check %s: %w\nit needs rpmbuild and a compiler, and chroot(8) needs root's rights", r.Chroot, err)
+		}
+	}
+	return nil
 }

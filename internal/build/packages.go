@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package build
 
 import (
 	"bytes"
@@ -14,13 +14,14 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/gate"
-	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
+	"ovzpatch/internal/recipe"
+	"ovzpatch/internal/rpmfile"
 )
 
-// kernelBuild is one finished build. It is kept beside the packages as build.json.
-type kernelBuild struct {
+// Result is one finished build. It is kept beside the packages as build.json.
+type Result struct {
 	Dir      string   `json:"-"`
 	Patched  bool     `json:"patched"`
 	Packages []string `json:"packages"` // file names in Dir
@@ -32,18 +33,18 @@ type kernelBuild struct {
 	Launcher *launcher.Report `json:"launcher,omitempty"`
 }
 
-// kernels finds the packages with kernel images, debug kernels last.
-func (b *kernelBuild) kernels(ctx context.Context) ([]kernelrpm.Pair, error) {
+// Kernels finds the packages with kernel images, debug kernels last.
+func (b *Result) Kernels(ctx context.Context) ([]kernelrpm.Pair, error) {
 	return kernelrpm.Find(ctx, b.Dir, b.Packages)
 }
 
-// log is where the build's full output is.
-func (b *kernelBuild) log() string { return filepath.Join(b.Dir, "build.log") }
+// Log is where the build's full output is.
+func (b *Result) Log() string { return filepath.Join(b.Dir, "build.log") }
 
 const buildManifest = "build.json"
 
 // moveTo takes the packages and the log out of the topdir and notes what they are.
-func (b *kernelBuild) moveTo(dir string) error {
+func (b *Result) moveTo(dir string) error {
 	move := func(path string) (string, error) {
 		name := filepath.Base(path)
 		if os.Rename(path, filepath.Join(dir, name)) == nil {
@@ -71,17 +72,17 @@ func (b *kernelBuild) moveTo(dir string) error {
 	return atomicfile.WriteBytes(filepath.Join(dir, buildManifest), append(note, '\n'))
 }
 
-func readBuild(dir string) (*kernelBuild, error) {
+func readBuild(dir string) (*Result, error) {
 	data, err := os.ReadFile(filepath.Join(dir, buildManifest))
 	if err != nil {
 		return nil, err
 	}
-	b := &kernelBuild{Dir: dir}
+	b := &Result{Dir: dir}
 	return b, json.Unmarshal(data, b)
 }
 
-// copyOut puts a build's packages and log where the user wants them.
-func (b *kernelBuild) copyOut(dir string) error {
+// CopyOut puts a build's packages and log where the user wants them.
+func (b *Result) CopyOut(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("write packages: %w", err)
 	}
@@ -93,29 +94,10 @@ func (b *kernelBuild) copyOut(dir string) error {
 	return nil
 }
 
-// buildPackages builds a recipe, or takes it from the cache, and looks into what came out.
-func (a *app) buildPackages(ctx context.Context, u job.Reporter, r *recipe, f buildFlags) (*kernelBuild, []*kernelrpm.Contents, error) {
-	b, err := a.buildKernel(ctx, u, r, f)
-	if err != nil {
-		return nil, nil, err
-	}
-	list, err := b.lookIntoAll(ctx, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	u.Say("all digests of the packages are right:")
-	for _, c := range list {
-		if c.Unread != "" {
-			u.Say("NOT checked: %s: %s", c.File, c.Unread)
-		}
-	}
-	return b, list, nil
-}
-
 // lookIntoAll reads the packages of a build. A kernel that does not hold the patch that
 // its build says it has, or the other way round, is an error: a switch of the spec may
 // have left the patch out.
-func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*kernelrpm.Contents, error) {
+func (b *Result) lookIntoAll(ctx context.Context, r *recipe.Recipe) ([]*kernelrpm.Contents, error) {
 	var list []*kernelrpm.Contents
 	for _, name := range append(slices.Clone(b.Packages), b.Source) {
 		c, err := b.lookInto(ctx, name, r)
@@ -126,13 +108,13 @@ func (b *kernelBuild) lookIntoAll(ctx context.Context, r *recipe) ([]*kernelrpm.
 	}
 	if !slices.ContainsFunc(list, func(c *kernelrpm.Contents) bool { return c.Kernel != "" }) {
 		return nil, fmt.Errorf("look into packages: the build made no kernel: none of %s holds an image (/boot/vmlinuz-* or /lib/modules/*/vmlinuz): does the spec build one for this architecture and these switches? See %s",
-			strings.Join(b.Packages, ", "), b.log())
+			strings.Join(b.Packages, ", "), b.Log())
 	}
 	return list, nil
 }
 
 // lookInto reads one of the packages.
-func (b *kernelBuild) lookInto(ctx context.Context, name string, r *recipe) (*kernelrpm.Contents, error) {
+func (b *Result) lookInto(ctx context.Context, name string, r *recipe.Recipe) (*kernelrpm.Contents, error) {
 	p, err := kernelrpm.Open(ctx, filepath.Join(b.Dir, name))
 	if err != nil {
 		return nil, err
@@ -142,12 +124,21 @@ func (b *kernelBuild) lookInto(ctx context.Context, name string, r *recipe) (*ke
 	if err != nil {
 		return nil, err
 	}
-	if err := b.checkReadable(name, p, r.reader); err != nil {
+	if err := b.checkReadable(name, p, r.Reader); err != nil {
 		return nil, err
 	}
-	if bytes.Contains(r.Texts[r.port], []byte(gate.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
+	if bytes.Contains(r.Texts[r.Port], []byte(gate.MessageHead)) && c.Patched != nil && *c.Patched != b.Patched {
 		return nil, fmt.Errorf("look into packages: the kernel in %s was built %s the patch, but its message is %s; see %s",
-			name, r.label(), map[bool]string{true: "there", false: "not there: does the spec apply it?"}[*c.Patched], b.log())
+			name, r.Label(), map[bool]string{true: "there", false: "not there: does the spec apply it?"}[*c.Patched], b.Log())
 	}
 	return c, nil
+}
+
+// checkReadable refuses what the systems that the kernel is for could not install.
+func (b *Result) checkReadable(name string, p *kernelrpm.Package, by rpmfile.Reader) error {
+	if reasons := p.Unreadable(by); reasons != nil {
+		return fmt.Errorf("check package %s: rpm %s of %s, which the kernel is for, does not read it: %s; does the spec or a --define set _rpmformat, _binary_payload or _binary_filedigest_algorithm? See %s",
+			filepath.Join(b.Dir, name), by.Version, by.System, strings.Join(reasons, "; "), b.Log())
+	}
+	return nil
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -49,29 +48,16 @@ func TestOwnSpecRequiresKnownNames(t *testing.T) {
 
 // Scripts of a package that nothing here can run are told, by what runs them.
 func TestLacks(t *testing.T) {
-	r := &recipe{Inputs: srpm.Inputs{Texts: map[string][]byte{
+	r := &Recipe{Inputs: srpm.Inputs{Texts: map[string][]byte{
 		"kabitool": []byte("#!/no/such/python -u\nimport sha\n"), "check-kabi": []byte("#! /no/such/python\n"), "merge": []byte("#!/bin/sh\n"),
 		"a.patch": []byte("--- a\n"), "empty": nil, "odd": []byte("#!\n"), "env": []byte("#!env python\n"),
 	}}}
 	want := "this machine has no /no/such/python, which these of the package's scripts are for: check-kabi, kabitool; a build that runs one stops there (--root builds where it is)"
-	if got := r.lacks(); !slices.Equal(got, []string{want}) {
+	if got := r.Lacks(); !slices.Equal(got, []string{want}) {
 		t.Errorf("got %q", got)
 	}
-	r = &recipe{Inputs: srpm.Inputs{Spec: []byte("%define __find_requires /usr/lib/rpm/redhat/find-requires kernel\n")}, root: rpmbuild.Root{Chroot: t.TempDir()}}
-	if got := r.lacks(); len(got) != 1 || !strings.Contains(got[0], "has no /usr/lib/rpm/redhat/find-requires, and rpm dies") {
+	r = &Recipe{Inputs: srpm.Inputs{Spec: []byte("%define __find_requires /usr/lib/rpm/redhat/find-requires kernel\n")}, Root: rpmbuild.Root{Chroot: t.TempDir()}}
+	if got := r.Lacks(); len(got) != 1 || !strings.Contains(got[0], "has no /usr/lib/rpm/redhat/find-requires, and rpm dies") {
 		t.Errorf("got %q", got)
-	}
-}
-
-// What is missing in a chroot is asked of the dpkg in there.
-func TestRequiresOfAChroot(t *testing.T) {
-	root := newSmallRoot(t, "dpkg-query")
-	root.write(t, "/var/lib/dpkg/status", "Package: gcc\nStatus: install ok installed\nMaintainer: a\nArchitecture: amd64\nVersion: 1\nDescription: a\n", 0o644)
-	r := &recipe{root: rpmbuild.Root{Chroot: root.dir}}
-	r.SpecName, r.Spec = "kernel.spec", []byte("Name: kernel\nBuildRequires: gcc, /bin/sed, openssl-devel\n")
-	err := r.checkRequires(t.Context(), newUI(&bytes.Buffer{}))
-	want := "missing on " + root.dir + " of what kernel.spec requires to be built: openssl-devel\n  as root: chroot " + root.dir + " apt-get install libssl-dev\n"
-	if err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package build
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/srpm"
 )
 
@@ -17,7 +19,7 @@ func TestStartPoint(t *testing.T) {
 	build := filepath.Join(work, "BUILD")
 	start := func(want bool) {
 		t.Helper()
-		_, whole, err := startPoint(newUI(io.Discard), work, build)
+		_, whole, err := startPoint(job.Quiet{}, work, build)
 		if err != nil || whole != want {
 			t.Errorf("from nothing: %v, %v", whole, err)
 		}
@@ -39,25 +41,25 @@ func TestStartPoint(t *testing.T) {
 
 // Packages are known by all that rpmbuild is told; objects do not depend on how they are packed.
 func TestKeysHoldWhatRpmbuildIsTold(t *testing.T) {
-	plain := recipe{Inputs: srpm.Inputs{Date: epoch, Target: "x86_64"}}
-	keys := func(change func(*recipe)) (string, string) {
+	plain := recipe.Recipe{Inputs: srpm.Inputs{Date: time.Unix(1_700_000_000, 0), Target: "x86_64"}}
+	keys := func(change func(*recipe.Recipe)) (string, string) {
 		t.Helper()
 		r := plain
 		change(&r)
-		objects, packages, err := r.keys(t.Context())
+		objects, packages, err := (&builder{Recipe: &r}).keys(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return objects, packages
 	}
-	objects, packages := keys(func(*recipe) {})
-	for name, change := range map[string]func(*recipe){
-		"digests": func(r *recipe) { r.FileDigest = 1 },
-		"format":  func(r *recipe) { r.Defines = []string{"_rpmformat 6"} },
-		"payload": func(r *recipe) { r.Defines = []string{"_binary_payload w6.gzdio"} },
-		"date":    func(r *recipe) { r.Date = r.Date.AddDate(0, 0, 1) },
-		"with":    func(r *recipe) { r.with = []string{"headers"} },
-		"without": func(r *recipe) { r.without = []string{"headers"} },
+	objects, packages := keys(func(*recipe.Recipe) {})
+	for name, change := range map[string]func(*recipe.Recipe){
+		"digests": func(r *recipe.Recipe) { r.FileDigest = 1 },
+		"format":  func(r *recipe.Recipe) { r.Defines = []string{"_rpmformat 6"} },
+		"payload": func(r *recipe.Recipe) { r.Defines = []string{"_binary_payload w6.gzdio"} },
+		"date":    func(r *recipe.Recipe) { r.Date = r.Date.AddDate(0, 0, 1) },
+		"with":    func(r *recipe.Recipe) { r.With = []string{"headers"} },
+		"without": func(r *recipe.Recipe) { r.Without = []string{"headers"} },
 	} {
 		o, p := keys(change)
 		if o != objects {

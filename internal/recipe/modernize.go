@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const maxRefusedLines = 5
 
 // forThisRpm tells, before anything is built, what rpm since 4.20 refuses in a foreign
 // spec, or rewrites it where that was asked for.
-func (r *recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool) error {
+func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool) error {
 	if modernize {
 		edited, err := srpm.Modernize(r.SpecName, r.Spec)
 		if err != nil {
@@ -34,7 +34,7 @@ func (r *recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool)
 		r.Spec = edited.Text
 		return nil
 	}
-	version := rpmVersion(ctx, r.root)
+	version := rpmVersion(ctx, r.Root)
 	if !sinceRpm420(version) {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (r *recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool)
 	}
 	return job.Misfit(fmt.Errorf("read spec: the rpm of %s (%s) refuses lines of %s:\n%s\n"+
 		"rewrite just these with --modernize-spec; or build where an rpm of their time is (--root); or take our spec in its place (--spec=replace)",
-		rpmOwner(r.root), version, r.SpecName, strings.Join(lines, "\n")))
+		rpmOwner(r.Root), version, r.SpecName, strings.Join(lines, "\n")))
 }
 
 // rpmVersion is what the rpmbuild says of itself that reads the spec; "" where it cannot
@@ -74,7 +74,7 @@ func rpmOwner(root rpmbuild.Root) string {
 	if root.Mock != "" {
 		root = rpmbuild.Root{}
 	}
-	return rootName(root)
+	return root.Name()
 }
 
 // sinceRpm420 tells a version from which on rpm refuses old ways of specs.

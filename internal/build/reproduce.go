@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package build
 
 import (
 	"context"
@@ -11,21 +11,22 @@ import (
 	"slices"
 	"strings"
 
-	"ovzpatch/internal/job"
+	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/rpmdiff"
 )
 
-// verifyReproducible builds a kernel that has just been built from nothing once more:
+// VerifyReproducible builds a kernel that has just been built from nothing once more:
 // in another directory, at another time and in another time zone, with another -j.
 // The packages must be the same.
-func (a *app) verifyReproducible(ctx context.Context, u job.Reporter, r *recipe, first *kernelBuild, f buildFlags) error {
-	ctx, cancel := f.within(ctx)
+func VerifyReproducible(ctx context.Context, r *recipe.Recipe, first *Result, o Options) error {
+	ctx, cancel := o.within(ctx)
 	defer cancel()
-	_, packages, err := r.keys(ctx)
+	b := &builder{Recipe: r, o: o, u: o.Report, again: true}
+	_, packages, err := b.keys(ctx)
 	if err != nil {
 		return err
 	}
-	work, err := workDir(ctx, u, a.compiled(r), "reproduce", packages)
+	work, err := b.workDir(ctx, "reproduce", packages)
 	if err != nil {
 		return err
 	}
@@ -33,9 +34,8 @@ func (a *app) verifyReproducible(ctx context.Context, u job.Reporter, r *recipe,
 	if err := os.RemoveAll(work.Dir); err != nil {
 		return fmt.Errorf("build once more: %w", err)
 	}
-	f.again = true
-	u.Say("once more, in another directory and time zone, and with another -j")
-	second, err := a.build(ctx, u, r, work.Dir, work.Hold, f)
+	b.u.Say("once more, in another directory and time zone, and with another -j")
+	second, err := b.run(ctx, work.Dir, work.Hold)
 	if err != nil {
 		return err
 	}
@@ -45,12 +45,12 @@ func (a *app) verifyReproducible(ctx context.Context, u job.Reporter, r *recipe,
 		return errors.Join(err, fmt.Errorf("the packages of both builds are in %s and %s", first.Dir, filepath.Join(work.Dir, "top")),
 			os.RemoveAll(filepath.Join(work.Dir, "BUILD")))
 	}
-	u.Say("reproducible: both builds gave the same payloads (SHA-256)\n%s", strings.Join(said, "\n"))
+	b.u.Say("reproducible: both builds gave the same payloads (SHA-256)\n%s", strings.Join(said, "\n"))
 	return os.RemoveAll(work.Dir)
 }
 
 // sameBuild gives a line for each package, or the first difference as an error.
-func sameBuild(ctx context.Context, first, second *kernelBuild) ([]string, error) {
+func sameBuild(ctx context.Context, first, second *Result) ([]string, error) {
 	again := map[string]string{}
 	for _, path := range append(slices.Clone(second.Packages), second.Source) {
 		again[filepath.Base(path)] = path

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
 	"context"
@@ -10,51 +10,41 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/srpm"
 )
 
-// proveFlags say whether the place of the patch is proven.
-type proveFlags struct{ yes, no bool }
-
-func (f *proveFlags) register(c *cobra.Command, standard bool) {
-	c.Flags().BoolVar(&f.yes, "prove", standard, "run %prep with and without the patch, and %build with a make that compiles nothing: nothing but the patch may differ, and it must be where %build compiles")
-	c.Flags().BoolVar(&f.no, "no-prove", false, "do not: for a machine that lacks what %prep needs, or must not run the package's scripts")
-	c.MarkFlagsMutuallyExclusive("prove", "no-prove")
-}
-
-// prove runs %prep and %build of a package with its own spec, into which the patch was put.
-func (f *proveFlags) prove(ctx context.Context, u job.Reporter, s *sides) error {
-	r, parent := s.with, ""
+// ProvePlace runs %prep and %build of a package with its own spec, into which the patch was put,
+// and looks for the patch where %build compiles; or it says that this is not proven.
+func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) error {
+	r, parent := s.With, ""
 	switch {
-	case !r.foreign:
+	case !r.Foreign:
 		return nil
-	case f.no || !f.yes:
+	case !prove:
 		u.Say("that %%prep of %s puts the patch where %%build compiles is read from its text, and not proven", r.SpecName)
 		return nil
-	case r.root.Mock != "":
-		u.Say("that the patch is where %%build compiles is not proven: %%prep would have to run in %s", rootName(r.root))
+	case r.Root.Mock != "":
+		u.Say("that the patch is where %%build compiles is not proven: %%prep would have to run in %s", r.Root.Name())
 		return nil
-	case r.root.Chroot != "":
-		if err := checkChroot(ctx, r.root); err != nil {
+	case r.Root.Chroot != "":
+		if err := r.Root.Check(ctx); err != nil {
 			return err
 		}
-		parent = filepath.Join(r.root.Chroot, "var/tmp")
+		parent = filepath.Join(r.Root.Chroot, "var/tmp")
 	}
 	dir, remove, err := scratch.New(parent, "proof")
 	if err != nil {
 		return fmt.Errorf("prove: %w", err)
 	}
 	defer remove()
-	u.Say("proving: %s runs %%prep of %s without and with the patch, and %%build with a make that compiles nothing", rootName(r.root), r.SpecName)
+	u.Say("proving: %s runs %%prep of %s without and with the patch, and %%build with a make that compiles nothing", r.Root.Name(), r.SpecName)
 	found, err := r.Prove(ctx, srpm.Proof{
-		Original: s.without.Inputs, PatchFile: r.port, Files: r.touched, With: r.with, Without: r.without, Root: r.root, Dir: dir,
+		Original: s.Without.Inputs, PatchFile: r.Port, Files: r.Touched, With: r.With, Without: r.Without, Root: r.Root, Dir: dir,
 		Apply: func(files map[string][]byte) (map[string][]byte, error) {
-			return applyTo(files, r.port, r.Texts[r.port])
+			return applyTo(files, r.Port, r.Texts[r.Port])
 		},
 	})
 	if err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package trial
 
 import (
 	"context"
@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/initramfs"
@@ -25,47 +23,40 @@ import (
 	"ovzpatch/internal/rpmfile"
 )
 
-// lustreFlags say which Lustre a guest mounts in place of the probe.
-type lustreFlags struct {
-	from  []string
-	setup string
-	mount string
+// Lustre is a user's own, which takes the place of the probe.
+type Lustre struct {
+	From  []string // directories and packages, laid over the guest's root
+	Setup string   // a script that the guest runs before it mounts; "" for none
+	Mount string   // what the guest mounts
 }
 
-func (f *lustreFlags) register(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.from, "lustre", nil, "use your own Lustre in place of the probe: a directory laid over the guest's root, or an RPM unpacked there; may be repeated")
-	c.Flags().StringVar(&f.setup, "lustre-setup", "", "a script the guest runs before it mounts (default: none)")
-	c.Flags().StringVar(&f.mount, "mount", "", "what the guest mounts, for example 10.0.0.1@tcp:/lustre")
-	c.MarkFlagsRequiredTogether("lustre", "mount")
-	c.MarkFlagsMutuallyExclusive("lustre", "devel")
-}
+// Given tells whether there is one.
+func (l Lustre) Given() bool { return len(l.From) > 0 }
 
-func (f *lustreFlags) given() bool { return len(f.from) > 0 }
-
-// check tells whether the flags fit together.
-func (f *lustreFlags) check() error {
-	if f.setup != "" && !f.given() {
+// Check refuses what does not fit together.
+func (l Lustre) Check() error {
+	if l.Setup != "" && !l.Given() {
 		return job.BadRequest(errors.New("--lustre-setup goes with --lustre: it prepares a Lustre of your own"))
 	}
-	if strings.ContainsAny(f.mount, " \t\n\"") {
-		return job.BadRequest(fmt.Errorf("--mount=%q: a space or a quote cannot stand on a kernel command line", f.mount))
+	if strings.ContainsAny(l.Mount, " \t\n\"") {
+		return job.BadRequest(fmt.Errorf("--mount=%q: a space or a quote cannot stand on a kernel command line", l.Mount))
 	}
 	return nil
 }
 
-// userLustre is a user's own Lustre made ready for a guest.
-type userLustre struct {
+// readyLustre is a user's own Lustre made ready for a guest.
+type readyLustre struct {
 	mount   string
 	order   *initramfs.ForeignOrder
 	overlay string // archive with the modules and the rest
 	size    int64  // bytes of the overlay
 }
 
-// load makes a user's Lustre ready for the kernel in parts; what that takes is put below dir.
-func (f *lustreFlags) load(ctx context.Context, u job.Reporter, parts *kernelParts, dir string) (*userLustre, error) {
+// load makes a user's Lustre ready for a kernel; what that takes is put below dir.
+func (from Lustre) load(ctx context.Context, u job.Reporter, k *Kernel, dir string) (*readyLustre, error) {
 	root := filepath.Join(dir, "lustre-root")
-	for _, from := range f.from {
-		if err := unpackOver(ctx, from, root); err != nil {
+	for _, path := range from.From {
+		if err := unpackOver(ctx, path, root); err != nil {
 			return nil, err
 		}
 	}
@@ -74,18 +65,18 @@ func (f *lustreFlags) load(ctx context.Context, u job.Reporter, parts *kernelPar
 		return nil, err
 	}
 	if len(modules) == 0 {
-		return nil, job.BadRequest(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(f.from, ", ")))
+		return nil, job.BadRequest(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(from.From, ", ")))
 	}
-	l := &userLustre{mount: f.mount, overlay: filepath.Join(dir, "lustre.cpio")}
-	if l.order, err = initramfs.OrderForeign(os.DirFS(parts.Modules), parts.Release, driversFirst(modules)); err != nil {
+	l := &readyLustre{mount: from.Mount, overlay: filepath.Join(dir, "lustre.cpio")}
+	if l.order, err = initramfs.OrderForeign(os.DirFS(k.Modules), k.Release, driversFirst(modules)); err != nil {
 		return nil, job.BadRequest(err)
 	}
 	for _, left := range l.order.Left {
 		u.Say("%v", left)
 	}
-	files := moduleFiles(parts.Release, l.order.Foreign, images)
-	if f.setup != "" {
-		files["/etc/umounttest/setup"] = initramfs.Content{Path: f.setup, Executable: true}
+	files := moduleFiles(k.Release, l.order.Foreign, images)
+	if from.Setup != "" {
+		files["/etc/umounttest/setup"] = initramfs.Content{Path: from.Setup, Executable: true}
 	}
 	err = atomicfile.Write(l.overlay, func(w io.Writer) error { return initramfs.WriteOverlay(w, root, guestsOwn, files) })
 	if err != nil {
@@ -202,7 +193,7 @@ func moduleFiles(release string, modules []initramfs.ForeignModule, images map[s
 
 // join gives a machine the overlay, and the memory it takes: the overlay is there packed
 // and unpacked while the kernel starts, and servers want some of their own.
-func (l *userLustre) join(m *qemu.Machine) error {
+func (l *readyLustre) join(m *qemu.Machine) error {
 	joined := filepath.Join(filepath.Dir(l.overlay), "initramfs-with-lustre.cpio")
 	if err := initramfs.Join(joined, m.Initrd, l.overlay); err != nil {
 		return err

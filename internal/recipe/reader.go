@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
-	"fmt"
-	"path/filepath"
-	"strings"
-
 	"ovzpatch/internal/kernel"
-	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/rpmfile"
 )
 
@@ -36,13 +31,4 @@ func readerOf(k kernel.Kernel) rpmfile.Reader {
 		return rpmOfRHEL6
 	}
 	return rpmOfRHEL5
-}
-
-// checkReadable refuses what the systems that the kernel is for could not install.
-func (b *kernelBuild) checkReadable(name string, p *kernelrpm.Package, by rpmfile.Reader) error {
-	if reasons := p.Unreadable(by); reasons != nil {
-		return fmt.Errorf("check package %s: rpm %s of %s, which the kernel is for, does not read it: %s; does the spec or a --define set _rpmformat, _binary_payload or _binary_filedigest_algorithm? See %s",
-			filepath.Join(b.Dir, name), by.Version, by.System, strings.Join(reasons, "; "), b.log())
-	}
-	return nil
 }

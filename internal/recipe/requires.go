@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
 	"bytes"
@@ -13,11 +13,14 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/tool"
 )
 
 // debianNames are Debian's packages for what kernel specs require, any of which will do;
@@ -87,25 +90,25 @@ func sortRequires(names []string, gcc string, present, isTool func(name string) 
 	return r
 }
 
-// checkRequires is what rpmbuild does where there is an RPM database, for a system with
+// CheckRequires is what rpmbuild does where there is an RPM database, for a system with
 // dpkg, here or in a chroot: what a spec requires for its build and is not there is an error.
-func (r *recipe) checkRequires(ctx context.Context, u job.Reporter) error {
-	names, err := srpm.BuildRequires(r.SpecName, r.Spec, r.options(ctx))
+func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
+	names, err := srpm.BuildRequires(r.SpecName, r.Spec, r.SpecOptions(ctx))
 	if err != nil {
 		return err
 	}
-	isTool := func(name string) bool { return hasTool(r.root, name) }
+	isTool := func(name string) bool { return hasTool(r.Root, name) }
 	if !isTool("dpkg-query") {
 		u.Say("there is no dpkg either, so nobody knows whether this is there: %s", strings.Join(names, ", "))
 		return nil
 	}
-	out, err := command.Ask(ctx, r.root.Args("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")...)
+	out, err := command.Ask(ctx, r.Root.Args("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")...)
 	if err != nil {
 		return fmt.Errorf("ask dpkg for packages: %w", err)
 	}
 	gcc := ""
 	if slices.Contains(names, "gcc-plugin-devel") {
-		version, err := command.Output(ctx, command.Cmd{Args: r.root.Args("gcc", "-dumpversion")})
+		version, err := command.Output(ctx, command.Cmd{Args: r.Root.Args("gcc", "-dumpversion")})
 		if err != nil {
 			return fmt.Errorf("ask gcc for its version: %w", err)
 		}
@@ -117,15 +120,15 @@ func (r *recipe) checkRequires(ctx context.Context, u job.Reporter) error {
 	}
 	if need.missing != nil {
 		return fmt.Errorf("missing on %s of what %s requires to be built: %s\n  as root: %s\n  or go on without, if you know that this build does not need them: --nodeps",
-			rootName(r.root), r.SpecName, strings.Join(need.missing, ", "),
-			strings.Join(r.root.Args(append([]string{"apt-get", "install"}, need.install...)...), " "))
+			r.Root.Name(), r.SpecName, strings.Join(need.missing, ", "),
+			strings.Join(r.Root.Args(append([]string{"apt-get", "install"}, need.install...)...), " "))
 	}
 	return nil
 }
 
-// lacks says what the package's scripts and its spec want of the machine that is not there
+// Lacks says what the package's scripts and its spec want of the machine that is not there
 // and in no BuildRequires: old specs do not name what every system of their time had.
-func (r *recipe) lacks() []string {
+func (r *Recipe) Lacks() []string {
 	scripts := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
 		line, _, _ := bytes.Cut(r.Texts[name], []byte("\n"))
@@ -133,17 +136,41 @@ func (r *recipe) lacks() []string {
 		if !bytes.HasPrefix(line, []byte("#!")) || len(words) == 0 || !path.IsAbs(words[0]) {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join("/", r.root.Chroot, words[0])); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(filepath.Join("/", r.Root.Chroot, words[0])); errors.Is(err, fs.ErrNotExist) {
 			scripts[words[0]] = append(scripts[words[0]], name)
 		}
 	}
 	var list []string
 	if r.lacksFindRequires() {
-		list = append(list, fmt.Sprintf("%s has no %s, and rpm dies where it asks it about a package of many files: leave those out (--without headers, doc, perf)", rootName(r.root), redHatFindRequires))
+		list = append(list, fmt.Sprintf("%s has no %s, and rpm dies where it asks it about a package of many files: leave those out (--without headers, doc, perf)", r.Root.Name(), redHatFindRequires))
 	}
 	for _, program := range slices.Sorted(maps.Keys(scripts)) {
 		list = append(list, fmt.Sprintf("%s has no %s, which these of the package's scripts are for: %s; a build that runs one stops there (--root builds where it is)",
-			rootName(r.root), program, strings.Join(scripts[program], ", ")))
+			r.Root.Name(), program, strings.Join(scripts[program], ", ")))
 	}
 	return list
+}
+
+// newCompiler gives the major version of this machine's gcc where that is 5 or later,
+// which took much for an error that kernels of its time have; else "".
+func newCompiler(ctx context.Context) string {
+	out, err := command.Ask(ctx, "gcc", "-dumpversion")
+	major, _, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
+	if n, bad := strconv.Atoi(major); err != nil || bad != nil || n < 5 {
+		return ""
+	}
+	return major
+}
+
+// hasTool tells whether a program is to be found here, or in a chroot.
+func hasTool(root rpmbuild.Root, name string) bool {
+	if root.Chroot == "" {
+		_, err := tool.Find(name)
+		return err == nil
+	}
+	return slices.ContainsFunc([]string{"usr/bin", "usr/sbin", "bin", "sbin"}, func(dir string) bool {
+		// A link is to be followed in there only.
+		_, err := os.Lstat(filepath.Join(root.Chroot, dir, name))
+		return err == nil
+	})
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 )
@@ -23,9 +26,9 @@ func TestForThisRpm(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bin, "rpmbuild"), []byte("#!/bin/sh\necho RPM version "+version+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		r := &recipe{root: rpmbuild.Root{}, Inputs: srpm.Inputs{SpecName: "k.spec", Spec: []byte(text)}}
-		var said strings.Builder
-		err := r.forThisRpm(t.Context(), newUI(&said), false)
+		r := &Recipe{Root: rpmbuild.Root{}, Inputs: srpm.Inputs{SpecName: "k.spec", Spec: []byte(text)}}
+		var said saying
+		err := r.forThisRpm(t.Context(), &said, false)
 		if (err != nil) != refuses {
 			t.Errorf("rpm %s: %v", version, err)
 		}
@@ -35,12 +38,20 @@ func TestForThisRpm(t *testing.T) {
 					t.Errorf("rpm %s: %v lacks %q", version, err, want)
 				}
 			}
-			if exitCode(err) != exitMisfit {
-				t.Errorf("exit code %d", exitCode(err))
+			if !errors.Is(err, job.ErrMisfit) {
+				t.Errorf("rpm %s: %v is no misfit", version, err)
 			}
 		}
-		if err := r.forThisRpm(t.Context(), newUI(&said), true); err != nil || !strings.Contains(string(r.Spec), "\n%patch -P 1 -p1\n") || !strings.Contains(said.String(), "+%patch -P 1 -p1") {
+		if err := r.forThisRpm(t.Context(), &said, true); err != nil || !strings.Contains(string(r.Spec), "\n%patch -P 1 -p1\n") || !strings.Contains(said.String(), "+%patch -P 1 -p1") {
 			t.Errorf("rpm %s: %v\n%s\n%s", version, err, r.Spec, said.String())
 		}
 	}
 }
+
+// saying keeps what is said.
+type saying struct {
+	job.Quiet
+	strings.Builder
+}
+
+func (s *saying) Say(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recipe
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/specs"
@@ -18,9 +20,29 @@ import (
 // ownSwitch is the %bcond of our spec that --without-patch turns.
 const ownSwitch = "ovzpatch"
 
+// Check refuses values that no recipe can take.
+func (o *Options) Check() error {
+	for _, d := range o.Defines {
+		if name, _, ok := strings.Cut(d, " "); !ok || name == "" {
+			return job.BadRequest(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
+		}
+	}
+	if err := srpm.CheckTag(o.Tag); err != nil {
+		return job.BadRequest(fmt.Errorf("--release-tag: %w", err))
+	}
+	if err := o.checkSwitches(); err != nil {
+		return err
+	}
+	_, err := kernel.Arch(o.Target)
+	return err
+}
+
+// switchName is what rpmbuild takes as the name of a switch.
+var switchName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+
 // checkSwitches refuses what would leave the patch out of a build that is named after it.
-func (f *buildFlags) checkSwitches() error {
-	for _, name := range append(slices.Clone(f.with), f.without...) {
+func (o *Options) checkSwitches() error {
+	for _, name := range append(slices.Clone(o.With), o.Without...) {
 		switch {
 		case !switchName.MatchString(name):
 			return job.BadRequest(fmt.Errorf("--with/--without %q: it is a name of letters, digits and underscores", name))
@@ -29,11 +51,11 @@ func (f *buildFlags) checkSwitches() error {
 		case name == "vanilla":
 			return job.BadRequest(errors.New("--with/--without vanilla: a kernel without patches would be without ours, too"))
 		}
-		if slices.Contains(f.with, name) && slices.Contains(f.without, name) {
+		if slices.Contains(o.With, name) && slices.Contains(o.Without, name) {
 			return job.BadRequest(fmt.Errorf("--with %s and --without %s: choose one", name, name))
 		}
 	}
-	for _, d := range f.defines {
+	for _, d := range o.Defines {
 		name, _, _ := strings.Cut(d, " ")
 		for _, word := range []string{ownSwitch, "vanilla", "nopatches"} {
 			if strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(name, "_"), "with_"), "without_") == word {
@@ -45,30 +67,30 @@ func (f *buildFlags) checkSwitches() error {
 }
 
 // ownFlavour gives the flavour of our own spec that was asked for, "" for the plain kernel.
-func (f *buildFlags) ownFlavour(arch string) (string, error) {
+func (o *Options) ownFlavour(arch string) (string, error) {
 	there := specs.Flavours(arch)
 	switch {
-	case len(f.flavours) == 0:
+	case len(o.Flavours) == 0:
 		return "", nil
-	case len(f.flavours) > 1:
-		return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec builds one flavour at a time; run ovzpatch once for each", strings.Join(f.flavours, ",")))
+	case len(o.Flavours) > 1:
+		return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec builds one flavour at a time; run ovzpatch once for each", strings.Join(o.Flavours, ",")))
 	}
-	if at := slices.IndexFunc(there, func(name string) bool { return strings.EqualFold(name, f.flavours[0]) }); at >= 0 {
+	if at := slices.IndexFunc(there, func(name string) bool { return strings.EqualFold(name, o.Flavours[0]) }); at >= 0 {
 		return there[at], nil
 	}
 	if len(there) == 0 {
-		return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has no flavours for --target=%s; %s is for i686", f.flavours[0], f.target, specs.PAE))
+		return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has no flavours for --target=%s; %s is for i686", o.Flavours[0], o.Target, specs.PAE))
 	}
-	return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has %s for --target=%s, and without --flavour the plain kernel", f.flavours[0], strings.Join(there, ", "), f.target))
+	return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has %s for --target=%s, and without --flavour the plain kernel", o.Flavours[0], strings.Join(there, ", "), o.Target))
 }
 
 // switchFlavours finds the switches by which a foreign spec builds the flavours asked for,
 // and says them.
-func (f *buildFlags) switchFlavours(ctx context.Context, u job.Reporter, r *recipe) error {
-	if len(f.flavours) == 0 {
+func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe) error {
+	if len(o.Flavours) == 0 {
 		return nil
 	}
-	o, built, err := srpm.SelectFlavours(r.SpecName, r.Spec, r.options(ctx), f.flavours)
+	chosen, built, err := srpm.SelectFlavours(r.SpecName, r.Spec, r.SpecOptions(ctx), o.Flavours)
 	var none *srpm.FlavourError
 	if errors.As(err, &none) {
 		return job.BadRequest(err)
@@ -76,19 +98,19 @@ func (f *buildFlags) switchFlavours(ctx context.Context, u job.Reporter, r *reci
 	if err != nil {
 		return err
 	}
-	r.with, r.without = o.With, o.Without
+	r.With, r.Without = chosen.With, chosen.Without
 	var names, extra []string
 	for _, b := range built {
 		names = append(names, b.Name)
-		if !slices.ContainsFunc(f.flavours, func(w string) bool { return strings.EqualFold(w, b.Name) }) {
+		if !slices.ContainsFunc(o.Flavours, func(w string) bool { return strings.EqualFold(w, b.Name) }) {
 			extra = append(extra, b.Name)
 		}
 	}
 	said := ""
-	for _, w := range o.With {
+	for _, w := range chosen.With {
 		said += " --with " + w
 	}
-	for _, w := range o.Without {
+	for _, w := range chosen.Without {
 		said += " --without " + w
 	}
 	if said == "" {
@@ -101,9 +123,9 @@ func (f *buildFlags) switchFlavours(ctx context.Context, u job.Reporter, r *reci
 	return nil
 }
 
-// options are what a recipe's spec is read with, here.
-func (r *recipe) options(ctx context.Context) srpm.Options {
-	o := srpm.Options{Target: r.Target, With: r.with, Without: r.without}
+// SpecOptions are what a recipe's spec is read with, here.
+func (r *Recipe) SpecOptions(ctx context.Context) srpm.Options {
+	o := srpm.Options{Target: r.Target, With: r.With, Without: r.Without}
 	// Specs ask what they are built on; only rpm of this machine knows.
 	systems := []string{"rhel", "fedora", "centos"}
 	ask := []string{"rpm"}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package build makes kernel packages of a recipe: by rpmbuild, or from the cache. It looks into
+// what came out, can show that a build is reproducible, and keeps a build in a datastore.
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
+	"ovzpatch/internal/recipe"
+)
+
+// Options say how kernels are built.
+type Options struct {
+	Cache    cache.Cache
+	NoDeps   bool // do not check BuildRequires
+	Jobs     int  // compile jobs at one time; 0 for what suits the machine, or the launcher's machines
+	Nice     int
+	Launcher string // what compilations go through, "" for nothing
+	Limit    time.Duration
+	Getenv   func(string) string // the environment that launchers are set up from
+	Home     string              // the user's directory, where settings of mock may be
+	Report   job.Reporter
+}
+
+// maxJobs is far more than any compiler farm has.
+const maxJobs = 4096
+
+// Check refuses values that no build can take.
+func (o *Options) Check() error {
+	if o.Jobs < 0 || o.Jobs > maxJobs {
+		return job.BadRequest(fmt.Errorf("--jobs=%d: it is 1 to %d, or 0 for what suits this machine", o.Jobs, maxJobs))
+	}
+	if o.Limit <= 0 {
+		return job.BadRequest(fmt.Errorf("--build-timeout=%v: it is a time above 0, as 90m or 3h", o.Limit))
+	}
+	if o.Nice < 0 || o.Nice > 19 {
+		return job.BadRequest(fmt.Errorf("--nice=%d: it is 0 to 19", o.Nice))
+	}
+	return o.checkLauncher()
+}
+
+// builder builds one recipe.
+type builder struct {
+	*recipe.Recipe
+	o     Options
+	u     job.Reporter
+	again bool // a second build, to compare with: everything is compiled, and otherwise
+}
+
+// Build makes the packages of a recipe, or takes them from the cache, and looks into them.
+// Recipes that differ in nothing but the text of the patch share one directory of compiled
+// objects.
+func Build(ctx context.Context, r *recipe.Recipe, o Options) (*Result, []*kernelrpm.Contents, error) {
+	b := &builder{Recipe: r, o: o, u: o.Report}
+	res, err := b.packages(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := res.lookIntoAll(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.u.Say("all digests of the packages are right:")
+	for _, c := range list {
+		if c.Unread != "" {
+			b.u.Say("NOT checked: %s: %s", c.File, c.Unread)
+		}
+	}
+	return res, list, nil
+}
+
+// packages takes the packages from the cache or from rpmbuild.
+func (b *builder) packages(ctx context.Context) (*Result, error) {
+	ctx, cancel := b.o.within(ctx)
+	defer cancel()
+	objects, packages, err := b.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if res, ok := b.cached(packages); ok {
+		return res, nil
+	}
+	work, err := b.workDir(ctx, "objects", objects)
+	if err != nil {
+		return nil, err
+	}
+	defer work.Release()
+	// The one waited for may have built just this.
+	if res, ok := b.cached(packages); ok {
+		return res, nil
+	}
+	if err := b.o.Cache.Remove("packages", packages); err != nil {
+		return nil, err
+	}
+	res, err := b.run(ctx, work.Dir, work.Hold)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := b.o.Cache.Put("packages", packages, func(dir string) error { return res.moveTo(dir) })
+	if err != nil {
+		return nil, err
+	}
+	res.Dir = dir
+	b.u.Say("kernel %s the patch: built in %.0f s, %s%d warnings (log: %s)", b.Label(), res.Seconds, compiledText(res.Compiled), res.Warnings, res.Log())
+	return res, os.RemoveAll(filepath.Join(work.Dir, "top"))
+}
+
+// cached takes packages from the cache.
+func (b *builder) cached(key string) (*Result, bool) {
+	dir, ok := b.o.Cache.Get("packages", key)
+	if !ok {
+		return nil, false
+	}
+	res, err := readBuild(dir)
+	if err != nil {
+		return nil, false
+	}
+	b.u.Say("kernel %s the patch: from the cache (%s)", b.Label(), dir)
+	return res, true
+}
+
+// within sets the time limit of one build.
+func (o *Options) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("time limit of %v reached; see --build-timeout", o.Limit))
+}
+
+// workDir gives a directory to compile in, which one process at a time may use.
+func (b *builder) workDir(ctx context.Context, kind, key string) (*cache.Work, error) {
+	w, err := b.compiled().Work(ctx, kind, key, func() {
+		b.u.Say("another ovzpatch compiles the same kernel; waiting for it")
+	})
+	if err == nil && len(w.Ended) > 0 {
+		b.u.Say("ended %d programs that an ovzpatch which was killed had left compiling", len(w.Ended))
+	}
+	return w, err
+}
+
+// Forget removes what the cache has of both kernels, so that they are built anew.
+func Forget(ctx context.Context, s *recipe.Sides, o Options) error {
+	for _, r := range []*recipe.Recipe{s.With, s.Without} {
+		b := &builder{Recipe: r, o: o, u: o.Report}
+		objects, packages, err := b.keys(ctx)
+		if err != nil {
+			return err
+		}
+		work, err := b.workDir(ctx, "objects", objects)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(os.RemoveAll(work.Dir), o.Cache.Remove("packages", packages))
+		work.Release()
+		if err != nil {
+			return fmt.Errorf("forget cached build: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+)
+
+// Digests are the SHA-256 digests of files that stay as they are while it is used. Each file is
+// read once. A nil one remembers nothing. It must not be used concurrently.
+type Digests struct{ known map[string]string }
+
+// Of is the digest of the file at path, in hexadecimal.
+func (d *Digests) Of(path string) (string, error) {
+	if d != nil && d.known[path] != "" {
+		return d.known[path], nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	digest := hex.EncodeToString(h.Sum(nil))
+	if d != nil {
+		if d.known == nil {
+			d.known = map[string]string{}
+		}
+		d.known[path] = digest
+	}
+	return digest, nil
+}

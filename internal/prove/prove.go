@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package prove is the main job: it builds a kernel with the patch and without it, boots both,
+// and reports whether the one is protected and the other is not.
+//
+//	fit     does the patch fit the source, and is its hook reached
+//	recipe  the spec with the patch in it, and its sources
+//	build   packages by rpmbuild, or from the cache
+//	probe   the module that stands in for Lustre
+//	trial   boots a kernel and tries what the patch is about
+package prove
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/build"
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
+	"ovzpatch/internal/recipe"
+	"ovzpatch/internal/report"
+	"ovzpatch/internal/trial"
+)
+
+// Options say how the main job is done: those of its steps, and what is between them.
+type Options struct {
+	Recipe recipe.Options
+	Build  build.Options
+	Trial  trial.Options
+	// Place runs %prep of a source RPM's own spec, and looks for the patch where %build works.
+	Place  bool
+	Afresh bool   // build anew, whatever is in the cache
+	Out    string // directory that gets packages, logs and the report; "" for none
+	// Built is told what is in the packages of each build; nil for nobody.
+	Built func([]*kernelrpm.Contents) error
+	// Report is for the steps, too.
+	Report job.Reporter
+}
+
+// side is one of the two kernels.
+type side struct {
+	recipe *recipe.Recipe
+	label  string
+	expect guest.Verdict
+}
+
+// Prove is the whole way from a source to the verdicts: source is the path of a source RPM, a
+// tarball or a tree. A kernel that does not behave as expected is in the report, and no error.
+func Prove(ctx context.Context, source string, o Options) (*report.Report, error) {
+	o.Recipe.Report, o.Build.Report, o.Trial.Report = o.Report, o.Report, o.Report
+	o.Trial.LogDir = o.Out
+	s, err := recipe.Make(ctx, source, o.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if o.Afresh {
+		if err := build.Forget(ctx, s, o.Build); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.ProvePlace(ctx, o.Report, o.Place); err != nil {
+		return nil, err
+	}
+	if err := o.Trial.Accelerate(ctx); err != nil {
+		return nil, err
+	}
+	rep := &report.Report{Source: source, Line: s.Fit.Line, Patch: s.Fit.Name, Accel: o.Trial.Accel.Name}
+	if s.Fit.Derived != nil {
+		rep.Derived = s.Fit.Derived.Summary()
+	}
+	for _, kernel := range []side{
+		{s.With, "with the patch", guest.Protected},
+		{s.Without, "without the patch", guest.Vulnerable},
+	} {
+		tried, err := o.prove(ctx, kernel)
+		if err != nil {
+			return nil, err
+		}
+		rep.Kernels = append(rep.Kernels, tried...)
+	}
+	if o.Out != "" {
+		if err := atomicfile.Write(filepath.Join(o.Out, "report.json"), rep.JSON); err != nil {
+			return nil, err
+		}
+		o.Report.Say("packages, consoles and report.json are in %s", o.Out)
+	}
+	return rep, nil
+}
+
+// prove builds one kernel and boots it.
+func (o *Options) prove(ctx context.Context, s side) ([]report.Kernel, error) {
+	b, packages, err := build.Build(ctx, s.recipe, o.Build)
+	if err == nil && o.Built != nil {
+		err = o.Built(packages)
+	}
+	if err == nil && o.Out != "" {
+		err = b.CopyOut(o.Out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.try(ctx, b, trial.Trial{Label: s.label, Expect: s.expect})
+}
+
+// try boots the kernels of a finished build: those of the flavours that were asked for, else
+// the plain one.
+func (o *Options) try(ctx context.Context, b *build.Result, t trial.Trial) ([]report.Kernel, error) {
+	packages, err := b.Kernels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := len(o.Recipe.Flavours) > 0
+	if !all {
+		packages = packages[:1]
+	}
+	var list []report.Kernel
+	for _, p := range packages {
+		if name := filepath.Base(p.Kernel); all && strings.Contains(name, "-xen-") {
+			o.Report.Say("%s is a kernel for Xen, which QEMU does not boot: not tried", name)
+			continue
+		}
+		k, err := trial.Packages(ctx, p, t, o.Trial)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, *k)
+	}
+	if len(list) == 0 {
+		return nil, job.BadRequest(errors.New("none of these flavours can be tried in QEMU; use ovzpatch build"))
+	}
+	return list, nil
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/srpm"
+)
+
+// foreignSpec puts the patch into a source RPM's own spec and shows what that changes.
+func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error) {
+	if m.o.Config != "" {
+		return nil, job.BadRequest(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
+	}
+	original.Foreign, original.Reader = true, readerOf(m.Kernel)
+	if !m.Kernel.AtLeast(2, 6, 32) {
+		original.FileDigest = 1 // whatever the original has: rpm before 4.6 knows MD5 alone
+	}
+	if err := original.forThisRpm(ctx, m.u, m.o.Modernize); err != nil {
+		return nil, err
+	}
+	var err error
+	if original.Inputs, err = original.Settle(ctx, append([]string{m.binaryPayload()}, m.o.Defines...)); err != nil {
+		return nil, err
+	}
+	if m.o.Compat {
+		compat, err := m.compat()
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range compat {
+			c := srpm.Change{PatchFile: p.Name, Patch: p.Data, Author: author}
+			if i == 0 {
+				c.Tag, c.Changes = compatTag, []string{"compile with today's compilers, for tests"}
+			}
+			edited, err := original.carry(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			m.u.Say("for today's compilers, in both kernels: %s (%s)", p.Name, edited.How)
+		}
+		if original.lacksFindRequires() {
+			original.Spec = bytes.ReplaceAll(original.Spec, []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
+			m.u.Say("Requires are found by rpm's own find-requires: Red Hat's is not here")
+		}
+	}
+	if err := m.o.switchFlavours(ctx, m.u, original); err != nil {
+		return nil, err
+	}
+	with := *original
+	with.Patched, with.Port, with.Touched = true, m.Name, m.Touched()
+	edited, err := with.carry(ctx, m.change())
+	if err != nil {
+		return nil, err
+	}
+	m.u.Say("the spec changes like this (%s):\n%s", edited.How, strings.TrimSuffix(edited.Diff, "\n"))
+	return &Sides{With: &with, Without: original}, nil
+}
+
+// redHatFindRequires is what the specs of RHEL 5 and 6 have rpm find Requires with.
+const redHatFindRequires = "/usr/lib/rpm/redhat/find-requires"
+
+// lacksFindRequires tells a spec that wants it and a machine without. rpm is killed by the
+// broken pipe where it hands on more names of files than a pipe holds, as of headers.
+func (r *Recipe) lacksFindRequires() bool {
+	_, err := os.Lstat(filepath.Join("/", r.Root.Chroot, redHatFindRequires))
+	return r.Root.Mock == "" && errors.Is(err, fs.ErrNotExist) && bytes.Contains(r.Spec, []byte(redHatFindRequires))
+}
+
+// carry puts one more patch into a recipe with a foreign spec.
+func (r *Recipe) carry(ctx context.Context, c srpm.Change) (srpm.Edited, error) {
+	made, edited, err := r.Carry(ctx, c)
+	if err != nil {
+		return srpm.Edited{}, err
+	}
+	r.Inputs = made
+	return edited, nil
+}
+
+// author is whom changelog entries name.
+const author = "ovzpatch <ovzpatch@localhost>"
+
+// change is what happens to a foreign source RPM.
+func (m maker) change() srpm.Change {
+	return srpm.Change{
+		PatchFile: m.Name, Patch: m.Port, Tag: m.o.Tag, Author: author,
+		Changes: []string{"drop MNT_FORCE from a container's umount of Lustre"},
+	}
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package recipe puts together what kernel packages are made from: the spec with the patch in
+// it, and its sources, for the kernel with the patch and for the one without.
+package recipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/fit"
+	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/patch"
+	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/source"
+	"ovzpatch/internal/srpm"
+	"ovzpatch/patches"
+	"ovzpatch/specs"
+)
+
+// epoch is the one time in packages from our own spec: reproducible, and no claim about when.
+var epoch = time.Unix(1_700_000_000, 0)
+
+// Options say what is made of a source.
+type Options struct {
+	Keyring string // file with the keys of whoever may have signed a source RPM; "" for any
+	Port    fit.Port
+	fit.Spec
+	Config    string   // kernel configuration; "" for a small one for guests
+	Tag       string   // what the Release of a patched kernel is marked with
+	Flavours  []string // kernels to build of those that the spec has
+	Compat    bool     // also apply what the line's old sources need for this machine's compiler
+	Modernize bool     // rewrite what rpm since 4.20 refuses in a source RPM's own spec
+	Misplaced bool     // go on with a patch that the gate check refuses
+	Root      rpmbuild.Root
+	Report    job.Reporter
+}
+
+// Recipe is what one kernel's packages are made from.
+type Recipe struct {
+	srpm.Inputs
+	Patched bool
+	With    []string // rpmbuild's --with
+	Without []string // and --without
+	Touched []string // files of the tree that the patch touches
+	Port    string   // file name of the patch, "" where there is none in it
+	Foreign bool     // the spec is a source RPM's own
+	Root    rpmbuild.Root
+	Reader  rpmfile.Reader // what must be able to read the packages
+	// Source is the file whose digest stands for the source: that itself, or what a tree was
+	// packed into.
+	Source string
+
+	digests *cache.Digests
+}
+
+// Label tells the two kernels apart in what is said.
+func (r *Recipe) Label() string {
+	if r.Patched {
+		return "with"
+	}
+	return "without"
+}
+
+// Digest is the digest of a file that the recipe is of. Each is read once for both kernels.
+func (r *Recipe) Digest(path string) (string, error) { return r.digests.Of(path) }
+
+// Sides are the two kernels that are compared, and the source that they are made from.
+type Sides struct {
+	Fit           *fit.Fit
+	With, Without *Recipe
+}
+
+// Close removes what was unpacked or packed for the recipes.
+func (s *Sides) Close() { s.Fit.Close() }
+
+// maker makes recipes.
+type maker struct {
+	*fit.Fit
+	o Options
+	u job.Reporter
+}
+
+// Make checks that the patch fits the source at path, says where it goes, and puts together
+// what the kernels with it and without it are made from.
+func Make(ctx context.Context, path string, o Options) (s *Sides, err error) {
+	o.Report.Say("reading %s", path)
+	f, err := fit.Check(ctx, fit.Request{Source: path, Keyring: o.Keyring, Port: o.Port, Spec: o.Spec, Place: patch.Options{Strip: -1}, Report: o.Report})
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	m := maker{f, o, o.Report}
+	if err := m.accept(path, err); err != nil {
+		return nil, err
+	}
+	if s, err = m.sides(ctx); err != nil {
+		return nil, err
+	}
+	s.Fit, s.With.Root, s.Without.Root = f, o.Root, o.Root
+	digests := &cache.Digests{}
+	s.With.digests, s.Without.digests = digests, digests
+	if gcc := newCompiler(ctx); gcc != "" && o.Root == (rpmbuild.Root{}) && !o.Compat && len(patches.Compat(f.Line)) > 0 {
+		m.u.Say("kernels of line %s do not compile with gcc %s as they are: add --compat for a test, or build where an older compiler lives (--root)", f.Line, gcc)
+	}
+	return s, nil
+}
+
+// accept decides whether recipes are made for what fit.Check found, err being its error, and
+// says what that was.
+func (m maker) accept(path string, err error) error {
+	var misplaced *gate.Error
+	switch {
+	case m.Fit != nil && m.Plan != nil && m.Plan.Applied:
+		how := "take it out with ovzpatch apply --reverse"
+		if m.Source.Kind == source.RPM {
+			how = "give the package it was made from (ovzpatch check tells which of its patches it is in)"
+		}
+		return job.Misfit(fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how))
+	case errors.As(err, &misplaced) && m.o.Misplaced && (m.Findings.Own == nil || m.Findings.Own.Err() == nil):
+		m.u.Say("going on although %v", err)
+	case err != nil:
+		return err
+	}
+	if m.Derived != nil {
+		m.u.Say("the port is derived %s; nobody has tried it", m.Derived.Summary())
+	}
+	m.u.Say("%s: %s; the patch fits:", m.Source.Kind, fit.DescribeKernel(m.Kernel.String(), m.Line))
+	for _, p := range m.Plan.Placements {
+		m.u.Say("  %s", fit.PlacementLine(p))
+	}
+	if m.Findings.Own != nil {
+		m.Findings.Own.Rows(func(what, format string, args ...any) { m.u.Say("  %-8s %s", what, fmt.Sprintf(format, args...)) })
+	}
+	return nil
+}
+
+// sides puts the recipes together. What only has to be packed for that lies in the directory
+// of the Fit.
+func (m maker) sides(ctx context.Context) (*Sides, error) {
+	switch {
+	case m.Source.Kind != source.RPM:
+		archive, top, err := m.archive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return m.ownSpec(archive, top)
+	case m.o.Replaced:
+		m.u.Say("our spec takes the place of the source RPM's own; its own patches stay out")
+		return m.ownSpec(m.Package.Tarball.Path, m.Files.Top)
+	}
+	return m.fromPackage(ctx)
+}
+
+// fromPackage is for a source RPM that keeps its spec.
+func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
+	original := &Recipe{With: m.o.With, Without: m.o.Without, Root: m.o.Root, Source: m.Source.Path}
+	var err error
+	if original.Inputs, err = srpm.Unpacked(m.Package.RPM, m.Package.Dir); err != nil {
+		return nil, err
+	}
+	original.Target = m.o.Target
+	m.u.Say("%s will run the scripts and macros of %s, by rpmbuild", m.o.Root.Name(), original.SpecName)
+	if specs.Own(original.Spec) {
+		// A package of ours has the patch and the switch for it.
+		if len(m.o.Flavours) > 0 {
+			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", m.Source.Path))
+		}
+		if m.o.Tag != srpm.DefaultTag {
+			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", m.Source.Path))
+		}
+		original.Port, original.Touched, original.Patched = m.Name, m.Touched(), true
+		m.readable(original)
+		return both(original), nil
+	}
+	return m.foreignSpec(ctx, original)
+}
+
+// both derives the kernel without the patch from a recipe whose spec has our switch.
+func both(with *Recipe) *Sides {
+	without := *with
+	without.Patched, without.Without = false, append(slices.Clone(with.Without), ownSwitch)
+	return &Sides{With: with, Without: &without}
+}
+
+// archive returns the tarball to build from, the source itself or a tree packed up, and its
+// one top directory.
+func (m maker) archive(ctx context.Context) (path, top string, err error) {
+	if m.Source.Kind != source.Tree {
+		return m.Source.Path, m.Files.Top, nil
+	}
+	m.u.Say("packing the tree up")
+	top = "linux-" + m.Kernel.Base() + m.Kernel.Stable()
+	ext := ".tar.gz"
+	if m.Kernel.KnowsZstd() {
+		ext = ".tar.zst"
+	}
+	path = filepath.Join(m.Dir, top+ext)
+	return path, top, m.Source.Pack(ctx, path, top)
+}
+
+// ownSpec is for a tarball, which gets our spec.
+func (m maker) ownSpec(archive, top string) (*Sides, error) {
+	arch, err := kernel.Arch(m.o.Target)
+	if err != nil {
+		return nil, err
+	}
+	flavour, err := m.o.ownFlavour(arch)
+	if err != nil {
+		return nil, err
+	}
+	configName, config, err := m.Config(m.o.Config, arch)
+	if err != nil {
+		return nil, err
+	}
+	config = specs.FlavourConfig(flavour, config)
+	r := &Recipe{
+		Patched: true, Port: m.Name, Touched: m.Touched(), With: m.o.With, Without: m.o.Without, Source: archive,
+		Inputs: srpm.Inputs{
+			SpecName: specs.Name, Date: epoch, Target: m.o.Target,
+			Files: map[string]string{filepath.Base(archive): archive},
+			Texts: map[string][]byte{configName: config, m.Name: m.Port},
+		},
+	}
+	v := specs.Values{
+		Base: m.Kernel.Base(), Stable: m.Kernel.Stable(), Release: "1", Tag: m.o.Tag,
+		Archive: filepath.Base(archive), Top: top, Port: m.Name, Config: configName, Flavour: flavour,
+	}
+	if own := m.Kernel.Release(); own != "" {
+		v.Release = own + ".1"
+	}
+	if m.o.Compat {
+		compat, err := m.compat()
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range compat {
+			r.Texts[p.Name] = p.Data
+			v.Compat = append(v.Compat, p.Name)
+		}
+		v.Release += compatTag
+	}
+	if r.Spec, err = specs.Spec(v); err != nil {
+		return nil, err
+	}
+	if m.Package != nil {
+		r.Source = m.Source.Path
+	}
+	m.readable(r)
+	return both(r), nil
+}
+
+// compatTag marks a test build, which is not to be taken for one for production.
+const compatTag = ".compat"
+
+// compat is what --compat adds.
+func (m maker) compat() ([]patches.Patch, error) {
+	list := patches.Compat(m.Line)
+	if len(list) == 0 {
+		return nil, job.BadRequest(fmt.Errorf("--compat: line %s builds with today's compilers as it is", m.Line))
+	}
+	return list, nil
+}
+
+// binaryPayload chooses a compression that it knows.
+func (m maker) binaryPayload() string {
+	if m.Kernel.KnowsZstd() {
+		return "_binary_payload w3.zstdio"
+	}
+	return "_binary_payload w6.gzdio"
+}
+
+// readable does so for a recipe with our spec, and chooses digests, too; a foreign package
+// has those of its original.
+func (m maker) readable(r *Recipe) {
+	r.Reader, r.FileDigest = readerOf(m.Kernel), 0
+	if !m.Kernel.AtLeast(4, 18, 0) {
+		r.FileDigest = 1
+	}
+	r.Defines = append([]string{m.binaryPayload(), "_source_payload w.ufdio"}, m.o.Defines...)
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trial
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Programs are what `make` built beforehand for the guest.
+type Programs struct {
+	Init   string // umounttest, which becomes /init
+	Base   string // archive of u-root's commands
+	Compat string // a 32-bit umounttest for an x86_64 guest, "" for others
+}
+
+// FindPrograms looks beside this program, which lies in home: in guest/ of a build
+// tree, in ../lib/ovzpatch/guest/ where it is installed.
+func FindPrograms(home, arch string) (*Programs, error) {
+	goarch := map[string]string{"x86_64": "amd64", "i386": "386"}[arch]
+	dirs := []string{
+		filepath.Join(home, "guest", goarch),
+		filepath.Join(home, "..", "lib", "ovzpatch", "guest", goarch),
+	}
+	for _, dir := range dirs {
+		p := &Programs{Init: filepath.Join(dir, "umounttest"), Base: filepath.Join(dir, "uroot.cpio")}
+		if goarch == "amd64" {
+			p.Compat = filepath.Join(dir, "..", "386", "umounttest")
+		}
+		missing := func(f string) bool { _, err := os.Stat(f); return err != nil }
+		if !slices.ContainsFunc([]string{p.Init, p.Base}, missing) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("find guest programs: no umounttest and uroot.cpio in %s; run `make` or `make install`", strings.Join(dirs, " or "))
+}
+
+// forKernel gives the programs for a kernel's release: those before 2.6.27 lack system
+// calls that Go's own runtime makes, and get programs built with internal/gooverlay.
+func (p *Programs) forKernel(release string) *Programs {
+	var patch int
+	if n, _ := fmt.Sscanf(release, "2.6.%d", &patch); n == 0 || patch >= 27 {
+		return p
+	}
+	old := &Programs{Init: p.Init + "-old", Base: strings.TrimSuffix(p.Base, ".cpio") + "-old.cpio"}
+	if p.Compat != "" {
+		old.Compat = p.Compat + "-old"
+	}
+	return old
+}
