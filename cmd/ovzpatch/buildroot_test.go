@@ -35,6 +35,7 @@ kernel
 %setup -q -n linux-6.1.1
 %build
 test -e /only-in-the-chroot
+! command -v make || make all
 if test -e /wait; then touch /waits; sleep 600; fi
 %install
 mkdir -p %{buildroot}/boot
@@ -80,7 +81,7 @@ func makeTinyKernel(t *testing.T) string {
 // nothing but compiled objects in it.
 func TestBuildInAChroot(t *testing.T) {
 	src := makeTinyKernel(t)
-	r := newSmallRoot(t, "bash", "bzip2", "cmp", "find", "gzip", "patch", "rpm", "rpmbuild", "sleep", "tar", "touch", "xz")
+	r := newSmallRoot(t, "bash", "bzip2", "cmp", "date", "dirname", "find", "gzip", "head", "patch", "readlink", "rpm", "rpmbuild", "sha256sum", "sleep", "tar", "touch", "xz")
 	r.tree(t, "/usr/lib/rpm", "/usr/lib/rpm")
 	// Each rpm has others; since 6.1 one is beside rpm itself.
 	for _, helper := range []string{"/usr/lib/rpm/elfdeps", "/usr/lib/rpm/rpmuncompress", "/usr/bin/rpmuncompress"} {
@@ -97,10 +98,10 @@ func TestBuildInAChroot(t *testing.T) {
 	r.write(t, "/usr/bin/gcc", "#!/bin/sh\necho 'gcc (GCC) 4.1.2'\n", 0o755)
 
 	cacheDir, out := t.TempDir(), t.TempDir()
-	build := func(ctx context.Context) (string, error) {
+	build := func(ctx context.Context, more ...string) (string, error) {
 		c, said := newRoot(), &bytes.Buffer{}
-		c.SetArgs([]string{"build", filepath.Join(src, "vzkernel-6.1.1-1.src.rpm"), "--patch", filepath.Join(src, "ours.patch"),
-			"--misplaced", "--root", "chroot:" + r.dir, "--cache-dir", cacheDir, "-o", out})
+		c.SetArgs(append([]string{"build"}, append(more, filepath.Join(src, "vzkernel-6.1.1-1.src.rpm"), "--patch", filepath.Join(src, "ours.patch"),
+			"--misplaced", "--root", "chroot:"+r.dir, "--cache-dir", cacheDir, "-o", out)...))
 		c.SetOut(said)
 		c.SetErr(said)
 		err := c.ExecuteContext(ctx)
@@ -110,6 +111,15 @@ func TestBuildInAChroot(t *testing.T) {
 		t.Fatalf("without the file that %%build looks for: %v\n%s", err, said)
 	}
 	r.write(t, "/only-in-the-chroot", "", 0o644)
+	// The proof runs in there, too, as %build's first command tells.
+	r.write(t, "/usr/bin/gcc", "#!/bin/sh\necho 'gcc (GCC) 4.1.1'\n", 0o755)
+	proved, err := build(t.Context(), "--prove")
+	if err != nil || !strings.Contains(proved, "proven: %build compiles in linux-6.1.1, the original's with the patch, once") {
+		t.Errorf("the proof: %v\n%s", err, proved)
+	}
+	if left, err := os.ReadDir(r.path("/var/tmp")); err != nil || len(left) > 0 {
+		t.Errorf("the proof left %v in the chroot's /var/tmp (%v)", left, err)
+	}
 	for _, version := range []string{"4.1.2", "4.1.3"} {
 		r.write(t, "/usr/bin/gcc", "#!/bin/sh\necho 'gcc (GCC) "+version+"'\n", 0o755)
 		said, err := build(t.Context())
