@@ -4,6 +4,7 @@ package recipe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -47,8 +48,11 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 			return applyTo(files, r.Port, r.Texts[r.Port])
 		},
 	})
-	if err != nil {
+	switch {
+	case errors.As(err, new(*srpm.NotProven)), ctx.Err() != nil:
 		return err
+	case err != nil:
+		return fmt.Errorf("%w\nsee what %%prep lacks on this machine, or go by the spec's text with --no-prove", err)
 	}
 	if len(found.Unsteady) > 0 {
 		u.Say("not compared, as %%prep makes them otherwise each time: %s", strings.Join(found.Unsteady, ", "))

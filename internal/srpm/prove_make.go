@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -97,11 +98,14 @@ func lastWord(err error) string {
 		case strings.HasPrefix(line, "error: Bad exit"):
 			return last
 		case line != "" && !strings.HasPrefix(line, "+"):
-			last = line
+			last = scriptName.ReplaceAllString(line, "")
 		}
 	}
 	return last
 }
+
+// scriptName is how bash names the script of %build, whose name says nothing.
+var scriptName = regexp.MustCompile(`^/\S*/rpm-tmp\.\w+: `)
 
 // called names a directory as people do: below the build directory, if it is there.
 func (p *proof) called(dir string) string {
