@@ -149,7 +149,7 @@ func TestHolderInAnotherPIDNamespace(t *testing.T) {
 		free.Unlock()
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHolderInAnotherPIDNamespace$")
 		cmd.Env = append(os.Environ(), unseenEnv+"="+filepath.Dir(l.roots[0]))
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Unshareflags: unix.CLONE_NEWNS}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", held, err, out)
 		}
@@ -172,6 +172,10 @@ func TestHolderInAnotherPIDNamespace(t *testing.T) {
 
 // seeUnseen runs in the pid namespace.
 func seeUnseen(t *testing.T, root string) {
+	// Not /, which may be no mount point in a chroot.
+	if err := unix.Mount("", "/proc", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		t.Fatal(err)
 	}
