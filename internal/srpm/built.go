@@ -6,21 +6,34 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
+// section is one that was read.
+type section struct {
+	script *script
+	file   *syntax.File
+	known  *macros
+}
+
 // built follows %build from where %prep ends. What it cannot follow it leaves to the proof.
-func (s *spec) built(p *prep, st *state) error {
-	m := anyBuild()
-	sc, file, err := s.parse("build", m)
-	if err != nil {
-		return nil
+func (s *spec) built(first, p *prep, st *state) error {
+	if first.building == nil {
+		m := anyBuild()
+		sc, file, err := s.parse("build", m)
+		if err != nil {
+			return nil
+		}
+		first.building = &section{sc, file, m}
 	}
-	w := newWalker(s, sc, m)
+	b := first.building
+	w := newWalker(s, b.script, b.known)
 	w.sources, w.build = p.sources, true
 	st = st.clone()
 	st.dir, st.lost, st.exits, st.stack, st.args = p.subdir, note{}, true, nil, nil
 	st.vars = environmentOf()
-	w.after(w.list(file.Stmts, st, false), p.end)
+	w.after(w.list(b.file.Stmts, st, false), p.end)
 	if !w.works {
 		w.missing.first(w.elsewhere.line, w.elsewhere.why)
 	}

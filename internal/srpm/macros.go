@@ -18,6 +18,9 @@ func known(text string) bool { return !strings.Contains(text, unknownText) }
 // some hundreds.
 const maxExpansion = 64 << 10
 
+// maxExpansions is the same for a whole spec, which may have such a macro in each line.
+const maxExpansions = 16 << 20
+
 // macro is a macro as it stands at one line of a spec.
 type macro struct {
 	body    string // with unknownText where only rpmbuild knows it
@@ -32,6 +35,7 @@ type macros struct {
 	line   int   // of the text in hand
 	live   truth // whether that text is read
 	left   int   // bytes that its expansion may still read
+	spent  int   // bytes that all expansions read
 	// anyBuild is for what must hold however the package is built: on any machine, and with
 	// any --with and --without.
 	anyBuild bool
@@ -80,8 +84,11 @@ func (m *macros) forget(text string) {
 
 // expand gives text with its macros expanded. Definitions in it take effect.
 func (m *macros) expand(text string) string {
-	m.left = maxExpansion
-	return m.expanded(text)
+	m.left = min(maxExpansion, maxExpansions-m.spent)
+	all := m.left
+	text = m.expanded(text)
+	m.spent += all - max(m.left, 0)
+	return text
 }
 
 var (

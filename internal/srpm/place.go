@@ -130,11 +130,7 @@ func (p *prep) safeAfter(i int) int {
 // holds follows %prep with our patch in it, and %build after it: the tree that is built
 // must have it in the end.
 func (s *spec) holds(p *prep, d declarations, trial ours, line int) error {
-	m := anyBuild()
-	after, err := s.readPrep(m, p.sources.ours, trial)
-	if err != nil {
-		return err
-	}
+	after := p.with(trial)
 	st := after.after
 	if st == nil {
 		return nil // a command that fails: the proof tells
@@ -155,5 +151,5 @@ func (s *spec) holds(p *prep, d declarations, trial ours, line int) error {
 	default:
 		return s.fail(line+1, "no tree that is left has the patch", adviceReplace)
 	}
-	return s.built(after, st)
+	return s.built(p, after, st)
 }

@@ -14,6 +14,8 @@ type prep struct {
 	*walker
 	first, end int // its lines, without the section's own
 	marker     int // line of "END OF PATCH APPLICATIONS", -1 without
+	parsed     *syntax.File
+	building   *section // %build, once it was read
 	after      *state
 }
 
@@ -85,19 +87,32 @@ func (s *spec) bounds(section string) (first, end int) {
 
 // readPrep follows %prep with what is known of the macros, and our patch put in as a trial.
 func (s *spec) readPrep(m *macros, file string, trial ours) (*prep, error) {
-	p := &prep{marker: -1}
-	p.first, p.end = s.bounds("prep")
-	if p.first < 0 {
+	first, end := s.bounds("prep")
+	if first < 0 {
 		return nil, s.fail(0, "there is no %prep section", adviceReplace)
 	}
 	sc, parsed, err := s.parse("prep", m)
 	if err != nil {
 		return nil, err
 	}
-	w := newWalker(s, sc, m)
-	w.ours, w.sources = trial, s.sources(m, file)
-	w.hidden = sc.hidden
-	p.walker = w
+	p := &prep{walker: newWalker(s, sc, m), first: first, end: end, parsed: parsed}
+	p.sources = s.sources(m, file)
+	p.follow(trial)
+	return p, nil
+}
+
+// with is the same %prep with our patch put in another place.
+func (p *prep) with(trial ours) *prep {
+	again := &prep{walker: newWalker(p.spec, p.script, p.known), first: p.first, end: p.end, parsed: p.parsed}
+	again.sources = p.sources
+	again.follow(trial)
+	return again
+}
+
+// follow follows %prep to its end.
+func (p *prep) follow(trial ours) {
+	p.marker, p.ours, p.hidden = -1, trial, p.script.hidden
+	s, w, parsed := p.spec, p.walker, p.parsed
 	p.after = p.section(parsed, &state{
 		dir: buildRoot, exits: true, vars: environmentOf(),
 		files: files{map[string]tree{}, map[string]box{}, map[string]bool{}, map[string]note{}},
@@ -112,7 +127,6 @@ func (s *spec) readPrep(m *macros, file string, trial ours) (*prep, error) {
 		}
 	}
 	counts(w, parsed)
-	return p, nil
 }
 
 // environmentOf are the variables that rpm sets for a script.

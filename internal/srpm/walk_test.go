@@ -140,7 +140,7 @@ func TestWalkKeepsThePatch(t *testing.T) {
 func TestWalkEndsAnyway(t *testing.T) {
 	for _, prep := range []string{
 		strings.Repeat("(", 5000), strings.Repeat("if ", 40000), strings.Repeat("$(", 3000),
-		"%define a %{b}%{b}\n%define b %{c}%{c}\n%define c %{a}%{a}\n%a", strings.Repeat("for i in 1 2 3 4 5 6 7 8; do\n", 12) + "ls\n" + strings.Repeat("done\n", 12),
+		strings.Repeat("%define a %{a}%{a}\n%a\n", 3000), "%define a %{b}%{b}\n%define b %{c}%{c}\n%define c %{a}%{a}\n%a", strings.Repeat("for i in 1 2 3 4 5 6 7 8; do\n", 12) + "ls\n" + strings.Repeat("done\n", 12),
 		"\x00\xff\U000F0000 %{x\n<<EOF", "f() { g; }\ng() { f; }\nf", strings.Repeat("x", 300<<10),
 	} {
 		_, err := Inject("kernel.spec", []byte(specOfParts("1", "", inTree+prep)), injection())
