@@ -92,11 +92,21 @@ func (r *specReader) patchMacro(text string) []Carried {
 
 // shellApply reads ApplyPatch and ApplyOptionalPatch.
 func (r *specReader) shellApply(text string) []Carried {
-	words := strings.Fields(comment.ReplaceAllString(text, ""))
-	how := r.options(r.program + " " + strings.Join(words[2:], " "))
-	how.Optional = words[0] == "ApplyOptionalPatch"
-	return []Carried{r.named(strings.Trim(words[1], `"'`), how)}
+	f := shellCall.FindStringSubmatch(text)
+	if f == nil {
+		return []Carried{{Number: -1, Unknown: strings.TrimSpace(text)}}
+	}
+	words := strings.Fields(comment.ReplaceAllString(f[2], ""))
+	if len(words) == 0 {
+		return []Carried{{Number: -1, Unknown: strings.TrimSpace(text)}}
+	}
+	how := r.options(r.program + " " + strings.Join(words[1:], " "))
+	how.Optional = f[1] == "ApplyOptionalPatch"
+	return []Carried{r.named(strings.Trim(words[0], `"'`), how)}
 }
+
+// shellCall is a call of Red Hat's functions, which may stand in another command's line.
+var shellCall = regexp.MustCompile(`\b(ApplyPatch|ApplyOptionalPatch)\s+([^;&|\n]*)`)
 
 // named gives a patch that is applied by the name of its file.
 func (r *specReader) named(file string, how Carried) Carried {
