@@ -103,7 +103,12 @@ func unpacker(archive string) string {
 
 // GuestConfig gives the small configuration for a line and an architecture (x86_64 or
 // i386), and its file name.
+//
+// Kernels of no line, which get a port that is derived, are most like mainline's.
 func GuestConfig(line, arch string) (name string, data []byte, err error) {
+	if line == "" {
+		line = "mainline-6.1"
+	}
 	name = fmt.Sprintf("guest-%s-%s.config", line, arch)
 	data, err = files.ReadFile(name)
 	if err != nil {

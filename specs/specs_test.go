@@ -52,3 +52,16 @@ func TestFlavourConfig(t *testing.T) {
 		}
 	}
 }
+
+// A kernel of no line is built with mainline's configuration.
+func TestGuestConfigWithoutALine(t *testing.T) {
+	for _, arch := range []string{"x86_64", "i386"} {
+		name, data, err := specs.GuestConfig("", arch)
+		if want := "guest-mainline-6.1-" + arch + ".config"; err != nil || name != want || len(data) == 0 {
+			t.Errorf("%s: %s, %d bytes, %v", arch, name, len(data), err)
+		}
+	}
+	if _, _, err := specs.GuestConfig("rhel4-2.6.9", "x86_64"); err == nil {
+		t.Error("there is a configuration for a line that there is not")
+	}
+}

@@ -11,17 +11,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/build"
 	"ovzpatch/internal/derive"
 	"ovzpatch/internal/fit"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/prove"
+	"ovzpatch/internal/tool"
 )
 
 func newPort(a *app) *cobra.Command {
 	var (
-		key     keyFlags
 		flags   buildFlags
+		test    testFlags
 		out     string
 		explain bool
+		proof   bool
 		asJSON  bool
 	)
 	c := &cobra.Command{
@@ -31,8 +36,9 @@ func newPort(a *app) *cobra.Command {
 its fs/namespace.c and its headers say: where the path of a forced umount is resolved
 and not refused yet, what a container is there and what its id, and how the message is
 written to the host's log. It does so whether or not a port of ours fits. The patch is
-held against the same check as any other; nobody has tried it, and its header says so:
-ovzpatch run proves it.
+held against the same check as any other; nobody has tried it, and its header says so.
+--prove goes on as ovzpatch run does: it builds kernels with and without the patch, boots
+both, and prints the verdict.
 
 What the source leaves open is asked, and no patch is written (exit code 3). check,
 srpm, build and run derive a port by themselves where none of ours fits; --derive there
@@ -40,15 +46,23 @@ says when.
 ` + exitLongText,
 		Example: `  ovzpatch port linux-7.3.tar.xz -o my.patch
   ovzpatch port ~/src/linux --explain
-  ovzpatch run linux-7.3.tar.xz --derive=always`,
+  ovzpatch port linux-7.3.tar.xz -o my.patch --prove`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := flags.check(a, u); err != nil {
+			if err := errors.Join(flags.check(a, u), test.check(a, u)); err != nil {
 				return err
 			}
+			if proof {
+				if out == "" || flags.recipe.Tag == "" {
+					return usage(errors.New("--prove: it wants --output FILE for the patch, and a --release-tag"))
+				}
+				if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
+					return err
+				}
+			}
 			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Report: u,
+				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Report: u,
 			})
 			defer f.Close()
 			if err != nil {
@@ -83,17 +97,31 @@ says when.
 				_, err := c.OutOrStdout().Write(f.Port)
 				return err
 			case explain:
-				return writeDecisions(c.OutOrStdout(), f.Derived.Port)
+				err = writeDecisions(c.OutOrStdout(), f.Derived.Port)
+			default:
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", out, strings.TrimPrefix(f.Derived.Summary(), "from the source itself, because it was asked for: "))
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", out, strings.TrimPrefix(f.Derived.Summary(), "from the source itself, because it was asked for: "))
-			return err
+			if err != nil || !proof {
+				return err
+			}
+			r, err := prove.Prove(ctx, args[0], prove.Options{
+				Recipe: flags.recipeOf(portFlags{fit.Port{Derive: fit.Always}}), Build: flags.build, Trial: test.Options,
+				Place: true, Afresh: flags.noCache, Report: u,
+				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
+			})
+			if err != nil {
+				return err
+			}
+			return finish(c, r, false)
 		},
 	}
-	key.register(c)
-	flags.registerSpec(c)
+	flags.register(c)
+	test.register(c)
+	c.Flags().BoolVar(&proof, "prove", false, "build the kernel with and without the patch, boot both, one verdict, as ovzpatch run does")
 	c.Flags().StringVarP(&out, "output", "o", "", "write the patch into this file (default: standard output)")
 	c.Flags().BoolVar(&explain, "explain", false, "show each decision, why it was made, and the lines that led to it")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the patch and the decisions as JSON")
+	c.MarkFlagsMutuallyExclusive("prove", "json")
 	return c
 }
 
