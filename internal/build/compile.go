@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
@@ -47,7 +46,7 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 		if j.Spec, err = srpm.Build(ctx, b.Inputs, filepath.Join(top, "SRPMS")); err != nil {
 			return nil, err
 		}
-	} else if err := b.layOut(top); err != nil {
+	} else if err := b.LayOut(ctx, top, srpm.Link); err != nil {
 		return nil, err
 	}
 	launched, err := b.launch(ctx, &j)
@@ -171,33 +170,6 @@ func buildLine(p rpmbuild.Progress) string {
 		s += "  " + p.Doing
 	}
 	return s
-}
-
-// layOut puts the spec and its sources where rpmbuild wants them.
-func (b *builder) layOut(top string) error {
-	if err := os.WriteFile(filepath.Join(top, "SPECS", b.SpecName), b.Spec, 0o644); err != nil {
-		return fmt.Errorf("write spec: %w", err)
-	}
-	for name, path := range b.Files {
-		// rpm does not look into symbolic links to see what a source is compressed with.
-		to := filepath.Join(top, "SOURCES", name)
-		if os.Link(path, to) == nil {
-			continue
-		}
-		if err := atomicfile.Copy(path, to); err != nil {
-			return fmt.Errorf("write source: %w", err)
-		}
-	}
-	for name, data := range b.Texts {
-		path := filepath.Join(top, "SOURCES", name)
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			return fmt.Errorf("write source: %w", err)
-		}
-		if err := os.Chmod(path, b.Mode(name)); err != nil {
-			return fmt.Errorf("write source: %w", err)
-		}
-	}
-	return nil
 }
 
 // noDatabase tells whether there is no RPM database that could say what is installed, as

@@ -113,23 +113,45 @@ func (in *Inputs) layOut(ctx context.Context, top string) error {
 			return err
 		}
 	}
+	if err := in.LayOut(ctx, top, copyFile); err != nil {
+		return err
+	}
+	return in.stamp(top)
+}
+
+// LayOut puts the spec and the sources into a topdir, where rpmbuild wants them. put is how a
+// file becomes a source there.
+func (in *Inputs) LayOut(ctx context.Context, top string, put func(from, to string) error) error {
 	for name, from := range in.Files {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		if err := copyFile(from, filepath.Join(top, "SOURCES", name)); err != nil {
-			return err
+		if err := put(from, filepath.Join(top, "SOURCES", name)); err != nil {
+			return fmt.Errorf("write source: %w", err)
 		}
 	}
 	for name, text := range in.Texts {
-		if err := os.WriteFile(filepath.Join(top, "SOURCES", name), text, 0o644); err != nil {
-			return err
+		path := filepath.Join(top, "SOURCES", name)
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return fmt.Errorf("write source: %w", err)
+		}
+		if err := os.Chmod(path, in.Mode(name)); err != nil {
+			return fmt.Errorf("write source: %w", err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(top, "SPECS", in.SpecName), in.Spec, 0o644); err != nil {
-		return err
+		return fmt.Errorf("write spec: %w", err)
 	}
-	return in.stamp(top)
+	return nil
+}
+
+// Link is for a build on this machine, where a source may be the file itself. It is no
+// symbolic link: rpm does not look through one to see what a source is compressed with.
+func Link(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	return atomicfile.Copy(from, to)
 }
 
 // Mode is the mode of a source.
