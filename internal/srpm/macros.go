@@ -18,8 +18,9 @@ func known(text string) bool { return !strings.Contains(text, unknownText) }
 // some hundreds.
 const maxExpansion = 64 << 10
 
-// maxExpansions is the same for a whole spec, which may have such a macro in each line.
-const maxExpansions = 16 << 20
+// maxExpansions is the same for a whole spec, which may have such a macro in each line. The
+// longest of 66 specs in use read 171 KB.
+const maxExpansions = 4 << 20
 
 // macro is a macro as it stands at one line of a spec.
 type macro struct {
