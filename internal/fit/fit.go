@@ -60,11 +60,16 @@ type Fit struct {
 	own      *ownPatches // of a source RPM that keeps its spec; nil for other sources
 }
 
-// Close removes what was unpacked. It may be called for a nil Fit.
+// Close closes the source, and removes what was unpacked. It may be called for a nil Fit.
 func (f *Fit) Close() {
-	if f != nil {
-		f.remove()
+	if f == nil {
+		return
 	}
+	f.Source.Close()
+	if f.Package != nil {
+		f.Package.Tarball.Close()
+	}
+	f.remove()
 }
 
 // Check places the patch in a source, in a source RPM on top of the package's own patches.
@@ -83,10 +88,12 @@ func Check(ctx context.Context, r Request) (*Fit, error) {
 		return nil, err
 	}
 	if err := r.verify(ctx, src); err != nil {
+		src.Close()
 		return nil, err
 	}
 	f := &Fit{Source: src, Files: &source.Files{}}
 	if f.Dir, f.remove, err = scratch.New("", "source"); err != nil {
+		src.Close()
 		return nil, fmt.Errorf("unpack source: %w", err)
 	}
 	if src.Kind == source.Tree {
@@ -113,7 +120,11 @@ func Check(ctx context.Context, r Request) (*Fit, error) {
 // verify verifies the signature of a source; only source RPMs can be signed.
 func (r Request) verify(ctx context.Context, src *source.Source) error {
 	if src.Kind == source.RPM {
-		return keyring.VerifyFile(ctx, r.Report, r.Source, r.Keyring)
+		pkg, err := src.RPM(ctx)
+		if err != nil {
+			return err
+		}
+		return keyring.Verify(ctx, r.Report, pkg, r.Source, r.Keyring)
 	}
 	if r.Spec.Tarball != "" {
 		return job.BadRequest(errors.New("--tarball chooses among those in a source RPM"))

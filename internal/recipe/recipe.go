@@ -59,6 +59,7 @@ type Recipe struct {
 	// packed into.
 	Source string
 
+	sources []*source.Source // open files among those it is of
 	digests *cache.Digests
 }
 
@@ -71,7 +72,14 @@ func (r *Recipe) Label() string {
 }
 
 // Digest is the digest of a file that the recipe is of. Each is read once for both kernels.
-func (r *Recipe) Digest(path string) (string, error) { return r.digests.Of(path) }
+func (r *Recipe) Digest(path string) (string, error) {
+	for _, s := range r.sources {
+		if s.Path == path && s.Kind != source.Tree {
+			return s.Digest()
+		}
+	}
+	return r.digests.Of(path)
+}
 
 // Sides are the two kernels that are compared, and the source that they are made from.
 type Sides struct {
@@ -109,6 +117,11 @@ func Make(ctx context.Context, path string, o Options) (s *Sides, err error) {
 	s.Fit, s.With.Root, s.Without.Root = f, o.Root, o.Root
 	digests := &cache.Digests{}
 	s.With.digests, s.Without.digests = digests, digests
+	sources := []*source.Source{f.Source}
+	if f.Package != nil {
+		sources = append(sources, f.Package.Tarball)
+	}
+	s.With.sources, s.Without.sources = sources, sources
 	if gcc := newCompiler(ctx); gcc != "" && o.Root == (rpmbuild.Root{}) && !o.Compat && len(patches.Compat(f.Line)) > 0 {
 		m.u.Say("kernels of line %s do not compile with gcc %s as they are: add --compat for a test, or build where an older compiler lives (--root)", f.Line, gcc)
 	}

@@ -79,9 +79,22 @@ func OpenWithin(ctx context.Context, path string, limits Limits) (*File, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open RPM file: %w", err)
 	}
+	f, err := newFile(ctx, file, path, limits)
+	if err != nil {
+		file.Close()
+	}
+	return f, err
+}
+
+// OpenFile is Open for a regular file that is open already, which is called path. It stays the
+// caller's, and open as long as the package is used.
+func OpenFile(ctx context.Context, file *os.File, path string) (*File, error) {
+	return newFile(ctx, file, path, DefaultLimits)
+}
+
+func newFile(ctx context.Context, file *os.File, path string, limits Limits) (*File, error) {
 	f := &File{path: path, file: file, limits: limits}
 	if err := f.read(ctx); err != nil {
-		file.Close()
 		return nil, fmt.Errorf("read RPM file %s: %w", path, err)
 	}
 	return f, nil

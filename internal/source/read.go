@@ -44,12 +44,11 @@ func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string
 	if s.Kind == Tree {
 		return s.readTree(slices.Concat(want, passing))
 	}
-	f, err := os.Open(s.Path)
+	r, err := s.content()
 	if err != nil {
 		return nil, fmt.Errorf("read source: %w", err)
 	}
-	defer f.Close()
-	files, err := readTarball(ctx, f, want, passing)
+	files, err := readTarball(ctx, r, want, passing)
 	if err != nil {
 		return nil, fmt.Errorf("read source %s: %w", s.Path, err)
 	}

@@ -32,17 +32,16 @@ type Package struct {
 	Tarball *Source       // the kernel's own
 	Spec    string        // bare name of its spec
 	Files   []string      // bare names of all its files
-	RPM     *rpmfile.File // what else it says about itself; closed
+	RPM     *rpmfile.File // what else it says about itself
 }
 
 // Unpack unpacks a source RPM into dir and finds the kernel's tarball and the spec in it. With
 // a name, that is the tarball.
 func (s *Source) Unpack(ctx context.Context, dir, tarball string) (*Package, error) {
-	pkg, err := rpmfile.Open(ctx, s.Path)
+	pkg, err := s.RPM(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer pkg.Close()
 	if !pkg.Source {
 		return nil, fmt.Errorf("read source %s: this is a binary package: %w; use the source RPM from which it was built, %s", s.Path, ErrUnknown, pkg.SourceRPM())
 	}
@@ -91,6 +90,7 @@ func (p *Package) kernelTarball(ctx context.Context, path string) (string, error
 	for _, name := range among {
 		t := &Source{Path: filepath.Join(p.Dir, name), Kind: Tarball}
 		files, err := t.ReadFiles(ctx, []string{"Makefile"})
+		t.Close()
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}

@@ -7,11 +7,16 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+
+	"ovzpatch/internal/rpmfile"
 )
 
 // Kind is the kind of a source.
@@ -27,10 +32,16 @@ const (
 // ErrUnknown means that a path is none of the three.
 var ErrUnknown = errors.New("neither a kernel tree, nor a tarball, nor a source RPM")
 
-// Source is one opened source.
+// Source is one opened source. What is no tree is one file, which is opened once and stays open
+// until Close.
 type Source struct {
 	Path string // absolute
 	Kind Kind
+
+	name   string        // as it was given to Open
+	file   *os.File      // nil for a tree, and before the first use of an unpacked tarball
+	rpm    *rpmfile.File // nil before RPM
+	digest string        // "" before Digest
 }
 
 // Open finds out what path is, by content and not by name.
@@ -49,21 +60,69 @@ func Open(path string) (*Source, error) {
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("open source %s: %w", path, ErrUnknown)
 	}
-	f, err := os.Open(abs)
-	if err != nil {
+	s := &Source{Path: abs, name: path}
+	if s.file, err = os.Open(abs); err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
-	defer f.Close()
 	head := make([]byte, 512)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+	n, err := s.file.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.Close()
 		return nil, fmt.Errorf("read source %s: %w", path, err)
 	}
-	kind, ok := sniff(head[:n])
-	if !ok {
+	ok := false
+	if s.Kind, ok = sniff(head[:n]); !ok {
+		s.Close()
 		return nil, fmt.Errorf("open source %s: %w", path, ErrUnknown)
 	}
-	return &Source{Path: abs, Kind: kind}, nil
+	return s, nil
+}
+
+// Close closes the file. It may be called for a nil Source, and for a tree.
+func (s *Source) Close() error {
+	if s == nil || s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// content is the whole file, from its start.
+func (s *Source) content() (io.Reader, error) {
+	if s.file == nil {
+		f, err := os.Open(s.Path)
+		if err != nil {
+			return nil, err
+		}
+		s.file = f
+	}
+	return io.NewSectionReader(s.file, 0, math.MaxInt64), nil
+}
+
+// RPM is what a source RPM says of itself; its headers are read once.
+func (s *Source) RPM(ctx context.Context) (*rpmfile.File, error) {
+	var err error
+	if s.rpm == nil {
+		s.rpm, err = rpmfile.OpenFile(ctx, s.file, s.name)
+	}
+	return s.rpm, err
+}
+
+// Digest is the SHA-256 digest of a source that is a file, in hexadecimal. It is read once for
+// that.
+func (s *Source) Digest() (string, error) {
+	if s.digest != "" {
+		return s.digest, nil
+	}
+	r, err := s.content()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	s.digest = hex.EncodeToString(h.Sum(nil))
+	return s.digest, nil
 }
 
 func sniff(head []byte) (Kind, bool) {

@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +72,24 @@ func TestReadFilesOfATarball(t *testing.T) {
 	}
 	if f.Top != "linux-6.1" || len(f.Files) != 2 || string(f.Files["fs/namespace.c"].Data) != "int x;\n" {
 		t.Errorf("got %+v", f)
+	}
+}
+
+// A source is opened once: once it is open nobody asks for its path.
+func TestASourceIsOpenedOnce(t *testing.T) {
+	data := tarball(t, entry{"l/Makefile", "VERSION = 6\n", 0}, entry{"l/fs/namespace.c", "int x;\n", 0})
+	s := open(t, data)
+	defer s.Close()
+	if err := os.Remove(s.Path); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fs/namespace.c", "Makefile"} {
+		if f, err := s.ReadFiles(t.Context(), []string{name}); err != nil || len(f.Files[name].Data) == 0 {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+	if digest, err := s.Digest(); err != nil || digest != fmt.Sprintf("%x", sha256.Sum256(data)) {
+		t.Errorf("digest %s, %v", digest, err)
 	}
 }
 
