@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
@@ -79,7 +80,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 				return err
 			}
 			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Report: u,
+				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
 			})
 			if f == nil {
 				return err

@@ -12,6 +12,7 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/build"
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/derive"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/kernelrpm"
@@ -62,7 +63,7 @@ says when.
 				}
 			}
 			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Report: u,
+				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
 			})
 			defer f.Close()
 			if err != nil {

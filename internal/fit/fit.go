@@ -11,7 +11,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
@@ -40,7 +42,9 @@ type Request struct {
 	Place   patch.Options
 	// Checkpatch reads what Fit.Checkpatch needs along.
 	Checkpatch bool
-	Report     job.Reporter
+	// Cache is where the files that were read of a tarball are kept; the zero value is nowhere.
+	Cache  cache.Cache
+	Report job.Reporter
 }
 
 // Fit is a source whose kernel is known, and the patch for it, placed.
@@ -150,7 +154,7 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 			}
 		}
 	}
-	if err := f.readKernel(ctx, archive, r.Checkpatch); err != nil {
+	if err := f.readKernel(ctx, archive, r); err != nil {
 		return nil, err
 	}
 	makefile, ok := f.Files.Files[MakefileName]
@@ -199,15 +203,15 @@ func (f *Fit) found(r Request) {
 // readKernel reads what tells the kernel, what the gate check looks into, and for checkpatch
 // what that consists of. It is all done in one pass: a compressed tarball is read from its
 // start every time.
-func (f *Fit) readKernel(ctx context.Context, archive *source.Source, checkpatch bool) error {
+func (f *Fit) readKernel(ctx context.Context, archive *source.Source, r Request) error {
 	want := []string{MakefileName, gate.File}
-	if checkpatch {
+	if r.Checkpatch {
 		want = append(want, checkpatchFiles...)
 	}
 	// Behind the headers, which the gate check looks into: so that they are all read.
 	want = append(want, behindHeaders)
 	var err error
-	if f.Files, err = archive.ReadFiles(ctx, want, append(gate.HeaderPatterns, RhelverFile)...); err != nil {
+	if f.Files, err = r.readFiles(ctx, archive, want, append(slices.Clone(gate.HeaderPatterns), RhelverFile)); err != nil {
 		return err
 	}
 	headers := map[string][]byte{}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fit
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/source"
+)
+
+type silent struct{ t *testing.T }
+
+func (s silent) Say(format string, args ...any) { s.t.Errorf("said: "+format, args...) }
+func (silent) Live(string, ...any)              {}
+func (silent) Done()                            {}
+
+// What is kept of a tarball is what was read of it; another tarball, other files, and what was
+// damaged are read anew.
+func TestReadFilesKeepsThem(t *testing.T) {
+	dir := t.TempDir()
+	pack := func(text string) *source.Source {
+		t.Helper()
+		for name, data := range map[string]string{"Makefile": text, "include/a.h": "a", "init/main.c": "m"} {
+			path := filepath.Join(dir, "linux-1", name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tarball := filepath.Join(dir, "linux.tar.gz")
+		if out, err := exec.CommandContext(t.Context(), "tar", "-C", dir, "--sort=name", "-czf", tarball, "linux-1").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		s, err := source.Open(tarball)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	r := Request{Cache: cache.Cache{Dir: filepath.Join(t.TempDir(), "cache")}, Report: silent{t}}
+	read := func(s *source.Source) *source.Files {
+		t.Helper()
+		files, err := r.readFiles(t.Context(), s, []string{"Makefile", "init/main.c"}, []string{"include/**.h"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	kept := func() []string {
+		all, _ := filepath.Glob(filepath.Join(r.Cache.Dir, keptKind, "*", keptName))
+		return all
+	}
+	s := pack("one")
+	first := read(s)
+	if first.Top != "linux-1" || len(first.Files) != 3 || len(kept()) != 1 {
+		t.Fatalf("%+v, kept %v", first, kept())
+	}
+	if again := read(s); !reflect.DeepEqual(first, again) {
+		t.Errorf("first %+v, then %+v", first, again)
+	}
+	// That it comes from the cache shows where the cache is made to say something else.
+	if err := writeKept(filepath.Dir(kept()[0]), &source.Files{Top: "x", Files: map[string]source.File{}}); err != nil {
+		t.Fatal(err)
+	}
+	if again := read(s); again.Top != "x" {
+		t.Errorf("%+v was not read from the cache", again)
+	}
+	if err := os.WriteFile(kept()[0], []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := read(s); !reflect.DeepEqual(first, again) {
+		t.Errorf("after damage %+v", again)
+	}
+	if other := read(pack("two")); string(other.Files["Makefile"].Data) != "two" || len(kept()) != 2 {
+		t.Errorf("%+v, kept %v", other, kept())
+	}
+}
