@@ -133,7 +133,7 @@ func spellChain(chain []gate.Function) string {
 // isGate tells the MNT_FORCE gate: a condition that asks for a capability where the flag is set.
 func isGate(s gate.Statement) bool {
 	return s.Word == "if" && slices.Contains(s.Words, "MNT_FORCE") &&
-		slices.ContainsFunc(gate.Capabilities(), func(c string) bool { return slices.Contains(s.Words, c) })
+		slices.ContainsFunc(gate.Capabilities(), func(c string) bool { return mentions(s, c) })
 }
 
 // gateIn finds the gate among the outermost statements of a function.

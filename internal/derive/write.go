@@ -141,9 +141,13 @@ func (d *deriver) before(w *way, h *hook) error {
 		return err
 	}
 	at := slices.IndexFunc(fn.Body, isGate)
-	call := slices.IndexFunc(fn.Body, func(s gate.Statement) bool { return mentions(s, w.next()) })
+	next := w.next()
+	if next == "" {
+		next = begins // the gate is in the last function of the way
+	}
+	call := slices.IndexFunc(fn.Body, func(s gate.Statement) bool { return mentions(s, next) })
 	if call <= at {
-		return &Question{Asks: fmt.Sprintf("%s() calls %s() before its gate for MNT_FORCE: where does the hook belong?", fn.Name, w.next()), Lines: []Line{d.text.at(w.gate.First), d.lineWith(fn, w.next())}}
+		return &Question{Asks: fmt.Sprintf("%s() calls %s() before its gate for MNT_FORCE: where does the hook belong?", fn.Name, next), Lines: []Line{d.text.at(w.gate.First), d.lineWith(fn, next)}}
 	}
 	begin := at
 	// The error that the gate answers is set before it.
@@ -159,11 +163,11 @@ func (d *deriver) before(w *way, h *hook) error {
 		}
 	}
 	if len(later) == 0 {
-		d.decide("the flag is dropped and the message written at one place", "nothing refuses between the gate and "+w.next()+"()", d.text.at(fn.Body[call].First))
+		d.decide("the flag is dropped and the message written at one place", "nothing refuses between the gate and "+next+"()", d.text.at(fn.Body[call].First))
 		d.block(line, indent, h, sb, flags)
 		return nil
 	}
-	d.decide("the message waits for "+w.next()+"()", "more tests come behind the gate, and who is refused must leave no message", d.text.at(later[0].First), d.text.at(fn.Body[call].First))
+	d.decide("the message waits for "+next+"()", "more tests come behind the gate, and who is refused must leave no message", d.text.at(later[0].First), d.text.at(fn.Body[call].First))
 	if err := d.declare(fn, h, "override;"); err != nil {
 		return err
 	}

@@ -97,7 +97,11 @@ func (f *Fit) instead(r Request, err error) error {
 	case f.Plan != nil && f.Plan.Applied:
 		return err
 	}
-	p, cannot := f.derive(fmt.Sprintf("%s of %s does not fit", patches.Name, f.Line))
+	wants := "does not fit"
+	if wrong != nil {
+		wants = "fits, but is " + string(wrong.Gate.Verdict)
+	}
+	p, cannot := f.derive(fmt.Sprintf("%s of %s %s", patches.Name, f.Line, wants))
 	if cannot != nil {
 		return errors.Join(err, cannot)
 	}
