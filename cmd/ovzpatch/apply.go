@@ -47,7 +47,7 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 			if tree.Recovered() {
 				newUI(c.ErrOrStderr()).Say("an earlier run was stopped in the middle; the tree is as it was before it")
 			}
-			plan, err := planFor(tree, args[0], port, opt)
+			plan, err := fit.Plan(tree, args[0], port.Port, opt)
 			if err != nil {
 				return errors.Join(err, keepRejects(c.Context(), rejectDir, err))
 			}
@@ -65,25 +65,6 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	c.Flags().StringVar(&rejectDir, "reject-dir", "", "write the hunks that do not fit, and what resembles them most, below this directory")
 	return c
-}
-
-// planFor chooses the patch for a tree and places it.
-func planFor(tree *patch.Tree, path string, port portFlags, opt patch.Options) (*patch.Plan, error) {
-	makefile, err := tree.File(fit.MakefileName)
-	if err != nil && port.File == "" {
-		return nil, usage(fmt.Errorf("%s: find out which kernel this is: %w; give --patch FILE for another tree", path, err))
-	}
-	// Most trees have none, and it only makes a version complete.
-	rhelver, _ := tree.File(fit.RhelverFile)
-	choice, err := fit.Choose(path, makefile.Data, rhelver.Data, "", port.Port)
-	if err != nil {
-		return nil, err
-	}
-	p, err := patch.Parse(choice.Name, choice.Port)
-	if err != nil {
-		return nil, err
-	}
-	return patch.NewPlan(p, tree.File, opt)
 }
 
 // keepRejects writes the rejects of a patch that does not fit.

@@ -20,6 +20,7 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/source"
 	"ovzpatch/internal/trial"
 	"ovzpatch/patches"
 	"ovzpatch/specs"
@@ -46,7 +47,7 @@ func BenchmarkRun(b *testing.B) {
 	jobs := "-j" + strconv.Itoa(runtime.NumCPU()+1)
 	for b.Loop() {
 		tree := b.TempDir()
-		timed(b, "tar", "-xf", newestSource(debianSources), "-C", tree, "--strip-components=1")
+		timed(b, "tar", "-xf", source.Newest(source.Debian), "-C", tree, "--strip-components=1")
 		name, config, err := specs.GuestConfig("mainline-6.1", "x86_64")
 		if err != nil {
 			b.Fatal(err)
@@ -59,8 +60,8 @@ func BenchmarkRun(b *testing.B) {
 		raw := timed(b, "make", "-C", tree, jobs, "bzImage", "modules")
 		os.RemoveAll(tree)
 
-		build := timed(b, program, "build", newestSource(debianSources), "--cache-dir", cache)
-		rest := timed(b, program, "run", newestSource(debianSources), "--cache-dir", cache)
+		build := timed(b, program, "build", source.Newest(source.Debian), "--cache-dir", cache)
+		rest := timed(b, program, "run", source.Newest(source.Debian), "--cache-dir", cache)
 
 		port, err := patches.ForLine("mainline-6.1")
 		if err != nil {
@@ -71,7 +72,7 @@ func BenchmarkRun(b *testing.B) {
 		if err := os.WriteFile(changed, text, 0o644); err != nil {
 			b.Fatal(err)
 		}
-		warm := timed(b, program, "run", newestSource(debianSources), "--cache-dir", cache, "--patch", changed)
+		warm := timed(b, program, "run", source.Newest(source.Debian), "--cache-dir", cache, "--patch", changed)
 		b.ReportMetric(build.Seconds()/raw.Seconds(), "cold/make")
 		b.ReportMetric(warm.Seconds()/(build+rest).Seconds(), "warm/cold")
 		b.ReportMetric(raw.Seconds(), "make-s")
@@ -96,7 +97,7 @@ func BenchmarkGuest(b *testing.B) {
 	for _, target := range []string{"x86_64", "i686"} {
 		b.Run("debian-6.1-"+target, func(b *testing.B) {
 			packages := b.TempDir()
-			timed(b, "../../bin/ovzpatch", "build", newestSource(debianSources), "--target="+target, "-o", packages)
+			timed(b, "../../bin/ovzpatch", "build", source.Newest(source.Debian), "--target="+target, "-o", packages)
 			benchmarkKernels(b, o, packages)
 		})
 	}

@@ -126,17 +126,21 @@ func (f *buildFlags) recipeOf(port portFlags) recipe.Options {
 	return o
 }
 
+// buildCommand is what the command line says.
+type buildCommand struct {
+	*app
+	port   portFlags
+	flags  buildFlags
+	out    string
+	store  string
+	plain  bool
+	twice  bool
+	proof  proveFlags
+	asJSON bool
+}
+
 func newBuild(a *app) *cobra.Command {
-	var (
-		port   portFlags
-		flags  buildFlags
-		out    string
-		store  string
-		plain  bool
-		twice  bool
-		proof  proveFlags
-		asJSON bool
-	)
+	b := &buildCommand{app: a}
 	c := &cobra.Command{
 		Use:   "build SOURCE",
 		Short: "Build ready-to-install kernel RPMs with the patch",
@@ -153,81 +157,88 @@ standard output; a kernel that does not hold the patch it was built with is an e
   ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 --flavour=up,PAE -o rpms
   ovzpatch build kernel-5.14.0-611.el9.src.rpm --flavour=up --without debuginfo --without kabichk -o rpms`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := errors.Join(flags.check(a, u), checkOutput(out)); err != nil {
-				return err
-			}
-			if err := tool.Need(build.Tools(flags.recipe.Root)); err != nil {
-				return err
-			}
-			var keeper *datastore.Store
-			if store != "" {
-				// Before hours are spent on a build that nobody can keep.
-				var err error
-				if keeper, err = openStore(store); err != nil {
-					return err
-				}
-				if err := keeper.Ready(); err != nil {
-					return err
-				}
-			}
-			s, err := recipe.Make(ctx, args[0], flags.recipeOf(port))
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			if flags.noCache || twice {
-				if err := build.Forget(ctx, s, flags.build); err != nil {
-					return err
-				}
-			}
-			r := s.With
-			if plain {
-				r = s.Without
-			} else if err := s.ProvePlace(ctx, u, proof.wanted()); err != nil {
-				return err
-			}
-			b, packages, err := build.Build(ctx, r, flags.build)
-			if err != nil {
-				return err
-			}
-			if err := contentsTable(c.ErrOrStderr(), packages); err != nil {
-				return err
-			}
-			if twice {
-				if err := build.VerifyReproducible(ctx, r, b, flags.build); err != nil {
-					return err
-				}
-			}
-			dir := b.Dir
-			if out != "" {
-				if err := b.CopyOut(out); err != nil {
-					return err
-				}
-				dir = out
-			}
-			done := built{Directory: dir, Packages: packages, Compiled: b.Compiled, Warnings: b.Warnings, Seconds: b.Seconds, Launcher: b.Launcher}
-			if keeper != nil {
-				ref, err := b.Keep(ctx, keeper, s.Fit, r, os.Args[1:])
-				if err != nil {
-					return err
-				}
-				done.Snapshot = ref.String()
-			}
-			return done.print(c.OutOrStdout(), asJSON)
-		},
+		RunE: b.run,
 	}
-	port.register(c)
-	port.registerDerive(c)
-	flags.register(c)
-	proof.register(c, false)
-	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages into this directory")
-	c.Flags().StringVar(&store, "store", "", "keep the build as a snapshot in this datastore")
-	c.Flags().BoolVar(&asJSON, "json", false, "write what is in the packages as JSON")
-	c.Flags().BoolVar(&twice, "verify-reproducible", false, "build twice from nothing, and fail at the first difference between the packages")
-	c.Flags().BoolVar(&plain, "without-patch", false, "build the same kernel without the patch, to compare with")
+	b.port.register(c)
+	b.port.registerDerive(c)
+	b.flags.register(c)
+	b.proof.register(c, false)
+	c.Flags().StringVarP(&b.out, "output", "o", "", "copy the packages into this directory")
+	c.Flags().StringVar(&b.store, "store", "", "keep the build as a snapshot in this datastore")
+	c.Flags().BoolVar(&b.asJSON, "json", false, "write what is in the packages as JSON")
+	c.Flags().BoolVar(&b.twice, "verify-reproducible", false, "build twice from nothing, and fail at the first difference between the packages")
+	c.Flags().BoolVar(&b.plain, "without-patch", false, "build the same kernel without the patch, to compare with")
 	return c
+}
+
+func (b *buildCommand) run(c *cobra.Command, args []string) error {
+	ctx, u := c.Context(), newUI(c.ErrOrStderr())
+	if err := errors.Join(b.flags.check(b.app, u), checkOutput(b.out)); err != nil {
+		return err
+	}
+	if err := tool.Need(build.Tools(b.flags.recipe.Root)); err != nil {
+		return err
+	}
+	keeper, err := b.keeper()
+	if err != nil {
+		return err
+	}
+	s, err := recipe.Make(ctx, args[0], b.flags.recipeOf(b.port))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if b.flags.noCache || b.twice {
+		if err := build.Forget(ctx, s, b.flags.build); err != nil {
+			return err
+		}
+	}
+	r := s.With
+	if b.plain {
+		r = s.Without
+	} else if err := s.ProvePlace(ctx, u, b.proof.wanted()); err != nil {
+		return err
+	}
+	res, packages, err := build.Build(ctx, r, b.flags.build)
+	if err != nil {
+		return err
+	}
+	if err := contentsTable(c.ErrOrStderr(), packages); err != nil {
+		return err
+	}
+	if b.twice {
+		if err := build.VerifyReproducible(ctx, r, res, b.flags.build); err != nil {
+			return err
+		}
+	}
+	done := built{Directory: res.Dir, Packages: packages, Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Seconds, Launcher: res.Launcher}
+	if b.out != "" {
+		if err := res.CopyOut(b.out); err != nil {
+			return err
+		}
+		done.Directory = b.out
+	}
+	if keeper != nil {
+		ref, err := res.Keep(ctx, keeper, s.Fit, r, os.Args[1:])
+		if err != nil {
+			return err
+		}
+		done.Snapshot = ref.String()
+	}
+	return done.print(c.OutOrStdout(), b.asJSON)
+}
+
+// keeper opens the datastore that is to keep the build, before hours are spent on one that nobody
+// can keep; nil where none is named.
+func (b *buildCommand) keeper() (*datastore.Store, error) {
+	if b.store == "" {
+		return nil, nil
+	}
+	s, err := openStore(b.store)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Ready()
 }
 
 // built is what build says on standard output.

@@ -3,11 +3,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
 
@@ -28,60 +31,91 @@ which accelerator works, and looks at the space for builds. It ends with 0 where
 is there and with 1 where something is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			w, healthy := c.OutOrStdout(), true
-			say := func(ok bool, what, how string) {
-				mark := "ok      "
-				if !ok {
-					mark, healthy = "MISSING ", false
-				}
-				fmt.Fprintf(w, "%s%-22s %s\n", mark, what, how)
-			}
-			for _, set := range [][]tool.Tool{tool.Build, tool.Signatures, tool.Guest} {
-				for _, t := range set {
-					path, err := tool.Find(t.Name)
-					if err != nil {
-						path = fmt.Sprintf("apt-get install %s, or dnf install %s", t.Apt, t.Dnf)
-					}
-					say(err == nil, t.Name, path)
-				}
-			}
-			for _, t := range tool.Launchers {
-				if path, err := tool.Find(t.Name); err == nil {
-					say(true, t.Name, path+", for --launcher="+t.Name)
-				}
-			}
-			for _, arch := range []string{"x86_64", "i386"} {
-				p, err := trial.FindPrograms(a.home, arch)
-				how := "run `make`, or `make install`"
-				if err == nil {
-					how = filepath.Dir(p.Init)
-				}
-				say(err == nil, "guest for "+arch, how)
-			}
-			if err := tool.Need(tool.Guest); err == nil {
-				o := trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Report: newUI(c.ErrOrStderr())}
-				if err := o.Accelerate(c.Context()); err != nil {
-					say(false, "accelerator", err.Error())
-				} else {
-					say(true, "accelerator", fmt.Sprintf("%s, %.1f times the reference's time", o.Accel.Name, o.Accel.Slowdown))
-				}
-			}
-			free, err := freeSpace(a.cacheDir)
-			if err != nil {
+			d := &doctor{w: c.OutOrStdout(), healthy: true}
+			d.tools()
+			d.guests(a.home)
+			d.accelerator(c.Context(), trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Report: newUI(c.ErrOrStderr())})
+			if err := d.space(a.cacheDir); err != nil {
 				return err
 			}
-			say(free >= spaceNeeded, "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build wants %d", float64(free)/(1<<30), a.cacheDir, spaceNeeded>>30))
-			if path := newestSource(debianSources); path != "" {
-				say(true, "default source", path)
-			} else {
-				fmt.Fprintf(w, "note    %-22s apt-get install linux-source, or name a SOURCE of your own\n", "default source")
-			}
-			if !healthy {
+			d.source()
+			if !d.healthy {
 				return errors.New("this machine lacks something: see the lines that say MISSING")
 			}
 			return nil
 		},
 	}
+}
+
+// doctor writes a line for each thing that it looks at.
+type doctor struct {
+	w       io.Writer
+	healthy bool // nothing is missing so far
+}
+
+func (d *doctor) say(ok bool, what, how string) {
+	mark := "ok      "
+	if !ok {
+		mark, d.healthy = "MISSING ", false
+	}
+	fmt.Fprintf(d.w, "%s%-22s %s\n", mark, what, how)
+}
+
+func (d *doctor) tools() {
+	for _, set := range [][]tool.Tool{tool.Build, tool.Signatures, tool.Guest} {
+		for _, t := range set {
+			path, err := tool.Find(t.Name)
+			if err != nil {
+				path = fmt.Sprintf("apt-get install %s, or dnf install %s", t.Apt, t.Dnf)
+			}
+			d.say(err == nil, t.Name, path)
+		}
+	}
+	for _, t := range tool.Launchers {
+		if path, err := tool.Find(t.Name); err == nil {
+			d.say(true, t.Name, path+", for --launcher="+t.Name)
+		}
+	}
+}
+
+func (d *doctor) guests(home string) {
+	for _, arch := range []string{"x86_64", "i386"} {
+		p, err := trial.FindPrograms(home, arch)
+		how := "run `make`, or `make install`"
+		if err == nil {
+			how = filepath.Dir(p.Init)
+		}
+		d.say(err == nil, "guest for "+arch, how)
+	}
+}
+
+// accelerator boots a boot sector, where there is QEMU.
+func (d *doctor) accelerator(ctx context.Context, o trial.Options) {
+	if tool.Need(tool.Guest) != nil {
+		return
+	}
+	if err := o.Accelerate(ctx); err != nil {
+		d.say(false, "accelerator", err.Error())
+		return
+	}
+	d.say(true, "accelerator", fmt.Sprintf("%s, %.1f times the reference's time", o.Accel.Name, o.Accel.Slowdown))
+}
+
+func (d *doctor) space(dir string) error {
+	free, err := freeSpace(dir)
+	if err == nil {
+		d.say(free >= spaceNeeded, "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build wants %d", float64(free)/(1<<30), dir, spaceNeeded>>30))
+	}
+	return err
+}
+
+// source looks for what run takes without a SOURCE; nothing is missing without it.
+func (d *doctor) source() {
+	if path := source.Newest(source.Debian); path != "" {
+		d.say(true, "default source", path)
+		return
+	}
+	fmt.Fprintf(d.w, "note    %-22s apt-get install linux-source, or name a SOURCE of your own\n", "default source")
 }
 
 // freeSpace is how many bytes are free where dir is, or will be made.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/source"
 )
 
 // builtKernel is a kernel package of ours, from the cache where it was built before.
@@ -26,7 +27,7 @@ type builtKernel struct {
 func buildFor(t *testing.T, args ...string) builtKernel {
 	t.Helper()
 	dir := t.TempDir()
-	if _, stderr, code := ovzpatch(t, append([]string{"build", newestSource(debianSources), "-o", dir}, args...)...); code != 0 {
+	if _, stderr, code := ovzpatch(t, append([]string{"build", source.Newest(source.Debian), "-o", dir}, args...)...); code != 0 {
 		t.Fatalf("build: exit code %d\n%s", code, stderr)
 	}
 	one := func(pattern string) string {

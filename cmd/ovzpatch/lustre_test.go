@@ -17,6 +17,7 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/probe"
+	"ovzpatch/internal/source"
 )
 
 // standIn is what a user's Lustre consists of, with the probe for Lustre: a package with
@@ -28,7 +29,7 @@ type standIn struct{ kernel, module, userland, setup string }
 func newStandIn(t *testing.T, flags ...string) standIn {
 	t.Helper()
 	dir := t.TempDir()
-	if _, stderr, code := ovzpatch(t, append([]string{"build", newestSource(debianSources), "-o", dir}, flags...)...); code != 0 {
+	if _, stderr, code := ovzpatch(t, append([]string{"build", source.Newest(source.Debian), "-o", dir}, flags...)...); code != 0 {
 		t.Fatalf("build: exit code %d\n%s", code, stderr)
 	}
 	kernels, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))

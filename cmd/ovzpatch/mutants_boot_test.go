@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/mutant"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/source"
 	"ovzpatch/internal/trial"
 )
 
@@ -155,7 +156,7 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh("mkdir a m && tar -xf " + newestSource(debianSources) + " --strip-components=1 -C a --wildcards '*/fs/namespace.c' '*/fs/*.h'")
+	sh("mkdir a m && tar -xf " + source.Newest(source.Debian) + " --strip-components=1 -C a --wildcards '*/fs/namespace.c' '*/fs/*.h'")
 	sh("cp -r a b && patch -s -p1 -d b < " + port)
 	whole := []byte(sh("diff -u -U100000 --label a/fs/namespace.c --label b/fs/namespace.c a/fs/namespace.c b/fs/namespace.c"))
 	mutants, err := mutant.Generate(whole)
@@ -163,7 +164,7 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 		t.Fatal(err)
 	}
 	packages := filepath.Join(dir, "port")
-	if _, stderr, code := ovzpatch(t, "build", newestSource(debianSources), "-o", packages); code != 0 {
+	if _, stderr, code := ovzpatch(t, "build", source.Newest(source.Debian), "-o", packages); code != 0 {
 		t.Fatalf("build: exit code %d\n%s", code, stderr)
 	}
 	sh("mkdir devel && cd devel && rpm2cpio " + onlyOne(t, filepath.Join(packages, "kernel-ovz-devel-6*.rpm")) + " | cpio -id --quiet")
@@ -217,7 +218,7 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 		patch := filepath.Join(dir, "mutants.patch")
 		write(t, patch, []byte(sh("diff -u --label a/fs/namespace.c --label b/fs/namespace.c "+old+"/fs/namespace.c b/fs/namespace.c")))
 		built := filepath.Join(dir, "mutants")
-		if _, stderr, code := ovzpatch(t, "build", newestSource(debianSources), "--patch", patch, "--misplaced", "-o", built); code != 0 {
+		if _, stderr, code := ovzpatch(t, "build", source.Newest(source.Debian), "--patch", patch, "--misplaced", "-o", built); code != 0 {
 			t.Fatalf("build: exit code %d\n%s", code, stderr)
 		}
 		return together, built

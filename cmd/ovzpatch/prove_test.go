@@ -15,6 +15,7 @@ import (
 
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/source"
 )
 
 // ovzpatch runs the program as `make` built it, guest programs beside it, and gives its
@@ -125,7 +126,7 @@ func TestBuildAndTestInADatastore(t *testing.T) {
 		return stdout
 	}
 	must("store", "init", store)
-	ref := strings.TrimSpace(must("build", newestSource(debianSources), "--store", store))
+	ref := strings.TrimSpace(must("build", source.Newest(source.Debian), "--store", store))
 	if !strings.HasPrefix(ref, "kernel/kernel-ovz.x86_64/") {
 		t.Fatalf("snapshot %q", ref)
 	}
@@ -163,7 +164,7 @@ func TestWrongPortsAreCaught(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(port), ".patch")
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if _, stderr, code := ovzpatch(t, "build", newestSource(debianSources), "--patch", port, "--misplaced", "-o", dir); code != 0 {
+			if _, stderr, code := ovzpatch(t, "build", source.Newest(source.Debian), "--patch", port, "--misplaced", "-o", dir); code != 0 {
 				t.Fatalf("build: exit code %d\n%s", code, stderr)
 			}
 			kernel, err := filepath.Glob(filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))

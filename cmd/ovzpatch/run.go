@@ -5,10 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,35 +16,10 @@ import (
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/prove"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
 	"ovzpatch/patches"
 )
-
-// debianSources are where Debian's package linux-source puts the kernel source of its
-// release: linux-source-6.1.tar.xz on Debian 12, 6.12 on 13.
-const debianSources = "/usr/src/linux-source-*.tar.*"
-
-// newestSource is the file of the highest version that a pattern matches, "" for none. A
-// machine that went from one release to the next has the older source, too.
-func newestSource(pattern string) string {
-	found, _ := filepath.Glob(pattern) // patterns of ours only
-	if len(found) == 0 {
-		return ""
-	}
-	return slices.MaxFunc(found, func(a, b string) int { return slices.Compare(versionOf(a), versionOf(b)) })
-}
-
-// versionOf gives the numbers in the name of a file.
-func versionOf(path string) []int {
-	var numbers []int
-	for _, digits := range digitsInName.FindAllString(filepath.Base(path), -1) {
-		n, _ := strconv.Atoi(digits) // digits
-		numbers = append(numbers, n)
-	}
-	return numbers
-}
-
-var digitsInName = regexp.MustCompile(`[0-9]{1,9}`)
 
 // portFlags choose the patch.
 type portFlags struct{ fit.Port }
@@ -105,7 +77,7 @@ packages with and without it, boots both kernels in QEMU, tries in containers wh
 the patch is about, and prints a table and a verdict: with the patch the kernel must
 be protected, without it vulnerable.
 
-Without SOURCE it takes the kernel source of this Debian (the newest ` + debianSources + `).
+Without SOURCE it takes the kernel source of this Debian (the newest ` + source.Debian + `).
 What is expensive and unchanged is kept in the cache; --no-cache does without.
 ` + exitLongText,
 		Example: `  ovzpatch run
@@ -120,11 +92,11 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out)); err != nil {
 				return err
 			}
-			path := newestSource(debianSources)
+			path := source.Newest(source.Debian)
 			if len(args) == 1 {
 				path = args[0]
 			} else if path == "" {
-				return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", debianSources))
+				return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", source.Debian))
 			}
 			if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
 				return err

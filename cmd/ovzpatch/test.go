@@ -143,22 +143,13 @@ it, and the verdict goes into the snapshot's manifest.
 			if err := kernel.ready(store != ""); err != nil {
 				return err
 			}
-			var kept *datastore.Store
-			var snap *datastore.Reader
+			var kept *snapshot
 			if store != "" && len(args) == 1 {
 				var err error
-				if kept, snap, err = openSnapshot(ctx, store, args[0]); err != nil {
+				if kept, err = kernel.fromSnapshot(ctx, u, store, args[0]); err != nil {
 					return err
 				}
-				defer snap.Close()
-				kernels, err := build.FromSnapshot(snap).Kernels(ctx)
-				if err != nil {
-					return err
-				}
-				if len(kernels) > 1 {
-					u.Say("the snapshot holds %d kernels; this tests %s", len(kernels), filepath.Base(kernels[0].Kernel))
-				}
-				kernel.Package, kernel.Devel = kernels[0].Kernel, kernels[0].Devel
+				defer kept.Close()
 			}
 			if err := test.Accelerate(ctx); err != nil {
 				return err
@@ -179,8 +170,8 @@ it, and the verdict goes into the snapshot's manifest.
 			if err != nil {
 				return err
 			}
-			if snap != nil {
-				if err := trial.Keep(ctx, kept, snap.Ref, k); err != nil {
+			if kept != nil {
+				if err := trial.Keep(ctx, kept.store, kept.Ref, k); err != nil {
 					return err
 				}
 			}
@@ -198,22 +189,41 @@ it, and the verdict goes into the snapshot's manifest.
 	return c
 }
 
-// openSnapshot opens a snapshot of a datastore, which stays whole until it is closed.
-func openSnapshot(ctx context.Context, dir, name string) (*datastore.Store, *datastore.Reader, error) {
+// snapshot is one of a datastore, which stays whole until it is closed.
+type snapshot struct {
+	store *datastore.Store
+	*datastore.Reader
+}
+
+// fromSnapshot takes the kernel of a snapshot, and its -devel package.
+func (f *kernelFlags) fromSnapshot(ctx context.Context, u job.Reporter, dir, name string) (_ *snapshot, err error) {
 	s, err := openStore(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ref, err := datastore.ParseRef(name)
 	if err != nil {
-		return nil, nil, usage(err)
+		return nil, usage(err)
 	}
 	snap, err := s.OpenSnapshot(ctx, ref)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, snap.Close())
+		}
+	}()
 	if err := snap.Whole(); err != nil {
-		return nil, nil, errors.Join(err, snap.Close())
+		return nil, err
 	}
-	return s, snap, nil
+	kernels, err := build.FromSnapshot(snap).Kernels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(kernels) > 1 {
+		u.Say("the snapshot holds %d kernels; this tests %s", len(kernels), filepath.Base(kernels[0].Kernel))
+	}
+	f.Package, f.Devel = kernels[0].Kernel, kernels[0].Devel
+	return &snapshot{s, snap}, nil
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package source_test
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"ovzpatch/internal/source"
 )
 
 // The default source is that of the machine's own release, whatever its number.
@@ -31,7 +33,7 @@ func TestNewestSource(t *testing.T) {
 			if want != "" {
 				want = filepath.Join(dir, want)
 			}
-			if got := newestSource(filepath.Join(dir, filepath.Base(debianSources))); got != want {
+			if got := source.Newest(filepath.Join(dir, filepath.Base(source.Debian))); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
