@@ -66,7 +66,7 @@ func TestSignaturesInTime(t *testing.T) {
 		"after it expired":           {signature: []tag{sign(onDay("20210601")...)}, keys: expired, fails: "after its key had expired on 2020-12-31"},
 		"the key lives on":           {signature: []tag{sign(onDay("20210601")...)}, keys: good, verified: "Old <old@example.com>"},
 		"in the future":              {signature: []tag{sign(onDay("20990601")...)}, keys: good, fails: "in the future"},
-		"it expired itself":          {signature: []tag{sign(append(onDay("20200601"), "--default-sig-expire", "1d")...)}, keys: good, fails: "to be valid for a time"},
+		"it expired itself":          {signature: []tag{sign(append(onDay("20200601"), "--default-sig-expire", "1d")...)}, keys: good, fails: "was valid for a limited time"},
 		"SHA-1":                      {signature: []tag{sign(append(onDay("20200601"), "--digest-algo", "SHA1")...)}, keys: good, verified: "with SHA-1"},
 		"MD5":                        {signature: []tag{sign(append(onDay("20200601"), "--digest-algo", "MD5", "--allow-weak-digest-algos")...)}, keys: good, fails: "too weak"},
 		"beside one of version 6":    {signature: []tag{rsa, version6(t)}, keys: good, verified: "Old <old@example.com>", missing: "OpenPGP version 6"},

@@ -82,7 +82,7 @@ func TestSignatures(t *testing.T) {
 		fails    string
 	}{
 		"header":                  {f: header, keys: public, verified: "Kernel Signer"},
-		"header and payload":      {f: payload, keys: public, verified: "header and payload is right, by key"},
+		"header and payload":      {f: payload, keys: public, verified: "header and payload is good, by key"},
 		"format 6":                {f: six, keys: public, verified: "Kernel Signer"},
 		"keyring of two":          {f: header, keys: both, verified: "Kernel Signer"},
 		"no keyring":              {f: header, missing: "no keyring was given"},
