@@ -12,7 +12,7 @@ import (
 //go:embed lustreprobe/Kbuild lustreprobe/lustreprobe.c
 var files embed.FS
 
-// Lustreprobe gives the module's files: Kbuild and lustreprobe.c. The module is compiled
+// Lustreprobe returns the module's files: Kbuild and lustreprobe.c. The module is compiled
 // against the kernel under test with `make -C KERNEL M=DIR`, DIR being a copy of them.
 func Lustreprobe() fs.FS {
 	sub, _ := fs.Sub(files, "lustreprobe") // the name is constant, so it can't be bad

@@ -35,11 +35,11 @@ func Lines() []string {
 	return lines
 }
 
-// ForLine gives the port for a line. An unknown line's error lists those there are.
+// ForLine returns the port for a line. An unknown line's error lists those there are.
 func ForLine(line string) (Port, error) {
 	data, err := files.ReadFile(line + "/" + Name)
 	if err != nil {
-		return Port{}, fmt.Errorf("no port for line %q; there are %s", line, strings.Join(Lines(), ", "))
+		return Port{}, fmt.Errorf("no port for line %q; the lines are %s", line, strings.Join(Lines(), ", "))
 	}
 	p := Port{Line: line, Data: data}
 	header, _, _ := strings.Cut(string(data), "\n---\n")
@@ -57,7 +57,7 @@ type Patch struct {
 	Data []byte
 }
 
-// Compat gives what a line's sources need to build with today's compilers, in the
+// Compat returns what a line's sources need to build with today's compilers, in the
 // order to be applied; none for most lines.
 func Compat(line string) []Patch {
 	paths, _ := fs.Glob(files, line+"/compat-*.patch")

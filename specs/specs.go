@@ -41,7 +41,7 @@ type Values struct {
 // safe holds what may stand in a spec's value: no macro, no shell, no white space.
 var safe = regexp.MustCompile(`^[A-Za-z0-9._+~=/-]*$`)
 
-// Spec gives the spec filled in. A value that rpm or a shell could read as more than
+// Spec returns the spec filled in. A value that rpm or a shell could read as more than
 // a word is an error.
 func Spec(v Values) ([]byte, error) {
 	spec, _ := files.ReadFile(Name) // embedded
@@ -49,7 +49,7 @@ func Spec(v Values) ([]byte, error) {
 	set := func(name string, words ...string) error {
 		for _, w := range words {
 			if !safe.MatchString(w) {
-				return fmt.Errorf("fill in spec: %s: %q is no plain word", name, w)
+				return fmt.Errorf("fill in spec: %s: %q is not a plain word", name, w)
 			}
 		}
 		value := strings.Join(words, " ")
@@ -101,7 +101,7 @@ func unpacker(archive string) string {
 	return "tar"
 }
 
-// GuestConfig gives the small configuration for a line and an architecture (x86_64 or
+// GuestConfig returns the small configuration for a line and an architecture (x86_64 or
 // i386), and its file name.
 //
 // Kernels of no line, which get a port that is derived, are most like mainline's.
@@ -112,7 +112,7 @@ func GuestConfig(line, arch string) (name string, data []byte, err error) {
 	name = fmt.Sprintf("guest-%s-%s.config", line, arch)
 	data, err = files.ReadFile(name)
 	if err != nil {
-		return "", nil, fmt.Errorf("no small configuration for %s on %s: give one with --config", line, arch)
+		return "", nil, fmt.Errorf("no small configuration for %s on %s: use --config", line, arch)
 	}
 	return name, data, nil
 }

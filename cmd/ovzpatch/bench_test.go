@@ -26,7 +26,7 @@ import (
 	"ovzpatch/specs"
 )
 
-// timed runs a command and gives its wall time.
+// timed runs a command and returns its wall time.
 func timed(b *testing.B, args ...string) time.Duration {
 	b.Helper()
 	var out bytes.Buffer
@@ -119,7 +119,7 @@ func benchmarkKernels(b *testing.B, o trial.Options, dir string) {
 	}
 }
 
-// kernelPackages gives the kernels in a directory that a build left.
+// kernelPackages returns the kernels in a directory that a build left.
 func kernelPackages(b *testing.B, dir string) []string {
 	all, err := filepath.Glob(filepath.Join(dir, "*.rpm"))
 	kernels := slices.DeleteFunc(all, func(path string) bool {

@@ -47,15 +47,15 @@ const (
 func (f *buildFlags) register(c *cobra.Command) {
 	f.registerRecipe(c)
 	f.builds = true
-	c.Flags().StringSliceVar(&f.recipe.With, "with", nil, "switch a part of the spec on, as rpmbuild does: --with headers")
-	c.Flags().StringSliceVar(&f.recipe.Without, "without", nil, "switch a part of the spec off, as rpmbuild does: --without debuginfo")
-	c.Flags().BoolVar(&f.build.NoDeps, "nodeps", false, "do not check the spec's BuildRequires (where the host has no RPM database dpkg is asked for them)")
-	c.Flags().StringVar(&f.rootArg, "root", "", "run rpmbuild where another compiler lives: chroot:DIR, a directory with a whole system, or mock:CONFIG")
-	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build anew, whatever is in the cache")
-	c.Flags().IntVarP(&f.build.Jobs, "jobs", "j", 0, "compile jobs at one time (default: processors of this machine and one more, or what distcc says)")
+	c.Flags().StringSliceVar(&f.recipe.With, "with", nil, "enable a part of the spec, as rpmbuild does: --with headers")
+	c.Flags().StringSliceVar(&f.recipe.Without, "without", nil, "disable a part of the spec, as rpmbuild does: --without debuginfo")
+	c.Flags().BoolVar(&f.build.NoDeps, "nodeps", false, "do not check the spec's BuildRequires (if the host has no RPM database, dpkg is asked)")
+	c.Flags().StringVar(&f.rootArg, "root", "", "run rpmbuild in a system with another compiler: chroot:DIR, a directory with a whole system, or mock:CONFIG")
+	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build again, whatever is in the cache")
+	c.Flags().IntVarP(&f.build.Jobs, "jobs", "j", 0, "compile jobs at a time (default: one more than this machine has processors, or what distcc says)")
 	c.Flags().StringVar(&f.build.Launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
-	c.Flags().IntVar(&f.build.Nice, "nice", 10, "how much the build gives way to what else runs here, 0 to 19; above 0 to the disk, too")
-	c.Flags().DurationVar(&f.build.Limit, "build-timeout", 3*time.Hour, "time limit of one build")
+	c.Flags().IntVar(&f.build.Nice, "nice", 10, "how far the build yields to other work on this machine, 0 to 19; above 0 also for the disk")
+	c.Flags().DurationVar(&f.build.Limit, "build-timeout", 3*time.Hour, "time limit for one build")
 	c.RegisterFlagCompletionFunc("launcher", cobra.FixedCompletions(launcher.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -64,19 +64,19 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	f.key.register(c)
 	f.registerSpec(c)
 	c.Flags().StringVar(&f.recipe.Config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
-	c.Flags().StringSliceVar(&f.recipe.Flavours, "flavour", nil, "kernels to build of those a foreign spec has (several, with commas), or PAE for i686 of our own spec; one it does not have is answered with a list")
-	c.Flags().StringVar(&f.recipe.Tag, "release-tag", srpm.DefaultTag, "what the Release of a patched kernel is marked with; none leaves it as it is")
-	c.Flags().BoolVar(&f.recipe.Compat, "compat", false, "also apply what the line's old sources need to build with this machine's compiler; for tests, not for production")
-	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm since 4.20 refuses (%patchN, a macro called rpmversion), and show them")
-	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "go on with a patch whose hook the gate check finds misplaced or is unsure of, to see in a guest what it does")
+	c.Flags().StringSliceVar(&f.recipe.Flavours, "flavour", nil, "which of the spec's kernels to build (several with commas), or PAE for i686 with our own spec; an unknown name gets a list")
+	c.Flags().StringVar(&f.recipe.Tag, "release-tag", srpm.DefaultTag, "the mark in the Release of a patched kernel; \"\" leaves the Release as it is")
+	c.Flags().BoolVar(&f.recipe.Compat, "compat", false, "also apply the patches that old sources of the line need for this machine's compiler; for tests, not for production")
+	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm refuses since 4.20 (%patchN, a macro called rpmversion), and show them")
+	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "continue if the gate check finds the hook misplaced or is unsure, to see in a guest what the patch does")
 }
 
 // registerSpec is for how a source RPM's spec is read.
 func (f *buildFlags) registerSpec(c *cobra.Command) {
-	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, behind the package's own patches, or replace that by ours, without them")
+	c.Flags().StringVar(&f.spec, "spec", specInject, "for a source RPM: inject the patch into its own spec, after the package's own patches, or replace that spec with ours, without them")
 	c.Flags().StringVar(&f.recipe.Target, "target", "x86_64", "what to build for: x86_64 or i686")
 	c.Flags().StringVar(&f.recipe.Tarball, "tarball", "", "for a source RPM: which of its files is the kernel's own tarball (default: the one that is named like it, or has a kernel's Makefile)")
-	c.Flags().StringArrayVar(&f.recipe.Defines, "define", nil, "a macro for rpmbuild, as 'NAME VALUE'")
+	c.Flags().StringArrayVar(&f.recipe.Defines, "define", nil, "a macro for rpmbuild: 'NAME VALUE'")
 	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -84,7 +84,7 @@ func (f *buildFlags) registerSpec(c *cobra.Command) {
 // check refuses values that no recipe or build can take, and completes the options.
 func (f *buildFlags) check(a *app, u job.Reporter) error {
 	if f.spec != specInject && f.spec != specReplace {
-		return usage(fmt.Errorf("--spec=%s: it is %s or %s", f.spec, specInject, specReplace))
+		return usage(fmt.Errorf("--spec=%s: it must be %s or %s", f.spec, specInject, specReplace))
 	}
 	f.recipe.Replaced = f.spec == specReplace
 	if err := f.recipe.Check(); err != nil {
@@ -92,7 +92,7 @@ func (f *buildFlags) check(a *app, u job.Reporter) error {
 	}
 	if f.builds {
 		if f.build.Launcher != "" && f.rootArg != "" {
-			return usage(fmt.Errorf("--launcher=%s: it is a program of this machine, and --root=%s has its own", f.build.Launcher, f.rootArg))
+			return usage(fmt.Errorf("--launcher=%s: it is a program of this machine, but --root=%s has its own programs", f.build.Launcher, f.rootArg))
 		}
 		if err := f.build.Check(); err != nil {
 			return err
@@ -114,7 +114,7 @@ func (f *buildFlags) checkRoot() error {
 		return usage(fmt.Errorf("--root: %w", err))
 	}
 	if f.recipe.Root.Mock != "" && os.Getuid() == 0 {
-		return usage(errors.New("--root: mock does not build for root: run ovzpatch as a user who is in the group mock"))
+		return usage(errors.New("--root: mock does not build for root: run ovzpatch as a user in the group mock"))
 	}
 	return nil
 }

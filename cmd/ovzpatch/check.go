@@ -24,17 +24,17 @@ type placeFlags struct {
 }
 
 func (f *placeFlags) register(c *cobra.Command) {
-	c.Flags().IntVarP(&f.strip, "strip", "p", -1, "leading directories to take off the patch's names (default: found out)")
-	c.Flags().IntVarP(&f.fuzz, "fuzz", "F", 0, "context lines at either end of a hunk that may differ; 0 is what rpmbuild allows, so that what fits here fits there")
+	c.Flags().IntVarP(&f.strip, "strip", "p", -1, "leading directories to remove from the patch's names (default: found from the source)")
+	c.Flags().IntVarP(&f.fuzz, "fuzz", "F", 0, "how many context lines at either end of a hunk may differ; rpmbuild allows 0, so what fits here fits there")
 	c.Flags().Lookup("strip").DefValue = "0" // which is not shown
 }
 
 func (f *placeFlags) options() (patch.Options, error) {
 	if f.strip < -1 {
-		return patch.Options{}, job.BadRequest(fmt.Errorf("--strip=%d: it counts directories, from 0 on", f.strip))
+		return patch.Options{}, job.BadRequest(fmt.Errorf("--strip=%d: it must be a number of directories, 0 or more", f.strip))
 	}
 	if f.fuzz < 0 {
-		return patch.Options{}, job.BadRequest(fmt.Errorf("--fuzz is %d; it counts lines", f.fuzz))
+		return patch.Options{}, job.BadRequest(fmt.Errorf("--fuzz=%d: it must be a number of lines, 0 or more", f.fuzz))
 	}
 	return patch.Options{Strip: f.strip, Fuzz: f.fuzz}, nil
 }
@@ -110,7 +110,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 	key.register(c)
 	place.register(c)
 	compile.register(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "write what was found as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "write the result as JSON")
 	return c
 }
 
@@ -152,7 +152,7 @@ func writeFindings(w io.Writer, f *fit.Findings) error {
 		}
 	}
 	if f.Applied {
-		row("applied", "it is in already; there is nothing to do")
+		row("applied", "it is already applied; there is nothing to do")
 	}
 	if f.Gate != nil {
 		for _, s := range f.Gate.Steps {
@@ -178,7 +178,7 @@ func writeFindings(w io.Writer, f *fit.Findings) error {
 	case f.Gate != nil && f.Gate.Verdict == gate.Misplaced:
 		row("verdict", "FITS, BUT IS MISPLACED")
 	case f.Gate != nil && f.Gate.Verdict == gate.Unsure:
-		row("verdict", "FITS, BUT IT IS UNSURE WHETHER THE HOOK DOES WHAT IT IS FOR")
+		row("verdict", "FITS, BUT IT IS UNSURE WHETHER THE HOOK WORKS")
 	case f.Own != nil && len(f.Own.Problems) > 0:
 		row("verdict", "THE PACKAGE CANNOT BE BUILT WITH IT: see the problem")
 	case !f.Fits:
@@ -186,9 +186,9 @@ func writeFindings(w io.Writer, f *fit.Findings) error {
 	case f.Compiled == fit.NotCompiled:
 		row("verdict", "FITS, BUT DOES NOT COMPILE: see the error")
 	case f.Applied && f.Gate != nil:
-		row("verdict", "is in already; hook found and reached")
+		row("verdict", "is already applied; hook found and reached")
 	case f.Gate == nil:
-		row("verdict", "fits; the patch leaves %s alone, so that nothing is said of the gate", gate.File)
+		row("verdict", "fits; the patch does not touch %s, so the gate was not checked", gate.File)
 	case f.Own != nil && len(f.Own.Unsure) > 0:
 		row("verdict", "fits; hook found and reached, but see what is unsure")
 	default:

@@ -33,7 +33,7 @@ func treeFiles(t *testing.T, tree string) map[string][]byte {
 	return files
 }
 
-// derivedFor derives the port for a tree, and gives the gate's file without and with it.
+// derivedFor derives the port for a tree, and returns the gate's file without and with it.
 func derivedFor(t *testing.T, tree string) (p *derive.Port, before, after []byte, names *gate.Names) {
 	t.Helper()
 	files := treeFiles(t, tree)

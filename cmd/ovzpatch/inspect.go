@@ -22,7 +22,7 @@ func newInspect(*app) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "inspect RPM...",
-		Short: "Say what is in packages, and whether a kernel in them holds the patch",
+		Short: "Show what is in packages, and whether a kernel in them holds the patch",
 		Long: `inspect reads packages whole, verifies every digest in them and, with --keyring, their
 signatures, and says what they hold: files, modules, the kernel's release, and whether
 the patch's message is in its image. A package that is damaged does not keep it from

@@ -10,6 +10,6 @@ import (
 type keyFlags struct{ keyring string }
 
 func (f *keyFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.keyring, "keyring", "", "file of OpenPGP public keys, as RPM-GPG-KEY-*: packages that are read must be signed by one of them")
+	c.Flags().StringVar(&f.keyring, "keyring", "", "file of OpenPGP public keys, such as RPM-GPG-KEY-*: packages must be signed by one of them")
 	c.MarkFlagFilename("keyring")
 }

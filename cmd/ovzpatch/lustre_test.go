@@ -161,7 +161,7 @@ func TestLustreOfTheUser(t *testing.T) {
 			k := parseReport(t, stdout).Kernels[0]
 			var left []string
 			for _, n := range k.Notes {
-				if names, ok := strings.CutPrefix(n, "left out on a Lustre of yours: "); ok {
+				if names, ok := strings.CutPrefix(n, "left out on your own Lustre:  "); ok {
 					left = strings.Split(names, ", ")
 				}
 			}
@@ -219,9 +219,9 @@ func TestLustreRefusesModulesOfAnotherKernel(t *testing.T) {
 
 func TestLustreFlags(t *testing.T) {
 	for says, args := range map[string][]string{
-		"--lustre-setup goes with --lustre": {"--lustre-setup", "x"},
-		"kernel command line":               {"--lustre", ".", "--mount", "a b"},
-		"[lustre mount]":                    {"--lustre", "."},
+		"--lustre-setup needs --lustre": {"--lustre-setup", "x"},
+		"kernel command line":           {"--lustre", ".", "--mount", "a b"},
+		"[lustre mount]":                {"--lustre", "."},
 	} {
 		c := newTest(&app{})
 		c.SetArgs(append(args, "kernel.rpm"))

@@ -32,7 +32,7 @@ func newPort(a *app) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "port SOURCE",
-		Short: "Derive the patch for a kernel that no port of ours was made for",
+		Short: "Derive the patch for a kernel that none of our ports fits",
 		Long: `port writes the patch for SOURCE (a source RPM, a tarball or an unpacked tree) from what
 its fs/namespace.c and its headers say: where the path of a forced umount is resolved
 and not refused yet, what a container is there and what its id, and how the message is
@@ -70,7 +70,7 @@ says when.
 				return err
 			}
 			if f.Derived == nil {
-				return errors.New("the package has the patch already; ovzpatch check says more of it")
+				return errors.New("the package already has the patch; ovzpatch check says more about it")
 			}
 			style, err := f.CheckStyle(ctx)
 			if err != nil {

@@ -18,7 +18,7 @@ import (
 	"ovzpatch/internal/source"
 )
 
-// ovzpatch runs the program as `make` built it, guest programs beside it, and gives its
+// ovzpatch runs the program as `make` built it, guest programs beside it, and returns its
 // output and exit code.
 func ovzpatch(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()

@@ -149,7 +149,7 @@ func (g *diskGuest) firmwareState() string {
 	return path
 }
 
-// run runs the machine until it powers itself off, and gives the guest's own lines.
+// run runs the machine until it powers itself off, and returns the guest's own lines.
 func (g *diskGuest) run(args ...string) []string {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Minute)

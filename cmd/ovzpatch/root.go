@@ -95,7 +95,7 @@ Results go to standard output, progress to standard error.
 		"where expensive results are kept by content")
 	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
 		if app.cacheDir == "" {
-			return usage(errors.New("--cache-dir: it names a directory"))
+			return usage(errors.New("--cache-dir: it must name a directory"))
 		}
 		// Programs that work in there are run in other directories.
 		app.cacheDir, err = filepath.Abs(app.cacheDir)
@@ -133,7 +133,7 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	said := fmt.Sprintf("there is no command %q", args[0])
+	said := fmt.Sprintf("unknown command %q", args[0])
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		said += "; is it " + strings.Join(near, " or ") + "?"
 	}

@@ -44,7 +44,7 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 			}
 			in, ok := c.InOrStdin().(*os.File)
 			if !ok {
-				return errors.New("a guest's console wants a file as standard input")
+				return errors.New("a guest's console needs a file as standard input")
 			}
 			script, err := readScript(ctx, u, in)
 			if err != nil {
@@ -96,7 +96,7 @@ func readScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error
 	if _, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err == nil {
 		return nil, nil
 	}
-	u.Say("standard input is no terminal: reading a script from it, to its end")
+	u.Say("standard input is not a terminal: reading a script from it, to its end")
 	var script []byte
 	read := make(chan error, 1)
 	go func() {

@@ -118,7 +118,7 @@ func (r *smallRoot) recorder(t *testing.T, path string) {
 	r.write(t, path, "#!/bin/sh\necho \"${0##*/} $*\" >>/calls\n", 0o755)
 }
 
-// calls gives the noted calls and forgets them.
+// calls returns the noted calls and forgets them.
 func (r *smallRoot) calls(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(r.path("calls"))
@@ -130,7 +130,7 @@ func (r *smallRoot) calls(t *testing.T) []string {
 	return strings.Split(strings.TrimSpace(string(data)), "\n")
 }
 
-// rpm runs this machine's rpm on the root and gives all that it said.
+// rpm runs this machine's rpm on the root and returns all that it said.
 func (r *smallRoot) rpm(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"--root", r.dir, "--dbpath", "/var/lib/rpm"}, args...)
@@ -155,7 +155,7 @@ func (r *smallRoot) files(t *testing.T) []string {
 	return names
 }
 
-// without gives the elements of a that b lacks.
+// without returns the elements of a that b lacks.
 func without(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool {
 		_, found := slices.BinarySearch(b, s)

@@ -29,7 +29,7 @@ func openStore(dir string) (*datastore.Store, error) {
 		dir = os.Getenv("OVZPATCH_STORE")
 	}
 	if dir == "" {
-		return nil, usage(errors.New("which datastore? Name its directory with --store or in $OVZPATCH_STORE"))
+		return nil, usage(errors.New("no datastore given: name its directory with --store or in $OVZPATCH_STORE"))
 	}
 	place, err := lockPlace()
 	if err != nil {
@@ -102,7 +102,7 @@ func newStoreInit(f *storeFlags) *cobra.Command {
 				dir = os.Getenv("OVZPATCH_STORE")
 			}
 			if dir == "" {
-				return usage(errors.New("where? Name the directory, or put it in $OVZPATCH_STORE"))
+				return usage(errors.New("no directory given: name it, or set $OVZPATCH_STORE"))
 			}
 			place, err := lockPlace()
 			if err != nil {
@@ -122,14 +122,14 @@ func newStoreInit(f *storeFlags) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&name, "name", "", "what it is called (default: the directory's name)")
+	c.Flags().StringVar(&name, "name", "", "its name (default: the directory's name)")
 	return c
 }
 
 func newStoreLocks(f *storeFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "locks",
-		Short: "Tell who holds which locks",
+		Short: "Show who holds which locks",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := f.open()
@@ -172,7 +172,7 @@ else uses it. A snapshot that is in use is an error at once (exit code 1).`,
 		Example: `  ovzpatch store lock kernel/ovzkernel.x86_64/2022-05-02T08:11:33Z --shared -- rsync -a . mirror:`,
 		Args: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
-				return errors.New("want one SNAPSHOT, then --, then a command")
+				return errors.New("give one SNAPSHOT, then --, then a command")
 			}
 			return nil
 		},
@@ -231,7 +231,7 @@ func parseGroup(s string) (datastore.Group, error) {
 // isSnapshot tells a snapshot's name from a group's: only times have colons.
 func isSnapshot(s string) bool { return strings.Contains(s, ":") }
 
-// selectRefs gives the snapshots that the arguments name, themselves or by their group;
+// selectRefs returns the snapshots that the arguments name, themselves or by their group;
 // all when there is none.
 func selectRefs(s *datastore.Store, args []string) ([]datastore.Ref, error) {
 	if len(args) == 0 {

@@ -80,7 +80,7 @@ func newStoreProtect(f *storeFlags) *cobra.Command {
 			return f.printChanged(c.OutOrStdout(), what, changed, err)
 		},
 	}
-	c.Flags().BoolVar(&off, "off", false, "take the protection away")
+	c.Flags().BoolVar(&off, "off", false, "remove the protection")
 	return c
 }
 
@@ -133,7 +133,7 @@ programs left.`,
 		Example: `  ovzpatch store prune --keep-last 3 --keep-weekly 8 --dry-run`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (keep == datastore.Keep{NoLastGood: keep.NoLastGood}) {
-				return usage(errors.New("no rule: say what to keep, for example --keep-last 3"))
+				return usage(errors.New("no rule given: say what to keep, for example --keep-last 3"))
 			}
 			for _, n := range []int{keep.Last, keep.Daily, keep.Weekly, keep.Monthly, keep.Yearly} {
 				if n < 0 {
@@ -171,8 +171,8 @@ programs left.`,
 	flags.IntVar(&keep.Weekly, "keep-weekly", 0, "the same for weeks")
 	flags.IntVar(&keep.Monthly, "keep-monthly", 0, "the same for months")
 	flags.IntVar(&keep.Yearly, "keep-yearly", 0, "the same for years")
-	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also let the last one that was verified good go")
-	flags.BoolVar(&dryRun, "dry-run", false, "only tell what would be done")
+	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also remove the last one that was verified good")
+	flags.BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	return c
 }
 
@@ -252,7 +252,7 @@ func confirm(c *cobra.Command, question string) (bool, error) {
 		ok = err == nil
 	}
 	if !ok {
-		return false, usage(errors.New("nobody can be asked, for standard input is no terminal: say --yes"))
+		return false, usage(errors.New("standard input is not a terminal, so nobody can be asked: use --yes"))
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "%s [y/N] ", question)
 	answer, err := bufio.NewReader(in).ReadString('\n')
@@ -278,7 +278,7 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 				return err
 			}
 			if dir == "" && !c.Flags().Changed("namespace") {
-				return usage(errors.New("copy where to? Say --to DIR, --namespace NS, or both"))
+				return usage(errors.New("no target given: use --to DIR, --namespace NS, or both"))
 			}
 			ns := ref.Namespace
 			if c.Flags().Changed("namespace") {

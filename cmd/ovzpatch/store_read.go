@@ -203,6 +203,6 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 			return err
 		},
 	}
-	c.Flags().BoolVar(&noMark, "no-mark", false, "only tell; write nothing into the datastore")
+	c.Flags().BoolVar(&noMark, "no-mark", false, "only report; write nothing into the datastore")
 	return c
 }

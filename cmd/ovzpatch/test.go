@@ -26,9 +26,9 @@ import (
 type testFlags struct{ trial.Options }
 
 func (f *testFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.Cases, "cases", "", "try only the cases whose name matches this regular expression")
-	c.Flags().StringSliceVar(&f.Containers, "container", nil, "try only these container backends: ve, ve-cgroup, ve-userns, namespaces, userns (default: all that the kernel offers, and VEs alone where it has them)")
-	c.Flags().DurationVar(&f.Limit, "boot-timeout", 0, "time limit of one guest (default: by the measured speed of this machine)")
+	c.Flags().StringVar(&f.Cases, "cases", "", "run only the cases whose name matches this regular expression")
+	c.Flags().StringSliceVar(&f.Containers, "container", nil, "use only these container backends: ve, ve-cgroup, ve-userns, namespaces, userns (default: VEs if the kernel has them, otherwise all that it offers)")
+	c.Flags().DurationVar(&f.Limit, "boot-timeout", 0, "time limit for one guest (default: from the measured speed of this machine)")
 }
 
 // check refuses what no guest can try, and completes the options.
@@ -44,13 +44,13 @@ type kernelFlags struct {
 }
 
 func (f *kernelFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.Devel, "devel", "", "the kernel's -devel package, which the probe is built against (default: the one beside RPM)")
-	c.Flags().StringVar(&f.Image, "kernel", "", "boot this bare kernel image instead of a package; takes --modules")
-	c.Flags().StringVar(&f.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to where it was compiled")
+	c.Flags().StringVar(&f.Devel, "devel", "", "the kernel's -devel package, against which the probe is built (default: the one beside RPM)")
+	c.Flags().StringVar(&f.Image, "kernel", "", "boot this bare kernel image instead of a package; needs --modules")
+	c.Flags().StringVar(&f.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to the directory where it was compiled")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
 	f.key.register(c)
-	c.Flags().StringArrayVar(&f.Lustre.From, "lustre", nil, "use your own Lustre in place of the probe: a directory laid over the guest's root, or an RPM unpacked there; may be repeated")
-	c.Flags().StringVar(&f.Lustre.Setup, "lustre-setup", "", "a script the guest runs before it mounts (default: none)")
+	c.Flags().StringArrayVar(&f.Lustre.From, "lustre", nil, "use your own Lustre instead of the probe: a directory that is laid over the guest's root, or an RPM that is unpacked there; may be repeated")
+	c.Flags().StringVar(&f.Lustre.Setup, "lustre-setup", "", "a script that the guest runs before it mounts (default: none)")
 	c.Flags().StringVar(&f.Lustre.Mount, "mount", "", "what the guest mounts, for example 10.0.0.1@tcp:/lustre")
 	c.MarkFlagsRequiredTogether("lustre", "mount")
 	c.MarkFlagsMutuallyExclusive("lustre", "devel")
@@ -135,7 +135,7 @@ it, and the verdict goes into the snapshot's manifest.
 				return err
 			}
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
-				return usage(fmt.Errorf("--expect=%s: it is protected or vulnerable", expect))
+				return usage(fmt.Errorf("--expect=%s: it must be protected or vulnerable", expect))
 			}
 			if err := test.check(a, u); err != nil {
 				return err
@@ -180,10 +180,10 @@ it, and the verdict goes into the snapshot's manifest.
 	}
 	kernel.register(c)
 	test.register(c)
-	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and note the verdict there")
+	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and record the verdict there")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
-	c.Flags().StringVar(&expect, "expect", "", "the verdict that is right: protected or vulnerable; another one ends with exit code 4")
+	c.Flags().StringVar(&expect, "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	c.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"protected", "vulnerable"}, cobra.ShellCompDirectiveNoFileComp))
 	return c

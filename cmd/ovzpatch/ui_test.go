@@ -62,7 +62,7 @@ func TestLiveLineFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// openTerminal gives both ends of a pseudo terminal.
+// openTerminal returns both ends of a pseudo terminal.
 func openTerminal(t *testing.T) (user, tty *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)

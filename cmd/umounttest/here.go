@@ -92,7 +92,7 @@ func judged(v guest.Verdict) error {
 
 var (
 	errFaulty    = errors.New("the kernel behaved as neither a patched nor an unpatched one does")
-	errNoVerdict = errors.New("no verdict: something could not be tried, as the notes and what is not ok say, or no case that tells the kernels apart was asked for")
+	errNoVerdict = errors.New("no verdict: some cases could not be run (see the notes and what is not ok), or none of the chosen cases tells the kernels apart")
 )
 
 // mayRun refuses where a forced umount could hurt somebody.
@@ -107,10 +107,10 @@ func mayRun(hostname string) error {
 	if hostname == name {
 		return nil
 	}
-	return fmt.Errorf("run cases: this machine is no guest of ovzpatch, and forced umounts take lustre away from everybody on it; where that hurts nobody, say --this-host-is-a-guest=%s", name)
+	return fmt.Errorf("run cases: this machine is not a guest of ovzpatch, and forced umounts take lustre away from everybody on it; if that hurts nobody, use --this-host-is-a-guest=%s", name)
 }
 
-// privateDir gives an empty directory whose mounts nobody else gets to see.
+// privateDir returns an empty directory whose mounts nobody else gets to see.
 func privateDir() (string, error) {
 	dir, err := os.MkdirTemp("", "umounttest")
 	if err != nil {

@@ -87,7 +87,7 @@ func runSetup(ctx context.Context, path string) error {
 	return fmt.Errorf("run setup script: %w; it said last: %s", err, lastLines(said.String(), 5))
 }
 
-// interpreter gives the program for a script: the one it names, or the guest's shell.
+// interpreter returns the program for a script: the one it names, or the guest's shell.
 func interpreter(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {

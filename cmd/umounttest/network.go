@@ -9,7 +9,7 @@ import (
 )
 
 // interfaces get an address: LNet wants one that is not the loopback's, and the dummy
-// driver gives it one that leads nowhere.
+// driver provides one that leads nowhere.
 var interfaces = []struct {
 	name    string
 	address [4]byte

@@ -65,13 +65,13 @@ func (s session) run(ctx context.Context) error {
 	if s.lustre != nil {
 		var left []string
 		if cases, left = umount.ForLustre(cases); len(left) > 0 {
-			s.notes = append(s.notes, "left out on a Lustre of yours: "+strings.Join(left, ", "))
+			s.notes = append(s.notes, "left out on your own Lustre: "+strings.Join(left, ", "))
 		}
 	}
 	if s.lustre == nil {
 		// A probe that is not there is the first case's to tell of.
 		if has, err := (umount.Probe{}).HasNFS(); err == nil && !has {
-			s.notes = append(s.notes, "left out: the case of type nfs, for the kernel has an NFS of its own")
+			s.notes = append(s.notes, "left out: the case of type nfs, because the kernel has its own NFS")
 			cases = umount.WithoutNFS(cases)
 		}
 	}
@@ -191,7 +191,7 @@ func (s session) try(ctx context.Context, release string, trials []umount.Trial)
 	return results, err
 }
 
-// choose gives the cases whose name matches.
+// choose returns the cases whose name matches.
 func choose(pattern string) ([]umount.Case, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
@@ -204,7 +204,7 @@ func choose(pattern string) ([]umount.Case, error) {
 	return cases, nil
 }
 
-// runs32bit gives a note where the kernel, or this machine, has nothing to try the cases
+// runs32bit returns a note where the kernel, or this machine, has nothing to try the cases
 // of 32-bit programs with. An error is a kernel that has, and yet does not run one.
 func runs32bit(ctx context.Context) (note string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
@@ -231,7 +231,7 @@ var backends = map[string]umount.Backend{
 	"userns":     {Gate: umount.Closed},
 }
 
-// offer gives the backends to use, and what was asked for and is not to be had.
+// offer returns the backends to use, and what was asked for and is not to be had.
 func (s session) offer() (offered []umount.Backend, names, missing []string) {
 	var unavailable []string
 	asked := slices.Clone(s.backends)

@@ -19,7 +19,7 @@ func setEnvironment() error {
 	return os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/bbin")
 }
 
-// mountSystem gives the guest /proc, /sys and /dev. What fails is told, and the guest
+// mountSystem mounts /proc, /sys and /dev in the guest. What fails is told, and the guest
 // goes on: what lacks it says so later.
 func mountSystem() []error {
 	var problems []error

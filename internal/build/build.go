@@ -37,13 +37,13 @@ const maxJobs = 4096
 // Check refuses values that no build can take.
 func (o *Options) Check() error {
 	if o.Jobs < 0 || o.Jobs > maxJobs {
-		return job.BadRequest(fmt.Errorf("--jobs=%d: it is 1 to %d, or 0 for what suits this machine", o.Jobs, maxJobs))
+		return job.BadRequest(fmt.Errorf("--jobs=%d: it must be 1 to %d, or 0 for this machine's default", o.Jobs, maxJobs))
 	}
 	if o.Limit <= 0 {
-		return job.BadRequest(fmt.Errorf("--build-timeout=%v: it is a time above 0, as 90m or 3h", o.Limit))
+		return job.BadRequest(fmt.Errorf("--build-timeout=%v: it must be a time above 0, for example 90m or 3h", o.Limit))
 	}
 	if o.Nice < 0 || o.Nice > 19 {
-		return job.BadRequest(fmt.Errorf("--nice=%d: it is 0 to 19", o.Nice))
+		return job.BadRequest(fmt.Errorf("--nice=%d: it must be 0 to 19", o.Nice))
 	}
 	return o.checkLauncher()
 }
@@ -69,7 +69,7 @@ func Build(ctx context.Context, r *recipe.Recipe, o Options) (*Result, []*kernel
 	if err != nil {
 		return nil, nil, err
 	}
-	b.u.Say("all digests of the packages are right:")
+	b.u.Say("all digests of the packages are correct:")
 	for _, c := range list {
 		if c.Unread != "" {
 			b.u.Say("NOT checked: %s: %s", c.File, c.Unread)
@@ -133,13 +133,13 @@ func (o *Options) within(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("time limit of %v reached; see --build-timeout", o.Limit))
 }
 
-// workDir gives a directory to compile in, which one process at a time may use.
+// workDir returns a directory to compile in, which one process at a time may use.
 func (b *builder) workDir(ctx context.Context, kind, key string) (*cache.Work, error) {
 	w, err := b.compiled().Work(ctx, kind, key, func() {
-		b.u.Say("another ovzpatch compiles the same kernel; waiting for it")
+		b.u.Say("another ovzpatch is compiling the same kernel; waiting for it")
 	})
 	if err == nil && len(w.Ended) > 0 {
-		b.u.Say("ended %d programs that an ovzpatch which was killed had left compiling", len(w.Ended))
+		b.u.Say("ended %d programs that a killed ovzpatch had left compiling", len(w.Ended))
 	}
 	return w, err
 }

@@ -37,7 +37,7 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 	if j.Whole = whole; whole {
 		b.u.Say("building the kernel %s the patch from nothing", b.Label())
 	} else {
-		b.u.Say("building the kernel %s the patch, going on from files compiled earlier", b.Label())
+		b.u.Say("building the kernel %s the patch, continuing from files compiled earlier", b.Label())
 	}
 	if err := j.Dirs(); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func keepLog(err error, log, work string) error {
 func startPoint(u job.Reporter, work, buildDir string) (mark string, whole bool, err error) {
 	mark = filepath.Join(work, "recompiling")
 	if _, err := os.Stat(mark); err == nil {
-		u.Say("an ovzpatch was killed while it compiled files again: starting clean")
+		u.Say("an earlier ovzpatch was killed while it compiled files again: starting from nothing")
 		if err := errors.Join(os.RemoveAll(buildDir), os.Remove(mark)); err != nil {
 			return "", false, fmt.Errorf("clear build directory: %w", err)
 		}

@@ -23,7 +23,7 @@ func (o *Options) checkLauncher() error {
 	}
 	i := slices.IndexFunc(tool.Launchers, func(t tool.Tool) bool { return t.Name == o.Launcher })
 	if i < 0 {
-		return job.BadRequest(fmt.Errorf("--launcher=%s: it is one of %s", o.Launcher, strings.Join(launcher.Names(), ", ")))
+		return job.BadRequest(fmt.Errorf("--launcher=%s: it must be one of %s", o.Launcher, strings.Join(launcher.Names(), ", ")))
 	}
 	if err := tool.Need(tool.Launchers[i : i+1]); err != nil {
 		return job.BadRequest(fmt.Errorf("--launcher=%s: %w", o.Launcher, err))
@@ -32,7 +32,7 @@ func (o *Options) checkLauncher() error {
 }
 
 // launch lets a job's compilations go through the launcher that was asked for. done ends
-// that, says what came of it, and gives it; nil where there is no launcher.
+// that, says what came of it, and returns it; nil where there is no launcher.
 func (b *builder) launch(ctx context.Context, j *rpmbuild.Job) (done func() *launcher.Report, err error) {
 	if j.Jobs = b.o.Jobs; j.Jobs == 0 {
 		j.Jobs = runtime.NumCPU() + 1

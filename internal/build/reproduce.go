@@ -34,7 +34,7 @@ func VerifyReproducible(ctx context.Context, r *recipe.Recipe, first *Result, o 
 	if err := os.RemoveAll(work.Dir); err != nil {
 		return fmt.Errorf("build once more: %w", err)
 	}
-	b.u.Say("once more, in another directory and time zone, and with another -j")
+	b.u.Say("building building once more, in another directory and time zone, and with another -j")
 	second, err := b.run(ctx, work.Dir, work.Hold)
 	if err != nil {
 		return err
@@ -45,11 +45,11 @@ func VerifyReproducible(ctx context.Context, r *recipe.Recipe, first *Result, o 
 		return errors.Join(err, fmt.Errorf("the packages of both builds are in %s and %s", first.Dir, filepath.Join(work.Dir, "top")),
 			os.RemoveAll(filepath.Join(work.Dir, "BUILD")))
 	}
-	b.u.Say("reproducible: both builds gave the same payloads (SHA-256)\n%s", strings.Join(said, "\n"))
+	b.u.Say("reproducible: both builds made the same payloads (SHA-256)\n%s", strings.Join(said, "\n"))
 	return os.RemoveAll(work.Dir)
 }
 
-// sameBuild gives a line for each package, or the first difference as an error.
+// sameBuild returns a line for each package, or the first difference as an error.
 func sameBuild(ctx context.Context, first, second *Result) ([]string, error) {
 	again := map[string]string{}
 	for _, path := range append(slices.Clone(second.Packages), second.Source) {

@@ -120,7 +120,7 @@ func (w *Writer) dir() string { return filepath.Join(newDir, w.ref.dir()) }
 // Ref is the snapshot that is being made.
 func (w *Writer) Ref() Ref { return w.ref }
 
-// AddFile stores what r has to its end under that name, and gives its size and digest.
+// AddFile stores what r has to its end under that name, and returns its size and digest.
 func (w *Writer) AddFile(ctx context.Context, name string, r io.Reader) (File, error) {
 	f, err := w.add(ctx, name, r)
 	if err != nil {
@@ -257,7 +257,7 @@ func (w *Writer) Abort() error {
 	return nil
 }
 
-// release gives the locks back, and takes away those of what is not there.
+// release releases the locks, and removes those of what does not exist.
 func (w *Writer) release() error {
 	var err error
 	if w.snapshot != nil {

@@ -29,8 +29,8 @@ var (
 	ErrLocked    = runlock.ErrLocked
 	ErrExists    = errors.New("exists already")
 	ErrNotFound  = errors.New("no such snapshot")
-	ErrProtected = errors.New("protected; take the protection away first (ovzpatch store protect --off)")
-	ErrNewer     = errors.New("made by a newer ovzpatch; use that one")
+	ErrProtected = errors.New("protected; remove the protection first (ovzpatch store protect --off)")
+	ErrNewer     = errors.New("a newer ovzpatch made it; use that version")
 )
 
 const (
@@ -145,7 +145,7 @@ func open(dir string, place runlock.Place) (*Store, error) {
 		f, err = s.readFormat()
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("it is no datastore (it has no %s); make one with ovzpatch store init", formatFile)
+		return nil, fmt.Errorf("it is not a datastore (it has no %s); make one with ovzpatch store init", formatFile)
 	}
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ type Entry struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// Snapshots gives a group's snapshots, the oldest first.
+// Snapshots returns a group's snapshots, the oldest first.
 func (s *Store) Snapshots(g Group) ([]Ref, error) {
 	var refs []Ref
 	entries, err := s.readDir(g.dir())
@@ -42,7 +42,7 @@ func (s *Store) Snapshots(g Group) ([]Ref, error) {
 	return refs, err
 }
 
-// All gives every snapshot of the store, group by group, the oldest first.
+// All returns every snapshot of the store, group by group, the oldest first.
 func (s *Store) All() ([]Ref, error) {
 	var refs []Ref
 	err := s.snapshots("", func(r Ref) error {
@@ -115,7 +115,7 @@ func (s *Store) entry(ref Ref) *Entry {
 	return e
 }
 
-// Locks gives the locks that are held on the store, by whomever.
+// Locks returns the locks that are held on the store, by whomever.
 func (s *Store) Locks() ([]runlock.Lock, error) {
 	dirs := map[string]string{}
 	if s.locks.Old() {

@@ -66,7 +66,7 @@ func checkLocal(dir string) error {
 	return nil
 }
 
-// mountedAs gives the filesystem type that /proc/self/mountinfo has for dir's device.
+// mountedAs returns the filesystem type that /proc/self/mountinfo has for dir's device.
 func mountedAs(dir string) (string, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {

@@ -71,7 +71,7 @@ type Problem struct {
 	Problem string `json:"problem"`
 }
 
-// encode gives the content of index.json, checked by the rules of reading it.
+// encode returns the content of index.json, checked by the rules of reading it.
 func (m *Manifest) encode() ([]byte, error) {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -103,7 +103,7 @@ func parseManifest(b []byte, ref Ref) (*Manifest, error) {
 			return nil, err
 		}
 		if seen[f.Name] {
-			return nil, fmt.Errorf("file %q: it is there twice", f.Name)
+			return nil, fmt.Errorf("file %q: it is listed twice", f.Name)
 		}
 		seen[f.Name] = true
 		if sum, err := hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 || f.Size < 0 {

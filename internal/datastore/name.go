@@ -72,7 +72,7 @@ func ParseRef(s string) (Ref, error) {
 	return Ref{g, t}, err
 }
 
-// At gives the group's snapshot of that time, to the second.
+// At returns the group's snapshot of that time, to the second.
 func (g Group) At(t time.Time) Ref { return Ref{g, t.UTC().Truncate(time.Second)} }
 
 func (g Group) String() string {

@@ -156,7 +156,7 @@ func (s *Store) digest(ctx context.Context, rel string) (sum string, size int64,
 	return copyDigest(ctx, io.Discard, f, nil)
 }
 
-// copyDigest copies r to w and gives the digest and number of the bytes; each is told of
+// copyDigest copies r to w and returns the digest and number of the bytes; each is told of
 // how many bytes came at once.
 func copyDigest(ctx context.Context, w io.Writer, r io.Reader, each func(int)) (string, int64, error) {
 	h := sha256.New()

@@ -45,7 +45,7 @@ func (k Keep) Plan(entries []Entry) []Decision {
 		case e.Problem != "":
 			reasons[i] = "its manifest cannot be read, or a file is not what it says: look at it, then remove it by name"
 		case k == Keep{NoLastGood: k.NoLastGood}:
-			reasons[i] = "no rule given"
+			reasons[i] = "no rule was given"
 		}
 	}
 	// What is kept anyway neither uses a rule up nor stands for a period.
@@ -228,7 +228,7 @@ func (s *Store) otherGood(ctx context.Context, ref Ref, going map[Ref]bool) *run
 	return nil
 }
 
-// Groups gives every group that has a snapshot.
+// Groups returns every group that has a snapshot.
 func (s *Store) Groups() ([]Group, error) {
 	refs, err := s.All()
 	var groups []Group

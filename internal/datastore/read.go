@@ -140,7 +140,7 @@ func (r *Reader) Open(name string) (*os.File, error) {
 	return nil, fmt.Errorf("read snapshot %s: it has no file %q", r.Ref, name)
 }
 
-// Close gives the snapshot free.
+// Close releases the snapshot.
 func (r *Reader) Close() error {
 	if r.lock == nil {
 		return nil

@@ -241,7 +241,7 @@ func (s *Store) clearLeftover(tree string, ref Ref) error {
 	return nil
 }
 
-// releaseSnapshot gives a snapshot's lock back, and takes its file away when there is no
+// releaseSnapshot releases a snapshot's lock, and removes its file when there is no
 // such snapshot.
 func (s *Store) releaseSnapshot(lock *runlock.Exclusive, ref Ref) error {
 	if s.exists(ref.dir()) {
@@ -250,7 +250,7 @@ func (s *Store) releaseSnapshot(lock *runlock.Exclusive, ref Ref) error {
 	return lock.Remove()
 }
 
-// releaseGroup gives a group's lock back, and takes the group away when it is empty.
+// releaseGroup releases a group's lock, and removes the group when it is empty.
 func (s *Store) releaseGroup(lock *runlock.Exclusive, g Group) error {
 	err := s.rmdir(g.dir())
 	if err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -135,7 +135,7 @@ func stress(t *testing.T, s *Store, duration time.Duration, root func(worker int
 	return violations, done
 }
 
-// readJournal gives for each snapshot of the kind that only its journal's writer removes
+// readJournal returns for each snapshot of the kind that only its journal's writer removes
 // what happened to it, in order.
 func readJournal(t *testing.T, s *Store) map[string]string {
 	t.Helper()

@@ -55,7 +55,7 @@ func (f *file) indent(n int) string {
 	return l[:len(l)-len(strings.TrimLeft(l, " \t"))]
 }
 
-// aboveComment gives the line behind which what belongs before line n is to be put: above the
+// aboveComment returns the line behind which what belongs before line n is to be put: above the
 // comment that stands directly before it.
 func (f *file) aboveComment(n int) int {
 	at := n - 1
@@ -121,7 +121,7 @@ func (e edits) after(n int, lines ...string) {
 
 const context = 3
 
-// apply gives the text with the edits, and the difference as a unified diff.
+// apply returns the text with the edits, and the difference as a unified diff.
 func (e edits) apply(f *file, o *gate.Outline) (after, diff []byte, err error) {
 	var at []int
 	for n := range e {

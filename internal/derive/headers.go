@@ -65,7 +65,7 @@ func (f *facts) bySince(name string) (Line, bool) {
 	return Line{File: "Makefile", Text: "the version, for the source has no headers"}, every && f.plain && f.atLeast(v)
 }
 
-// find looks for a declaration of a name and gives its line.
+// find looks for a declaration of a name and returns its line.
 func (f *facts) find(name, pattern string) (Line, bool) {
 	if !f.known {
 		return f.bySince(name)

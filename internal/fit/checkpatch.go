@@ -20,7 +20,7 @@ import (
 // 2.6.24 have none.
 var checkpatchFiles = []string{"scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch"}
 
-// CheckStyle has the tree's own scripts/checkpatch.pl look at the patch and gives what it
+// CheckStyle has the tree's own scripts/checkpatch.pl look at the patch and returns what it
 // says, a line each. It is advice: nothing in it keeps a patch from fitting.
 func (f *Fit) CheckStyle(ctx context.Context) ([]string, error) {
 	script, ok := f.Files.Files[checkpatchFiles[0]]
@@ -64,5 +64,5 @@ func (f *Fit) CheckStyle(ctx context.Context) ([]string, error) {
 	if says := strings.TrimSpace(out.String()); says != "" {
 		return strings.Split(says, "\n"), nil
 	}
-	return []string{"nothing to complain of"}, nil
+	return []string{"no complaints"}, nil
 }

@@ -73,10 +73,10 @@ func (f *Fit) Touched() []string {
 	return slices.Compact(names)
 }
 
-// file gives a file of the source to the planner.
+// file returns a file of the source, for the planner.
 func (f *Fit) file(name string) (patch.Content, error) { return contents(f.Files.Files)(name) }
 
-// contents gives files to the planner.
+// contents returns files, for the planner.
 func contents(files map[string]source.File) patch.Files {
 	return func(name string) (patch.Content, error) {
 		file, ok := files[name]

@@ -134,7 +134,7 @@ func (r Request) verify(ctx context.Context, src *source.Source) error {
 		return job.BadRequest(errors.New("--tarball chooses among those in a source RPM"))
 	}
 	if r.Keyring != "" {
-		return job.BadRequest(errors.New("--keyring is for source RPMs; verify a tarball's signature with gpgv before"))
+		return job.BadRequest(errors.New("--keyring is for source RPMs; verify a tarball's signature with gpgv first"))
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 	}
 	makefile, ok := f.Files.Files[MakefileName]
 	if !ok && r.Port.File == "" {
-		return nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or give --patch FILE for other sources", r.Source))
+		return nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or use --patch FILE for other sources", r.Source))
 	}
 	var err error
 	f.Choice, err = Choose(r.Source, makefile.Data, f.Files.Files[RhelverFile].Data, release, r.Port)

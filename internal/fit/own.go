@@ -55,7 +55,7 @@ func readOwnPatches(pkg *source.Package, name string, spec Spec) (*ownPatches, e
 	return o, err
 }
 
-// text gives a patch of the package.
+// text returns a patch of the package.
 func (o *ownPatches) text(file string) (*patch.Text, error) {
 	if t, ok := o.texts[file]; ok {
 		return t, nil
@@ -127,7 +127,7 @@ func (o *ownPatches) over(ctx context.Context, base patch.Files, names []string,
 	return l, nil
 }
 
-// why gives the cause of an error of placing a patch that is named already, in one line.
+// why returns the cause of an error of placing a patch that is named already, in one line.
 func why(err error) string {
 	var no *patch.NotApplicable
 	if !errors.As(err, &no) {
@@ -256,14 +256,14 @@ func (f *OwnFindings) Err() error {
 	return job.Misfit(errors.New(strings.Join(f.Problems, "\n\t")))
 }
 
-// Rows gives them as text, line by line.
+// Rows returns them as text, line by line.
 func (f *OwnFindings) Rows(row func(what, format string, args ...any)) {
 	row("package", "own patches that %s applies before ours: %d; of them change the same files or the Makefile: %d", f.Spec, f.Before, len(f.Changing))
 	for _, c := range f.Changing {
 		row("", "%s", c)
 	}
 	if f.Held != "" {
-		row("carried", "the package has this patch already, as its own %s; that is the one checked", f.Held)
+		row("carried", "the package already has this patch, as its own %s; that one was checked", f.Held)
 	}
 	for _, u := range f.Unsure {
 		row("unsure", "%s", u)

@@ -206,7 +206,7 @@ func packTree(t *testing.T, top string, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-// prepared runs rpmbuild -bp and gives fs/namespace.c of the kernel's tree.
+// prepared runs rpmbuild -bp and returns fs/namespace.c of the kernel's tree.
 func prepared(t *testing.T, path, dist string) string {
 	t.Helper()
 	top := t.TempDir()

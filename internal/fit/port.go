@@ -94,7 +94,7 @@ func (c *Choice) choose(want Port) error {
 		return nil
 	}
 	if c.Line == "" {
-		return fmt.Errorf("choose port: %w; give --line (one of %s) or --patch FILE", lineErr, strings.Join(patches.Lines(), ", "))
+		return fmt.Errorf("choose port: %w; use --line (one of %s) or --patch FILE", lineErr, strings.Join(patches.Lines(), ", "))
 	}
 	p, err := patches.ForLine(c.Line)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 func Plan(tree *patch.Tree, path string, port Port, opt patch.Options) (*patch.Plan, error) {
 	makefile, err := tree.File(MakefileName)
 	if err != nil && port.File == "" {
-		return nil, job.BadRequest(fmt.Errorf("%s: find out which kernel this is: %w; give --patch FILE for another tree", path, err))
+		return nil, job.BadRequest(fmt.Errorf("%s: find out which kernel this is: %w; use --patch FILE for another tree", path, err))
 	}
 	// Most trees have none, and it only makes a version complete.
 	rhelver, _ := tree.File(RhelverFile)

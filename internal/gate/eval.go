@@ -200,7 +200,7 @@ func (m *machine) name(fr *frame, t token) value {
 	return m.read(term(t.text))
 }
 
-// read gives what was written to a place, and the name of the type of the file system.
+// read returns what was written to a place, and the name of the type of the file system.
 func (m *machine) read(v value) value {
 	if was, ok := m.memory[v.s]; ok {
 		return was

@@ -82,7 +82,7 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 	g := &Gate{}
 	c := &comparison{gate: g, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, told: map[int]bool{}}
 	if c.base.functions[umount] == nil || c.after.functions[umount] == nil {
-		g.doubt("the file has no umount system call, so nothing can be told of the hook", nil)
+		g.doubt("the file has no umount system call, so the hook cannot be checked", nil)
 		return g.end()
 	}
 	changed := func(f *function) bool { return !alike(f, c.base.functions[f.name]) }

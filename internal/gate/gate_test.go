@@ -136,7 +136,7 @@ static int lustre_flags(struct super_block *sb, int flags)
 		{"rhel6 with a letter changed", "rhel6",
 			map[string]string{"after-expire": strings.Replace(on("sb"), "Overriding", "overriding", 1)}, []string{"the message ends"}},
 		{"rhel6 with a blank lost between literals", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), `allowed "`, `allowed"`, 1)}, []string{"the message begins"}},
+			map[string]string{"after-expire": strings.Replace(on("sb"), `allowed "`, `allowed"`, 1)}, []string{"the message starts"}},
 		{"rhel6 with the id written out", "rhel6",
 			map[string]string{"after-expire": strings.Replace(on("sb"), "(%u)", "(VE %u)", 1)}, []string{"the container's id"}},
 		{"rhel6 with the process id as the container's", "rhel6",

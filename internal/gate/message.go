@@ -42,14 +42,14 @@ func messageProblem(text string) (conversion, problem string) {
 	bare, newline := strings.CutSuffix(levelDigit.ReplaceAllString(text, ""), "\n")
 	head, rest, ok := cutPrefix(bare, MessageHead)
 	if !ok {
-		return "", fmt.Sprintf("the message begins %q, the documented one %q", firstDifference(head, MessageHead), MessageHead)
+		return "", fmt.Sprintf("the message starts with %q, the documented one with %q", firstDifference(head, MessageHead), MessageHead)
 	}
 	id, tail, found := strings.Cut(rest, ")")
 	if !found || !slices.Contains([]string{"%d", "%u", "%s"}, id) {
 		return "", fmt.Sprintf("the container's id in the message is written as %q; it must be one of %%d, %%u and %%s", id)
 	}
 	if ")"+tail != messageTail {
-		return "", fmt.Sprintf("the message ends %q, the documented one %q", ")"+tail, messageTail)
+		return "", fmt.Sprintf("the message ends with %q, the documented one with %q", ")"+tail, messageTail)
 	}
 	if !newline {
 		return "", "the message does not end its line: what is logged next would be joined to it"

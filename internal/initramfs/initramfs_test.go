@@ -16,7 +16,7 @@ import (
 	"ovzpatch/internal/cache"
 )
 
-// archive writes records as a newc archive and gives its path.
+// archive writes records as a newc archive and returns its path.
 func archive(t *testing.T, records ...cpio.Record) string {
 	t.Helper()
 	var b bytes.Buffer

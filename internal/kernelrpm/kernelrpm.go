@@ -60,7 +60,7 @@ func (p *Package) Devel() (string, error) {
 		}
 		tried = append(tried, path)
 	}
-	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s): give it with --devel", tried[0]))
+	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s): name it with --devel", tried[0]))
 }
 
 // FindDevel is Devel for a package that is not open.

@@ -26,9 +26,9 @@ func Verify(ctx context.Context, u job.Reporter, pkg *rpmfile.File, path, keyrin
 		case err != nil:
 			return err
 		case signed:
-			u.Say("the signature of %s is not verified: give the signers' keys with --keyring", path)
+			u.Say("the signature of %s was not verified: pass the signers' keys with --keyring", path)
 		default:
-			u.Say("%s is not signed: its digests tell damage, not who made it", path)
+			u.Say("%s is not signed: its digests show damage, not who made it", path)
 		}
 		return nil
 	}
@@ -40,7 +40,7 @@ func Verify(ctx context.Context, u job.Reporter, pkg *rpmfile.File, path, keyrin
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("%w; take the package from a place you trust, or do without --keyring", err)
+		return fmt.Errorf("%w; get the package from a place that you trust, or leave out --keyring", err)
 	}
 	for _, s := range report.Verified {
 		if strings.Contains(s, "signature") {

@@ -41,7 +41,7 @@ type trial struct {
 	reverse bool
 }
 
-// gnu runs GNU patch over a copy of the trial's tree and gives the tree afterwards; ok
+// gnu runs GNU patch over a copy of the trial's tree and returns the tree afterwards; ok
 // is whether every hunk went in.
 func gnu(t *testing.T, tr trial) (files map[string]string, ok bool, says string) {
 	t.Helper()

@@ -71,7 +71,7 @@ func check(path, release, from string) error {
 		return err
 	}
 	if m.Release != release {
-		return job.BadRequest(fmt.Errorf("the probe was built for kernel %s, by %s, and the kernel on trial is %s, which would not load it: give the -devel package of the same build", m.Release, from, release))
+		return job.BadRequest(fmt.Errorf("the probe was built for kernel %s, from %s, but the kernel under test is %s, which would not load it: use the -devel package of the same build", m.Release, from, release))
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func unpackAndCompile(ctx context.Context, devel, dir string) error {
 		return err != nil || !st.IsDir()
 	})
 	if len(trees) != 1 {
-		return errors.New("it holds no kernel build tree under /usr/src/kernels; give the kernel's own -devel package")
+		return errors.New("it holds no kernel build tree under /usr/src/kernels; use the kernel's own -devel package")
 	}
 	return compile(ctx, filepath.Dir(trees[0]), dir)
 }

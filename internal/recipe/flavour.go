@@ -24,7 +24,7 @@ const ownSwitch = "ovzpatch"
 func (o *Options) Check() error {
 	for _, d := range o.Defines {
 		if name, _, ok := strings.Cut(d, " "); !ok || name == "" {
-			return job.BadRequest(fmt.Errorf("--define %q: it is a name, a space, and a value", d))
+			return job.BadRequest(fmt.Errorf("--define %q: it must be a name, a space, and a value", d))
 		}
 	}
 	if err := srpm.CheckTag(o.Tag); err != nil {
@@ -45,9 +45,9 @@ func (o *Options) checkSwitches() error {
 	for _, name := range append(slices.Clone(o.With), o.Without...) {
 		switch {
 		case !switchName.MatchString(name):
-			return job.BadRequest(fmt.Errorf("--with/--without %q: it is a name of letters, digits and underscores", name))
+			return job.BadRequest(fmt.Errorf("--with/--without %q: it must be a name of letters, digits and underscores", name))
 		case name == ownSwitch:
-			return job.BadRequest(errors.New("--with/--without ovzpatch: the kernel without the patch is what ovzpatch build --without-patch makes"))
+			return job.BadRequest(errors.New("--with/--without ovzpatch: use ovzpatch build --without-patch for a kernel without the patch"))
 		case name == "vanilla":
 			return job.BadRequest(errors.New("--with/--without vanilla: a kernel without patches would be without ours, too"))
 		}
@@ -59,14 +59,14 @@ func (o *Options) checkSwitches() error {
 		name, _, _ := strings.Cut(d, " ")
 		for _, word := range []string{ownSwitch, "vanilla", "nopatches"} {
 			if strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(name, "_"), "with_"), "without_") == word {
-				return job.BadRequest(fmt.Errorf("--define %q: that would leave the patch out; the kernel without it is what ovzpatch build --without-patch makes", d))
+				return job.BadRequest(fmt.Errorf("--define %q: that would leave the patch out; use ovzpatch build --without-patch for a kernel without it", d))
 			}
 		}
 	}
 	return nil
 }
 
-// ownFlavour gives the flavour of our own spec that was asked for, "" for the plain kernel.
+// ownFlavour returns the flavour of our own spec that was asked for, "" for the plain kernel.
 func (o *Options) ownFlavour(arch string) (string, error) {
 	there := specs.Flavours(arch)
 	switch {
@@ -118,7 +118,7 @@ func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe)
 	}
 	u.Say("flavours %s: %s builds them%s", strings.Join(names, ", "), r.SpecName, said)
 	if extra != nil {
-		u.Say("%s come with it: no option of rpmbuild switches them off alone", strings.Join(extra, ", "))
+		u.Say("%s come with it: rpmbuild has no option that disables only them", strings.Join(extra, ", "))
 	}
 	return nil
 }

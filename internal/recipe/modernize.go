@@ -30,7 +30,7 @@ func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool)
 			u.Say("--modernize-spec: %s has no line that rpm since 4.20 refuses", r.SpecName)
 			return nil
 		}
-		u.Say("for the rpm of today, in both kernels (--modernize-spec):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
+		u.Say("for today's rpm, in both kernels (--modernize-spec):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
 		r.Spec = edited.Text
 		return nil
 	}
@@ -50,7 +50,7 @@ func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool)
 		lines = append(lines, fmt.Sprintf("  and %d more", more))
 	}
 	return job.Misfit(fmt.Errorf("read spec: the rpm of %s (%s) refuses lines of %s:\n%s\n"+
-		"rewrite just these with --modernize-spec; or build where an rpm of their time is (--root); or take our spec in its place (--spec=replace)",
+		"rewrite only these with --modernize-spec; or build with an rpm of their time (--root); or use our spec instead (--spec=replace)",
 		rpmOwner(r.Root), version, r.SpecName, strings.Join(lines, "\n")))
 }
 

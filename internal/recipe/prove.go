@@ -66,7 +66,7 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 	return nil
 }
 
-// applyTo gives what a patch makes of files, as GNU patch would.
+// applyTo returns what a patch makes of files, as GNU patch would.
 func applyTo(files map[string][]byte, name string, text []byte) (map[string][]byte, error) {
 	p, err := patch.Parse(name, text)
 	if err != nil {

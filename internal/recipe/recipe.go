@@ -140,7 +140,7 @@ func (m maker) accept(path string, err error) error {
 		}
 		return job.Misfit(fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how))
 	case errors.As(err, &misplaced) && m.o.Misplaced && (m.Findings.Own == nil || m.Findings.Own.Err() == nil):
-		m.u.Say("going on although %v", err)
+		m.u.Say("continuing although %v", err)
 	case err != nil:
 		return err
 	}
@@ -168,7 +168,7 @@ func (m maker) sides(ctx context.Context) (*Sides, error) {
 		}
 		return m.ownSpec(archive, top)
 	case m.o.Replaced:
-		m.u.Say("our spec takes the place of the source RPM's own; its own patches stay out")
+		m.u.Say("our spec replaces the source RPM's own; the package's own patches are left out")
 		return m.ownSpec(m.Package.Tarball.Path, m.Files.Top)
 	}
 	return m.fromPackage(ctx)
@@ -182,7 +182,7 @@ func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
 		return nil, err
 	}
 	original.Target = m.o.Target
-	m.u.Say("%s will run the scripts and macros of %s, by rpmbuild", m.o.Root.Name(), original.SpecName)
+	m.u.Say("rpmbuild on %s will run the scripts and macros of %s", m.o.Root.Name(), original.SpecName)
 	if specs.Own(original.Spec) {
 		// A package of ours has the patch and the switch for it.
 		if len(m.o.Flavours) > 0 {
@@ -211,7 +211,7 @@ func (m maker) archive(ctx context.Context) (path, top string, err error) {
 	if m.Source.Kind != source.Tree {
 		return m.Source.Path, m.Files.Top, nil
 	}
-	m.u.Say("packing the tree up")
+	m.u.Say("packing the tree")
 	top = "linux-" + m.Kernel.Base() + m.Kernel.Stable()
 	ext := ".tar.gz"
 	if m.Kernel.KnowsZstd() {
@@ -279,7 +279,7 @@ const compatTag = ".compat"
 func (m maker) compat() ([]patches.Patch, error) {
 	list := patches.Compat(m.Line)
 	if len(list) == 0 {
-		return nil, job.BadRequest(fmt.Errorf("--compat: line %s builds with today's compilers as it is", m.Line))
+		return nil, job.BadRequest(fmt.Errorf("--compat: line %s does not need it, today's compilers build it", m.Line))
 	}
 	return list, nil
 }

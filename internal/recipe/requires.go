@@ -99,7 +99,7 @@ func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
 	}
 	isTool := func(name string) bool { return hasTool(r.Root, name) }
 	if !isTool("dpkg-query") {
-		u.Say("there is no dpkg either, so nobody knows whether this is there: %s", strings.Join(names, ", "))
+		u.Say("there is no dpkg either, so it is unknown whether these are installed: %s", strings.Join(names, ", "))
 		return nil
 	}
 	out, err := command.Ask(ctx, r.Root.Args("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")...)
@@ -151,7 +151,7 @@ func (r *Recipe) Lacks() []string {
 	return list
 }
 
-// newCompiler gives the major version of this machine's gcc where that is 5 or later,
+// newCompiler returns the major version of this machine's gcc where that is 5 or later,
 // which took much for an error that kernels of its time have; else "".
 func newCompiler(ctx context.Context) string {
 	out, err := command.Ask(ctx, "gcc", "-dumpversion")

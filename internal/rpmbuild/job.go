@@ -181,15 +181,15 @@ func (e *Error) Error() string {
 		s += "\n  " + l
 	}
 	if e.Phase == reading {
-		s += "\nif it is too old for the rpm that is here: mend what it names, or build where an rpm of its time is (--root)"
+		s += "\nif it is too old for this machine's rpm: fix the lines that it names, or build with an rpm of its time (--root)"
 	}
 	if e.Full {
-		s += "\nthe disk is full: free some room, or name another place with --cache-dir and TMPDIR"
+		s += "\nthe disk is full: free some space, or use another place with --cache-dir and TMPDIR"
 	}
 	return s + "\nfull log: " + e.Log
 }
 
-// Unwrap gives what the run of rpmbuild itself said.
+// Unwrap returns what the run of rpmbuild itself said.
 func (e *Error) Unwrap() error { return e.Target }
 
 // Run builds. Progress is told whenever it moves, one call at a time.
@@ -230,7 +230,7 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Missing: w.missing, Root: j.Root, Target: err}
 	}
 	if len(w.packages) == 0 {
-		return nil, fmt.Errorf("build packages: rpmbuild wrote none; see %s", j.Log)
+		return nil, fmt.Errorf("build packages: rpmbuild made none; see %s", j.Log)
 	}
 	for i, p := range w.packages {
 		w.packages[i] = j.outside(p)

@@ -178,7 +178,7 @@ func TestRunTellsAnUnreadableSpec(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := rpmbuild.Run(t.Context(), job, func(rpmbuild.Progress) {})
-	for _, want := range []string{"rpmbuild cannot read the spec\n  error: bare words", "bad %if condition", "an rpm of its time is (--root)"} {
+	for _, want := range []string{"rpmbuild cannot read the spec\n  error: bare words", "bad %if condition", "an rpm of its time (--root)"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
@@ -198,7 +198,7 @@ false`)
 func TestRunTellsAFullDisk(t *testing.T) {
 	_, _, err := run(t, t.Context(), `cat /dev/zero > /dev/full`)
 	var be *rpmbuild.Error
-	if !errors.As(err, &be) || !be.Full || !strings.Contains(err.Error(), "free some room") {
+	if !errors.As(err, &be) || !be.Full || !strings.Contains(err.Error(), "free some space") {
 		t.Errorf("got %v", err)
 	}
 }

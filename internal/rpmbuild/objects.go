@@ -69,7 +69,7 @@ func (o *objects) made() int {
 	return n
 }
 
-// list gives the names of the objects that a configured tree compiles, as the makefiles of
+// list returns the names of the objects that a configured tree compiles, as the makefiles of
 // its directories have them.
 func (j Job) list(ctx context.Context, conf configuration) ([]string, error) {
 	mk := filepath.Join(j.Topdir, "objects.mk")

@@ -77,7 +77,7 @@ const queryLimit = 2 * time.Minute
 // nobodysHome is for programs that only answer: nothing can be in it.
 const nobodysHome = "/dev/null"
 
-// Query gives what one of rpm's programs answers in Root, from the system's settings.
+// Query returns what one of rpm's programs answers in Root, from the system's settings.
 func (r Root) Query(ctx context.Context, args ...string) ([]byte, error) {
 	return command.Output(ctx, command.Cmd{
 		Args: r.Args(args...), Env: append(r.Env(), Environment(nobodysHome)...), Clean: true, Limit: queryLimit,

@@ -43,7 +43,7 @@ func ParseRoot(s string) (Root, error) {
 		}
 		return Root{Chroot: dir}, nil
 	}
-	return Root{}, fmt.Errorf("%q is no root: it is chroot:DIR or mock:CONFIG", s)
+	return Root{}, fmt.Errorf("%q is not a root: use chroot:DIR or mock:CONFIG", s)
 }
 
 // Name is what people call the root directory that a build runs in.
@@ -128,7 +128,7 @@ func (r Root) Check(ctx context.Context) error {
 	}
 	for _, name := range []string{"rpmbuild", "gcc"} {
 		if _, err := command.Ask(ctx, r.Args(name, "--version")...); err != nil {
-			return fmt.Errorf("check %s: %w\nit needs rpmbuild and a compiler, and chroot(8) needs root's rights", r.Chroot, err)
+			return fmt.Errorf("check %s: %w\nit needs rpmbuild and a compiler, and you must be root for chroot(8)", r.Chroot, err)
 		}
 	}
 	return nil

@@ -221,7 +221,7 @@ func (w *watch) tell() {
 // near it: a command may have complained and not failed.
 const lastLines = 3
 
-// reason gives the lines that explain a failure.
+// reason returns the lines that explain a failure.
 func (w *watch) reason() []string {
 	n := len(w.last)
 	switch {

@@ -62,7 +62,7 @@ echo bye
 %ghost /boot/initramfs
 `
 
-// rpmbuild builds the sample with each payload and gives the paths of a source and a
+// rpmbuild builds the sample with each payload and returns the paths of a source and a
 // binary package.
 func rpmbuild(t testing.TB, payload string, defines ...string) (source, binary string) {
 	t.Helper()

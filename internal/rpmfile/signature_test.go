@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// keyring makes a key and gives its home and the armoured public key.
+// keyring makes a key and returns its home and the armoured public key.
 func keyring(t *testing.T, owner string) (home, public string) {
 	t.Helper()
 	home, err := os.MkdirTemp("", "gpg-*") // short, as gpg-agent's socket lies in it

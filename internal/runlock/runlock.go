@@ -198,7 +198,7 @@ func (h *held) parts(f func(part) error) error {
 	return err
 }
 
-// Unlock gives the lock back. Calling it again does nothing, so that it can be deferred
+// Unlock releases the lock. Calling it again does nothing, so that it can be deferred
 // beside a Remove.
 func (h *held) Unlock() error {
 	if h.released.Swap(true) {

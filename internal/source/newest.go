@@ -23,7 +23,7 @@ func Newest(pattern string) string {
 	return slices.MaxFunc(found, func(a, b string) int { return slices.Compare(versionOf(a), versionOf(b)) })
 }
 
-// versionOf gives the numbers in the name of a file.
+// versionOf returns the numbers in the name of a file.
 func versionOf(path string) []int {
 	var numbers []int
 	for _, digits := range digitsInName.FindAllString(filepath.Base(path), -1) {

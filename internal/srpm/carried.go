@@ -211,7 +211,7 @@ func (r *specReader) place(name, file string) {
 	}
 }
 
-// fileName gives the bare name of a source. Where a part of it is not known, the one file
+// fileName returns the bare name of a source. Where a part of it is not known, the one file
 // of the package that it may be.
 func (r *specReader) fileName(text string) string {
 	name := path.Base(r.macros.expand(text))

@@ -24,7 +24,7 @@ func (r *specReader) defaultFuzz() (fuzz int, unknown string) {
 	return n, ""
 }
 
-// tagged gives a declared patch with the options of how.
+// tagged returns a declared patch with the options of how.
 func (r *specReader) tagged(n int, how Carried) Carried {
 	how.Number = n
 	for _, d := range r.declared {
@@ -108,7 +108,7 @@ func (r *specReader) shellApply(text string) []Carried {
 // shellCall is a call of Red Hat's functions, which may stand in another command's line.
 var shellCall = regexp.MustCompile(`\b(ApplyPatch|ApplyOptionalPatch)\s+([^;&|\n]*)`)
 
-// named gives a patch that is applied by the name of its file.
+// named returns a patch that is applied by the name of its file.
 func (r *specReader) named(file string, how Carried) Carried {
 	how.Number, how.File = -1, path.Base(file)
 	if strings.ContainsAny(how.File, "$%"+unknownText) {
@@ -166,7 +166,7 @@ func (r *specReader) automatic(text string) Carried {
 	return how
 }
 
-// all gives the declared patches that a line which takes many takes: those that it
+// all returns the declared patches that a line which takes many takes: those that it
 // numbers, those within its bounds, or all.
 func (r *specReader) all(text string, how Carried) []Carried {
 	text = r.macros.expand(text)

@@ -117,7 +117,7 @@ func (s *spec) declare(d declarations, n int, file string) {
 	}
 }
 
-// aboveComment gives the line at which the comment above line i begins.
+// aboveComment returns the line at which the comment above line i begins.
 func (s *spec) aboveComment(i int) int {
 	for i > 0 && strings.HasPrefix(s.lines[i-1].text, "#") {
 		i--

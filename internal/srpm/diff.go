@@ -16,7 +16,7 @@ func sorted(edits []edit) []edit {
 	return slices.SortedStableFunc(slices.Values(edits), func(a, b edit) int { return cmp.Compare(a.at, b.at) })
 }
 
-// diff gives the edits as a unified diff. It needs no comparison: the edits are known,
+// diff returns the edits as a unified diff. It needs no comparison: the edits are known,
 // so the diff shows just them.
 func (s *spec) diff() string {
 	if len(s.edits) == 0 {
@@ -37,7 +37,7 @@ func (s *spec) diff() string {
 	return b.String()
 }
 
-// hunk writes one hunk and gives the number of lines it adds.
+// hunk writes one hunk and returns the number of lines it adds.
 func (s *spec) hunk(b *strings.Builder, edits []edit, shift int) int {
 	last := edits[len(edits)-1]
 	first := max(0, edits[0].at-diffContext)

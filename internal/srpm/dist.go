@@ -11,7 +11,7 @@ import (
 // part of a release and that no spec has.
 const distMark = ".ovzpatchdist"
 
-// Dist gives the dist that a package of this release was made with, as a define: a machine
+// Dist returns the dist that a package of this release was made with, as a define: a machine
 // of another distribution does not define it, or otherwise. It reads the spec's text and
 // runs nothing of it; nil is for a spec that does not use it, and for what cannot be told
 // that way.
@@ -44,7 +44,7 @@ func defineDist(dist string) string {
 	return "dist " + dist
 }
 
-// solveDist gives what stands in text where marked has the mark, once or always the same.
+// solveDist returns what stands in text where marked has the mark, once or always the same.
 func solveDist(marked, text string) (string, bool) {
 	n := strings.Count(marked, distMark)
 	if n == 0 || !known(marked) {

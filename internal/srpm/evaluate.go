@@ -67,7 +67,7 @@ var (
 	simpleTag     = regexp.MustCompile(`(?i)^\s*(Name|Version|Release|Epoch)\s*:\s*(\S.*?)\s*$`)
 )
 
-// evaluate follows a spec as rpmbuild would read it, and gives its lines one by one, but
+// evaluate follows a spec as rpmbuild would read it, and returns its lines one by one, but
 // those of macros and conditions and %changelog. At each the macros are those known there.
 // Nothing is run: what %(...) or Lua would give cannot be told, nor can what hangs on it.
 func (s *spec) evaluate(m *macros) iter.Seq[reading] {

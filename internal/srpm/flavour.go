@@ -80,7 +80,7 @@ func (s *spec) flavours(o Options) []Flavour {
 
 var nameMacro = regexp.MustCompile(`%\{?\??\w+\}?`)
 
-// elsewhere gives what the spec defines as a name, where it does so once and plainly; else
+// elsewhere returns what the spec defines as a name, where it does so once and plainly; else
 // the macro as it is.
 func (s *spec) elsewhere(use string) string {
 	lines := s.definitions(strings.Trim(use, "%{?}"))
@@ -96,7 +96,7 @@ func (s *spec) elsewhere(use string) string {
 
 var switchWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// switches gives the macros on which conditions hang. One that no option of rpmbuild sets
+// switches returns the macros on which conditions hang. One that no option of rpmbuild sets
 // stands for those that it is made from.
 func (s *spec) switches(conditions []string) []string {
 	var list []string
@@ -138,7 +138,7 @@ func (s *spec) switches(conditions []string) []string {
 	return list
 }
 
-// SelectFlavours gives the options with which a spec builds the kernels wanted, and no
+// SelectFlavours returns the options with which a spec builds the kernels wanted, and no
 // others where the spec can do that; and the flavours that come out. It only uses the
 // switches that rpmbuild has for the spec, --with and --without. A flavour that the spec
 // does not have is a *FlavourError; one that cannot be switched is a *SpecError.

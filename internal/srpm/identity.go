@@ -72,7 +72,7 @@ func (in *Inputs) rpmspec(ctx context.Context, defines []string, args ...string)
 	return command.Output(ctx, command.Cmd{Args: args, Dir: top, Env: environment(top, in.Date), Clean: true})
 }
 
-// ask gives what the spec calls the package.
+// ask returns what the spec calls the package.
 func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
 	row := func(tag string) string { return rowMark + tag + `\n` }
 	out, err := in.rpmspec(ctx, defines, "-q", "--srpm", "--qf", row("%{NAME}")+row("%{EPOCH}")+row("%{VERSION}")+row("%{RELEASE}")+
@@ -101,7 +101,7 @@ func (in *Inputs) ask(ctx context.Context, defines ...string) (asked, error) {
 	return a, nil
 }
 
-// lacks gives the first source that the package does not hold, "" where it has all.
+// lacks returns the first source that the package does not hold, "" where it has all.
 func (in *Inputs) lacks(sources []string) string {
 	for _, name := range sources {
 		if _, ok := in.Files[name]; !ok {
@@ -177,7 +177,7 @@ func keys[V any](m map[string]V) map[string]bool {
 	return set
 }
 
-const adviceDist = "give --define 'dist ...' as the package was made with, and whatever else it was"
+const adviceDist = "use --define 'dist ...' as for the original package, and its other definitions too"
 
 func (in *Inputs) fail(reason, advice string) error {
 	return &SpecError{Spec: in.SpecName, Reason: reason, Advice: advice}

@@ -83,7 +83,7 @@ func (m *macros) forget(text string) {
 	}
 }
 
-// expand gives text with its macros expanded. Definitions in it take effect.
+// expand returns text with its macros expanded. Definitions in it take effect.
 func (m *macros) expand(text string) string {
 	m.left = min(maxExpansion, maxExpansions-m.spent)
 	all := m.left

@@ -29,7 +29,7 @@ var (
 // versionName is what Fedora's kernel spec calls that macro since.
 const versionName = "specrpmversion"
 
-// RefusedSince420 gives the lines of a spec that rpm since 4.20 refuses when it reads it,
+// RefusedSince420 returns the lines of a spec that rpm since 4.20 refuses when it reads it,
 // however they are switched.
 func RefusedSince420(name string, text []byte) ([]Refused, error) {
 	_, refused, err := modernized(name, text)

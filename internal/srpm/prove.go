@@ -23,7 +23,7 @@ type Proof struct {
 	PatchFile string   // bare name of the patch, which applies with -p1
 	Files     []string // that the patch changes, below the kernel's tree
 	Tag       string   // that the release is marked with; "" for none
-	// Apply gives what the patch makes of these files; one that is not in a map is not there.
+	// Apply returns what the patch makes of these files; one that is not in a map is not there.
 	Apply         func(files map[string][]byte) (map[string][]byte, error)
 	With, Without []string
 	Root          rpmbuild.Root // where rpmbuild runs

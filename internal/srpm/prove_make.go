@@ -115,7 +115,7 @@ func (p *proof) called(dir string) string {
 	return dir
 }
 
-// runBuild gives the calls of make, and the directory in which %build ends, if it said so.
+// runBuild returns the calls of make, and the directory in which %build ends, if it said so.
 func (p *proof) runBuild(ctx context.Context) (calls []call, end string, failed, err error) {
 	if err := p.standIn(); err != nil {
 		return nil, "", nil, err

@@ -120,7 +120,7 @@ func inLists(name string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^\S*` + name + `( -p\d+)?\n|[ \t]?\S*` + name)
 }
 
-// inTree gives the directory in which a file is one that the patch changes; "." is the
+// inTree returns the directory in which a file is one that the patch changes; "." is the
 // build directory.
 func (p *proof) inTree(name string) (dir string, ok bool) {
 	for _, file := range p.Files {

@@ -53,7 +53,7 @@ func (s *spec) releaseLines() []int {
 	return list
 }
 
-// definitions gives the lines that define a macro, outside of macro bodies.
+// definitions returns the lines that define a macro, outside of macro bodies.
 func (s *spec) definitions(name string) []int {
 	var list []int
 	for i, l := range s.lines {

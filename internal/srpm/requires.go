@@ -15,7 +15,7 @@ var (
 	separator  = regexp.MustCompile(`[\s,]+`)
 )
 
-// BuildRequires gives the packages that building a spec with these options needs, without
+// BuildRequires returns the packages that building a spec with these options needs, without
 // their versions and machines, in the spec's order. What hangs on conditions that cannot be told is
 // among them; a name that is put together by macros that cannot be told stays as it is
 // written, and a condition between packages ("(a or b)") stays whole.

@@ -17,7 +17,7 @@ import (
 // one is where it does not come out of a source RPM.
 const smallSource = 1 << 20
 
-// Unpacked gives what a source RPM is made of whose files were unpacked to dir: the same
+// Unpacked returns what a source RPM is made of whose files were unpacked to dir: the same
 // package, but for what rpmbuild notes about its making, comes out of Build.
 func Unpacked(f *rpmfile.File, dir string) (Inputs, error) {
 	built, _ := f.Header.Int(rpmfile.TagBuildTime)
@@ -63,7 +63,7 @@ type Change struct {
 	place place // of the tag
 }
 
-// With gives a package that carries one more patch in its own spec, and the edit of that;
+// With returns a package that carries one more patch in its own spec, and the edit of that;
 // in stays as it is. A spec that cannot be edited safely is a *SpecError.
 func (in Inputs) With(c Change) (Inputs, Edited, error) {
 	if c.Date.IsZero() {
@@ -71,7 +71,7 @@ func (in Inputs) With(c Change) (Inputs, Edited, error) {
 	}
 	if in.origin != nil && c.Tag != "" && words(in.origin.release, c.Tag) > 0 {
 		return Inputs{}, Edited{}, in.fail(fmt.Sprintf("its release %s carries the mark %s already, which it can do only once; the patch may be in it, too", in.origin.release, c.Tag),
-			"give the original source package; where this one is without the patch, another --release-tag")
+			"use the original source package, or, if this one is without the patch, another --release-tag")
 	}
 	edited, err := Inject(in.SpecName, in.Spec, Injection{
 		PatchFile: c.PatchFile, Tag: c.Tag, Author: c.Author, Date: c.Date, Changes: c.Changes, place: c.place,
@@ -93,7 +93,7 @@ func (in Inputs) With(c Change) (Inputs, Edited, error) {
 	return in, edited, nil
 }
 
-// specOf gives the name of the package's spec file.
+// specOf returns the name of the package's spec file.
 func specOf(f *rpmfile.File) (string, error) {
 	var marked, named []string
 	for _, e := range f.Files {
@@ -109,7 +109,7 @@ func specOf(f *rpmfile.File) (string, error) {
 			return list[0], nil
 		}
 	}
-	return "", fmt.Errorf("it holds %d spec files in place of one", max(len(marked), len(named)))
+	return "", fmt.Errorf("it holds %d spec files instead of one", max(len(marked), len(named)))
 }
 
 // payloads are rpm's names for how the original's payload is compressed: the tools that

@@ -19,7 +19,7 @@ import (
 	"ovzpatch/internal/rpmfile"
 )
 
-// prepare runs rpmbuild -bp on a source package and gives all files it leaves.
+// prepare runs rpmbuild -bp on a source package and returns all files it leaves.
 func prepare(t *testing.T, source, top string, defines []string) map[string]string {
 	t.Helper()
 	f, err := rpmfile.Open(t.Context(), source)

@@ -138,7 +138,7 @@ func (s *spec) replace(at int, text string) {
 	s.edits = append(s.edits, edit{at: at, remove: 1, insert: []string{text}})
 }
 
-// bytes gives the spec with its edits.
+// bytes returns the spec with its edits.
 func (s *spec) bytes() []byte {
 	var b strings.Builder
 	write := func(text string) {
@@ -165,7 +165,7 @@ func (s *spec) bytes() []byte {
 	return []byte(text)
 }
 
-// afterConditions gives the first line after i that is under no %if.
+// afterConditions returns the first line after i that is under no %if.
 func (s *spec) afterConditions(i int) int {
 	at := i + 1
 	for len(s.lines[i].within) > 0 && at < len(s.lines) && len(s.lines[at].within) > 0 {

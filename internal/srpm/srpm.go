@@ -55,7 +55,7 @@ type Inputs struct {
 	tag    string    // that the last Change marked the release with
 }
 
-// Build makes a source RPM in outDir, which must exist, and gives its path; a package
+// Build makes a source RPM in outDir, which must exist, and returns its path; a package
 // of the same name there is replaced. What the build needs is not checked: that is for
 // the machine that builds.
 func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
@@ -79,7 +79,7 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 	}
 	made, err := filepath.Glob(filepath.Join(top, "SRPMS", "*.rpm"))
 	if err != nil || len(made) != 1 {
-		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages in place of one", in.SpecName, len(made))
+		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages instead of one", in.SpecName, len(made))
 	}
 	if err := in.readBack(ctx, made[0]); err != nil {
 		return "", fmt.Errorf("make source RPM: %w", err)
@@ -93,7 +93,7 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 
 func (in *Inputs) check() error {
 	if !strings.HasSuffix(in.SpecName, ".spec") || !nameSyntax.MatchString(in.SpecName) {
-		return fmt.Errorf("%q is no name for a spec file", in.SpecName)
+		return fmt.Errorf("%q is not a name for a spec file", in.SpecName)
 	}
 	for _, name := range slices.Concat(slices.Collect(maps.Keys(in.Files)), slices.Collect(maps.Keys(in.Texts))) {
 		if name != filepath.Base(name) || name == "." || name == ".." || name == "" {
@@ -101,7 +101,7 @@ func (in *Inputs) check() error {
 		}
 	}
 	if in.Date.IsZero() {
-		return errors.New("no date is given")
+		return errors.New("the date is missing")
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (in *Inputs) Mode(name string) fs.FileMode {
 	return 0o644
 }
 
-// stamp gives all sources their modes and the same time: both go into the package.
+// stamp sets the modes of all sources, and one time for all: both go into the package.
 func (in *Inputs) stamp(top string) error {
 	for _, dir := range []string{"SPECS", "SOURCES"} {
 		list, err := os.ReadDir(filepath.Join(top, dir))
@@ -244,7 +244,7 @@ func environment(top string, date time.Time) []string {
 	return append(rpmbuild.Environment(top), "TZ=UTC", "SOURCE_DATE_EPOCH="+strconv.FormatInt(date.Unix(), 10))
 }
 
-// mail gives a patch as git am takes it: with a sender, a date and a subject.
+// mail returns a patch as git am takes it: with a sender, a date and a subject.
 func mail(patch []byte, author, subject string, date time.Time) []byte {
 	head, _, _ := bytes.Cut(patch, []byte("\n\n"))
 	if bytes.HasPrefix(head, []byte("From ")) && bytes.Contains(head, []byte("\nSubject: ")) {

@@ -50,10 +50,10 @@ func (b *boot) run(ctx context.Context) (*report.Kernel, error) {
 		for _, note := range k.Notes {
 			b.o.Report.Say("%s", note)
 		}
-		return nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing of the kernel; the console is in %s)", failed, k.Console)
+		return nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing about the kernel; the console is in %s)", failed, k.Console)
 	}
 	if k.Release != b.t.Kernel.Release {
-		return nil, fmt.Errorf("the guest runs %s, not the kernel on trial, %s: do image and modules belong together?", k.Release, b.t.Kernel.Release)
+		return nil, fmt.Errorf("the guest runs %s, not the kernel under test, %s: do image and modules belong together?", k.Release, b.t.Kernel.Release)
 	}
 	b.o.Report.Say("%s: %s, by %d cases in %.0f s (console: %s)", k.Release, k.Verdict, len(k.Results), k.Seconds, k.Console)
 	return k, nil

@@ -36,10 +36,10 @@ func (l Lustre) Given() bool { return len(l.From) > 0 }
 // Check refuses what does not fit together.
 func (l Lustre) Check() error {
 	if l.Setup != "" && !l.Given() {
-		return job.BadRequest(errors.New("--lustre-setup goes with --lustre: it prepares a Lustre of your own"))
+		return job.BadRequest(errors.New("--lustre-setup needs --lustre: it prepares your own Lustre"))
 	}
 	if strings.ContainsAny(l.Mount, " \t\n\"") {
-		return job.BadRequest(fmt.Errorf("--mount=%q: a space or a quote cannot stand on a kernel command line", l.Mount))
+		return job.BadRequest(fmt.Errorf("--mount=%q: a kernel command line cannot hold a space or a quote", l.Mount))
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (from Lustre) load(ctx context.Context, u job.Reporter, k *Kernel, dir stri
 		return nil, err
 	}
 	l.size = st.Size()
-	u.Say("Lustre of yours: %d modules, %d MiB with its other files, mounted from %s", len(l.order.Foreign), l.size>>20, l.mount)
+	u.Say("your Lustre: %d modules, %d MiB with its other files, mounted from %s", len(l.order.Foreign), l.size>>20, l.mount)
 	return l, nil
 }
 
@@ -110,7 +110,7 @@ func unpackOver(ctx context.Context, from, root string) error {
 	}
 	defer pkg.Close()
 	if pkg.Source {
-		return job.BadRequest(fmt.Errorf("%s is a source package: give the packages built from it", from))
+		return job.BadRequest(fmt.Errorf("%s is a source package: use the packages built from it", from))
 	}
 	return pkg.Extract(ctx, root, nil)
 }
@@ -125,7 +125,7 @@ func guestsOwn(name string) bool {
 	return false
 }
 
-// foreignModules finds the modules of a user's tree, and gives them uncompressed, by the
+// foreignModules finds the modules of a user's tree, and returns them uncompressed, by the
 // File that each is named with.
 func foreignModules(ctx context.Context, tree string) ([]initramfs.ForeignModule, map[string][]byte, error) {
 	root, err := os.OpenRoot(tree)
@@ -177,7 +177,7 @@ func isDriver(m initramfs.ForeignModule) int {
 	return 0
 }
 
-// moduleFiles gives modules, whose images go by their File, and the list that says how they
+// moduleFiles returns modules, whose images go by their File, and the list that says how they
 // are loaded: by their paths in the guest.
 func moduleFiles(release string, modules []initramfs.ForeignModule, images map[string][]byte) map[string]initramfs.Content {
 	files := map[string]initramfs.Content{}
@@ -191,7 +191,7 @@ func moduleFiles(release string, modules []initramfs.ForeignModule, images map[s
 	return files
 }
 
-// join gives a machine the overlay, and the memory it takes: the overlay is there packed
+// join adds the overlay to a machine, and the memory that it takes: the overlay is there packed
 // and unpacked while the kernel starts, and servers want some of their own.
 func (l *readyLustre) join(m *qemu.Machine) error {
 	joined := filepath.Join(filepath.Dir(l.overlay), "initramfs-with-lustre.cpio")

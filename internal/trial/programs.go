@@ -38,7 +38,7 @@ func FindPrograms(home, arch string) (*Programs, error) {
 	return nil, fmt.Errorf("find guest programs: no umounttest and uroot.cpio in %s; run `make` or `make install`", strings.Join(dirs, " or "))
 }
 
-// forKernel gives the programs for a kernel's release: those before 2.6.27 lack system
+// forKernel returns the programs for a kernel's release: those before 2.6.27 lack system
 // calls that Go's own runtime makes, and get programs built with internal/gooverlay.
 func (p *Programs) forKernel(release string) *Programs {
 	var patch int

@@ -50,11 +50,11 @@ func Backends() []string {
 // Check refuses what no guest can try.
 func (o *Options) Check() error {
 	if o.Limit < 0 {
-		return job.BadRequest(fmt.Errorf("--boot-timeout=%v: it is a time above 0, as 20m", o.Limit))
+		return job.BadRequest(fmt.Errorf("--boot-timeout=%v: it must be a time above 0, for example 20m", o.Limit))
 	}
 	for _, name := range o.Containers {
 		if all := Backends(); !slices.Contains(all, name) {
-			return job.BadRequest(fmt.Errorf("--container=%s: it is one of %s", name, strings.Join(all, ", ")))
+			return job.BadRequest(fmt.Errorf("--container=%s: it must be one of %s", name, strings.Join(all, ", ")))
 		}
 	}
 	match, err := regexp.Compile(o.Cases)
@@ -66,7 +66,7 @@ func (o *Options) Check() error {
 		names = append(names, c.Name)
 	}
 	if !slices.ContainsFunc(names, match.MatchString) {
-		return job.BadRequest(fmt.Errorf("--cases=%s: no case is called like that; there are %s", o.Cases, strings.Join(names, ", ")))
+		return job.BadRequest(fmt.Errorf("--cases=%s: no case has such a name; the cases are %s", o.Cases, strings.Join(names, ", ")))
 	}
 	_, err = o.args()
 	return err
@@ -83,7 +83,7 @@ func (o *Options) args() ([]string, error) {
 	}
 	for _, w := range words {
 		if strings.ContainsAny(w, " \t\n\"") {
-			return nil, job.BadRequest(fmt.Errorf("%q: a space or a quote cannot stand on a kernel command line; write \\s or a dot", w))
+			return nil, job.BadRequest(fmt.Errorf("%q: a kernel command line cannot hold a space or a quote; write \\s or a dot", w))
 		}
 	}
 	return words, nil

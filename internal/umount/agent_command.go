@@ -17,7 +17,7 @@ import (
 // commandPaths are where the umount command that users type may be.
 var commandPaths = []string{"/bin/umount", "/bbin/umount", "/usr/bin/umount"}
 
-// findCommand gives the first that is there, or would be: running it says what is missing.
+// findCommand returns the first that is there, or would be: running it says what is missing.
 func findCommand() string {
 	for _, path := range commandPaths {
 		if _, err := os.Stat(path); err == nil {

@@ -72,7 +72,7 @@ func (a *agent) threads(q request) (r reply, err error) {
 	}
 }
 
-// renewCredentials gives the calling thread a copy of its own of what it may do.
+// renewCredentials returns the calling thread its own copy of its credentials.
 func renewCredentials() error {
 	var header unix.CapUserHeader
 	unix.Capget(&header, nil)

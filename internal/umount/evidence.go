@@ -46,7 +46,7 @@ func odd(records []kmsg.Record) string {
 // logLines is how many lines of the kernel's log a result carries.
 const logLines = 8
 
-// evidence fills in what the kernel's log shows and gives the lines that show it. A
+// evidence fills in what the kernel's log shows and returns the lines that show it. A
 // line that user space wrote shows nothing.
 func evidence(records []kmsg.Record, seen *guest.Seen) []string {
 	var ids, lines []string

@@ -134,7 +134,7 @@ func populate(dir string) error {
 	return nil
 }
 
-// ForLustre gives the cases as they are tried on real Lustre, which does not count, and
+// ForLustre returns the cases as they are tried on real Lustre, which does not count, and
 // the names of those that cannot be: another type than lustre takes the probe, and in a
 // flood every umount that is not refused lasts ten seconds.
 func ForLustre(cases []Case) (kept []Case, left []string) {

@@ -137,7 +137,7 @@ func (s *scene) show(c *conn) error {
 	return bind(s.host, c.Root()+s.host)
 }
 
-// mountIn gives a container the mount under test. Into a VE with a root of its own the host
+// mountIn makes the mount under test in a container. Into a VE with a root of its own the host
 // binds a directory of the filesystem; other containers, and other ways, bind themselves.
 func (s *scene) mountIn(ctx context.Context, c *conn, how Case) error {
 	if c.Root() != "" && how.origin == "" {
@@ -164,7 +164,7 @@ func (s *scene) mountIn(ctx context.Context, c *conn, how Case) error {
 	return err
 }
 
-// mountInPeer gives the second container a mount of its own, and keeps it busy.
+// mountInPeer makes a mount in the second container, and keeps it busy.
 func (s *scene) mountInPeer(ctx context.Context) error {
 	if err := s.mountIn(ctx, s.peer, Case{}); err != nil {
 		return err

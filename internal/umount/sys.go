@@ -99,7 +99,7 @@ const (
 	dirName  = "dir"
 )
 
-// mountPaths gives where something is mounted, in the order of mounting.
+// mountPaths returns where something is mounted, in the order of mounting.
 func mountPaths() ([]string, error) {
 	b, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -108,7 +108,7 @@ func mountPaths() ([]string, error) {
 	return parseMounts(string(b)), nil
 }
 
-// parseMounts gives the second field of every line. The kernel writes blanks in it as
+// parseMounts returns the second field of every line. The kernel writes blanks in it as
 // octal numbers.
 func parseMounts(table string) []string {
 	unquote := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
