@@ -24,10 +24,10 @@ func newApply(_ *app) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "apply TREE",
-		Short: "Put the patch into an unpacked tree, or take it out, all or nothing",
-		Long: `apply puts the patch into TREE: every hunk of every file, or nothing at all. When it
-is stopped in the middle, even by SIGKILL, the next apply or check puts the tree back
-as it was. A patch that is in already is told as such and leaves the tree alone.
+		Short: "Apply the patch to an unpacked tree, or revert it, all or nothing",
+		Long: `apply applies the patch to TREE: every hunk of every file, or nothing at all. If it
+is stopped in the middle, even by SIGKILL, the next apply or check restores the tree.
+If the patch is already applied, apply says so and leaves the tree alone.
 ` + exitLongText,
 		Example: `  ovzpatch apply ~/src/linux
   ovzpatch apply ~/src/linux --reverse
@@ -45,7 +45,7 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 			}
 			defer tree.Close()
 			if tree.Recovered() {
-				newUI(c.ErrOrStderr()).Say("an earlier run was stopped in the middle; the tree is as it was before it")
+				newUI(c.ErrOrStderr()).Say("an earlier run was stopped in the middle; the tree is now as it was before that run")
 			}
 			plan, err := fit.Plan(tree, args[0], port.Port, opt)
 			if err != nil {
@@ -61,9 +61,9 @@ as it was. A patch that is in already is told as such and leaves the tree alone.
 	}
 	port.register(c)
 	place.register(c)
-	c.Flags().BoolVarP(&reverse, "reverse", "R", false, "take the patch out")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
-	c.Flags().StringVar(&rejectDir, "reject-dir", "", "write the hunks that do not fit, and what resembles them most, below this directory")
+	c.Flags().BoolVarP(&reverse, "reverse", "R", false, "revert the patch")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be done")
+	c.Flags().StringVar(&rejectDir, "reject-dir", "", "write the hunks that do not fit, with the most similar place for each, below this directory")
 	return c
 }
 
@@ -80,7 +80,7 @@ func keepRejects(ctx context.Context, dir string, err error) error {
 func sayApplied(w io.Writer, plan *patch.Plan, reverse, dryRun bool) error {
 	switch {
 	case plan.Applied && reverse:
-		_, err := fmt.Fprintln(w, "the patch is not in; nothing to do")
+		_, err := fmt.Fprintln(w, "the patch is not applied; nothing to do")
 		return err
 	case plan.Applied:
 		_, err := fmt.Fprintln(w, "the patch is already applied; nothing to do")

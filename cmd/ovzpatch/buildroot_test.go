@@ -172,8 +172,10 @@ func TestBuildInAChrootThatIsNone(t *testing.T) {
 		"no such file":            "/nowhere",
 	} {
 		c := newRoot()
-		c.SetArgs([]string{"build", filepath.Join(src, "vzkernel-6.1.1-1.src.rpm"), "--patch", filepath.Join(src, "ours.patch"),
-			"--misplaced", "--root", "chroot:" + dir, "--cache-dir", t.TempDir()})
+		c.SetArgs([]string{
+			"build", filepath.Join(src, "vzkernel-6.1.1-1.src.rpm"), "--patch", filepath.Join(src, "ours.patch"),
+			"--misplaced", "--root", "chroot:" + dir, "--cache-dir", t.TempDir(),
+		})
 		c.SetOut(&bytes.Buffer{})
 		c.SetErr(&bytes.Buffer{})
 		if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -25,9 +26,7 @@ func treeFiles(t *testing.T, tree string) map[string][]byte {
 		return trees[tree]
 	}
 	files := map[string][]byte{}
-	for name, data := range trees["vz9"] {
-		files[name] = data
-	}
+	maps.Copy(files, trees["vz9"])
 	delete(files, "include/linux/ve.h")
 	files["include/linux/pid_namespace.h"] = []byte("struct ns_common {\n\tunsigned int inum;\n};\nstruct pid_namespace {\n\tstruct ns_common ns;\n};\n")
 	return files

@@ -25,10 +25,10 @@ const spaceNeeded = 5 << 30
 func newDoctor(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this machine has and lacks: tools, accelerator, space",
+		Short: "Check this machine: tools, accelerator, space",
 		Long: `doctor looks for every program that ovzpatch drives, boots a boot sector to find
-which accelerator works, and looks at the space for builds. It ends with 0 where all
-is there and with 1 where something is missing.`,
+which accelerator works, and checks the space for builds. The exit code is 0 if
+everything is there and 1 if something is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d := &doctor{w: c.OutOrStdout(), healthy: true}
@@ -40,7 +40,7 @@ is there and with 1 where something is missing.`,
 			}
 			d.source()
 			if !d.healthy {
-				return errors.New("this machine lacks something: see the lines that say MISSING")
+				return errors.New("something is missing on this machine: see the lines that say MISSING")
 			}
 			return nil
 		},
@@ -104,7 +104,7 @@ func (d *doctor) accelerator(ctx context.Context, o trial.Options) {
 func (d *doctor) space(dir string) error {
 	free, err := freeSpace(dir)
 	if err == nil {
-		d.say(free >= spaceNeeded, "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build wants %d", float64(free)/(1<<30), dir, spaceNeeded>>30))
+		d.say(free >= spaceNeeded, "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build needs %d", float64(free)/(1<<30), dir, spaceNeeded>>30))
 	}
 	return err
 }

@@ -155,8 +155,8 @@ func (g generation) test(t *testing.T, kernels ...builtKernel) {
 		r.write(t, "/lib/modules/"+k.release+"/modules.of-the-future", "", 0o644)
 		states = append(states, r.files(t))
 	}
-	for i := len(kernels) - 1; i >= 0; i-- {
-		k := kernels[i]
+	for i, k := range slices.Backward(kernels) {
+
 		r.rpm(t, "-e", k.name)
 		if got, want := r.calls(t), g.of(k, g.remove...); !slices.Equal(got, want) {
 			t.Errorf("remove %s: got\n%s\nwant\n%s", k.name, strings.Join(got, "\n"), strings.Join(want, "\n"))

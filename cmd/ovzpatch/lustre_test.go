@@ -91,7 +91,7 @@ func linkHelper(t *testing.T, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range strings.Fields(string(needs)) {
+	for word := range strings.FieldsSeq(string(needs)) {
 		if !strings.HasPrefix(word, "/") {
 			continue
 		}
@@ -142,8 +142,10 @@ install -D -m 0644 %s %%{buildroot}/lib/modules/%s/extra/standin/lustreprobe.ko
 
 func (s standIn) test(t *testing.T, flags ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	return ovzpatch(t, append([]string{"test", s.kernel, "--json", "--container=namespaces",
-		"--lustre", s.module, "--lustre", s.userland, "--lustre-setup", s.setup, "--mount", "none"}, flags...)...)
+	return ovzpatch(t, append([]string{
+		"test", s.kernel, "--json", "--container=namespaces",
+		"--lustre", s.module, "--lustre", s.userland, "--lustre-setup", s.setup, "--mount", "none",
+	}, flags...)...)
 }
 
 // The whole way of a user's own Lustre, on kernels with and without the patch.

@@ -52,9 +52,7 @@ func TestBootedMutants(t *testing.T) {
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range 2 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for i := range next {
 				m, err := trial.Machine(t.Context(), k, o)
 				if err != nil {
@@ -67,7 +65,7 @@ func TestBootedMutants(t *testing.T) {
 				passed[i] = verdict == guest.Protected
 				t.Logf("%d %s: %s %s", i, together.Names[i], verdict, why)
 			}
-		}()
+		})
 	}
 	for i, name := range together.Names {
 		if t.Context().Err() == nil && !t.Failed() && (i == 0 || chosen.MatchString(name)) {

@@ -65,7 +65,7 @@ says when.
 			f, err := fit.Check(ctx, fit.Request{
 				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
 			})
-			defer f.Close()
+			defer f.Close() //nolint:staticcheck // SA5001: Close takes what Check returns with an error, too
 			if err != nil {
 				return err
 			}

@@ -25,15 +25,15 @@ import (
 type portFlags struct{ fit.Port }
 
 func (f *portFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.Line, "line", "", "take the port for this line instead of the one found out")
-	c.Flags().StringVar(&f.File, "patch", "", "take this patch file instead of a port of ours")
+	c.Flags().StringVar(&f.Line, "line", "", "use the port for this line instead of the one that was found")
+	c.Flags().StringVar(&f.File, "patch", "", "use this patch file instead of one of our ports")
 	c.MarkFlagsMutuallyExclusive("line", "patch")
 	c.RegisterFlagCompletionFunc("line", cobra.FixedCompletions(patches.Lines(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // registerDerive is for the commands that can do without a port of ours.
 func (f *portFlags) registerDerive(c *cobra.Command) {
-	c.Flags().Var((*deriving)(&f.Derive), "derive", "derive the port from the source: never, auto (where none of ours fits) or always")
+	c.Flags().Var((*deriving)(&f.Derive), "derive", "derive the port from the source: never, auto (if none of ours fits) or always")
 	c.RegisterFlagCompletionFunc("derive", cobra.FixedCompletions(fit.Derivings, cobra.ShellCompDirectiveNoFileComp))
 	for _, other := range []string{"line", "patch"} {
 		c.MarkFlagsMutuallyExclusive("derive", other)
@@ -87,7 +87,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c.ErrOrStderr())
 			if flags.recipe.Tag == "" {
-				return usage(errors.New("--release-tag: run needs one, for the packages with and without the patch must differ in their names"))
+				return usage(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
 			}
 			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out)); err != nil {
 				return err
@@ -127,7 +127,7 @@ type proveFlags struct{ yes, no bool }
 
 func (f *proveFlags) register(c *cobra.Command, standard bool) {
 	c.Flags().BoolVar(&f.yes, "prove", standard, "run %prep with and without the patch, and %build with a make that compiles nothing: nothing but the patch may differ, and it must be where %build compiles")
-	c.Flags().BoolVar(&f.no, "no-prove", false, "do not: for a machine that lacks what %prep needs, or must not run the package's scripts")
+	c.Flags().BoolVar(&f.no, "no-prove", false, "do not prove it: for a machine that lacks what %prep needs, or must not run the package's scripts")
 	c.MarkFlagsMutuallyExclusive("prove", "no-prove")
 }
 
@@ -146,7 +146,7 @@ func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
 	case !r.Behaved():
 		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
 	case !r.Conclusive():
-		return job.NoVerdict(errors.New("there is no verdict: some cases could not be tried; see the report"))
+		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run; see the report"))
 	}
 	return nil
 }

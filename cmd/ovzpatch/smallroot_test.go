@@ -101,7 +101,7 @@ func (r *smallRoot) libraries(t *testing.T, path string, env ...string) {
 	out, err := ldd.Output()
 	r.must(t, err)
 	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
-		for _, word := range strings.Fields(s.Text()) {
+		for word := range strings.FieldsSeq(s.Text()) {
 			if !strings.HasPrefix(word, "/") {
 				continue
 			}

@@ -186,9 +186,15 @@ func TestWordsOfTheKernelAreNoCommand(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{nil, {"dance"}, {"run", "--no-such-flag"}, {"run", "more"},
+	for _, args := range [][]string{
+		nil,
+		{"dance"},
+		{"run", "--no-such-flag"},
+		{"run", "more"},
 		// What no machine has is told before anything is tried.
-		{"run", "--cases=("}, {"run", "--cases=zzz"}, {"run", "--container=namespaces,zone"},
+		{"run", "--cases=("},
+		{"run", "--cases=zzz"},
+		{"run", "--container=namespaces,zone"},
 	} {
 		if err := dispatch(t.Context(), args); !errors.Is(err, errUsage) {
 			t.Errorf("%v: got %v", args, err)

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"ovzpatch/internal/kmsg"
 	"strings"
+
+	"ovzpatch/internal/kmsg"
 
 	"golang.org/x/sys/unix"
 )

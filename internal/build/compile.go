@@ -59,8 +59,10 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 	if err = errors.Join(err, os.RemoveAll(recompiling)); err != nil {
 		return nil, errors.Join(keepLog(err, j.Log, work), os.RemoveAll(top))
 	}
-	return &Result{Dir: top, Patched: b.Patched, Source: res.Source, Packages: res.Packages,
-		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds(), Launcher: farm}, nil
+	return &Result{
+		Dir: top, Patched: b.Patched, Source: res.Source, Packages: res.Packages,
+		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds(), Launcher: farm,
+	}, nil
 }
 
 // checkMachine looks for what the build requires where rpmbuild does not, and says what else
@@ -91,8 +93,7 @@ func keepLog(err error, log, work string) error {
 	if os.Rename(log, kept) != nil {
 		return err
 	}
-	var be *rpmbuild.Error
-	if errors.As(err, &be) {
+	if be, ok := errors.AsType[*rpmbuild.Error](err); ok {
 		be.Log = kept
 	}
 	return err

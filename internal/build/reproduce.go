@@ -34,7 +34,7 @@ func VerifyReproducible(ctx context.Context, r *recipe.Recipe, first *Result, o 
 	if err := os.RemoveAll(work.Dir); err != nil {
 		return fmt.Errorf("build once more: %w", err)
 	}
-	b.u.Say("building building once more, in another directory and time zone, and with another -j")
+	b.u.Say("building building building once more, in another directory and time zone, and with another -j")
 	second, err := b.run(ctx, work.Dir, work.Hold)
 	if err != nil {
 		return err

@@ -96,10 +96,12 @@ func BenchmarkList10000(b *testing.B) {
 	}
 	for i := range 10_000 {
 		ref := Group{"rhel6/testing", "kernel", fmt.Sprintf("ovzkernel%d.x86_64", i%20)}.At(day.Add(time.Duration(i) * time.Hour))
-		m := Manifest{Snapshot: ref, Finished: ref.Time, Owner: "ci", Source: Input{"ovzkernel.src.rpm", strings.Repeat("ab", 32)},
+		m := Manifest{
+			Snapshot: ref, Finished: ref.Time, Owner: "ci", Source: Input{"ovzkernel.src.rpm", strings.Repeat("ab", 32)},
 			Toolchain: map[string]string{"gcc": "gcc (Debian 12.2.0-14) 12.2.0"}, Options: []string{"--target=x86_64"},
 			Verdicts:     []Verdict{{Time: day, Verdict: "protected", Evidence: json.RawMessage(evidence.Bytes())}},
-			Verification: &Verification{Time: day, OK: true}}
+			Verification: &Verification{Time: day, OK: true},
+		}
 		for f := range 8 {
 			m.Files = append(m.Files, File{fmt.Sprintf("ovzkernel-part%d-2.6.32.x86_64.rpm", f), 1 << 20, strings.Repeat("cd", 32)})
 		}

@@ -79,7 +79,7 @@ func openBeneath(root int, rel string) (int, error) {
 // openStepwise is openBeneath one directory at a time.
 func openStepwise(root int, rel string) (int, error) {
 	at := root
-	for _, name := range strings.Split(filepath.Clean(rel), "/") {
+	for name := range strings.SplitSeq(filepath.Clean(rel), "/") {
 		fd, err := retry(func() (int, error) {
 			return unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|openFlags, 0)
 		})

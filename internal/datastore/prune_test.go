@@ -111,7 +111,7 @@ func TestPruneRemovesWhatThePlanSays(t *testing.T) {
 		t.Errorf("%+v %v", plan, err)
 	}
 	r.Close()
-	if plan, err = s.Prune(ctx, groups, Keep{Last: 1}, false); err != nil {
+	if _, err = s.Prune(ctx, groups, Keep{Last: 1}, false); err != nil {
 		t.Fatal(err)
 	}
 	if all, _ := s.All(); !slices.Equal(all, []Ref{refs[1], refs[2], refs[4]}) {

@@ -4,6 +4,7 @@ package derive_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -187,9 +188,7 @@ var (
 func with(base, more map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, m := range []map[string]string{base, more} {
-		for k, v := range m {
-			all[k] = v
-		}
+		maps.Copy(all, m)
 	}
 	return all
 }
@@ -210,41 +209,92 @@ func TestDerive(t *testing.T) {
 		lines              []string // which the patch has
 		include, notIn     string
 	}{
-		{"no gate, pid namespaces without a number", top + doUmountOld + sysUmountOld, pidReaper, "do_umount", "", "task_active_pid_ns(current)->child_reaper->pid",
-			[]string{"+	if (container_forces_lustre(sb, flags)) {", "+		if (printk_ratelimit())", "container (%d)"}, "linux/pid_namespace.h linux/sched.h", ""},
-		{"no gate, VEs", top + doUmountOld + sysUmountOld, veNumber, "do_umount", "", "VEID(get_exec_env())",
-			[]string{"+	if (ve_forces_lustre(sb, flags)) {", "+		static struct vz_rate_info rate = { 10, 5 * HZ };", "+			ve_printk(VE0_LOG, KERN_WARNING"}, "linux/ve.h linux/vzratelimit.h", ""},
-		{"gate in the system call", top + doUmount + gateInside, pidProc, "sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum",
-			[]string{"+	if (container_forces_lustre(path.mnt->mnt_sb, flags)) {", "container (%u)"}, "linux/pid_namespace.h", "override"},
-		{"gate in a function of its own", top + doUmount + gateApart, pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
-			[]string{"+	bool override = container_forces_lustre(path->mnt->mnt_sb, flags);", "+	if (!ret && override)"}, "linux/pid_namespace.h", ""},
-		{"a VE's field", top + doUmount + gateApart, veField, "path_umount", "can_umount", "get_exec_env()->veid",
-			[]string{"+	bool override = ve_forces_lustre(path->mnt->mnt_sb, flags);"}, "linux/ve.h", ""},
-		{"a VE's name", top + doUmount + gateInside, veName, "sys_umount", "sys_umount", "ve_name(get_exec_env())",
-			[]string{"container (%s)"}, "linux/ve.h", ""},
-		{"the header is there", "#include <linux/pid_namespace.h>\n" + top + doUmount + gateApart, pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
-			nil, "", "+#include"},
-		{"the header is there by another", top + doUmount + gateApart, with(pidNumber, map[string]string{"include/linux/kernel.h": "#ifndef K\n#define K\n#include <linux/pid_namespace.h>\n" + pidNumber["include/linux/kernel.h"] + "#endif\n"}),
-			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", nil, "", "+#include"},
-		{"the header is there only where an option is set", top + doUmount + gateApart, with(pidNumber, map[string]string{"include/linux/kernel.h": "#ifdef CONFIG_X\n#include <linux/pid_namespace.h>\n#endif\n" + pidNumber["include/linux/kernel.h"]}),
-			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", nil, "linux/pid_namespace.h", ""},
-		{"a prefix to all messages", "#define pr_fmt(fmt) \"fs: \" fmt\n" + top + doUmount + gateApart, with(pidNumber, map[string]string{"include/linux/kernel.h": "#define printk_ratelimited(fmt, ...) x\n" + pidNumber["include/linux/kernel.h"]}),
-			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", []string{"+		printk_ratelimited(KERN_WARNING"}, "linux/pid_namespace.h", ""},
-		{"a test behind the gate", top + doUmount + strings.Replace(gateInside, "	retval = do_umount(", "	retval = -EBUSY;\n	if (is_busy(mnt))\n		goto dput_and_out;\n	retval = do_umount(", 1), pidProc,
-			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum", []string{"+	override = container_forces_lustre(path.mnt->mnt_sb, flags);", "+	if (override)"}, "linux/pid_namespace.h", ""},
-		{"gate where umount_begin is called", top + strings.Replace(doUmount, "	if (flags & MNT_FORCE && sb", "	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		return -EPERM;\n	if (flags & MNT_FORCE && sb", 1) +
-			strings.Replace(gateInside, "	retval = -EPERM;\n	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		goto dput_and_out;\n", "", 1), pidProc,
-			"do_umount", "do_umount", "task_active_pid_ns(current)->proc_inum", []string{"+	if (container_forces_lustre(sb, flags)) {"}, "linux/pid_namespace.h", ""},
-		{"gate in two conditions", top + doUmount + strings.Replace(gateApart, "	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		return -EPERM;\n", "	if (flags & MNT_FORCE) {\n		if (!capable(CAP_SYS_ADMIN))\n			return -EPERM;\n	}\n", 1), pidNumber,
-			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", []string{"+	if (!ret && override)"}, "linux/pid_namespace.h", ""},
-		{"gate in two conditions, inside", top + doUmount + strings.Replace(gateInside, "	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		goto dput_and_out;\n", "	if (flags & MNT_FORCE)\n		if (!capable(CAP_SYS_ADMIN))\n			goto dput_and_out;\n", 1), pidProc,
-			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum", nil, "linux/pid_namespace.h", ""},
-		{"a caller with another name for the flags", top + doUmount + strings.ReplaceAll(strings.ReplaceAll(gateApart, "int flags", "int how"), "flags", "how"), pidNumber,
-			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", []string{"+		how &= ~MNT_FORCE;"}, "linux/pid_namespace.h", ""},
-		{"another function that umounts", top + doUmount + gateInside + "\nint path_umount(struct path *path, int flags)\n{\n	return do_umount(real_mount(path->mnt), flags);\n}\n", pidProc,
-			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum", nil, "linux/pid_namespace.h", ""},
-		{"CR LF", strings.ReplaceAll(top+doUmount+gateApart, "\n", "\r\n"), pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
-			[]string{"+	if (!ret && override)\r"}, "linux/pid_namespace.h", ""},
+		{
+			"no gate, pid namespaces without a number", top + doUmountOld + sysUmountOld, pidReaper, "do_umount", "", "task_active_pid_ns(current)->child_reaper->pid",
+			[]string{"+	if (container_forces_lustre(sb, flags)) {", "+		if (printk_ratelimit())", "container (%d)"},
+			"linux/pid_namespace.h linux/sched.h", "",
+		},
+		{
+			"no gate, VEs", top + doUmountOld + sysUmountOld, veNumber, "do_umount", "", "VEID(get_exec_env())",
+			[]string{"+	if (ve_forces_lustre(sb, flags)) {", "+		static struct vz_rate_info rate = { 10, 5 * HZ };", "+			ve_printk(VE0_LOG, KERN_WARNING"},
+			"linux/ve.h linux/vzratelimit.h", "",
+		},
+		{
+			"gate in the system call", top + doUmount + gateInside, pidProc, "sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum",
+			[]string{"+	if (container_forces_lustre(path.mnt->mnt_sb, flags)) {", "container (%u)"},
+			"linux/pid_namespace.h", "override",
+		},
+		{
+			"gate in a function of its own", top + doUmount + gateApart, pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
+			[]string{"+	bool override = container_forces_lustre(path->mnt->mnt_sb, flags);", "+	if (!ret && override)"},
+			"linux/pid_namespace.h", "",
+		},
+		{
+			"a VE's field", top + doUmount + gateApart, veField, "path_umount", "can_umount", "get_exec_env()->veid",
+			[]string{"+	bool override = ve_forces_lustre(path->mnt->mnt_sb, flags);"},
+			"linux/ve.h", "",
+		},
+		{
+			"a VE's name", top + doUmount + gateInside, veName, "sys_umount", "sys_umount", "ve_name(get_exec_env())",
+			[]string{"container (%s)"},
+			"linux/ve.h", "",
+		},
+		{
+			"the header is there", "#include <linux/pid_namespace.h>\n" + top + doUmount + gateApart, pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
+			nil, "", "+#include",
+		},
+		{
+			"the header is there by another", top + doUmount + gateApart, with(pidNumber, map[string]string{"include/linux/kernel.h": "#ifndef K\n#define K\n#include <linux/pid_namespace.h>\n" + pidNumber["include/linux/kernel.h"] + "#endif\n"}),
+			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", nil, "", "+#include",
+		},
+		{
+			"the header is there only where an option is set", top + doUmount + gateApart, with(pidNumber, map[string]string{"include/linux/kernel.h": "#ifdef CONFIG_X\n#include <linux/pid_namespace.h>\n#endif\n" + pidNumber["include/linux/kernel.h"]}),
+			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", nil, "linux/pid_namespace.h", "",
+		},
+		{
+			"a prefix to all messages", "#define pr_fmt(fmt) \"fs: \" fmt\n" + top + doUmount + gateApart, with(pidNumber, map[string]string{"include/linux/kernel.h": "#define printk_ratelimited(fmt, ...) x\n" + pidNumber["include/linux/kernel.h"]}),
+			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
+			[]string{"+		printk_ratelimited(KERN_WARNING"},
+			"linux/pid_namespace.h", "",
+		},
+		{
+			"a test behind the gate", top + doUmount + strings.Replace(gateInside, "	retval = do_umount(", "	retval = -EBUSY;\n	if (is_busy(mnt))\n		goto dput_and_out;\n	retval = do_umount(", 1), pidProc,
+			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum",
+			[]string{"+	override = container_forces_lustre(path.mnt->mnt_sb, flags);", "+	if (override)"},
+			"linux/pid_namespace.h", "",
+		},
+		{
+			"gate where umount_begin is called", top + strings.Replace(doUmount, "	if (flags & MNT_FORCE && sb", "	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		return -EPERM;\n	if (flags & MNT_FORCE && sb", 1) +
+				strings.Replace(gateInside, "	retval = -EPERM;\n	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		goto dput_and_out;\n", "", 1), pidProc,
+			"do_umount", "do_umount", "task_active_pid_ns(current)->proc_inum",
+			[]string{"+	if (container_forces_lustre(sb, flags)) {"},
+			"linux/pid_namespace.h", "",
+		},
+		{
+			"gate in two conditions", top + doUmount + strings.Replace(gateApart, "	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		return -EPERM;\n", "	if (flags & MNT_FORCE) {\n		if (!capable(CAP_SYS_ADMIN))\n			return -EPERM;\n	}\n", 1), pidNumber,
+			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
+			[]string{"+	if (!ret && override)"},
+			"linux/pid_namespace.h", "",
+		},
+		{
+			"gate in two conditions, inside", top + doUmount + strings.Replace(gateInside, "	if (flags & MNT_FORCE && !capable(CAP_SYS_ADMIN))\n		goto dput_and_out;\n", "	if (flags & MNT_FORCE)\n		if (!capable(CAP_SYS_ADMIN))\n			goto dput_and_out;\n", 1), pidProc,
+			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum", nil, "linux/pid_namespace.h", "",
+		},
+		{
+			"a caller with another name for the flags", top + doUmount + strings.ReplaceAll(strings.ReplaceAll(gateApart, "int flags", "int how"), "flags", "how"), pidNumber,
+			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
+			[]string{"+		how &= ~MNT_FORCE;"},
+			"linux/pid_namespace.h", "",
+		},
+		{
+			"another function that umounts", top + doUmount + gateInside + "\nint path_umount(struct path *path, int flags)\n{\n	return do_umount(real_mount(path->mnt), flags);\n}\n", pidProc,
+			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum", nil, "linux/pid_namespace.h", "",
+		},
+		{
+			"CR LF", strings.ReplaceAll(top+doUmount+gateApart, "\n", "\r\n"), pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
+			[]string{"+	if (!ret && override)\r"},
+			"linux/pid_namespace.h", "",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := source(test.text, test.headers)
@@ -336,8 +386,7 @@ func TestByVersion(t *testing.T) {
 		p, err := derive.Derive(src, nil)
 		switch {
 		case want == "":
-			var q *derive.Question
-			if !errors.As(err, &q) {
+			if _, ok := errors.AsType[*derive.Question](err); !ok {
 				t.Errorf("%v: error %v", version, err)
 			}
 		case err != nil:

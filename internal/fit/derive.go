@@ -67,8 +67,7 @@ func (f *Fit) derive(why string) (*patch.Patch, error) {
 		src.Files[name] = file.Data
 	}
 	port, err := derive.Derive(src, f.declared)
-	var q *derive.Question
-	if errors.As(err, &q) {
+	if _, ok := errors.AsType[*derive.Question](err); ok {
 		return nil, job.Misfit(err)
 	}
 	if err != nil {

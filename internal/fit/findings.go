@@ -38,8 +38,7 @@ type Findings struct {
 func (f *Fit) place(p *patch.Patch, opt patch.Options) error {
 	var err error
 	f.Plan, err = patch.NewPlan(p, f.file, opt)
-	var no *patch.NotApplicable
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*patch.NotApplicable](err); ok {
 		for _, problem := range no.Problems {
 			f.Findings.Problems = append(f.Findings.Problems, problem.Error())
 		}

@@ -38,28 +38,40 @@ type shape struct {
 var shapesWithPatches = []shape{
 	{name: "autopatch", top: "linux-5.14.0", patches: map[string][]string{"first.patch": {"top", "gzip"}, "second.patch": {"offset"}}, before: 2, touch: 2},
 	{name: "autosetup", top: "linux-5.14.0", patches: map[string][]string{"0001-first.patch": {"top"}, "0002-second.patch": {"offset", "gzip"}}, before: 2, touch: 2},
-	{name: "fedora-gitam", top: "linux-4.19", dist: ".fc30", others: []string{"remove-binary-diff.pl"},
-		patches: map[string][]string{"first.patch": {"top", "mail"}, "second.patch": {"offset", "mail"}}, before: 2, touch: 2},
+	{
+		name: "fedora-gitam", top: "linux-4.19", dist: ".fc30", others: []string{"remove-binary-diff.pl"},
+		patches: map[string][]string{"first.patch": {"top", "mail"}, "second.patch": {"offset", "mail"}}, before: 2, touch: 2,
+	},
 	{name: "loop", top: "linux-6.1.0", patches: map[string][]string{"first.patch": {"top"}, "second.patch": {"fuzz"}}, before: 2, touch: 2},
 	{name: "patch-P", top: "linux-6.1.0", patches: map[string][]string{"first.patch": {"top", "gzip"}, "second.patch": {"offset"}}, before: 2, touch: 2},
 	{name: "patchlist", top: "linux-6.1.0", patches: map[string][]string{"first.patch": {"other"}, "second.patch": {"twice"}}, before: 2, touch: 1},
-	{name: "rhel5-ovz", top: "linux-2.6.18", dist: ".el5", others: []string{"COPYING.modules"}, archives: []string{"xen-15502"},
-		patches: map[string][]string{"stable-update.patch": {"top"}, "linux-2.6-utrace.patch": {"other"}, "diff-ovz-mainstream.patch": {"offset"},
-			"xen-config.patch": {"top"}, "linux-2.6-rhel-version-h.patch": {"another"}}, before: 4, touch: 2},
-	{name: "rhel6-vz", top: "linux-2.6.32-754.el6", dist: ".el6", others: []string{"Makefile.common", "config-vz"},
+	{
+		name: "rhel5-ovz", top: "linux-2.6.18", dist: ".el5", others: []string{"COPYING.modules"}, archives: []string{"xen-15502"},
+		patches: map[string][]string{
+			"stable-update.patch": {"top"}, "linux-2.6-utrace.patch": {"other"}, "diff-ovz-mainstream.patch": {"offset"},
+			"xen-config.patch": {"top"}, "linux-2.6-rhel-version-h.patch": {"another"},
+		}, before: 4, touch: 2,
+	},
+	{
+		name: "rhel6-vz", top: "linux-2.6.32-754.el6", dist: ".el6", others: []string{"Makefile.common", "config-vz"},
 		edit: map[string]string{
 			"Patch999999:": "Patch1: first.patch.bz2\n%if 0%{?released_kernel}\nPatch2: second.patch\n%endif\nPatch3: short.patch\nPatch999999:",
 			"ApplyOptionalPatch linux-kernel-test.patch": "ApplyPatch first.patch.bz2\n%if !%{released_kernel}\nApplyPatch third.patch\n%else\nApplyOptionalPatch second.patch\n%endif\nApplyOptionalPatch short.patch\n\nApplyOptionalPatch linux-kernel-test.patch",
 		},
-		patches: map[string][]string{"first.patch.bz2": {"top", "bzip2"}, "second.patch": {"fuzz"}, "short.patch": {"short"}, "linux-kernel-test.patch": {"empty"}}, before: 3, touch: 2},
-	{name: "rhel8", top: "linux-4.18.0-553.el8", dist: ".el8", others: []string{"kernel-x86_64.config"},
+		patches: map[string][]string{"first.patch.bz2": {"top", "bzip2"}, "second.patch": {"fuzz"}, "short.patch": {"short"}, "linux-kernel-test.patch": {"empty"}}, before: 3, touch: 2,
+	},
+	{
+		name: "rhel8", top: "linux-4.18.0-553.el8", dist: ".el8", others: []string{"kernel-x86_64.config"},
 		edit: map[string]string{
 			"Patch999999:": "Patch7: first.patch\nPatch999999:",
 			"ApplyOptionalPatch linux-kernel-test.patch": "ApplyOptionalPatch first.patch\n\nApplyOptionalPatch linux-kernel-test.patch",
 		},
-		patches: map[string][]string{"first.patch": {"twice"}, "linux-kernel-test.patch": {"empty"}}, before: 1, touch: 1},
-	{name: "rhel9", top: "linux-5.14.0-503.el9", dist: ".el9", others: []string{"Makefile.rhelver"},
-		patches: map[string][]string{"patch-5.14.0-redhat.patch": {"top"}, "linux-kernel-test.patch": {"empty"}}, before: 1, touch: 1},
+		patches: map[string][]string{"first.patch": {"twice"}, "linux-kernel-test.patch": {"empty"}}, before: 1, touch: 1,
+	},
+	{
+		name: "rhel9", top: "linux-5.14.0-503.el9", dist: ".el9", others: []string{"Makefile.rhelver"},
+		patches: map[string][]string{"patch-5.14.0-redhat.patch": {"top"}, "linux-kernel-test.patch": {"empty"}}, before: 1, touch: 1,
+	},
 }
 
 // reduced is the small kernel of check's script.
@@ -266,7 +278,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 			t.Parallel()
 			path := packShape(t, s, files)
 			f, err := Check(t.Context(), Request{Source: path, Port: Port{File: ours}, Spec: Spec{Target: "x86_64"}, Place: patch.Options{Strip: -1}, Report: job.Quiet{}})
-			defer f.Close()
+			defer f.Close() //nolint:staticcheck // SA5001: Close takes what Check returns with an error, too
 			// Of the hook itself nothing is asked here: the trees are too small for that.
 			if err != nil && !errors.As(err, new(*gate.Error)) {
 				t.Fatal(err)

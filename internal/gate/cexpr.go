@@ -190,8 +190,10 @@ func (p *parser) suffix(e *expr) (*expr, error) {
 }
 
 // typeWords begin a type. What else is a type is told by its asterisk.
-var typeWords = []string{"struct", "union", "enum", "const", "volatile", "static", "register", "unsigned", "signed", "int", "long", "short", "char", "bool", "void",
-	"u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "loff_t", "dev_t", "envid_t", "uid_t", "gid_t", "pid_t"}
+var typeWords = []string{
+	"struct", "union", "enum", "const", "volatile", "static", "register", "unsigned", "signed", "int", "long", "short", "char", "bool", "void",
+	"u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "loff_t", "dev_t", "envid_t", "uid_t", "gid_t", "pid_t",
+}
 
 func isType(t []token) bool {
 	return len(t) > 0 && (slices.Contains(typeWords, t[0].text) || len(t) > 1 && t[len(t)-1].text == "*" && isNameStart(t[0].text[0]))

@@ -50,8 +50,10 @@ func parseFile(src string) *cfile {
 			if name := declared(t[start:i]); name != "" {
 				inner := t[i+1 : min(end, len(t))]
 				body, _ := statements(inner)
-				fn := &function{name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{},
-					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under}
+				fn := &function{
+					name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{},
+					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under,
+				}
 				each(body, func(s *stmt) { fn.texts[s.text()]++ })
 				f.functions[name] = fn
 			} else {
@@ -85,7 +87,6 @@ func params(t []token, name string) []string {
 		end := closing(t, i)
 		call, _ := syscallMacro(t[max(i-1, 0)].text)
 		if i == 0 || !call && t[i-1].text != name {
-			i = end
 			continue
 		}
 		var all []string

@@ -35,11 +35,12 @@ func (m *machine) eval(fr *frame, e *expr) value {
 		}
 		return m.eval(fr, e.args[2])
 	case index:
-		s := m.eval(fr, e.args[0]).String() + "["
+		var s strings.Builder
+		s.WriteString(m.eval(fr, e.args[0]).String() + "[")
 		for _, a := range e.args[1:] {
-			s += m.eval(fr, a).String()
+			s.WriteString(m.eval(fr, a).String())
 		}
-		return m.read(term(s + "]"))
+		return m.read(term(s.String() + "]"))
 	case ".", "->":
 		base := m.eval(fr, e.args[0])
 		if base.kind == isNumber {

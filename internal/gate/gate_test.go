@@ -95,8 +95,11 @@ func TestCheckGate(t *testing.T) {
 		faults []string // parts of the reasons, in order; none when the port is right
 	}{
 		{"rhel6 right, after the expire block", "rhel6", map[string]string{"after-expire": on("sb")}, nil},
-		{"rhel6 right, in the system call, leaving MNT_EXPIRE alone", "rhel6",
-			map[string]string{"after-permission": withExpire(on("path.mnt->mnt_sb"))}, nil},
+		{
+			"rhel6 right, in the system call, leaving MNT_EXPIRE alone", "rhel6",
+			map[string]string{"after-permission": withExpire(on("path.mnt->mnt_sb"))},
+			nil,
+		},
 		{"rhel6 right, in a helper with early returns", "rhel6", map[string]string{
 			"helper": `
 static int lustre_flags(struct super_block *sb, int flags)
@@ -110,39 +113,74 @@ static int lustre_flags(struct super_block *sb, int flags)
 	return flags & ~MNT_FORCE;
 }
 `,
-			"after-expire": "\tflags = lustre_flags(sb, flags);\n"}, nil},
+			"after-expire": "\tflags = lustre_flags(sb, flags);\n",
+		}, nil},
 		{"rhel6 into both logs by two calls", "rhel6", map[string]string{"after-expire": strings.Replace(on("sb"), "printk(KERN_WARNING",
 			`ve_printk(VE_LOG, "Forced umount of lustre fs is not allowed inside container (%u). Overriding MNT_FORCE flag.\n", get_exec_env()->veid);
 			ve_printk(VE0_LOG, KERN_WARNING`, 1)}, []string{"container's own log"}},
 		{"rhel6 without a hook", "rhel6", nil, []string{"hook is never reached, or is not there"}},
-		{"rhel6 before the expire test", "rhel6", map[string]string{"before-expire": on("sb")},
-			[]string{"before the MNT_EXPIRE test, which then", "message comes before the MNT_EXPIRE test"}},
-		{"rhel6 in the system call, forgetting MNT_EXPIRE", "rhel6", map[string]string{"after-permission": on("path.mnt->mnt_sb")},
-			[]string{"before the MNT_EXPIRE test, which then", "message comes before the MNT_EXPIRE test"}},
-		{"rhel6 before the permission check", "rhel6", map[string]string{"before-permission": withExpire(on("path.mnt->mnt_sb"))},
-			[]string{"does not depend on what the permission check said"}},
+		{
+			"rhel6 before the expire test", "rhel6",
+			map[string]string{"before-expire": on("sb")},
+			[]string{"before the MNT_EXPIRE test, which then", "message comes before the MNT_EXPIRE test"},
+		},
+		{
+			"rhel6 in the system call, forgetting MNT_EXPIRE", "rhel6",
+			map[string]string{"after-permission": on("path.mnt->mnt_sb")},
+			[]string{"before the MNT_EXPIRE test, which then", "message comes before the MNT_EXPIRE test"},
+		},
+		{
+			"rhel6 before the permission check", "rhel6",
+			map[string]string{"before-permission": withExpire(on("path.mnt->mnt_sb"))},
+			[]string{"does not depend on what the permission check said"},
+		},
 		{"rhel6 after umount_begin", "rhel6", map[string]string{"after-begin": on("sb")}, []string{"only after umount_begin"}},
 		{"rhel6 in a function that umount does not call", "rhel6", map[string]string{"unreached": on("sb")}, []string{"never reached"}},
-		{"rhel6 on every file system", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), `"lustre"`, `"nfs"`, 1)}, []string{"which is not Lustre"}},
-		{"rhel6 on the host too", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), "!ve_is_super(get_exec_env()) &&", "", 1)}, []string{"stop working on the host"}},
-		{"rhel6 into the container's log only", "rhel6",
+		{
+			"rhel6 on every file system", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), `"lustre"`, `"nfs"`, 1)},
+			[]string{"which is not Lustre"},
+		},
+		{
+			"rhel6 on the host too", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), "!ve_is_super(get_exec_env()) &&", "", 1)},
+			[]string{"stop working on the host"},
+		},
+		{
+			"rhel6 into the container's log only", "rhel6",
 			map[string]string{"after-expire": strings.Replace(on("sb"), "printk(KERN_WARNING", "ve_printk(VE_LOG, KERN_WARNING", 1)},
-			[]string{"container's own log"}},
-		{"rhel6 into both logs by one call", "rhel6",
+			[]string{"container's own log"},
+		},
+		{
+			"rhel6 into both logs by one call", "rhel6",
 			map[string]string{"after-expire": strings.Replace(on("sb"), "printk(KERN_WARNING", "ve_printk(VE_LOG_BOTH, KERN_WARNING", 1)},
-			[]string{"VE_LOG_BOTH"}},
-		{"rhel6 with a letter changed", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), "Overriding", "overriding", 1)}, []string{"the message ends"}},
-		{"rhel6 with a blank lost between literals", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), `allowed "`, `allowed"`, 1)}, []string{"the message starts"}},
-		{"rhel6 with the id written out", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), "(%u)", "(VE %u)", 1)}, []string{"the container's id"}},
-		{"rhel6 with the process id as the container's", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), "VEID(get_exec_env()));", "current->pid);", 1)}, []string{"not the container's id"}},
-		{"rhel6 taking MNT_DETACH too", "rhel6",
-			map[string]string{"after-expire": strings.Replace(on("sb"), "~MNT_FORCE", "~(MNT_FORCE | MNT_DETACH)", 1)}, []string{"takes MNT_DETACH away"}},
+			[]string{"VE_LOG_BOTH"},
+		},
+		{
+			"rhel6 with a letter changed", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), "Overriding", "overriding", 1)},
+			[]string{"the message ends"},
+		},
+		{
+			"rhel6 with a blank lost between literals", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), `allowed "`, `allowed"`, 1)},
+			[]string{"the message starts"},
+		},
+		{
+			"rhel6 with the id written out", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), "(%u)", "(VE %u)", 1)},
+			[]string{"the container's id"},
+		},
+		{
+			"rhel6 with the process id as the container's", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), "VEID(get_exec_env()));", "current->pid);", 1)},
+			[]string{"not the container's id"},
+		},
+		{
+			"rhel6 taking MNT_DETACH too", "rhel6",
+			map[string]string{"after-expire": strings.Replace(on("sb"), "~MNT_FORCE", "~(MNT_FORCE | MNT_DETACH)", 1)},
+			[]string{"takes MNT_DETACH away"},
+		},
 		{"rhel6 commented out", "rhel6", map[string]string{"after-expire": "/*" + on("sb") + "*/"}, []string{"never reached"}},
 		{"rhel6 compiled out", "rhel6", map[string]string{"after-expire": "#if 0" + on("sb") + "#endif\n"}, []string{"never reached"}},
 		{"rhel6 under CONFIG_VE", "rhel6", map[string]string{"after-expire": "#ifdef CONFIG_VE" + on("sb") + "#else\n\tflags = 0;\n#endif\n"}, nil},
@@ -150,29 +188,51 @@ static int lustre_flags(struct super_block *sb, int flags)
 		{"vz7 right, before the gate", "vz7", map[string]string{"before-gate": withExpire(on("path.mnt->mnt_sb"))}, nil},
 		{"vz7 behind the gate", "vz7", map[string]string{"after-gate": withExpire(on("path.mnt->mnt_sb"))}, []string{"behind the MNT_FORCE gate"}},
 		{"vz7 in do_umount", "vz7", map[string]string{"after-expire": on("sb")}, []string{"behind the MNT_FORCE gate"}},
-		{"vz7 right, deciding before the gate and logging behind it", "vz7",
-			map[string]string{"before-gate": ahead, "after-gate": behind}, nil},
-		{"vz7 deciding before the gate, whatever the type", "vz7",
-			map[string]string{"before-gate": strings.ReplaceAll(ahead, `"lustre`, `"nfs`), "after-gate": behind}, []string{"which is not Lustre"}},
-		{"vz7 dropping the flag for everybody", "vz7",
+		{
+			"vz7 right, deciding before the gate and logging behind it", "vz7",
+			map[string]string{"before-gate": ahead, "after-gate": behind},
+			nil,
+		},
+		{
+			"vz7 deciding before the gate, whatever the type", "vz7",
+			map[string]string{"before-gate": strings.ReplaceAll(ahead, `"lustre`, `"nfs`), "after-gate": behind},
+			[]string{"which is not Lustre"},
+		},
+		{
+			"vz7 dropping the flag for everybody", "vz7",
 			map[string]string{"before-gate": strings.Replace(ahead, "override)", "flags & MNT_FORCE)", 1), "after-gate": behind},
-			[]string{"before the MNT_EXPIRE test, which then", "which is not Lustre", "stop working on the host"}},
-		{"mainline right, deciding first and logging last", "mainline",
-			map[string]string{"helper": decision, "before-can": decided, "after-can": logged}, nil},
-		{"mainline logging whatever can_umount says", "mainline",
+			[]string{"before the MNT_EXPIRE test, which then", "which is not Lustre", "stop working on the host"},
+		},
+		{
+			"mainline right, deciding first and logging last", "mainline",
+			map[string]string{"helper": decision, "before-can": decided, "after-can": logged},
+			nil,
+		},
+		{
+			"mainline logging whatever can_umount says", "mainline",
 			map[string]string{"helper": decision, "before-can": decided, "after-can": strings.Replace(logged, "!ret && ", "", 1)},
-			[]string{"does not depend on what the permission check said"}},
-		{"mainline logging first", "mainline",
+			[]string{"does not depend on what the permission check said"},
+		},
+		{
+			"mainline logging first", "mainline",
 			map[string]string{"helper": decision, "before-can": decided + strings.Replace(logged, "!ret && ", "", 1)},
-			[]string{"the permission check"}},
-		{"mainline forgetting MNT_EXPIRE", "mainline",
+			[]string{"the permission check"},
+		},
+		{
+			"mainline forgetting MNT_EXPIRE", "mainline",
 			map[string]string{"helper": strings.Replace(decision, "(flags & (MNT_FORCE | MNT_EXPIRE)) == MNT_FORCE", "flags & MNT_FORCE", 1), "before-can": decided, "after-can": logged},
-			[]string{"before the MNT_EXPIRE test, which then", "message comes before the MNT_EXPIRE test"}},
-		{"mainline behind can_umount", "mainline",
-			map[string]string{"helper": decision, "after-can": decided + logged}, []string{"behind the MNT_FORCE gate"}},
-		{"mainline with a prefix to all messages", "mainline",
+			[]string{"before the MNT_EXPIRE test, which then", "message comes before the MNT_EXPIRE test"},
+		},
+		{
+			"mainline behind can_umount", "mainline",
+			map[string]string{"helper": decision, "after-can": decided + logged},
+			[]string{"behind the MNT_FORCE gate"},
+		},
+		{
+			"mainline with a prefix to all messages", "mainline",
 			map[string]string{"top": "#define pr_fmt(fmt) \"namespace: \" fmt\n", "helper": decision, "before-can": decided, "after-can": logged},
-			[]string{"pr_fmt"}},
+			[]string{"pr_fmt"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := withHooks(t, test.base, test.hooks)

@@ -72,7 +72,6 @@ type logLine struct {
 	line    int
 	at      int // how many events come before it
 	limited limit
-	under   string
 }
 
 type frame struct {

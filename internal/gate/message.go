@@ -19,7 +19,7 @@ const (
 
 func speaksOfForce(text string) bool {
 	low := strings.ToLower(text)
-	return strings.Contains(low, "umount") && (strings.Contains(low, "force"))
+	return strings.Contains(low, "umount") && strings.Contains(low, "force")
 }
 
 // ids are the terms that are a container's id, and how each is written.

@@ -149,9 +149,30 @@ func literals(p *port) []edit {
 			return all
 		}
 		for _, c := range [][2]string{
-			{"Forced", "forced"}, {"Overriding", "Ignoring"}, {"flag.", "flag"}, {`\n`, ""}, {"container (", "container VE("}, {"Forced", "VFS: Forced"},
-			{"lustre", "Lustre"}, {"inside", "in"}, {"%d", "%s"}, {"%d", "%x"}, {"%d", "%p"}, {"%d", "%c"}, {"%d", "%ld"}, {"%d", "%5d"}, {"%d", "%hd"}, {"%d", "%hhu"}, {"%d", "%d %d"},
-			{"%u", "%s"}, {"%u", "%d"}, {"%u", "%x"}, {"%u", "%p"}, {"%u", "%lu"}, {"%u", "%10u"}, {"%u", "%hu"},
+			{"Forced", "forced"},
+			{"Overriding", "Ignoring"},
+			{"flag.", "flag"},
+			{`\n`, ""},
+			{"container (", "container VE("},
+			{"Forced", "VFS: Forced"},
+			{"lustre", "Lustre"},
+			{"inside", "in"},
+			{"%d", "%s"},
+			{"%d", "%x"},
+			{"%d", "%p"},
+			{"%d", "%c"},
+			{"%d", "%ld"},
+			{"%d", "%5d"},
+			{"%d", "%hd"},
+			{"%d", "%hhu"},
+			{"%d", "%d %d"},
+			{"%u", "%s"},
+			{"%u", "%d"},
+			{"%u", "%x"},
+			{"%u", "%p"},
+			{"%u", "%lu"},
+			{"%u", "%10u"},
+			{"%u", "%hu"},
 		} {
 			if strings.Contains(in, c[0]) {
 				all = append(all, `"`+strings.Replace(in, c[0], c[1], 1)+`"`)

@@ -91,8 +91,7 @@ func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe)
 		return nil
 	}
 	chosen, built, err := srpm.SelectFlavours(r.SpecName, r.Spec, r.SpecOptions(ctx), o.Flavours)
-	var none *srpm.FlavourError
-	if errors.As(err, &none) {
+	if _, ok := errors.AsType[*srpm.FlavourError](err); ok {
 		return job.BadRequest(err)
 	}
 	if err != nil {

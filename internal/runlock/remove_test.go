@@ -70,9 +70,7 @@ func TestRemoveRace(t *testing.T) {
 	var wg sync.WaitGroup
 	stop := time.Now().Add(time.Second)
 	for range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for time.Now().Before(stop) {
 				lock, err := l.Snapshot(t.Context(), snapshot)
 				if errors.Is(err, ErrLocked) {
@@ -91,7 +89,7 @@ func TestRemoveRace(t *testing.T) {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 	}
 	wg.Wait()
 	if taken.Load() < 100 {

@@ -70,7 +70,7 @@ func Open(path string) (*Source, error) {
 		s.Close()
 		return nil, fmt.Errorf("read source %s: %w", path, err)
 	}
-	ok := false
+	var ok bool
 	if s.Kind, ok = sniff(head[:n]); !ok {
 		s.Close()
 		return nil, fmt.Errorf("open source %s: %w", path, ErrUnknown)

@@ -11,13 +11,10 @@ import (
 
 // application is a command that applies patches.
 type application struct {
-	line    int // of the spec
-	style   style
-	text    string
-	fact          // what it finds
-	outer   bool  // it is one of the section's own list, or of one of rpm's conditions
-	ours    truth // whether our patch is in the tree before
-	reached bool
+	line  int // of the spec
+	style style
+	text  string
+	fact  // what it finds
 }
 
 // style is how a spec applies its patches.

@@ -159,7 +159,7 @@ func (r *specReader) automatic(text string) Carried {
 	if strings.HasPrefix(scm, "git") {
 		how.Fuzz = 0
 	}
-	strip, ok := option(text, 'p')
+	strip, _ := option(text, 'p')
 	if how.Strip, ok = number(strip); !ok {
 		how.Unknown = firstOf(how.Unknown, "a patch command without -p")
 	}

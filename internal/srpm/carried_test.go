@@ -42,8 +42,10 @@ func TestBefore(t *testing.T) {
 		"autopatch, some":   {"Patch9: z.patch\n" + two, setup + "%autopatch -p1 -m 2 -M 9\n", "9:z.patch -p1 F0; 2:b.patch -p1 F0"},
 		"autopatch, by no.": {"Patch9: z.patch\n" + two, setup + "%autopatch -p1 2 9\n", "2:b.patch -p1 F0; 9:z.patch -p1 F0"},
 		"by the shell":      {two, setup + "patch_command='patch -p1 -F1 -s'\nApplyPatch a.patch\nApplyOptionalPatch %{PATCH2} -R\n", "1:a.patch -p1 F1; 2:b.patch -p1 F1 -R optional"},
-		"in a line of others": {two, setup + "ApplyPatch() { patch -p1 < $1; }\npatch_command='patch -p1'\nif true; then ApplyPatch a.patch; fi\nfor p in b.patch; do ApplyPatch $p; done\nApplyPatch\n%patch2 -p1\n",
-			"1:a.patch -p1 F2 ? the shell's if true; then ApplyPatch a.patch; fi; -1: -p1 F2 ? the shell's for p in b.patch; do ApplyPatch $p; done; -1: -p0 F0 ? ApplyPatch; 2:b.patch -p1 F0"},
+		"in a line of others": {
+			two, setup + "ApplyPatch() { patch -p1 < $1; }\npatch_command='patch -p1'\nif true; then ApplyPatch a.patch; fi\nfor p in b.patch; do ApplyPatch $p; done\nApplyPatch\n%patch2 -p1\n",
+			"1:a.patch -p1 F2 ? the shell's if true; then ApplyPatch a.patch; fi; -1: -p1 F2 ? the shell's for p in b.patch; do ApplyPatch $p; done; -1: -p0 F0 ? ApplyPatch; 2:b.patch -p1 F0",
+		},
 		"by git":            {two, setup + "patch_command='git --work-tree=. apply'\nApplyPatch a.patch\n", "1:a.patch -p1 F0"},
 		"bare":              {two, setup + "patch -p1 < %{PATCH1}\ncat $RPM_SOURCE_DIR/b.patch | patch -p1 --fuzz=0\n%patch1 -p1 -R\n", "1:a.patch -p1 F2; 2:b.patch -p1 F0; 1:a.patch -p1 F0 -R"},
 		"of a source":       {"Source5: s.patch\n" + two, setup + "patch -p1 < %{SOURCE5}\n%patch1 -p1\n", "-1:s.patch -p1 F2; 1:a.patch -p1 F0"},

@@ -38,7 +38,6 @@ func (w *scriptWriter) expand(text string) {
 			w.put("%")
 			return
 		}
-		text = rest
 		switch c := rest[0]; c {
 		case '%':
 			w.put("%")
@@ -75,8 +74,9 @@ func plain(text string) string {
 func (w *scriptWriter) word(rest string) string {
 	word := bareMacro.FindString(rest)
 	name := strings.TrimLeft(word, "?!")
-	line, after, _ := strings.Cut(rest[len(word):], "\n")
-	if after = rest[len(word)+len(line):]; word == "" {
+	line, _, _ := strings.Cut(rest[len(word):], "\n")
+	after := rest[len(word)+len(line):]
+	if word == "" {
 		w.put("%")
 		return rest
 	}
@@ -121,7 +121,8 @@ func (w *scriptWriter) call(inner, after string) {
 	}
 	marks, name, colon, rest := f[1], f[2], f[3], f[4]
 	word := strings.TrimSpace(rest)
-	wanted, digit := cannotTell, false
+	var wanted truth
+	var digit bool
 	switch {
 	case colon == "" && (directive.MatchString(name) || name == "dnl"):
 		return

@@ -3,6 +3,7 @@
 package srpm
 
 import (
+	"maps"
 	"path"
 	"strings"
 )
@@ -90,9 +91,7 @@ func renameKeys[V any](m map[string]V, from string, renamed func(string) string)
 			}
 		}
 	}
-	for name, v := range moved {
-		m[name] = v
-	}
+	maps.Copy(m, moved)
 }
 
 // drop forgets a directory and all below it.

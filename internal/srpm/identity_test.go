@@ -67,8 +67,10 @@ func TestReleasesOfDistributions(t *testing.T) {
 			}
 			spec := c.before + "Name: kernel\nVersion: 6.1\n" + release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n" +
 				"Source1: other%{?dist}.txt\n%description\nk\n%package devel\nSummary: k\nRelease: 99\n%description devel\nk\n%prep\n%setup -q -n linux-6.1\n%build\n"
-			in := Inputs{SpecName: "kernel.spec", Spec: []byte(spec), Date: shapeDate, Defines: []string{defineDist(c.dist)},
-				Texts: map[string][]byte{"linux-6.1.tar.gz": tarball(t, "linux-6.1"), "other" + c.dist + ".txt": []byte("x\n")}}
+			in := Inputs{
+				SpecName: "kernel.spec", Spec: []byte(spec), Date: shapeDate, Defines: []string{defineDist(c.dist)},
+				Texts: map[string][]byte{"linux-6.1.tar.gz": tarball(t, "linux-6.1"), "other" + c.dist + ".txt": []byte("x\n")},
+			}
 			source, err := Build(t.Context(), in, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
@@ -155,8 +157,10 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 
 // The header that rpmbuild writes is what counts.
 func TestBuildReadsTheHeaderBack(t *testing.T) {
-	in := Inputs{SpecName: "kernel.spec", Spec: []byte(specOfParts("1", "", "%autosetup -p1")), Date: shapeDate,
-		Texts: map[string][]byte{"linux-5.14.0.tar.gz": tarball(t, "linux-5.14.0")}, origin: &identity{"kernel", "", "5.14.0", "1.el9.lustre1"}}
+	in := Inputs{
+		SpecName: "kernel.spec", Spec: []byte(specOfParts("1", "", "%autosetup -p1")), Date: shapeDate,
+		Texts: map[string][]byte{"linux-5.14.0.tar.gz": tarball(t, "linux-5.14.0")}, origin: &identity{"kernel", "", "5.14.0", "1.el9.lustre1"},
+	}
 	out := t.TempDir()
 	_, err := Build(t.Context(), in, out)
 	var se *SpecError

@@ -39,8 +39,10 @@ func TestInjectRefuses(t *testing.T) {
 		"no strip level":       {specOfParts("1", "Patch1: a.patch", "%autosetup -n linux-5.14.0"), "-p1"},
 		"range of macros":      {specOfParts("1", "Patch1: a.patch", plain+"%autopatch -p1 -m %{low}"), "bounds are macros"},
 		"only for one machine": {specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%endif"), "only under"},
-		"tree of the other branch": {specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%else\n%autosetup -p1\n%endif"),
-			"only under"},
+		"tree of the other branch": {
+			specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%else\n%autosetup -p1\n%endif"),
+			"only under",
+		},
 		"in a loop":                 {specOfParts("1", "Patch1: a.patch", "%setup -q -c -n x\nfor d in a b; do\ncd $d\n%patch1 -p1\ncd ..\ndone"), "cannot be told"},
 		"never in a tree":           {specOfParts("1", "", "%setup -q -c -n x"), "no place"},
 		"somewhere":                 {specOfParts("1", "", "%setup -q -c -n x\ncd $WHERE"), "no place"},

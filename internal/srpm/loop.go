@@ -4,6 +4,7 @@ package srpm
 
 import (
 	"maps"
+	"slices"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -102,8 +103,7 @@ func (w *walker) while(c *syntax.WhileClause, st *state) ends {
 
 // jump follows break, continue and return.
 func (w *walker) jump(name string, st *state, line int) ends {
-	for i := len(w.jumps) - 1; i >= 0; i-- {
-		j := w.jumps[i]
+	for _, j := range slices.Backward(w.jumps) {
 		switch {
 		case j.loop && name == "continue":
 			j.repeat = join(j.repeat, st, line)

@@ -118,7 +118,6 @@ func (m *macros) expanded(text string) string {
 		if rest == "" {
 			return b.String() + "%"
 		}
-		text = rest
 		switch c := rest[0]; c {
 		case '%':
 			b.WriteByte('%')

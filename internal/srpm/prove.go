@@ -73,8 +73,7 @@ func (p *proof) build() string { return filepath.Join(p.work(), "BUILD") }
 func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	begin := time.Now()
 	fail := func(err error) (Proven, error) {
-		var not *NotProven
-		if errors.As(err, &not) {
+		if _, ok := errors.AsType[*NotProven](err); ok {
 			return Proven{}, err
 		}
 		return Proven{}, fmt.Errorf("prove spec %s: %w", in.SpecName, err)

@@ -155,16 +155,17 @@ func (p *proof) standIn() error {
 		}
 	}
 	inside := p.Root.Inside(p.top)
-	env := "unset MAKELEVEL MAKEFLAGS\n"
+	var env strings.Builder
+	env.WriteString("unset MAKELEVEL MAKEFLAGS\n")
 	for _, dir := range []string{"", "/bin/", "/usr/bin/", "/usr/local/bin/"} {
 		for _, name := range []string{"make", "gmake"} {
-			env += fmt.Sprintf("%s%s() { '%s/bin/%s' \"$@\"; }\n", dir, name, inside, name)
+			env.WriteString(fmt.Sprintf("%s%s() { '%s/bin/%s' \"$@\"; }\n", dir, name, inside, name))
 		}
 	}
 	// The first shell is that of %build itself.
-	env += fmt.Sprintf("[ -n \"${OVZPATCH_PROOF-}\" ] || { export OVZPATCH_PROOF=$$ PATH='%[1]s/bin':$PATH; trap 'pwd -P >\"%[1]s/end\"' EXIT; }\n", inside)
+	env.WriteString(fmt.Sprintf("[ -n \"${OVZPATCH_PROOF-}\" ] || { export OVZPATCH_PROOF=$$ PATH='%[1]s/bin':$PATH; trap 'pwd -P >\"%[1]s/end\"' EXIT; }\n", inside))
 	return errors.Join(
-		os.WriteFile(filepath.Join(p.top, "env"), []byte(env), 0o644),
+		os.WriteFile(filepath.Join(p.top, "env"), []byte(env.String()), 0o644),
 		os.WriteFile(filepath.Join(p.top, "files"), []byte(strings.Join(p.Files, "\n")+"\n"), 0o644),
 	)
 }

@@ -5,6 +5,7 @@ package srpm
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -71,8 +72,8 @@ func (w *walker) call(s *syntax.Stmt, c *syntax.CallExpr, st *state) ends {
 			return ends{ok: st, bad: st}
 		}
 		words = words[1:]
-		for i := len(held) - 1; i >= 0; i-- {
-			words = append([]word{{text: held[i]}}, words...)
+		for _, h := range slices.Backward(held) {
+			words = append([]word{{text: h}}, words...)
 		}
 	}
 	name := words[0].text

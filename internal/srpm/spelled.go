@@ -90,7 +90,7 @@ func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error
 		for _, source := range got.sources {
 			text = strings.ReplaceAll(text, source, "")
 		}
-		stays := false
+		var stays bool
 		switch section {
 		case "", "package":
 			stays = relation.MatchString(text) && full.spelled(text)
@@ -102,8 +102,10 @@ func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error
 				(kernelName.MatchString(text) || namesRelease.MatchString(text) && distinctive.MatchString(origin.release))
 		}
 		if stays {
-			return &SpecError{Spec: in.SpecName, Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it names the release again, apart from Release, so that %q stays the original's", line),
-				Advice: "write %{release} there, or build with an empty release tag"}
+			return &SpecError{
+				Spec: in.SpecName, Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it names the release again, apart from Release, so that %q stays the original's", line),
+				Advice: "write %{release} there, or build with an empty release tag",
+			}
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func (w *walker) unpack(name string, args []word, st *state, line int) *state {
 	if !out || strings.Contains(options, "to-stdout") || strings.Contains(options, "O") {
 		return st
 	}
-	for _, o := range strings.Fields(options) {
+	for o := range strings.FieldsSeq(options) {
 		if f, ok := strings.CutPrefix(o, "--file="); ok {
 			archive = f
 		} else if d, ok := strings.CutPrefix(o, "--directory="); ok {

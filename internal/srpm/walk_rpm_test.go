@@ -15,10 +15,14 @@ func TestWalkIsWhatRpmbuildDoes(t *testing.T) {
 	}
 	const box = "%setup -q -c -n k\n"
 	for name, c := range map[string]struct{ prep, build, tree string }{
-		"ELRepo": {"%setup -q -n %{name}-%{version} -c\nmv linux-5.14.0 linux-%{version}-%{release}.%{_target_cpu}\npushd linux-%{version}-%{release}.%{_target_cpu} > /dev/null\n%patch0 -p1\nset -e\npopd > /dev/null\n",
-			"pushd linux-%{version}-%{release}.%{_target_cpu} > /dev/null\nmake\n", "kernel-5.14.0/linux-5.14.0-1.el9.lustre1.x86_64"},
-		"UEK": {"if [ ! -d kernel-%{version}/vanilla ]; then\n  rm -f pax_global_header\n%setup -q -n kernel-%{version} -c\n  mv linux-5.14.0 vanilla\nelse\n  cd kernel-%{version}\n  if [ -d linux-%{version} ]; then\n    rm -rf deleteme\n    mv linux-%{version} deleteme\n    rm -rf deleteme &\n  fi\nfi\ncp -rl vanilla linux-%{version}.%{_target_cpu}\ncd linux-%{version}.%{_target_cpu}\nApplyPatch() {\n  local patch=$1\n  shift\n  case \"$patch\" in\n  *.bz2) bunzip2 < \"$RPM_SOURCE_DIR/$patch\" | patch -p1 ${1+\"$@\"} ;;\n  *) patch -p1 ${1+\"$@\"} < \"$RPM_SOURCE_DIR/$patch\" ;;\n  esac\n}\nApplyPatch a.patch -s\nmkdir configs\nfor i in *.config; do\n  mv $i configs || :\ndone\nfind . -name \"*.orig\" -exec rm -fv {} \\;\ncd ..\n",
-			"cd linux-%{version}.%{_target_cpu}\nmake\n", "kernel-5.14.0/linux-5.14.0.x86_64"},
+		"ELRepo": {
+			"%setup -q -n %{name}-%{version} -c\nmv linux-5.14.0 linux-%{version}-%{release}.%{_target_cpu}\npushd linux-%{version}-%{release}.%{_target_cpu} > /dev/null\n%patch0 -p1\nset -e\npopd > /dev/null\n",
+			"pushd linux-%{version}-%{release}.%{_target_cpu} > /dev/null\nmake\n", "kernel-5.14.0/linux-5.14.0-1.el9.lustre1.x86_64",
+		},
+		"UEK": {
+			"if [ ! -d kernel-%{version}/vanilla ]; then\n  rm -f pax_global_header\n%setup -q -n kernel-%{version} -c\n  mv linux-5.14.0 vanilla\nelse\n  cd kernel-%{version}\n  if [ -d linux-%{version} ]; then\n    rm -rf deleteme\n    mv linux-%{version} deleteme\n    rm -rf deleteme &\n  fi\nfi\ncp -rl vanilla linux-%{version}.%{_target_cpu}\ncd linux-%{version}.%{_target_cpu}\nApplyPatch() {\n  local patch=$1\n  shift\n  case \"$patch\" in\n  *.bz2) bunzip2 < \"$RPM_SOURCE_DIR/$patch\" | patch -p1 ${1+\"$@\"} ;;\n  *) patch -p1 ${1+\"$@\"} < \"$RPM_SOURCE_DIR/$patch\" ;;\n  esac\n}\nApplyPatch a.patch -s\nmkdir configs\nfor i in *.config; do\n  mv $i configs || :\ndone\nfind . -name \"*.orig\" -exec rm -fv {} \\;\ncd ..\n",
+			"cd linux-%{version}.%{_target_cpu}\nmake\n", "kernel-5.14.0/linux-5.14.0.x86_64",
+		},
 		"Photon":        {"%setup -q -n linux-5.14.0 -b 1\n%autopatch -p1 -m 0 -M 1\nif [ -d ../other-1 ]; then\n  pushd ../other-1\n  patch -p1 < %{PATCH2}\n  popd\nfi\nmake -v > /dev/null\n", "make\n", "linux-5.14.0"},
 		"Amazon":        {"%setup -q -n linux-5.14.0\nApply() {\n  patch -s -p1 -i $1\n}\nfor p in $(cat %{_sourcedir}/series); do\n  Apply %{_sourcedir}/$p\ndone\n", "make\n", "linux-5.14.0"},
 		"openEuler":     {box + "mv linux-5.14.0 linux-%{version}-%{release}\ncd linux-%{version}-%{release}\n%patch0 -p1\nfind . -name '*.orig' -exec rm -f {} \\; >/dev/null\ncp -a ../linux-%{version}-%{release} ../linux-%{version}-Source\nrm -rf ../linux-%{version}-%{release}\nmv ../linux-%{version}-Source ../linux-%{version}-%{release}\ncd ..\n", "cd linux-%{version}-%{release}\nmake\n", "k/linux-5.14.0-1.el9.lustre1"},

@@ -152,8 +152,10 @@ func TestWalkEndsAnyway(t *testing.T) {
 
 // A package that has the mark is told so.
 func TestMarkedAlready(t *testing.T) {
-	in := Inputs{SpecName: "kernel.spec", Spec: []byte(specOfParts("1.lustre1", "Patch1: a.patch", inTree)), Date: shapeDate,
-		origin: &identity{name: "kernel", version: "5.14.0", release: "1.lustre1"}}
+	in := Inputs{
+		SpecName: "kernel.spec", Spec: []byte(specOfParts("1.lustre1", "Patch1: a.patch", inTree)), Date: shapeDate,
+		origin: &identity{name: "kernel", version: "5.14.0", release: "1.lustre1"},
+	}
 	_, _, err := in.With(Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag})
 	if err == nil || !strings.Contains(err.Error(), "carries the mark .lustre1 already") || strings.Contains(err.Error(), "as .lustre1") {
 		t.Errorf("%v", err)

@@ -103,8 +103,10 @@ func (b *boot) event(e guest.Event) {
 // result puts together what the guest said; failed is why Lustre did not come up, "" where it
 // did.
 func (b *boot) result(m qemu.Machine, done qemu.Boot) (k *report.Kernel, failed string) {
-	k = &report.Kernel{Label: b.t.Label, Package: b.t.Package, Expect: b.t.Expect,
-		Console: m.ConsoleLog, Seconds: done.Elapsed.Seconds()}
+	k = &report.Kernel{
+		Label: b.t.Label, Package: b.t.Package, Expect: b.t.Expect,
+		Console: m.ConsoleLog, Seconds: done.Elapsed.Seconds(),
+	}
 	for _, e := range done.Events {
 		switch {
 		case e.Hello != nil:

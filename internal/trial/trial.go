@@ -131,8 +131,10 @@ func Run(ctx context.Context, t Trial, o Options) (*report.Kernel, error) {
 	last := first.last
 	o.Report.Say("in case %s/%s: %v", last.Backend, last.Name, err)
 	o.Report.Say("booting once more without that case")
-	died := guest.Result{Name: last.Name, Backend: last.Backend, Verdict: guest.Faulty,
-		Why: fmt.Sprintf("the kernel did not live to its end: %s: %s", be.Outcome, be.Line)}
+	died := guest.Result{
+		Name: last.Name, Backend: last.Backend, Verdict: guest.Faulty,
+		Why: fmt.Sprintf("the kernel did not live to its end: %s: %s", be.Outcome, be.Line),
+	}
 	second := &boot{t: t, o: o, skip: last.Backend + "/" + last.Name}
 	k, err = second.run(ctx)
 	if again := second.last; errors.As(err, &be) && be.KernelBad && again != nil {

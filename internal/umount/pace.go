@@ -57,8 +57,8 @@ func (p *pace) delay(n int, now time.Time) time.Duration {
 	}
 	last := len(p.seen) - 1
 	if p.bucket {
-		intervals := time.Duration(p.full + n - burst)
-		return max(0, p.seen[last].Add(intervals*interval+margin).Sub(now))
+		intervals := p.full + n - burst
+		return max(0, p.seen[last].Add(time.Duration(intervals)*interval+margin).Sub(now))
 	}
 	return max(0, p.seen[min(last, len(p.seen)+n-burst)].Add(interval+margin).Sub(now))
 }
