@@ -170,6 +170,29 @@ func TestImportsGoDownOnly(t *testing.T) {
 	}
 }
 
+// The table itself: down and never up, no siblings in the domain, jobs in their order.
+func TestTheTableForbids(t *testing.T) {
+	for _, tt := range []struct {
+		name, other string
+		may         bool
+	}{
+		{"patch", "cache", true},
+		{"cache", "patch", false},
+		{"cache", "atomicfile", true},
+		{"patch", "gate", false},
+		{"fit", "patch", true},
+		{"patch", "fit", false},
+		{"recipe", "fit", true},
+		{"fit", "recipe", false},
+		{"prove", "trial", true},
+		{"trial", "prove", false},
+	} {
+		if mayImport(tt.name, tt.other) != tt.may {
+			t.Errorf("%s may import %s: %t", tt.name, tt.other, !tt.may)
+		}
+	}
+}
+
 func TestTheGuestProgramStaysSmall(t *testing.T) {
 	for _, p := range list(t, "./cmd/umounttest") {
 		for _, d := range p.Deps {
