@@ -65,10 +65,11 @@ says when.
 			f, err := fit.Check(ctx, fit.Request{
 				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
 			})
-			defer f.Close() //nolint:staticcheck // SA5001: Close takes what Check returns with an error, too
 			if err != nil {
+				f.Close()
 				return err
 			}
+			defer f.Close()
 			if f.Derived == nil {
 				return errors.New("the package already has the patch; ovzpatch check says more about it")
 			}

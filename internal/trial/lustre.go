@@ -53,9 +53,9 @@ type readyLustre struct {
 }
 
 // load makes a user's Lustre ready for a kernel; what that takes is put below dir.
-func (from Lustre) load(ctx context.Context, u job.Reporter, k *Kernel, dir string) (*readyLustre, error) {
+func (l Lustre) load(ctx context.Context, u job.Reporter, k *Kernel, dir string) (*readyLustre, error) {
 	root := filepath.Join(dir, "lustre-root")
-	for _, path := range from.From {
+	for _, path := range l.From {
 		if err := unpackOver(ctx, path, root); err != nil {
 			return nil, err
 		}
@@ -65,30 +65,30 @@ func (from Lustre) load(ctx context.Context, u job.Reporter, k *Kernel, dir stri
 		return nil, err
 	}
 	if len(modules) == 0 {
-		return nil, job.BadRequest(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(from.From, ", ")))
+		return nil, job.BadRequest(fmt.Errorf("--lustre=%s: no kernel modules below lib/modules: add the package that has them", strings.Join(l.From, ", ")))
 	}
-	l := &readyLustre{mount: from.Mount, overlay: filepath.Join(dir, "lustre.cpio")}
-	if l.order, err = initramfs.OrderForeign(os.DirFS(k.Modules), k.Release, driversFirst(modules)); err != nil {
+	ready := &readyLustre{mount: l.Mount, overlay: filepath.Join(dir, "lustre.cpio")}
+	if ready.order, err = initramfs.OrderForeign(os.DirFS(k.Modules), k.Release, driversFirst(modules)); err != nil {
 		return nil, job.BadRequest(err)
 	}
-	for _, left := range l.order.Left {
+	for _, left := range ready.order.Left {
 		u.Say("%v", left)
 	}
-	files := moduleFiles(k.Release, l.order.Foreign, images)
-	if from.Setup != "" {
-		files["/etc/umounttest/setup"] = initramfs.Content{Path: from.Setup, Executable: true}
+	files := moduleFiles(k.Release, ready.order.Foreign, images)
+	if l.Setup != "" {
+		files["/etc/umounttest/setup"] = initramfs.Content{Path: l.Setup, Executable: true}
 	}
-	err = atomicfile.Write(l.overlay, func(w io.Writer) error { return initramfs.WriteOverlay(w, root, guestsOwn, files) })
+	err = atomicfile.Write(ready.overlay, func(w io.Writer) error { return initramfs.WriteOverlay(w, root, guestsOwn, files) })
 	if err != nil {
 		return nil, err
 	}
-	st, err := os.Stat(l.overlay)
+	st, err := os.Stat(ready.overlay)
 	if err != nil {
 		return nil, err
 	}
-	l.size = st.Size()
-	u.Say("your Lustre: %d modules, %d MiB with its other files, mounted from %s", len(l.order.Foreign), l.size>>20, l.mount)
-	return l, nil
+	ready.size = st.Size()
+	u.Say("your Lustre: %d modules, %d MiB with its other files, mounted from %s", len(ready.order.Foreign), ready.size>>20, ready.mount)
+	return ready, nil
 }
 
 // unpackOver puts a directory's or a package's files into root.
