@@ -29,9 +29,11 @@ func (r Request) readFiles(ctx context.Context, archive *source.Source, want, pa
 		return archive.ReadFiles(ctx, want, passing...)
 	}
 	k := cache.NewKey(keptKind).Add("want", strings.Join(want, "\x00")).Add("passing", strings.Join(passing, "\x00"))
-	if err := k.AddFile("tarball", archive.Path); err != nil {
-		return nil, err
+	digest, err := archive.Digest()
+	if err != nil {
+		return nil, fmt.Errorf("make cache key: %w", err)
 	}
+	k.Add("tarball", digest)
 	if dir, ok := r.Cache.Get(keptKind, k.String()); ok {
 		if files, err := readKept(dir); err == nil {
 			return files, nil
