@@ -110,7 +110,7 @@ type Seen struct {
 	Odd      string `json:"odd,omitempty"`     // first line in the kernel's log that the case does not explain
 	Slower   int64  `json:"slower,omitempty"`  // shortest time of a call in a flood, in milliseconds
 	Grown    int    `json:"grown,omitempty"`   // kernel memory that a flood left in use, in KiB
-	Waited   int64  `json:"waited,omitempty"`  // longest time that another container's tmpfs took meanwhile to mount and umount, but for two, in milliseconds
+	Waited   int64  `json:"waited,omitempty"`  // how long another container had to wait now and then to mount and umount a tmpfs, in milliseconds
 	Kept     string `json:"kept,omitempty"`    // objects that stay in the kernel, about one for each call
 	Changed  string `json:"changed,omitempty"` // what the call changed in the thread that made it
 	Left     int    `json:"left,omitempty"`    // superblocks that live on

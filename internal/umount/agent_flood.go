@@ -27,7 +27,9 @@ func (a *agent) flood(q request) (reply, error) {
 	}
 	r.Slower = max(first, plain).Milliseconds()
 	after, err := callerState()
-	r.Changed = changedState(before, after)
+	if r.Changed == "" {
+		r.Changed = changedState(before, after)
+	}
 	return r, err
 }
 
@@ -87,7 +89,7 @@ func renewCredentials() error {
 }
 
 // neighbour mounts and umounts a tmpfs Times times, which has nothing to do with anybody
-// else's. Slower is how long the third slowest time took: one or two may be the machine's.
+// else's. Slower is what keptWaiting makes of how long it took.
 func (a *agent) neighbour(q request) (reply, error) {
 	var took []time.Duration
 	for range q.Times {
@@ -100,20 +102,32 @@ func (a *agent) neighbour(q request) (reply, error) {
 		}
 		took = append(took, time.Since(start))
 	}
-	slices.Sort(took)
-	return reply{Slower: took[len(took)-3].Milliseconds()}, nil
+	return reply{Slower: keptWaiting(took).Milliseconds()}, nil
 }
 
-// callerState is what an umount must leave of the calling thread as it is. That must be the
-// first of its process: the container's /proc may be the host's, which numbers threads otherwise.
-func callerState() (state, error) {
+// keptWaiting is how long somebody had to wait now and then: by how much the third slowest time
+// is longer than four of the median. One or two may be the machine's, and where that is slow all
+// are.
+func keptWaiting(took []time.Duration) time.Duration {
+	slices.Sort(took)
+	return max(0, took[len(took)-3]-4*took[len(took)/2])
+}
+
+// callerFlags are the flags of the calling thread. That must be the first of its process: the
+// container's /proc may be the host's, which numbers threads otherwise.
+func callerFlags() (state, error) {
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
-		return nil, fmt.Errorf("read the caller's state: %w", err)
+		return nil, fmt.Errorf("read the caller's flags: %w", err)
 	}
+	return parseFlags(string(stat))
+}
+
+// callerState is what an umount must leave of the calling thread as it is, besides its flags.
+func callerState() (state, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return nil, fmt.Errorf("read the caller's state: %w", err)
+		return nil, fmt.Errorf("read what the caller may do: %w", err)
 	}
-	return parseState(string(stat), string(status))
+	return parseStatus(string(status)), nil
 }

@@ -20,11 +20,16 @@ import (
 )
 
 func (a *agent) umount(q request) (reply, error) {
-	var err error
-	for range q.Times {
-		err = unix.Unmount(q.Path, q.Flags)
+	before, err := callerFlags()
+	if err != nil {
+		return reply{}, err
 	}
-	return reply{Errno: errnoName(err)}, nil
+	var answer error
+	for range q.Times {
+		answer = unix.Unmount(q.Path, q.Flags)
+	}
+	after, err := callerFlags()
+	return reply{Errno: errnoName(answer), Changed: changedState(before, after)}, err
 }
 
 // onSpoiltThread umounts on a thread that nothing else will run on, after spoil.

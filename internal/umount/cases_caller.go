@@ -97,7 +97,9 @@ func umount(flags int) act { return umountTimes(1, flags) }
 // umountTimes returns the last errno.
 func umountTimes(times, flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
-		return s.ask(ctx, request{Op: "umount", Path: s.path, Flags: flags, Times: times})
+		r, err := s.container.call(ctx, request{Op: "umount", Path: s.path, Flags: flags, Times: times})
+		s.changed = r.Changed
+		return r.Errno, err
 	}
 }
 

@@ -90,7 +90,7 @@ func (c Case) differences(want Want, got guest.Seen) string {
 		out = append(out, fmt.Sprintf("a call takes %d ms at least", got.Slower))
 	}
 	if got.Waited > waitLimit {
-		out = append(out, fmt.Sprintf("another container's umount of a tmpfs takes %d ms meanwhile", got.Waited))
+		out = append(out, fmt.Sprintf("another container's umount of a tmpfs is kept waiting for %d ms", got.Waited))
 	}
 	if got.Grown > grownLimit {
 		out = append(out, fmt.Sprintf("the calls leave %d KiB in the kernel's memory", got.Grown))

@@ -108,7 +108,7 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"keeps a superblock":         {"force-idle", Open, func(s *guest.Seen) { s.Left = 1 }, "superblocks left behind 0, not 1"},
 		"keeps memory":               {"force-flood", Open, func(s *guest.Seen) { s.Grown = 64 }, "the calls leave 64 KiB"},
 		"keeps its callers":          {"force-flood-threads", VE, func(s *guest.Seen) { s.Kept = "200 task_struct" }, "the calls leave in the kernel: 200 task_struct"},
-		"sleeps under the lock":      {"force-flood", Open, func(s *guest.Seen) { s.Waited = 50 }, "another container's umount of a tmpfs takes 50 ms meanwhile"},
+		"sleeps under the lock":      {"force-flood", Open, func(s *guest.Seen) { s.Waited = 50 }, "another container's umount of a tmpfs is kept waiting for 50 ms"},
 		"changes its caller":         {"force-flood", Open, func(s *guest.Seen) { s.Changed = "flags 0x0 becomes 0x200000" }, "the calls change the thread that makes them: flags 0x0 becomes 0x200000"},
 		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "a call takes 50 ms at least"},
 		"writes more":                {"force-idle", Open, func(s *guest.Seen) { s.Odd = "umount by sh" }, `the kernel also wrote "umount by sh"`},

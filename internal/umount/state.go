@@ -22,26 +22,31 @@ var credentials = []string{
 	"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "envID", "VEid",
 }
 
-// parseState reads /proc/PID/stat, whose second field is a name in parentheses that may hold
-// anything, and /proc/PID/status.
-func parseState(stat, status string) (state, error) {
+// parseFlags reads /proc/PID/stat, whose second field is a name in parentheses that may hold
+// anything.
+func parseFlags(stat string) (state, error) {
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	const flags = 6 // behind the name: state, ppid, pgrp, session, tty, tpgid
 	if len(fields) <= flags {
-		return nil, fmt.Errorf("read the caller's state: %d fields behind its name", len(fields))
+		return nil, fmt.Errorf("read the caller's flags: %d fields behind its name", len(fields))
 	}
 	n, err := strconv.ParseUint(fields[flags], 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("read the caller's flags: %w", err)
 	}
-	s := state{"flags": fmt.Sprintf("%#x", n&^passing)}
+	return state{"flags": fmt.Sprintf("%#x", n&^passing)}, nil
+}
+
+// parseStatus reads /proc/PID/status.
+func parseStatus(status string) state {
+	s := state{}
 	for line := range strings.Lines(status) {
 		name, value, _ := strings.Cut(line, ":")
 		if slices.Contains(credentials, name) {
 			s[name] = strings.Join(strings.Fields(value), " ")
 		}
 	}
-	return s, nil
+	return s
 }
 
 // changedState says in words what is different, "" for nothing.

@@ -2,36 +2,44 @@
 
 package umount
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestChangedState(t *testing.T) {
-	const status = "Name:\tagent\nUid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nvoluntary_ctxt_switches:\t5\n"
 	stat := func(flags string) string { return "12 (a) b) R 1 1 1 0 -1 " + flags + " 100 0 0 0\n" }
-	read := func(stat, status string) state {
-		s, err := parseState(stat, status)
+	flags := func(n string) state {
+		s, err := parseFlags(stat(n))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	before := read(stat("4194560"), status)
-	for _, c := range []struct{ stat, status, want string }{
-		{stat("4194560"), status, ""},
-		{stat("4202496"), status, ""}, // used the floating point unit, and no privilege
-		{stat("4194560"), "Name:\tother\nUid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nvoluntary_ctxt_switches:\t6\n", ""},
-		{stat("6291712"), status, "flags 0x400000 becomes 0x600000"}, // PF_KTHREAD
-		{stat("4194560"), "Uid:\t0\t1\t1\t1\nCapEff:\t0\n", "CapEff 000001ffffffffff becomes 0, Uid 0 0 0 0 becomes 0 1 1 1"},
+	const status = "Name:\tagent\nUid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nvoluntary_ctxt_switches:\t5\n"
+	for _, c := range []struct {
+		before, after state
+		want          string
+	}{
+		{flags("4194560"), flags("4194560"), ""},
+		{flags("4194560"), flags("4202496"), ""},                                // used the floating point unit, and no privilege
+		{flags("4194560"), flags("6291712"), "flags 0x400000 becomes 0x600000"}, // PF_KTHREAD
+		{parseStatus(status), parseStatus(status + "Name:\tother\nvoluntary_ctxt_switches:\t6\n"), ""},
+		{parseStatus(status), parseStatus("Uid:\t0\t1\t1\t1\nCapEff:\t0\n"), "CapEff 000001ffffffffff becomes 0, Uid 0 0 0 0 becomes 0 1 1 1"},
 	} {
-		if got := changedState(before, read(c.stat, c.status)); got != c.want {
-			t.Errorf("%q: got %q, want %q", c.stat+c.status, got, c.want)
+		if got := changedState(c.before, c.after); got != c.want {
+			t.Errorf("%v, %v: got %q, want %q", c.before, c.after, got, c.want)
 		}
 	}
 	for _, bad := range []string{"", "1 (a) R 1", "1 (a) R 1 1 1 0 -1 x 1"} {
-		if _, err := parseState(bad, status); err == nil {
+		if _, err := parseFlags(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
-	if s, err := callerState(); err != nil || s["flags"] == "" || s["Uid"] == "" {
+	if s, err := callerFlags(); err != nil || s["flags"] == "" {
+		t.Errorf("this thread's flags: %v, %v", s, err)
+	}
+	if s, err := callerState(); err != nil || s["Uid"] == "" {
 		t.Errorf("this thread: %v, %v", s, err)
 	}
 }
@@ -59,5 +67,31 @@ func TestKeptObjects(t *testing.T) {
 	}
 	if got := keptObjects(nil, nil, 200); got != "" {
 		t.Errorf("without counts: %q", got)
+	}
+}
+
+func TestKeptWaiting(t *testing.T) {
+	times := func(fast, slow time.Duration, n int) []time.Duration {
+		var took []time.Duration
+		for i := range neighbours {
+			took = append(took, fast)
+			if i%(neighbours/5) == 0 && n > 0 {
+				took[i], n = slow, n-1
+			}
+		}
+		return took
+	}
+	for _, c := range []struct {
+		took  []time.Duration
+		waits bool
+	}{
+		{times(200*time.Microsecond, 50*time.Millisecond, 5), true},
+		{times(200*time.Microsecond, 50*time.Millisecond, 2), false}, // the machine
+		{times(50*time.Millisecond, 120*time.Millisecond, 5), false}, // a slow one
+		{times(200*time.Microsecond, 0, 0), false},
+	} {
+		if got := keptWaiting(c.took); (got > waitLimit*time.Millisecond) != c.waits {
+			t.Errorf("waits %v, want %v", got, c.waits)
+		}
 	}
 }
