@@ -87,9 +87,11 @@ func harmCases() []Case {
 // kernel's memory is kept for ever.
 func floodOne(ctx context.Context, s *scene) (string, error) {
 	flood := request{Op: "flood", Path: s.path, Flags: force, Times: floods / 2}
-	wait := inPeer(ctx, s, request{Op: "neighbour", Path: s.other, Times: neighbours})
-	r, err := s.container.call(ctx, flood)
-	beside, peerErr := wait()
+	wait := meanwhile(ctx, s.container, flood)
+	// Where a call sleeps, the flood lasts as long as the neighbour needs to be kept waiting.
+	time.Sleep(time.Millisecond)
+	beside, peerErr := s.peer.call(ctx, request{Op: "neighbour", Path: s.other, Times: neighbours})
+	r, err := wait()
 	if err := errors.Join(err, peerErr); err != nil {
 		return "", err
 	}
@@ -133,16 +135,16 @@ func floodThreads(ctx context.Context, s *scene) (string, error) {
 	}
 }
 
-// inPeer lets the other container do something meanwhile; the function that it returns waits
-// for the end of that.
-func inPeer(ctx context.Context, s *scene, q request) func() (reply, error) {
+// meanwhile lets a container do something meanwhile; the function that it returns waits for the
+// end of that.
+func meanwhile(ctx context.Context, c *conn, q request) func() (reply, error) {
 	type answer struct {
 		reply
 		err error
 	}
 	other := make(chan answer, 1)
 	go func() {
-		r, err := s.peer.call(ctx, q)
+		r, err := c.call(ctx, q)
 		other <- answer{r, err}
 	}()
 	return func() (reply, error) {
@@ -154,7 +156,7 @@ func inPeer(ctx context.Context, s *scene, q request) func() (reply, error) {
 // floodBoth has each container flood its own bind.
 func floodBoth(ctx context.Context, s *scene) (string, error) {
 	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floodsEach}
-	wait := inPeer(ctx, s, flood)
+	wait := meanwhile(ctx, s.peer, flood)
 	errno, err := s.ask(ctx, flood)
 	beside, peerErr := wait()
 	s.id += "|" + s.peer.ID()
