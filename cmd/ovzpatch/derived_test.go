@@ -124,7 +124,7 @@ func TestMutantsOfDerivedPortsAreRefused(t *testing.T) {
 		t.Run(tree, func(t *testing.T) {
 			t.Parallel()
 			_, before, after, names := derivedFor(t, tree)
-			refuseMutants(t, tree, before, after, names)
+			refuseMutants(t, "derived "+tree, before, after, names)
 		})
 	}
 }

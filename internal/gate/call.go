@@ -34,6 +34,9 @@ func (m *machine) call(fr *frame, e *expr) value {
 	var args []value
 	for _, a := range e.args[1:] {
 		args = append(args, m.eval(fr, a))
+		if a.op == "u&" {
+			m.filled(fr, a.args[0])
+		}
 	}
 	if m.new > 0 && (loggers[fn] != "" || fn == "ve_printk") && !own {
 		if m.log(fn, args, line) {
@@ -67,12 +70,14 @@ func (m *machine) call(fr *frame, e *expr) value {
 			m.new = 0
 			v := m.enter(body, args)
 			m.new = outer
+			fr.fill(args, "")
 			return v
 		}
 	}
 	m.event(text, fn, line)
 	m.counts[text]++
 	result := fmt.Sprintf("%s#%d", text, m.counts[text])
+	fr.fill(args, result)
 	for _, a := range args {
 		// What it is given the address of it may set.
 		of, isAddress := strings.CutPrefix(a.s, "&")

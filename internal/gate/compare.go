@@ -60,7 +60,7 @@ func (c *comparison) run() {
 }
 
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
-	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, memory: map[string]value{}, used: c.used}
+	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used}
 	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
 	m.event("return "+v.String(), "return", 0)
 	return &m.out

@@ -124,7 +124,9 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 		case !pointer && i == 0 && has(left, "struct"), !pointer && i > 0 && has(parts[0], "struct"):
 			fr.structs[name] = true
 			fr.vars[name] = term(name + "@" + fr.fn.name)
+			delete(fr.filled, name)
 			if at >= 0 {
+				fr.filled[name] = ""
 				return m.opaqueDeclaration(fr, s)
 			}
 			continue

@@ -42,6 +42,7 @@ func (m *machine) eval(fr *frame, e *expr) value {
 		}
 		return m.read(term(s.String() + "]"))
 	case ".", "->":
+		m.filled(fr, e.args[0])
 		base := m.eval(fr, e.args[0])
 		if base.kind == isNumber {
 			base = term(base.String())
@@ -226,6 +227,7 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 			}
 			m.drop(was, v, line)
 			fr.vars[to.tok.text] = v
+			fr.filled[to.tok.text] = ""
 			return v
 		}
 	}
@@ -235,6 +237,9 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 		place = term(to.tok.text)
 	case ".", "->":
 		place = member(m.eval(fr, to.args[0]), to.op, to.tok.text)
+		if of := to.args[0]; to.op == "." && of.op == name {
+			fr.filled[of.tok.text] = ""
+		}
 	default:
 		place = term(m.eval(fr, to).String())
 		if to.op == "u*" {

@@ -132,7 +132,7 @@ static int lustre_flags(struct super_block *sb, int flags)
 		{
 			"rhel6 before the permission check", "rhel6",
 			map[string]string{"before-permission": withExpire(on("path.mnt->mnt_sb"))},
-			[]string{"does not depend on what the permission check said"},
+			[]string{"path is read before anything filled it in"},
 		},
 		{"rhel6 after umount_begin", "rhel6", map[string]string{"after-begin": on("sb")}, []string{"only after umount_begin"}},
 		{"rhel6 in a function that umount does not call", "rhel6", map[string]string{"unreached": on("sb")}, []string{"never reached"}},

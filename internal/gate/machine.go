@@ -20,7 +20,8 @@ type machine struct {
 	counts map[string]int
 	memory map[string]value
 	used   map[string]int
-	new    int // line of the statement that is run, where only the patched text has it
+	told   map[string]int // what this way has been answered, by question
+	new    int            // line of the statement that is run, where only the patched text has it
 
 	out trace
 }
@@ -78,7 +79,9 @@ type frame struct {
 	fn      *function
 	vars    map[string]value
 	structs map[string]bool
-	kinds   map[string]string // "bool", and what cannot hold an int
+	// filled says of a struct what filled it in: a call, by its result, or "" for something else.
+	filled map[string]string
+	kinds  map[string]string // "bool", and what cannot hold an int
 	// declared are the variables of the block that is run, with what their names stood for
 	// before; nil in the outermost one.
 	declared map[string]*value
@@ -122,7 +125,7 @@ func (m *machine) event(text, call string, line int) {
 
 // enter runs a function.
 func (m *machine) enter(fn *function, args []value) value {
-	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, kinds: map[string]string{}}
+	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, filled: map[string]string{}, kinds: map[string]string{}}
 	for i, p := range fn.params {
 		if i < len(args) {
 			fr.vars[p] = args[i]
@@ -292,6 +295,7 @@ func (m *machine) opaque(fr *frame, s *stmt) control {
 			continue
 		}
 		b.WriteString("; " + tok.text + " is " + v.String())
+		fr.filled[tok.text] = ""
 		if i+1 < len(t) && precedence[t[i+1].text] == 2 || i > 0 && t[i-1].text == "&" || i+1 < len(t) && (t[i+1].text == "++" || t[i+1].text == "--") || s.word != "" {
 			fr.vars[tok.text] = term(tok.text + "@" + fr.fn.name + "#" + value{n: int64(len(m.out.events))}.String())
 		}
@@ -337,5 +341,7 @@ func (m *machine) decide(v value) bool {
 }
 
 func (m *machine) ask(key string, answers int, fact bool) int {
-	return m.oracle.ask(key, answers, fact, m.file, m.new)
+	answer := m.oracle.ask(key, answers, fact, m.file, m.new)
+	m.told[key] = answer
+	return answer
 }
