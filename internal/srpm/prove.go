@@ -60,15 +60,37 @@ type proof struct {
 	top    string // private
 	made   Inputs
 	listed *regexp.Regexp // PatchFile in a list
+	own    string         // the package's own directory in BUILD; "" where that is BUILD itself
 }
 
 // work is the topdir of rpmbuild: the same for both packages, as files may name it.
-func (p *proof) work() string  { return filepath.Join(p.top, "work") }
-func (p *proof) build() string { return filepath.Join(p.work(), "BUILD") }
+func (p *proof) work() string { return filepath.Join(p.top, "work") }
+
+// builds is where rpmbuild unpacks, and build is what the spec knows as its build directory.
+func (p *proof) builds() string { return filepath.Join(p.work(), "BUILD") }
+func (p *proof) build() string  { return filepath.Join(p.builds(), p.own) }
+
+// ownBuild finds the directory that rpm since 4.20 makes in BUILD for each package. It is
+// NAME-VERSION-build, as a tarball's may be called, too; only rpm's has this one in it.
+func (p *proof) ownBuild() (string, error) {
+	entries, err := os.ReadDir(p.builds())
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasSuffix(e.Name(), "-build") {
+			continue
+		}
+		if i, err := os.Lstat(filepath.Join(p.builds(), e.Name(), "SPECPARTS")); err == nil && i.IsDir() {
+			return e.Name(), nil
+		}
+	}
+	return "", nil
+}
 
 // Prove runs the %prep of the original and of in, which carries the patch, in a private
 // directory, and compares what comes of them: nothing but the patch may differ. Then it
-// runs %build of in, with a make that compiles nothing and notes where it should. It runs
+// runs %conf and %build of in, with a make that compiles nothing and notes where it should. It runs
 // what the package's author wrote, as any build does.
 func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	begin := time.Now()
@@ -137,6 +159,10 @@ func (p *proof) prepared(ctx context.Context, in Inputs) (*outcome, error) {
 		return nil, err
 	}
 	if err := p.rpmbuild(ctx, in, command.Cmd{Args: []string{"-bp"}}); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.own, err = p.ownBuild(); err != nil {
 		return nil, err
 	}
 	return p.read(ctx)

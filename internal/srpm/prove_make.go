@@ -25,7 +25,7 @@ var makeScript string
 // standIns are the programs that make.sh stands in for.
 var standIns = []string{"gmake", "cc", "gcc", "clang", "ld", "ld.bfd", "ld.lld", "as"}
 
-// buildLimit is for a %build in which nothing is compiled.
+// buildLimit is for a %build, or a %conf, in which nothing is compiled.
 const buildLimit = 5 * time.Minute
 
 // call is one call of make that %build made.
@@ -107,28 +107,39 @@ func lastWord(err error) string {
 // scriptName is how bash names the script of %build, whose name says nothing.
 var scriptName = regexp.MustCompile(`^/\S*/rpm-tmp\.\w+: `)
 
-// called names a directory as people do: below the build directory, if it is there.
+// called names a directory as people do: from the build directory, if rpmbuild unpacked it.
 func (p *proof) called(dir string) string {
-	if below, err := filepath.Rel(p.Root.Inside(p.build()), dir); err == nil && filepath.IsLocal(below) {
-		return called(below)
+	if below, err := filepath.Rel(p.Root.Inside(p.builds()), dir); err != nil || !filepath.IsLocal(below) {
+		return dir
 	}
-	return dir
+	from, err := filepath.Rel(p.Root.Inside(p.build()), dir)
+	if err != nil {
+		return dir
+	}
+	return called(from)
 }
 
-// runBuild returns the calls of make, and the directory in which %build ends, if it said so.
+// runBuild runs %conf and %build, and returns the calls of make, and the directory in which
+// %build ends, if it said so.
 func (p *proof) runBuild(ctx context.Context) (calls []call, end string, failed, err error) {
 	if err := p.standIn(); err != nil {
 		return nil, "", nil, err
 	}
 	inside := p.Root.Inside(p.top)
 	bin := filepath.Join(inside, "bin")
-	c := command.Cmd{
-		Args: []string{"-bc", "--short-circuit"}, Limit: buildLimit,
-		Env: []string{"BASH_ENV=" + filepath.Join(inside, "env"), "MAKE=" + filepath.Join(bin, "make")},
-	}
-	failed = p.rpmbuild(ctx, p.made, c, "__make "+filepath.Join(bin, "make"))
-	if ctx.Err() != nil {
-		return nil, "", nil, context.Cause(ctx)
+	// By --short-circuit, %build alone would run without the %conf before it.
+	for _, stage := range []string{"-bf", "-bc"} {
+		c := command.Cmd{
+			Args: []string{stage, "--short-circuit"}, Limit: buildLimit,
+			Env: []string{"BASH_ENV=" + filepath.Join(inside, "env"), "MAKE=" + filepath.Join(bin, "make")},
+		}
+		failed = p.rpmbuild(ctx, p.made, c, "__make "+filepath.Join(bin, "make"))
+		if ctx.Err() != nil {
+			return nil, "", nil, context.Cause(ctx)
+		}
+		if failed != nil && !noConf(failed) {
+			break
+		}
 	}
 	text, err := os.ReadFile(filepath.Join(p.top, "end"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -136,6 +147,12 @@ func (p *proof) runBuild(ctx context.Context) (calls []call, end string, failed,
 	}
 	calls, err = p.calls()
 	return calls, strings.TrimSuffix(string(text), "\n"), failed, err
+}
+
+// noConf tells the answer of an rpm before 4.18, which knows no %conf.
+func noConf(err error) bool {
+	var ce *command.Error
+	return errors.As(err, &ce) && strings.Contains(ce.Tail, "rpmbuild: -bf: unknown option")
 }
 
 // standIn writes what stands in for make: in PATH, and for bash, which runs %build, by the
@@ -198,16 +215,15 @@ func (p *proof) calls() ([]call, error) {
 
 // endsIn looks where %build was last, if it calls no make: what is there must hold the patch.
 func (p *proof) endsIn(end string, want digests) error {
-	root := p.Root.Inside(p.build())
-	below, err := filepath.Rel(root, end)
+	below, err := filepath.Rel(p.Root.Inside(p.builds()), end)
 	if end == "" || err != nil || !filepath.IsLocal(below) {
 		return nil
 	}
 	for _, name := range p.Files {
 		for dir := below; ; dir = filepath.Dir(dir) {
-			if sum := digestOf(filepath.Join(p.build(), dir, name)); sum != notThere {
+			if sum := digestOf(filepath.Join(p.builds(), dir, name)); sum != notThere {
 				if !want[name][sum] {
-					return p.not("%%build is in %s at its end, where %s is not the original's with the patch", called(below), name)
+					return p.not("%%build is in %s at its end, where %s is not the original's with the patch", p.called(end), name)
 				}
 				break
 			}

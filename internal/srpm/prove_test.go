@@ -6,11 +6,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"ovzpatch/internal/command"
 	"ovzpatch/internal/patch"
 )
 
@@ -54,23 +55,6 @@ func provable(t *testing.T, preamble, prep, build string) (original, made Inputs
 	return original, made, err
 }
 
-// forThisRpm is a spec as the rpm that is here takes it: since 4.20 it refuses lines of old ones.
-func forThisRpm(t *testing.T, spec []byte) []byte {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "rpm", "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.HasPrefix(string(out), "RPM version 4.1") {
-		return spec
-	}
-	e, err := Modernize("kernel.spec", spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.Text
-}
-
 func prove(t *testing.T, original, made Inputs) (Proven, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,19 +64,7 @@ func prove(t *testing.T, original, made Inputs) (Proven, error) {
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("it left %v", left)
 	}
-	for _, list := range [][]string{found.Trees, found.Unsteady} {
-		for i, name := range list {
-			list[i] = strings.TrimPrefix(name, ownBuild)
-		}
-	}
 	return found, err
-}
-
-// ownBuild is the directory that rpm since 4.20 gives to one build.
-const ownBuild = "kernel-5.14.0-build/"
-
-func says(err error, want string) bool {
-	return strings.Contains(strings.ReplaceAll(err.Error(), ownBuild, ""), want)
 }
 
 // Every shape either holds the change in the tree that %build works in, by rpmbuild itself,
@@ -162,7 +134,7 @@ func TestProve(t *testing.T) {
 			switch {
 			case !refused && (err != nil || !slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || (found.Unseen != "") != unseen || found.Duration <= 0):
 				t.Errorf("got %+v, %v\n%s", found, err, made.Spec)
-			case refused && (err == nil || errors.As(err, &not) != (kind == "proof") || !says(err, want)):
+			case refused && (err == nil || errors.As(err, &not) != (kind == "proof") || !strings.Contains(err.Error(), want)):
 				t.Errorf("got %+v, %v", found, err)
 			}
 		})
@@ -210,6 +182,16 @@ func TestProveHidden(t *testing.T) {
 		"stops before":            {"", "", "no-such-program\nmake\n", "unseen in linux-5.14.0"},
 		"ends elsewhere":          {"", "", "cd ../second-5\n", "at its end"},
 		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
+
+		"restored in %conf":   {"cp fs/namespace.c fs/kept\n", "", "make\n%conf\ncp fs/kept fs/namespace.c\n", "in linux-5.14.0, where fs/namespace.c is not"},
+		"named in %conf":      {"", "", "make EXTRAVERSION=-$(cat release)\n%conf\necho 1.el9 > release\n", "by the original's release"},
+		"configured in %conf": {"", "", ": none\n%conf\nmake -C ../second-5 defconfig\n", "in second-5"},
+		"stops in %conf":      {"", "", "make\n%conf\nno-such-program\n", "unseen in linux-5.14.0"},
+
+		// Since rpm 4.20 this is not below what the spec knows as its build directory.
+		"in BUILD itself":       {"", "cp -r . %{_topdir}/BUILD/copy\n", "make -C %{_topdir}/BUILD/copy\n", "copy"},
+		"in BUILD, before ours": {"cp -r . %{_topdir}/BUILD/copy\n", "", "make -C %{_topdir}/BUILD/copy\n", "copy, where fs/namespace.c is not"},
+		"ends in BUILD":         {"cp -r . %{_topdir}/BUILD/copy\n", "", "cd %{_topdir}/BUILD/copy/fs\n", "copy/fs at its end"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -220,6 +202,9 @@ func TestProveHidden(t *testing.T) {
 			hide := strings.NewReplacer(": before\n", c.before, ": after\n", c.after, ": build\n", c.build)
 			original.Spec, made.Spec = []byte(hide.Replace(string(original.Spec))), []byte(hide.Replace(string(made.Spec)))
 			found, err := prove(t, original, made)
+			for i, name := range found.Trees {
+				found.Trees[i] = strings.TrimPrefix(name, "../")
+			}
 			var not *NotProven
 			tree, unseen := strings.CutPrefix(c.want, "unseen in ")
 			switch {
@@ -227,9 +212,54 @@ func TestProveHidden(t *testing.T) {
 				t.Errorf("got %+v\n%s", found, made.Spec)
 			case err == nil && strings.Contains(c.after, "mktemp") != slices.Equal(found.Unsteady, []string{"linux-5.14.0/stamp"}):
 				t.Errorf("not compared: %v", found.Unsteady)
-			case err != nil && (!errors.As(err, &not) || !says(err, c.want)):
+			case err != nil && (!errors.As(err, &not) || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// Trees are named from what the spec knows as its build directory, whichever rpm made it.
+func TestProveNames(t *testing.T) {
+	for name, c := range map[string]struct{ made, tree, want string }{
+		"before 4.20":             {"k-1/fs", "k-1", "k-1"},
+		"since":                   {"k-1-build/SPECPARTS", "k-1-build/linux", "linux"},
+		"since, the directory":    {"k-1-build/SPECPARTS", "k-1-build", "the build directory"},
+		"since, beside":           {"k-1-build/SPECPARTS", "copy", "../copy"},
+		"a tarball's is so named": {"k-1-build/fs", "k-1-build", "k-1-build"},
+		"of rpm 4.19":             {"k-1-build-SPECPARTS", "k-1-build", "k-1-build"},
+		"outside":                 {"k-1/fs", "../x", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := proof{top: t.TempDir()}
+			if err := os.MkdirAll(filepath.Join(p.builds(), c.made), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			own, err := p.ownBuild()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.own = own
+			tree := filepath.Join(p.builds(), c.tree)
+			if c.want == "" {
+				c.want = tree
+			}
+			if got := p.called(tree); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// An rpm that knows no %conf has none to run; any other failure of it is one.
+func TestProveNoConf(t *testing.T) {
+	say := func(text string) error {
+		return command.Run(t.Context(), command.Cmd{Args: []string{"sh", "-c", "echo '" + text + "' >&2; exit 1"}})
+	}
+	if !noConf(say("rpmbuild: -bf: unknown option")) {
+		t.Error("the answer of rpm 4.16 is not known")
+	}
+	if noConf(say("error: Bad exit status from /var/tmp/rpm-tmp.x (%conf)")) || noConf(errors.New("no rpmbuild")) {
+		t.Error("another failure is passed over")
 	}
 }

@@ -19,7 +19,8 @@ import (
 )
 
 // outcome is what %prep leaves in the build directory. Names and contents are without the
-// release's mark: what follows the release, as EXTRAVERSION may, is the same in both.
+// release's mark: what follows the release, as EXTRAVERSION may, is the same in both. Names
+// are below what the spec knows as its build directory; what is beside that is "../NAME".
 type outcome struct {
 	files map[string]fingerprint
 	kept  map[string][]byte // the files that the patch changes, in whatever directory
@@ -39,7 +40,7 @@ const largeFile = 64 << 20
 
 func (p *proof) read(ctx context.Context) (*outcome, error) {
 	t := &outcome{files: map[string]fingerprint{}, kept: map[string][]byte{}}
-	err := filepath.WalkDir(p.build(), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(p.builds(), func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -224,7 +225,7 @@ func (p *proof) not(format string, args ...any) error {
 	return &NotProven{Spec: p.made.SpecName, Reason: fmt.Sprintf(format, args...)}
 }
 
-// called names a directory below the build directory.
+// called names a directory by its path from the build directory.
 func called(below string) string {
 	if below == "." {
 		return "the build directory"
