@@ -287,10 +287,6 @@ func TestDerive(t *testing.T) {
 			"linux/pid_namespace.h", "",
 		},
 		{
-			"another function that umounts", top + doUmount + gateInside + "\nint path_umount(struct path *path, int flags)\n{\n	return do_umount(real_mount(path->mnt), flags);\n}\n", pidProc,
-			"sys_umount", "sys_umount", "task_active_pid_ns(current)->proc_inum", nil, "linux/pid_namespace.h", "",
-		},
-		{
 			"CR LF", strings.ReplaceAll(top+doUmount+gateApart, "\n", "\r\n"), pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
 			[]string{"+	if (!ret && override)\r"},
 			"linux/pid_namespace.h", "",
@@ -349,6 +345,8 @@ func TestQuestions(t *testing.T) {
 		{"a port is in", strings.Replace(whole, "	ret = can_umount", "	if (!strcmp(path->mnt->mnt_sb->s_type->name, \"lustre\"))\n		flags &= ~MNT_FORCE;\n	ret = can_umount", 1), pidNumber, "speaks of lustre already"},
 		{"mixed ends of lines", strings.Replace(whole, "\n", "\r\n", 3), pidNumber, "which is meant"},
 		{"two ways", top + doUmount + strings.Replace(gateApart, "	return path_umount(&path, flags);", "	if (flags)\n		return path_umount(&path, flags);\n	return do_umount(real_mount(path.mnt), flags);", 1), pidNumber, "more than one way"},
+		{"another function that umounts", top + doUmount + gateInside + "\nint path_umount(struct path *path, int flags)\n{\n	return do_umount(real_mount(path->mnt), flags);\n}\n", pidProc, "path_umount() comes to it without the hook"},
+		{"flags that cannot be written to", top + doUmount + strings.Replace(gateApart, "*path, int flags)\n{\n	struct mount *mnt = real_mount(path->mnt);\n	int ret;", "*path, const int flags)\n{\n	struct mount *mnt = real_mount(path->mnt);\n	int ret;", 1), pidNumber, "flags is const"},
 		{"the gate's answer is asked where it is declared", strings.Replace(whole, "	int ret;\n\n	ret = can_umount", "	int ret = can_umount", 1), pidNumber, "where does the hook belong"},
 		{"the gate is hidden in a variable", strings.Replace(strings.Replace(whole, "	if (!may_mount())\n", "	bool force = flags & MNT_FORCE;\n\n	if (!may_mount())\n", 1), "if (flags & MNT_FORCE && !capable", "if (force && !capable", 1), pidNumber, "not known to be right"},
 		{"flags from elsewhere", strings.Replace(whole, "can_umount(path, flags);", "can_umount(path, flags | extra);", 1), pidNumber, "which variable holds the flags"},

@@ -74,7 +74,6 @@ func (d *deriver) way() (*way, error) {
 		return nil, err
 	}
 	d.port.Function, d.port.Gate = w.fn().Name, w.gated
-	d.others(w)
 	return w, nil
 }
 
@@ -210,30 +209,4 @@ func (d *deriver) lineWith(f gate.Function, word string) Line {
 		}
 	}
 	return d.text.at(f.Line)
-}
-
-// others says which functions come to umount_begin without the hook. No system call of this
-// file goes through them, or there would have been more than one way.
-func (d *deriver) others(w *way) {
-	below := map[string]bool{}
-	for _, f := range w.chain[w.at+1:] {
-		below[f.Name] = true
-	}
-	var lines []Line
-	for name, f := range d.outline.Functions {
-		if name == w.fn().Name || below[name] {
-			continue
-		}
-		for _, c := range calls(f) {
-			if below[c] {
-				lines = append(lines, d.text.at(f.Line))
-				break
-			}
-		}
-	}
-	if len(lines) == 0 {
-		return
-	}
-	slices.SortFunc(lines, func(a, b Line) int { return a.Line - b.Line })
-	d.decide("other functions that umount without the hook are left as they are", "the umount system call does not go through them; what else in the kernel calls them acts for the kernel", lines...)
 }

@@ -14,6 +14,7 @@ type cfile struct {
 	outside   map[string]bool // words that stand outside of functions' bodies
 	defines   []string        // its #define and #undef lines
 	prefixed  bool            // it defines pr_fmt
+	leads     map[string]bool // functions that come to umount_begin
 }
 
 // function is a C function with a body.
@@ -64,6 +65,7 @@ func parseFile(src string) *cfile {
 			i, start = end, end+1
 		}
 	}
+	f.leads = f.leading(nil)
 	return f
 }
 

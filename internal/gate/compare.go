@@ -31,11 +31,12 @@ type comparison struct {
 	base, after *cfile
 	follow      map[*cfile]map[string]bool
 	flags       int64
-	steps       []Step // of the longest way with the hook's message
-	drops       bool   // some way takes MNT_FORCE away
-	begins      bool   // some way of the text without the patch comes to umount_begin
-	messages    bool   // some way writes the message
-	permits     bool   // some way with a message has asked for a capability
+	steps       []Step          // of the longest way with the hook's message
+	drops       map[string]bool // functions on the way in which MNT_FORCE is taken away
+	entered     map[string]bool // functions that some way of the patched text goes through
+	begins      bool            // some way of the text without the patch comes to umount_begin
+	messages    bool            // some way writes the message
+	permits     bool            // some way with a message has asked for a capability
 	vefact      bool
 	pidfact     bool
 	told        map[int]bool   // lines of which it is told what they do wrong
@@ -60,9 +61,14 @@ func (c *comparison) run() {
 }
 
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
-	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used}
+	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used, entered: map[string]bool{}}
 	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
 	m.event("return "+v.String(), "return", 0)
+	if f == c.after {
+		for name := range m.entered {
+			c.entered[name] = true
+		}
+	}
 	return &m.out
 }
 
@@ -76,7 +82,9 @@ func (c *comparison) way(o *oracle) {
 		flags &^= mntForce
 	}
 	should := c.trace(c.base, flags, o)
-	c.drops = c.drops || is.dropped > 0
+	if is.dropped > 0 {
+		c.drops[is.droppedIn] = true
+	}
 	c.vefact, c.pidfact = c.vefact || is.vefact, c.pidfact || is.pidfact
 	c.gate.Doubts = merge(c.gate.Doubts, is.doubts)
 	c.gate.Faults = merge(c.gate.Faults, is.faults)

@@ -135,8 +135,13 @@ func branch(t []token, depth int) ([]stmt, []token) {
 	}
 	s, rest := statement(t, depth+1)
 	s.at, s.last = t[0], t[max(len(t)-len(rest), 1)-1].line
-	if s.word == "{" {
+	switch {
+	case s.word == "{":
 		return s.body, rest
+	case s.word == "label":
+		// It belongs to the statement behind it.
+		body, rest := branch(rest, depth+1)
+		return append([]stmt{s}, body...), rest
 	}
 	return []stmt{s}, rest
 }

@@ -68,6 +68,7 @@ func (fr *frame) shadow(name string) {
 		}
 	}
 	delete(fr.kinds, name)
+	delete(fr.consts, name)
 }
 
 // declare runs a declaration.
@@ -120,6 +121,7 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 		name := left[len(left)-1].text
 		fr.shadow(name)
 		pointer := has(left, "*")
+		fr.consts[name] = constant(left) || i > 0 && !pointer && has(parts[0], "const") && !has(parts[0], "*")
 		switch {
 		case !pointer && i == 0 && has(left, "struct"), !pointer && i > 0 && has(parts[0], "struct"):
 			fr.structs[name] = true
@@ -161,6 +163,9 @@ func (m *machine) opaqueDeclaration(fr *frame, s *stmt) control {
 		m.doubt(m.new, "a declaration that is not understood: "+short(s.text()))
 	}
 	for i, tok := range s.tokens {
+		if v, known := fr.vars[tok.text]; known && v.kind == isNumber && v.n&mntForce != 0 && (i == 0 || s.tokens[i-1].text != ".") {
+			m.doubt(s.at.line, tok.text+" is copied into something that is not followed: "+short(s.text()))
+		}
 		if isNameStart(tok.text[0]) && (i+1 == len(s.tokens) || strings.Contains("=,)[", s.tokens[i+1].text)) {
 			if _, known := fr.vars[tok.text]; !known {
 				fr.vars[tok.text] = term(tok.text + "@" + fr.fn.name)
@@ -169,4 +174,42 @@ func (m *machine) opaqueDeclaration(fr *frame, s *stmt) control {
 	}
 	m.event(s.text(), notUnderstood, s.at.line)
 	return control{}
+}
+
+// constant reports of a declaration, up to the name, whether the name cannot be written to.
+func constant(t []token) bool {
+	star := -1
+	for i, tok := range t {
+		if tok.text == "*" {
+			star = i
+		}
+	}
+	return has(t[star+1:], "const")
+}
+
+// constant reports whether a parameter cannot be written to.
+func (f *function) constant(param string) bool {
+	at := -1
+	for i, tok := range f.head {
+		if tok.text == param {
+			at = i
+		}
+	}
+	if at < 0 {
+		return false
+	}
+	start, depth := at, 0
+	for ; start > 0; start-- {
+		switch f.head[start-1].text {
+		case ")":
+			depth++
+		case "(":
+			depth--
+		}
+		// A system call's macro has a comma between the type and the name.
+		if depth < 0 || f.head[start-1].text == "," && depth == 0 && start < at {
+			break
+		}
+	}
+	return constant(f.head[start:at])
 }

@@ -225,6 +225,9 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 			} else if k := fr.kinds[to.tok.text]; k != "" && m.new > 0 && v.kind == isNumber && v.n != int64(int8(v.n)) {
 				m.doubt(m.new, to.tok.text+" is too narrow for what it is set to")
 			}
+			if m.new > 0 && fr.consts[to.tok.text] {
+				m.doubt(line, to.tok.text+" is const, and the hook writes to it: that does not compile")
+			}
 			m.drop(was, v, line)
 			fr.vars[to.tok.text] = v
 			fr.filled[to.tok.text] = ""
@@ -257,8 +260,20 @@ func (m *machine) drop(was, is value, line int) {
 		return
 	}
 	if m.out.dropped == 0 {
+		m.out.droppedIn = m.onWay()
 		m.out.dropped = line
 		m.out.steps = append(m.out.steps, Step{Kind: FlagDrop, Function: m.calls[len(m.calls)-1], Line: line})
 	}
 	m.out.alsoLost |= was.n &^ is.n &^ mntForce
+}
+
+// onWay is the innermost function that is run of those that come to umount_begin. The one that
+// takes the flag away may be a helper of its.
+func (m *machine) onWay() string {
+	for _, name := range slices.Backward(m.calls) {
+		if m.file.leads[name] {
+			return name
+		}
+	}
+	return m.calls[0]
 }

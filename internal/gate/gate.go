@@ -80,7 +80,7 @@ func (e *Error) Error() string {
 // of the source declares. The Gate is complete also when the error is an *Error.
 func Check(before, after []byte, names *Names) (*Gate, error) {
 	g := &Gate{}
-	c := &comparison{gate: g, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, told: map[int]bool{}}
+	c := &comparison{gate: g, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, entered: map[string]bool{}}
 	if c.base.functions[umount] == nil || c.after.functions[umount] == nil {
 		g.doubt("the file has no umount system call, so the hook cannot be checked", nil)
 		return g.end()
@@ -99,7 +99,7 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 	g.Steps = c.steps
 	c.after.texts(g.Steps)
 	switch {
-	case !c.drops && len(g.Faults) == 0 && len(g.late) > 0:
+	case len(c.drops) == 0 && len(g.Faults) == 0 && len(g.late) > 0:
 		g.fault("nothing on the way from the umount system call takes MNT_FORCE away: the hook is never reached, or is not there", nil)
 	default:
 		for _, f := range g.late {
@@ -114,6 +114,7 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 			g.doubt("no permission check is recognised before the message, so that its place cannot be judged", nil)
 		}
 	}
+	c.around()
 	names.judge(c, string(before), string(after))
 	return g.end()
 }

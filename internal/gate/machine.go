@@ -16,32 +16,34 @@ type machine struct {
 	oracle *oracle
 	budget int
 
-	calls  []string // the functions that are being run
-	counts map[string]int
-	memory map[string]value
-	used   map[string]int
-	told   map[string]int // what this way has been answered, by question
-	new    int            // line of the statement that is run, where only the patched text has it
+	calls   []string // the functions that are being run
+	counts  map[string]int
+	memory  map[string]value
+	used    map[string]int
+	entered map[string]bool // the functions that were run
+	told    map[string]int  // what this way has been answered, by question
+	new     int             // line of the statement that is run, where only the patched text has it
 
 	out trace
 }
 
 // trace is what one way did.
 type trace struct {
-	events   []event
-	messages []logLine
-	steps    []Step
-	doubts   []Fault
-	faults   []Fault
-	entered  bool // the function that calls umount_begin
-	begun    bool // it came as far as asking for umount_begin
-	halted   bool
-	dropped  int // line where MNT_FORCE was taken away, or 0
-	alsoLost int64
-	vefact   bool // it asked for a container as OpenVZ does
-	pidfact  bool // it asked for a container as mainline does
-	limited  limit
-	limitAt  int
+	events    []event
+	messages  []logLine
+	steps     []Step
+	doubts    []Fault
+	faults    []Fault
+	entered   bool // the function that calls umount_begin
+	begun     bool // it came as far as asking for umount_begin
+	halted    bool
+	dropped   int    // line where MNT_FORCE was taken away, or 0
+	droppedIn string // the function on the way to umount_begin that did, or had it done
+	alsoLost  int64
+	vefact    bool // it asked for a container as OpenVZ does
+	pidfact   bool // it asked for a container as mainline does
+	limited   limit
+	limitAt   int
 }
 
 // limit is what a rate limit said.
@@ -85,6 +87,7 @@ type frame struct {
 	// declared are the variables of the block that is run, with what their names stood for
 	// before; nil in the outermost one.
 	declared map[string]*value
+	consts   map[string]bool // what cannot be written to
 }
 
 // control is how a statement ends.
@@ -125,10 +128,11 @@ func (m *machine) event(text, call string, line int) {
 
 // enter runs a function.
 func (m *machine) enter(fn *function, args []value) value {
-	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, filled: map[string]string{}, kinds: map[string]string{}}
+	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, filled: map[string]string{}, kinds: map[string]string{}, consts: map[string]bool{}}
 	for i, p := range fn.params {
 		if i < len(args) {
 			fr.vars[p] = args[i]
+			fr.consts[p] = fn.constant(p)
 		}
 	}
 	if has(fn.tokens, "umount_begin") {
@@ -143,6 +147,7 @@ func (m *machine) enter(fn *function, args []value) value {
 		m.event("enter "+fn.name+"("+strings.Join(given, ", ")+")", fn.name, fn.line)
 	}
 	m.calls = append(m.calls, fn.name)
+	m.entered[fn.name] = true
 	c := m.list(fr, fn.body)
 	m.calls = m.calls[:len(m.calls)-1]
 	if c.kind == "goto" {
@@ -153,9 +158,7 @@ func (m *machine) enter(fn *function, args []value) value {
 
 // stop ends the way: what comes is a jump back, or more than is looked at.
 func (m *machine) stop(why string, line int) {
-	if m.new > 0 {
-		m.doubt(m.new, "a jump back, which is not followed")
-	}
+	m.doubt(line, "a jump back or into a block, which is not followed: "+why)
 	m.event(why, "", line)
 	m.out.halted = true
 }

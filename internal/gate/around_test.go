@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What the source without the patch does already may lead past a hook that is right by itself.
+// The check does not follow it, and says so.
+func TestWaysAround(t *testing.T) {
+	const (
+		root = "SYSCALL_DEFINE2(umount,"
+		down = "		ret = do_umount(mnt, flags);"
+		args = "struct umount_args { struct mount *mnt; int flags; };\nstatic int do_umount_args(struct umount_args *a)\n{\n	return do_umount(a->mnt, a->flags);\n}\n\n"
+		head = "// caller is responsible"
+	)
+	for _, test := range []struct {
+		name  string
+		edits []string // pairs of what is replaced in both texts, and by what
+		doubt string   // part of it, "" for none
+	}{
+		{"nothing", nil, ""},
+		{"a struct that holds the flags", []string{head, args + head, "	int ret;\n", "	struct umount_args ua = { .mnt = mnt, .flags = flags };\n	int ret;\n", down, "		ret = do_umount_args(&ua);"}, "flags is copied into something that is not followed"},
+		{"a list that holds the flags", []string{"	int ret;\n", "	int kept[] = { flags };\n	int ret;\n", down, "		ret = do_umount(mnt, kept[0]);"}, "flags is copied into something that is not followed"},
+		{"a struct without the flags", []string{"	int ret;\n", "	struct path other = { .mnt = path->mnt };\n	int ret;\n"}, ""},
+		{"a second system call", []string{root, "SYSCALL_DEFINE2(umount_at, char __user *, name, int, flags)\n{\n	return do_umount(lookup(name), flags);\n}\n\n" + root}, "sys_umount_at() comes to it without the hook"},
+		{"an exported function", []string{root, "int vendor_umount(struct path *path)\n{\n	return do_umount(real_mount(path->mnt), MNT_FORCE);\n}\n\n" + root}, "vendor_umount() comes to it without the hook"},
+		{"umount_begin itself", []string{root, "void vendor_abort(struct super_block *sb)\n{\n	sb->s_op->umount_begin(sb);\n}\n\n" + root}, "vendor_abort() comes to it without the hook"},
+		{"by its address", []string{root, "void vendor_set(struct ops *o)\n{\n	o->umount = do_umount;\n}\n\n" + root}, "vendor_set() comes to it without the hook"},
+		{"a second system call by way of the hook", []string{root, "SYSCALL_DEFINE1(oldumount, char __user *, name)\n{\n	return ksys_umount(name, 0);\n}\n\n" + root}, ""},
+		{"a function that compares texts is a macro", []string{head, "#define strcmp(a, b) 1\n" + head}, "what strcmp is"},
+		{"the container's question is a macro", []string{head, "#\tdefine task_active_pid_ns(t) (&init_pid_ns)\n" + head}, "what task_active_pid_ns is"},
+		{"a flag is defined anew", []string{head, "#undef MNT_FORCE\n" + head}, "what MNT_FORCE is"},
+		{"a function on the way is a macro", []string{head, "#define do_umount(m, f) umount_now(m)\n" + head}, "what do_umount is"},
+		{"a macro that has nothing to do with it", []string{head, "#define HASH_SIZE 64\n" + head}, ""},
+		{"a jump into a block", []string{"	if (!ret)\n" + down, "	if (flags & MNT_DETACH)\n		goto doit;\n	if (!ret)\ndoit:\n" + down}, "goto doit"},
+		{"flags that cannot be written to", []string{"path_umount(struct path *path, int flags)", "path_umount(struct path *path, const int flags)"}, "flags is const"},
+		{"a path that cannot be written to", []string{"path_umount(struct path *path, int flags)", "path_umount(const struct path *path, int flags)"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			edit := func(s string) string {
+				// What is edited lies in path_umount or around it.
+				at := strings.Index(s, head)
+				for i := 0; i < len(test.edits); i += 2 {
+					rest := strings.Replace(s[at:], test.edits[i], test.edits[i+1], 1)
+					if rest == s[at:] {
+						t.Fatalf("nothing is replaced by %q", test.edits[i+1])
+					}
+					s = s[:at] + rest
+				}
+				return s
+			}
+			before := edit(withHooks(t, "mainline", nil))
+			hooks := map[string]string{"helper": decision, "before-can": decided, "after-can": logged}
+			after := edit(withHooks(t, "mainline", hooks))
+			g, err := Check([]byte(before), []byte(after), namesFor("mainline"))
+			if test.doubt == "" {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			if g.Verdict != Unsure || !slices.ContainsFunc(g.Doubts, func(f Fault) bool { return strings.Contains(f.Reason, test.doubt) }) {
+				t.Errorf("%s: %v", g.Verdict, err)
+			}
+		})
+	}
+}
