@@ -38,6 +38,7 @@ func TestWaysAround(t *testing.T) {
 		{"a macro that has nothing to do with it", []string{head, "#define HASH_SIZE 64\n" + head}, ""},
 		{"a jump into a block", []string{"	if (!ret)\n" + down, "	if (flags & MNT_DETACH)\n		goto doit;\n	if (!ret)\ndoit:\n" + down}, "goto doit"},
 		{"flags that cannot be written to", []string{"path_umount(struct path *path, int flags)", "path_umount(struct path *path, const int flags)"}, "flags is const"},
+		{"umount_begin without MNT_FORCE", []string{down, "		ret = do_umount(mnt, flags & MNT_DETACH ? flags | MNT_FORCE : flags);"}, "where MNT_FORCE is not set"},
 		{"a path that cannot be written to", []string{"path_umount(struct path *path, int flags)", "path_umount(const struct path *path, int flags)"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
