@@ -163,7 +163,7 @@ func TestLustreOfTheUser(t *testing.T) {
 			k := parseReport(t, stdout).Kernels[0]
 			var left []string
 			for _, n := range k.Notes {
-				if names, ok := strings.CutPrefix(n, "left out on your own Lustre:  "); ok {
+				if names, ok := strings.CutPrefix(n, "left out on your own Lustre: "); ok {
 					left = strings.Split(names, ", ")
 				}
 			}
