@@ -58,7 +58,9 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 		u.Say("not compared, as %%prep makes them otherwise each time: %s", strings.Join(found.Unsteady, ", "))
 	}
 	trees, took := strings.Join(found.Trees, ", "), found.Duration.Round(100*time.Millisecond)
-	if found.Compiled {
+	if found.Stopped != "" {
+		u.Say("%%build compiles in %s, the original's with the patch, once (%v), until it stopped: %s; what it would compile after that was not seen", trees, took, found.Stopped)
+	} else if found.Compiled {
 		u.Say("proven: %%build compiles in %s, the original's with the patch, once (%v)", trees, took)
 	} else {
 		u.Say("after %%prep %s is the original's with the patch, once (%v); where %%build compiles was not seen: %s", trees, took, found.Unseen)

@@ -35,6 +35,7 @@ type Proven struct {
 	Trees    []string      // the trees that hold the patch, below the build directory
 	Compiled bool          // %build was seen to compile in these, and in no other kernel's
 	Unseen   string        // where not Compiled: why it was not seen
+	Stopped  string        // what %build said where it stopped before its end; what it would compile after that was not seen
 	Unsteady []string      // files that %prep makes anew each time, and that are not compared
 	Duration time.Duration // of it all
 }

@@ -70,6 +70,9 @@ func (p *proof) compiles(ctx context.Context, want digests, found *Proven) error
 	switch {
 	case len(trees) > 0 && kind == "compile":
 		found.Trees, found.Compiled = trees, true
+		if failed != nil {
+			found.Stopped = lastWord(failed)
+		}
 		return nil
 	case failed != nil:
 		found.Unseen = "it stops before: " + lastWord(failed)

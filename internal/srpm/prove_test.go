@@ -179,6 +179,7 @@ func TestProveHidden(t *testing.T) {
 		"only configured":         {"", "", "make -C ../second-5 defconfig\n", "in second-5"},
 		"other trees are no harm": {"", "", "make --version\nmake -C ../second-5 mrproper headers_install\nmake -C ../other-1\nmake -C ../second-5 M=$PWD/fs modules\nmake -C fs\nmake all\n", "linux-5.14.0"},
 		"a compiler of its own":   {"", "", "echo 'int main(void) { return 0; }' > x.c\ngcc -o x x.c\n./x\nmake\n", "linux-5.14.0"},
+		"stops after":             {"", "", "make\ncp arch/bzImage .\nfor d in ../second*; do make -C $d; done\n", "stopped in linux-5.14.0"},
 		"stops before":            {"", "", "no-such-program\nmake\n", "unseen in linux-5.14.0"},
 		"ends elsewhere":          {"", "", "cd ../second-5\n", "at its end"},
 		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
@@ -206,8 +207,11 @@ func TestProveHidden(t *testing.T) {
 				found.Trees[i] = strings.TrimPrefix(name, "../")
 			}
 			var not *NotProven
-			tree, unseen := strings.CutPrefix(c.want, "unseen in ")
+			want, stopped := strings.CutPrefix(c.want, "stopped in ")
+			tree, unseen := strings.CutPrefix(want, "unseen in ")
 			switch {
+			case err == nil && (found.Stopped != "") != stopped:
+				t.Errorf("stopped: %q\n%s", found.Stopped, made.Spec)
 			case err == nil && (!slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || unseen && !strings.HasPrefix(found.Unseen, "it stops before: line ")):
 				t.Errorf("got %+v\n%s", found, made.Spec)
 			case err == nil && strings.Contains(c.after, "mktemp") != slices.Equal(found.Unsteady, []string{"linux-5.14.0/stamp"}):

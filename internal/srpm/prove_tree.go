@@ -191,7 +191,7 @@ func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, er
 		if n > maxNamed {
 			names += fmt.Sprintf(" and %d more", n-maxNamed)
 		}
-		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go by the release, by the number of patches or by the spec's text?", names)
+		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go by the release, by the number of patches, by the spec's text, or by the content or the time of the file that is patched?", names)
 	}
 	if len(d.trees) == 0 {
 		return nil, p.not("after %%prep the tree is the original's: the patch is 0 times in %s", strings.Join(p.Files, ", "))
