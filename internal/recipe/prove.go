@@ -57,15 +57,22 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 	if len(found.Unsteady) > 0 {
 		u.Say("not compared, as %%prep makes them otherwise each time: %s", strings.Join(found.Unsteady, ", "))
 	}
-	trees, took := strings.Join(found.Trees, ", "), found.Duration.Round(100*time.Millisecond)
-	if found.Stopped != "" {
-		u.Say("%%build compiles in %s, the original's with the patch, once (%v), until it stopped: %s; what it would compile after that was not seen", trees, took, found.Stopped)
-	} else if found.Compiled {
-		u.Say("proven: %%build compiles in %s, the original's with the patch, once (%v)", trees, took)
-	} else {
-		u.Say("after %%prep %s is the original's with the patch, once (%v); where %%build compiles was not seen: %s", trees, took, found.Unseen)
-	}
+	u.Say("%s", shown(found))
 	return nil
+}
+
+// shown says what a proof has shown. It is "proven" only where nothing was left unseen.
+func shown(found srpm.Proven) string {
+	text := fmt.Sprintf("%s, the original's with the patch, once (%v)", strings.Join(found.Trees, ", "), found.Duration.Round(100*time.Millisecond))
+	if !found.Compiled {
+		text = "after %prep the tree is " + text
+	} else {
+		text = "%build compiles in " + text
+	}
+	if len(found.Unseen) > 0 {
+		return text + "; not seen: " + strings.Join(found.Unseen, "; ")
+	}
+	return "proven: " + text
 }
 
 // applyTo returns what a patch makes of files, as GNU patch would.

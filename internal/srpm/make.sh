@@ -74,14 +74,17 @@ make | gmake) ;;
 	;;
 esac
 
-all=("$@") kind= outside= output=
+all=("$@") kind= outside= output= file=
 while [ $# -gt 0 ]; do
 	case $1 in
 	-v | --version | -h | --help) real "${all[@]}" ;;
 	-C | --directory | -[!-]*C) cd -- "${2-}" || exit 2; shift ;;
 	-C?*) cd -- "${1#-C}" || exit 2 ;;
 	--directory=*) cd -- "${1#*=}" || exit 2 ;;
-	-[fIoW] | -[!-]*f | --file | --makefile | --include-dir | --old-file | --assume-old | --what-if | --new-file | --assume-new) shift ;;
+	-f | -[!-]*f | --file | --makefile) file=${2-}; shift ;;
+	-f?*) file=${1#-f} ;;
+	--file=* | --makefile=*) file=${1#*=} ;;
+	-[IoW] | --include-dir | --old-file | --assume-old | --what-if | --new-file | --assume-new) shift ;;
 	-j | -l | -[!-]*[jl] | --jobs | --load-average) [[ ${2-} =~ ^[0-9.]+$ ]] && shift ;;
 	M=* | SUBDIRS=* | KBUILD_EXTMOD=*) outside=yes ;;
 	O=*) output=${1#O=} ;;
@@ -101,4 +104,8 @@ if [ -n "$output" ]; then
 	[ -z "$source" ] || [ -e "$output/Makefile" ] || printf 'KERNELSRC := %s\n' "$source" >"$output/Makefile" || exit 2
 fi
 [ -z "$outside" ] || kind=outside
+# What another Makefile does, in a kernel's tree or elsewhere, nobody knows without running it.
+if [ -n "$file" ] && ! [ "$file" -ef "$(tree_of "$(pwd -P)")/Makefile" ]; then
+	kind=other
+fi
 note "${kind:-compile}" "${all[@]}"

@@ -34,8 +34,7 @@ type Proof struct {
 type Proven struct {
 	Trees    []string      // the trees that hold the patch, below the build directory
 	Compiled bool          // %build was seen to compile in these, and in no other kernel's
-	Unseen   string        // where not Compiled: why it was not seen
-	Stopped  string        // what %build said where it stopped before its end; what it would compile after that was not seen
+	Unseen   []string      // what of the build was not seen, and why; where not Compiled, at least one
 	Unsteady []string      // files that %prep makes anew each time, and that are not compared
 	Duration time.Duration // of it all
 }

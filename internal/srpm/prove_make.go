@@ -30,7 +30,7 @@ const buildLimit = 5 * time.Minute
 
 // call is one call of make that %build made.
 type call struct {
-	kind  string // compile, configure, or outside: of a module of its own
+	kind  string // compile, configure, outside: of a module of its own, or other: by a Makefile that is not a kernel's
 	dir   string
 	tree  string   // the kernel's that dir is in, "" for none
 	uname string   // what the tree and the call add to the kernel's version
@@ -45,7 +45,17 @@ func (p *proof) compiles(ctx context.Context, want digests, found *Proven) error
 	if err != nil {
 		return err
 	}
-	calls = slices.DeleteFunc(calls, func(c call) bool { return c.tree == "" || c.kind == "outside" })
+	for _, c := range calls {
+		if c.kind == "other" || c.kind == "compile" && c.tree == "" {
+			found.Unseen = append(found.Unseen, fmt.Sprintf("what %q in %s comes to, by a Makefile that is not a kernel's", strings.Join(c.args, " "), p.called(c.dir)))
+		}
+	}
+	slices.Sort(found.Unseen)
+	found.Unseen = slices.Compact(found.Unseen)
+	if line := p.made.makeInInstall(); line != "" {
+		found.Unseen = append(found.Unseen, fmt.Sprintf("what %%install makes by %q", line))
+	}
+	calls = slices.DeleteFunc(calls, func(c call) bool { return c.tree == "" || c.kind == "outside" || c.kind == "other" })
 	kind := "compile"
 	if !slices.ContainsFunc(calls, func(c call) bool { return c.kind == kind }) {
 		kind = "configure"
@@ -71,15 +81,33 @@ func (p *proof) compiles(ctx context.Context, want digests, found *Proven) error
 	case len(trees) > 0 && kind == "compile":
 		found.Trees, found.Compiled = trees, true
 		if failed != nil {
-			found.Stopped = lastWord(failed)
+			found.Unseen = append(found.Unseen, "what %build would do after it stopped: "+lastWord(failed))
 		}
 		return nil
 	case failed != nil:
-		found.Unseen = "it stops before: " + lastWord(failed)
+		found.Unseen = append(found.Unseen, "where %build compiles, as it stops before: "+lastWord(failed))
 		return nil
 	}
-	found.Unseen = "it calls no make that would compile a kernel"
+	found.Unseen = append(found.Unseen, "where %build compiles, as it calls no make that would compile a kernel")
 	return p.endsIn(end, want)
+}
+
+// makes is a call of make that does more than install what is there.
+var makes = regexp.MustCompile(`^[^#]*(\bg?make\s|%\{?(__make|make_build)\b|\$\{?MAKE\b)`)
+
+// makeInInstall returns the first line of %install that may compile: the proof does not run
+// %install, which would stop at the first file that %build did not make.
+func (in Inputs) makeInInstall() string {
+	s, err := parseSpec(in.SpecName, in.Spec)
+	if err != nil {
+		return ""
+	}
+	for _, l := range s.lines {
+		if l.section == "install" && makes.MatchString(l.text) && !strings.Contains(l.text, "install") {
+			return strings.TrimSpace(l.text)
+		}
+	}
+	return ""
 }
 
 func (p *proof) releases() releases {

@@ -132,7 +132,7 @@ func TestProve(t *testing.T) {
 			kind, want, refused := strings.Cut(c.want, ": ")
 			tree, unseen := strings.CutPrefix(c.want, "unseen in ")
 			switch {
-			case !refused && (err != nil || !slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || (found.Unseen != "") != unseen || found.Duration <= 0):
+			case !refused && (err != nil || !slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || (len(found.Unseen) > 0) != unseen || found.Duration <= 0):
 				t.Errorf("got %+v, %v\n%s", found, err, made.Spec)
 			case refused && (err == nil || errors.As(err, &not) != (kind == "proof") || !strings.Contains(err.Error(), want)):
 				t.Errorf("got %+v, %v", found, err)
@@ -182,6 +182,7 @@ func TestProveHidden(t *testing.T) {
 		"stops after":             {"", "", "make\ncp arch/bzImage .\nfor d in ../second*; do make -C $d; done\n", "stopped in linux-5.14.0"},
 		"stops before":            {"", "", "no-such-program\nmake\n", "unseen in linux-5.14.0"},
 		"ends elsewhere":          {"", "", "cd ../second-5\n", "at its end"},
+		"its own Makefile by -f":  {"", "", "make -f Makefile\n", "linux-5.14.0"},
 		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
 
 		"restored in %conf":   {"cp fs/namespace.c fs/kept\n", "", "make\n%conf\ncp fs/kept fs/namespace.c\n", "in linux-5.14.0, where fs/namespace.c is not"},
@@ -210,14 +211,44 @@ func TestProveHidden(t *testing.T) {
 			want, stopped := strings.CutPrefix(c.want, "stopped in ")
 			tree, unseen := strings.CutPrefix(want, "unseen in ")
 			switch {
-			case err == nil && (found.Stopped != "") != stopped:
-				t.Errorf("stopped: %q\n%s", found.Stopped, made.Spec)
-			case err == nil && (!slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || unseen && !strings.HasPrefix(found.Unseen, "it stops before: line ")):
+			case err == nil && strings.Contains(strings.Join(found.Unseen, "; "), "after it stopped") != stopped:
+				t.Errorf("not seen: %q\n%s", found.Unseen, made.Spec)
+			case err == nil && (!slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || unseen && !strings.Contains(strings.Join(found.Unseen, "; "), "as it stops before: line ")):
 				t.Errorf("got %+v\n%s", found, made.Spec)
 			case err == nil && strings.Contains(c.after, "mktemp") != slices.Equal(found.Unsteady, []string{"linux-5.14.0/stamp"}):
 				t.Errorf("not compared: %v", found.Unsteady)
 			case err != nil && (!errors.As(err, &not) || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// What the proof cannot see it names: then nobody is told that the package is proven.
+func TestProveUnseen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs rpmbuild for every shape")
+	}
+	for name, c := range map[string]struct{ build, install, want string }{
+		"nothing":               {"make\n", "make modules_install\n# make all\n", ""},
+		"%install compiles":     {"make\n", "make -C ../second-5 bzImage\n", `what %install makes by "make -C ../second-5 bzImage"`},
+		"%install, by a macro":  {"make\n", "%{make_build} -C ../second-5\n", `what %install makes by "%{make_build} -C ../second-5"`},
+		"a Makefile by -f":      {"printf 'all:\\n\\t:\\n' > Build.mk\nmake\nmake -f Build.mk all\n", "", `what "make -f Build.mk all" in linux-5.14.0 comes to, by a Makefile that is not a kernel's`},
+		"a Makefile by --file":  {"cd ..\nmake --file=linux-5.14.0/fs/Makefile\ncd linux-5.14.0\nmake\n", "", `what "make --file=linux-5.14.0/fs/Makefile" in the build directory comes to, by a Makefile that is not a kernel's`},
+		"another program":       {"make -C ../other-1\nmake\n", "", `what "make -C ../other-1" in other-1 comes to, by a Makefile that is not a kernel's`},
+		"stops after compiling": {"make\nno-such-program\n", "", "what %build would do after it stopped: line "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			original, made, err := provable(t, "", "%setup -q -n linux-5.14.0 -b 1 -b 2\n%patch1 -p1\n", ": build\n%install\n: install\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			hide := strings.NewReplacer(": build\n", c.build, ": install\n", c.install)
+			original.Spec, made.Spec = []byte(hide.Replace(string(original.Spec))), []byte(hide.Replace(string(made.Spec)))
+			found, err := prove(t, original, made)
+			if err != nil || !found.Compiled || len(found.Unseen) != min(1, len(c.want)) || !strings.HasPrefix(strings.Join(found.Unseen, ""), c.want) {
+				t.Errorf("got %+v, %v, want %q", found, err, c.want)
 			}
 		})
 	}
