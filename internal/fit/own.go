@@ -227,6 +227,9 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *Own
 	}
 	followed := true
 	for _, c := range o.prepared.Commands {
+		if c.Script {
+			f.Unsure = append(f.Unsure, fmt.Sprintf("line %d of the spec runs a script, which may apply patches that are not counted: %s", c.Line, c.Text))
+		}
 		for _, name := range append([]string{gate.File}, names...) {
 			if strings.Contains(name, "/") && strings.Contains(c.Text, name) {
 				f.Unsure = append(f.Unsure, fmt.Sprintf("what line %d of the spec does to %s is not followed: %s", c.Line, name, c.Text))

@@ -46,8 +46,9 @@ type Prepared struct {
 
 // Command is a line of a spec.
 type Command struct {
-	Line int // from 1
-	Text string
+	Line   int // from 1
+	Text   string
+	Script bool // it runs a script, which may apply patches
 }
 
 // Before tells what a package does to the kernel's tree before the patch file, which

@@ -20,10 +20,11 @@ func (r *specReader) command(l reading) {
 	if l.macro {
 		return
 	}
-	applied := false
+	applied, script := false, false
 	for _, at := range r.at[i] {
 		a := &r.prep.applied[at]
 		if a.style == styleScript {
+			script = true
 			continue // what it applies is not known, nor whether it does
 		}
 		applied = true
@@ -36,7 +37,7 @@ func (r *specReader) command(l reading) {
 	}
 	f, ok := r.prep.facts[i]
 	if trimmed := strings.TrimSpace(text); ok && !applied && f.tree != "" && f.tree == f.dir && trimmed != "" && !setup.MatchString(text) {
-		r.commands = append(r.commands, Command{Line: i + 1, Text: trimmed})
+		r.commands = append(r.commands, Command{Line: i + 1, Text: trimmed, Script: script})
 	}
 }
 

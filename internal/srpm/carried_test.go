@@ -5,6 +5,7 @@ package srpm
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,6 +131,20 @@ func TestBeforeHeldAndLines(t *testing.T) {
 	}
 	p.Spec = []byte("%if 1\n")
 	if got, err = p.Before(patchName); err != nil || got.NoPlace == nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A script of the package may apply patches, which are then not counted: it is told apart.
+func TestBeforeScript(t *testing.T) {
+	text := specOfParts("1", "Source10: apply.sh\nPatch1: a.patch", "%setup -q -n linux-5.14.0\nsed -i s/x/y/ Makefile\nsh %{S:10} %_sourcedir\n%{SOURCE10}")
+	p := Package{SpecName: "kernel.spec", Spec: []byte(text), Files: []string{"a.patch", "apply.sh"}}
+	got, err := p.Before(patchName)
+	var scripts []bool
+	for _, c := range got.Commands {
+		scripts = append(scripts, c.Script)
+	}
+	if err != nil || len(got.Patches) != 0 || !slices.Equal(scripts, []bool{false, true, true}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
