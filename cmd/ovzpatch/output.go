@@ -40,3 +40,18 @@ func checkOutput(dir string) (err error) {
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
+
+// checkOutputFile finds out before the work whether a file can be written; "" is no file.
+func checkOutputFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	if i, err := os.Stat(path); err == nil && i.IsDir() {
+		return usage(fmt.Errorf("--output=%s: it is a directory; name a file", path))
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); err != nil {
+		return usage(fmt.Errorf("--output=%s: %w", path, err))
+	}
+	return checkOutput(dir)
+}

@@ -62,6 +62,9 @@ says when.
 					return err
 				}
 			}
+			if err := checkOutputFile(out); err != nil {
+				return err
+			}
 			f, err := fit.Check(ctx, fit.Request{
 				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
 			})
