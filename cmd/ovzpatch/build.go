@@ -179,7 +179,7 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	if err := tool.Need(build.Tools(b.flags.recipe.Root)); err != nil {
 		return err
 	}
-	keeper, err := b.keeper()
+	keeper, err := openKeeper(b.store)
 	if err != nil {
 		return err
 	}
@@ -228,13 +228,13 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	return done.print(c.OutOrStdout(), b.asJSON)
 }
 
-// keeper opens the datastore that is to keep the build, before hours are spent on one that nobody
+// openKeeper opens the datastore that is to keep a build, before hours are spent on one that nobody
 // can keep; nil where none is named.
-func (b *buildCommand) keeper() (*datastore.Store, error) {
-	if b.store == "" {
+func openKeeper(dir string) (*datastore.Store, error) {
+	if dir == "" {
 		return nil, nil
 	}
-	s, err := openStore(b.store)
+	s, err := openStore(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -67,6 +68,7 @@ func newRun(a *app) *cobra.Command {
 		test   testFlags
 		proof  proveFlags
 		out    string
+		store  string
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -82,6 +84,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 ` + exitLongText,
 		Example: `  ovzpatch run
   ovzpatch run linux-6.1.tar.xz -o rpms
+  ovzpatch run kernel-5.14.0-611.el9.src.rpm --store builds
   ovzpatch run ~/src/linux --config my.config --patch my.patch`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -101,9 +104,14 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
 				return err
 			}
+			keeper, err := openKeeper(store)
+			if err != nil {
+				return err
+			}
 			r, err := prove.Prove(ctx, path, prove.Options{
 				Recipe: flags.recipeOf(port), Build: flags.build, Trial: test.Options,
 				Place: proof.wanted(), Afresh: flags.noCache, Out: out, Report: u,
+				Store: keeper, Words: os.Args[1:],
 				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
 			})
 			if err != nil {
@@ -118,6 +126,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	test.register(c)
 	proof.register(c, true)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
+	c.Flags().StringVar(&store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	return c
 }

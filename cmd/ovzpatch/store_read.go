@@ -123,7 +123,11 @@ func showManifest(w io.Writer, r *datastore.Reader) error {
 	}
 	line("log", m.Log)
 	for _, v := range m.Verdicts {
-		t.Row("verdict", v.Verdict, v.Time, v.File)
+		key := "verdict"
+		if v.Control {
+			key = "control"
+		}
+		t.Row(key, v.Verdict, v.Time, v.File)
 	}
 	if m.Verification != nil {
 		for _, p := range m.Verification.Problems {

@@ -106,6 +106,7 @@ func newTest(a *app) *cobra.Command {
 		test   testFlags
 		expect string
 		store  string
+		of     string
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -121,7 +122,9 @@ script given with --lustre-setup is run, and the source given with --mount is mo
 If that does not come up, the exit code is 1, for nothing is known of the kernel then.
 
 With --store the argument is a snapshot of that datastore, as ovzpatch store list shows
-it, and the verdict goes into the snapshot's manifest.
+it, and the verdict goes into the snapshot's manifest. With --control-of it goes into
+another snapshot's manifest, too: ovzpatch publish wants to know of a patched kernel that
+the same source without the patch was vulnerable.
 ` + exitLongText,
 		Example: `  ovzpatch test kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --expect=protected
   ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
@@ -137,19 +140,28 @@ it, and the verdict goes into the snapshot's manifest.
 			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
 				return usage(fmt.Errorf("--expect=%s: it must be protected or vulnerable", expect))
 			}
+			if of != "" && store == "" {
+				return usage(errors.New("--control-of: it names a snapshot, so it needs --store"))
+			}
 			if err := test.check(a, u); err != nil {
 				return err
 			}
 			if err := kernel.ready(store != ""); err != nil {
 				return err
 			}
-			var kept *snapshot
+			var kept, patched *snapshot
 			if store != "" && len(args) == 1 {
 				var err error
 				if kept, err = kernel.fromSnapshot(ctx, u, store, args[0]); err != nil {
 					return err
 				}
 				defer kept.Close()
+				if patched, err = kept.controlOf(ctx, of); err != nil {
+					return err
+				}
+				if patched != nil {
+					defer patched.Close()
+				}
 			}
 			if err := test.Accelerate(ctx); err != nil {
 				return err
@@ -161,7 +173,9 @@ it, and the verdict goes into the snapshot's manifest.
 			defer remove()
 			t := trial.Trial{Label: "this kernel", Expect: guest.Verdict(expect)}
 			if kernel.Package != "" {
-				t.Package = filepath.Base(kernel.Package)
+				if err := t.Of(kernel.Package); err != nil {
+					return err
+				}
 			}
 			if t.Kernel, err = kernel.Unpack(ctx, dir, test.Options); err != nil {
 				return err
@@ -175,12 +189,19 @@ it, and the verdict goes into the snapshot's manifest.
 					return err
 				}
 			}
+			if patched != nil {
+				if err := trial.KeepControl(ctx, kept.store, patched.Ref, k); err != nil {
+					return err
+				}
+			}
 			return finish(c, &report.Report{Accel: test.Accel.Name, Kernels: []report.Kernel{*k}}, asJSON)
 		},
 	}
 	kernel.register(c)
 	test.register(c)
 	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and record the verdict there")
+	c.Flags().StringVar(&of, "control-of", "", "the kernel on trial is that of this snapshot without the patch: record the verdict there, too, as its control")
+	c.MarkFlagsMutuallyExclusive("control-of", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
 	c.Flags().StringVar(&expect, "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
@@ -193,6 +214,25 @@ it, and the verdict goes into the snapshot's manifest.
 type snapshot struct {
 	store *datastore.Store
 	*datastore.Reader
+}
+
+// controlOf opens the snapshot whose control this one is to be; nil for "".
+func (s *snapshot) controlOf(ctx context.Context, name string) (*snapshot, error) {
+	if name == "" {
+		return nil, nil
+	}
+	ref, err := parseRef(name)
+	if err != nil {
+		return nil, err
+	}
+	patched, err := s.store.OpenSnapshot(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := trial.IsControl(s.Manifest, patched.Manifest); err != nil {
+		return nil, errors.Join(err, patched.Close())
+	}
+	return &snapshot{s.store, patched}, nil
 }
 
 // fromSnapshot takes the kernel of a snapshot, and its -devel package.

@@ -22,7 +22,7 @@ import (
 )
 
 // Version is the form of store that this program writes.
-const Version = 2
+const Version = 3
 
 // What a caller may want to tell apart. ErrLocked comes with who holds the lock.
 var (

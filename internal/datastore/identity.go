@@ -75,18 +75,21 @@ func (s *Store) writeFormat(f format) error {
 	return s.replaceFile(formatFile+".new", formatFile, append(b, '\n'))
 }
 
-// migrate makes a store of version 1 one of today's, where that can be done: a store that is
-// full or cannot be written to goes on as it is.
+// migrate makes a store of an older version one of today's, where that can be done: a store that
+// is full or cannot be written to goes on as it is.
 func (s *Store) migrate() {
 	f, err := s.readFormat()
-	if err != nil || f.Version != 1 || s.checkOwner() != nil {
+	if err != nil || f.Version == Version || s.checkOwner() != nil {
 		return
 	}
-	boot := bootID()
-	if boot == "" {
-		return // nobody could tell until when both must be locked
+	if f.Version == 1 {
+		boot := bootID()
+		if boot == "" {
+			return // nobody could tell until when both must be locked
+		}
+		f.UUID, f.ByName = newUUID(), boot
 	}
-	f.Version, f.UUID, f.ByName = Version, newUUID(), boot
+	f.Version = Version
 	s.writeFormat(f)
 }
 

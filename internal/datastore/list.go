@@ -103,8 +103,10 @@ func (s *Store) entry(ref Ref) *Entry {
 	for _, f := range m.Files {
 		e.Size += f.Size
 	}
-	if n := len(m.Verdicts); n > 0 {
-		e.Verdict = m.Verdicts[n-1].Verdict
+	for _, v := range m.Verdicts {
+		if !v.Control {
+			e.Verdict = v.Verdict
+		}
 	}
 	if len(problems) > 0 {
 		e.Problem = fmt.Sprintf("%s: %s", problems[0].File, problems[0].Problem)

@@ -41,6 +41,35 @@ func TestUpdateChangesOnlyWhatMayChange(t *testing.T) {
 	}
 }
 
+// A verdict is written into a store of an older version: programs that do not know its fields must
+// refuse the store, and not say that the manifest is broken.
+func TestUpdateMigrates(t *testing.T) {
+	s := newStore(t)
+	ref := put(t, s, kernel, day, "a", "1")
+	f, err := s.readFormat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Version = 2
+	if err := s.writeFormat(f); err != nil {
+		t.Fatal(err)
+	}
+	err = s.UpdateManifest(t.Context(), ref, func(m *Manifest) error {
+		m.Verdicts = []Verdict{{Time: day, Verdict: "protected"}, {Time: day, Verdict: "vulnerable", Control: true}}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := s.readFormat(); err != nil || now.Version != Version || now.UUID != f.UUID || now.ByName != "" {
+		t.Errorf("%+v, %v", now, err)
+	}
+	list, err := s.List(t.Context(), []Ref{ref})
+	if err != nil || len(list) != 1 || list[0].Verdict != "protected" {
+		t.Errorf("a list takes the control's verdict for the kernel's: %+v, %v", list, err)
+	}
+}
+
 func TestManifestsAreNotTrusted(t *testing.T) {
 	ref := kernel.At(day)
 	good := fmt.Sprintf(`{"snapshot":%q,"finished":"2022-05-02T08:11:33Z","files":[]}`, ref)
@@ -57,6 +86,7 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 		strings.Replace(good, "[]", `[{"name":"x","size":1,"sha256":"`+sum+`"},{"name":"x","size":1,"sha256":"`+sum+`"}]`, 1),
 		strings.Replace(good, "PAE", "XEN", 1),
 		strings.Replace(good, "}", `,"log":"none"}`, 1),
+		strings.Replace(good, "}", `,"verdicts":[{"time":"2022-05-02T08:11:33Z","verdict":"protected","sha256":"ab"}]}`, 1),
 	} {
 		if m, err := parseManifest([]byte(bad), ref); err == nil {
 			t.Errorf("%s gave %+v", bad, m)

@@ -20,6 +20,7 @@ func (s *Store) UpdateManifest(ctx context.Context, ref Ref, change func(*Manife
 }
 
 func (s *Store) update(ctx context.Context, ref Ref, change func(*Manifest) error) (err error) {
+	s.migrate()
 	shared, err := s.lockToRead(ctx, ref)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/build"
+	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
@@ -35,6 +36,10 @@ type Options struct {
 	Place  bool
 	Afresh bool   // build anew, whatever is in the cache
 	Out    string // directory that gets packages, logs and the report; "" for none
+	// Store keeps the build with the patch as a snapshot with both verdicts; nil for none. Words
+	// are noted with it: those that it was asked for with.
+	Store *datastore.Store
+	Words []string
 	// Built is told what is in the packages of each build; nil for nobody.
 	Built func([]*kernelrpm.Contents) error
 	// Report is for the steps, too.
@@ -73,15 +78,25 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 	if s.Fit.Derived != nil {
 		rep.Derived = s.Fit.Derived.Summary()
 	}
-	for _, kernel := range []side{
-		{s.With, "with the patch", guest.Protected},
-		{s.Without, "without the patch", guest.Vulnerable},
-	} {
-		tried, err := o.prove(ctx, kernel)
+	patched, with, err := o.prove(ctx, side{s.With, "with the patch", guest.Protected})
+	if err != nil {
+		return nil, err
+	}
+	_, without, err := o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
+	if err != nil {
+		return nil, err
+	}
+	rep.Kernels = append(with, without...)
+	if o.Store != nil {
+		ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
 		if err != nil {
 			return nil, err
 		}
-		rep.Kernels = append(rep.Kernels, tried...)
+		if err := trial.KeepBoth(ctx, o.Store, ref, with, without); err != nil {
+			return nil, err
+		}
+		rep.Snapshot = ref.String()
+		o.Report.Say("kept with both verdicts as %s", ref)
 	}
 	if o.Out != "" {
 		if err := atomicfile.Write(filepath.Join(o.Out, "report.json"), rep.JSON); err != nil {
@@ -93,7 +108,7 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 }
 
 // prove builds one kernel and boots it.
-func (o *Options) prove(ctx context.Context, s side) ([]report.Kernel, error) {
+func (o *Options) prove(ctx context.Context, s side) (*build.Result, []report.Kernel, error) {
 	b, packages, err := build.Build(ctx, s.recipe, o.Build)
 	if err == nil && o.Built != nil {
 		err = o.Built(packages)
@@ -102,9 +117,10 @@ func (o *Options) prove(ctx context.Context, s side) ([]report.Kernel, error) {
 		err = b.CopyOut(o.Out)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return o.try(ctx, b, trial.Trial{Label: s.label, Expect: s.expect})
+	tried, err := o.try(ctx, b, trial.Trial{Label: s.label, Expect: s.expect})
+	return b, tried, err
 }
 
 // try boots the kernels of a finished build: those of the flavours that were asked for, else

@@ -18,12 +18,14 @@ import (
 
 // Report is the result for one or more kernels on trial.
 type Report struct {
-	Source  string   `json:"source,omitempty"` // what the kernels were built from
-	Line    string   `json:"line,omitempty"`
-	Patch   string   `json:"patch,omitempty"`   // file name of the patch
-	Derived string   `json:"derived,omitempty"` // how it came about, where it is no port of ours
-	Accel   string   `json:"accelerator"`
-	Kernels []Kernel `json:"kernels"`
+	Source  string `json:"source,omitempty"` // what the kernels were built from
+	Line    string `json:"line,omitempty"`
+	Patch   string `json:"patch,omitempty"`   // file name of the patch
+	Derived string `json:"derived,omitempty"` // how it came about, where it is no port of ours
+	Accel   string `json:"accelerator"`
+	// Snapshot is what the kernel with the patch was kept as in a datastore.
+	Snapshot string   `json:"snapshot,omitempty"`
+	Kernels  []Kernel `json:"kernels"`
 }
 
 // Kernel is one kernel that was booted.
@@ -31,6 +33,7 @@ type Kernel struct {
 	Label   string         `json:"label"`   // the head of its column: "with the patch"
 	Release string         `json:"release"` // as the guest's uname -r said
 	Package string         `json:"package,omitempty"`
+	SHA256  string         `json:"sha256,omitempty"` // of the package
 	Expect  guest.Verdict  `json:"expect,omitempty"` // "" if nothing was expected
 	Verdict guest.Verdict  `json:"verdict"`
 	Results []guest.Result `json:"results"`

@@ -104,7 +104,7 @@ func (b *boot) event(e guest.Event) {
 // did.
 func (b *boot) result(m qemu.Machine, done qemu.Boot) (k *report.Kernel, failed string) {
 	k = &report.Kernel{
-		Label: b.t.Label, Package: b.t.Package, Expect: b.t.Expect,
+		Label: b.t.Label, Package: b.t.Package, SHA256: b.t.SHA256, Expect: b.t.Expect,
 		Console: m.ConsoleLog, Seconds: done.Elapsed.Seconds(),
 	}
 	for _, e := range done.Events {

@@ -102,7 +102,18 @@ type Trial struct {
 	Label   string
 	Kernel  *Kernel
 	Package string // file name of the kernel package, "" for a bare kernel
+	SHA256  string // of the package
 	Expect  guest.Verdict
+}
+
+// Of makes it the trial of the kernel package at path.
+func (t *Trial) Of(path string) (err error) {
+	var d *cache.Digests
+	t.Package = filepath.Base(path)
+	if t.SHA256, err = d.Of(path); err != nil {
+		return fmt.Errorf("read kernel package: %w", err)
+	}
+	return nil
 }
 
 // Packages is Run for a kernel package, with the probe built against its -devel package.
@@ -112,7 +123,9 @@ func Packages(ctx context.Context, pair kernelrpm.Pair, t Trial, o Options) (*re
 		return nil, fmt.Errorf("unpack kernel: %w", err)
 	}
 	defer remove()
-	t.Package = filepath.Base(pair.Kernel)
+	if err := t.Of(pair.Kernel); err != nil {
+		return nil, err
+	}
 	if t.Kernel, err = fromPackages(ctx, pair.Kernel, pair.Devel, dir, o.Cache); err != nil {
 		return nil, err
 	}
