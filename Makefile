@@ -25,7 +25,7 @@ SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 ccache cpio distcc dosfstools e2fsprogs fdisk file flex gcc gnupg gpgv kmod libc6-dev libelf-dev \
+PACKAGES := bc binutils bison bzip2 ccache cpio createrepo-c distcc dnf dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
 	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short lint test-systems bench mutants install clean
@@ -105,11 +105,20 @@ bin/test/systemd-boot:
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
+# Debian's dnf-plugins-core and zypper cannot be installed together, so zypper is unpacked too,
+# with those of its libraries that are not here.
+bin/test/zypper:
+	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
+		$$(apt-get install -s --no-install-recommends zypper | awk '$$1 == "Inst" {print $$2}' | grep . || echo zypper)
+	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
+	rm -rf $@.tmp/deb && mv $@.tmp $@
+
 # The race detector lets every program sleep for a second before it ends, and the tests start thousands.
 test short: export GORACE = atexit_sleep_ms=0
 
 # What boots takes both cores, so packages are tested one after the other.
-test: deps all bin/test/bzImage bin/test/systemd-boot
+test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper
 	$(GO) vet ./...
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage $(GO) test -race -p 1 -timeout 80m ./...
 

@@ -69,6 +69,7 @@ var layers = []layer{
 		{"licences", "under which licences the linked modules are"},
 		{"patch", "places and applies unified diffs"},
 		{"qemu", "boots a virtual machine"},
+		{"repoclient", "what yum, dnf and zypper do with a package"},
 		{"report", "verdicts as a table and JSON"},
 		{"rpmdiff", "where two packages begin to differ"},
 		{"source", "a tree, a tarball or a source RPM"},

@@ -246,9 +246,11 @@ func TestKernelPackageFacts(t *testing.T) {
 	}{
 		{k.path, []string{
 			"installonlypkg(kernel)", "kernel = " + evr, "kernel-ovz = " + evr, "kernel-ovz(x86-64) = " + evr, "kernel-uname-r = " + k.release,
+			"multiversion(kernel)",
 		}, `^(/boot/(vmlinuz|System\.map|config)-REL|/boot/symvers-REL\.gz|/boot/init(rd|ramfs)-REL\.img|/lib/modules/REL(/.*)?)$`},
 		{k.devel, []string{
 			"installonlypkg(kernel)", "kernel-devel = " + evr, "kernel-devel-uname-r = " + k.release, "kernel-ovz-devel = " + evr, "kernel-ovz-devel(x86-64) = " + evr,
+			"multiversion(kernel)",
 		}, `^/usr/src/kernels/REL(/.*)?$`},
 	} {
 		t.Run(filepath.Base(c.path), func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 // signature is one OpenPGP signature of a package.
 type signature struct {
+	tag     Tag
 	what    string // what it covers
 	payload bool   // it covers the payload too
 	data    []byte
@@ -33,14 +34,14 @@ func (f *File) signatures() ([]signature, error) {
 		if s.payload {
 			what = "header and payload"
 		}
-		list = append(list, signature{what, s.payload, f.signature.Bytes(s.tag)})
+		list = append(list, signature{s.tag, what, s.payload, f.signature.Bytes(s.tag)})
 	}
 	for _, text := range f.signature.Strings(sigOpenPGP) {
 		data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 		if err != nil {
 			return nil, fmt.Errorf("read signature: %w", err)
 		}
-		list = append(list, signature{"the header", false, data})
+		list = append(list, signature{sigOpenPGP, "the header", false, data})
 	}
 	for _, s := range list {
 		if !isSignaturePacket(s.data) {
