@@ -70,7 +70,7 @@ var layers = []layer{
 		{"patch", "places and applies unified diffs"},
 		{"qemu", "boots a virtual machine"},
 		{"repoclient", "what yum, dnf and zypper do with a package"},
-		{"report", "verdicts as a table and JSON"},
+		{"report", "verdicts as a table, JSON, and what CI systems read"},
 		{"rpmdiff", "where two packages begin to differ"},
 		{"source", "a tree, a tarball or a source RPM"},
 		{"srpm", "specs, and making source RPMs"},

@@ -20,6 +20,7 @@ import (
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/recipe"
+	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/internal/tool"
@@ -136,6 +137,7 @@ type buildCommand struct {
 	plain  bool
 	twice  bool
 	proof  proveFlags
+	report reportFlags
 	asJSON bool
 }
 
@@ -163,6 +165,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 	b.port.registerDerive(c)
 	b.flags.register(c)
 	b.proof.register(c, false)
+	b.report.register(c)
 	c.Flags().StringVarP(&b.out, "output", "o", "", "copy the packages into this directory")
 	c.Flags().StringVar(&b.store, "store", "", "keep the build as a snapshot in this datastore")
 	c.Flags().BoolVar(&b.asJSON, "json", false, "write what is in the packages as JSON")
@@ -172,8 +175,8 @@ standard output; a kernel that does not hold the patch it was built with is an e
 }
 
 func (b *buildCommand) run(c *cobra.Command, args []string) error {
-	ctx, u := c.Context(), newUI(c.ErrOrStderr())
-	if err := errors.Join(b.flags.check(b.app, u), checkOutput(b.out)); err != nil {
+	u := newUI(c.ErrOrStderr())
+	if err := errors.Join(b.flags.check(b.app, u), checkOutput(b.out), b.report.check()); err != nil {
 		return err
 	}
 	if err := tool.Need(build.Tools(b.flags.recipe.Root)); err != nil {
@@ -183,49 +186,58 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := recipe.Make(ctx, args[0], b.flags.recipeOf(b.port))
-	if err != nil {
+	done, err := b.build(c, u, args[0], keeper)
+	if err := b.report.write(c, &report.Report{Source: args[0]}, err); err != nil {
 		return err
+	}
+	return done.print(c.OutOrStdout(), b.asJSON)
+}
+
+func (b *buildCommand) build(c *cobra.Command, u *ui, source string, keeper *datastore.Store) (*built, error) {
+	ctx := c.Context()
+	s, err := recipe.Make(ctx, source, b.flags.recipeOf(b.port))
+	if err != nil {
+		return nil, err
 	}
 	defer s.Close()
 	if b.flags.noCache || b.twice {
 		if err := build.Forget(ctx, s, b.flags.build); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	r := s.With
 	if b.plain {
 		r = s.Without
 	} else if err := s.ProvePlace(ctx, u, b.proof.wanted()); err != nil {
-		return err
+		return nil, err
 	}
 	res, packages, err := build.Build(ctx, r, b.flags.build)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := contentsTable(c.ErrOrStderr(), packages); err != nil {
-		return err
+		return nil, err
 	}
 	if b.twice {
 		if err := build.VerifyReproducible(ctx, r, res, b.flags.build); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	done := built{Directory: res.Dir, Packages: packages, Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Seconds, Launcher: res.Launcher}
+	done := &built{Directory: res.Dir, Packages: packages, Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Seconds, Launcher: res.Launcher}
 	if b.out != "" {
 		if err := res.CopyOut(b.out); err != nil {
-			return err
+			return nil, err
 		}
 		done.Directory = b.out
 	}
 	if keeper != nil {
 		ref, err := res.Keep(ctx, keeper, s.Fit, r, os.Args[1:])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		done.Snapshot = ref.String()
 	}
-	return done.print(c.OutOrStdout(), b.asJSON)
+	return done, nil
 }
 
 // openKeeper opens the datastore that is to keep a build, before hours are spent on one that nobody

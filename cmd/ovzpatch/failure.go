@@ -12,29 +12,20 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/terminal"
 )
 
-// failure is what a program that asked for JSON gets where there is no result.
-type failure struct {
-	Error    string `json:"error"` // as people read it
-	ExitCode int    `json:"exit_code"`
-	// Outcome is what became of a boot, "" for other failures; Line decided it.
-	Outcome qemu.Outcome `json:"outcome,omitempty"`
-	Line    string       `json:"line,omitempty"`
-	// Log is a file with more: a build's output, or a guest's console.
-	Log string `json:"log,omitempty"`
-}
-
-func newFailure(err error) failure {
-	f := failure{Error: terminal.Text(err.Error()), ExitCode: exitCode(err)}
+// newFailure is what a program gets of an error.
+func newFailure(err error) report.Failure {
+	f := report.Failure{Error: terminal.Text(err.Error()), ExitCode: exitCode(err)}
 	var boot *qemu.BootError
 	var build *rpmbuild.Error
 	var ran *command.Error
 	switch {
 	case errors.As(err, &boot):
-		f.Outcome, f.Line, f.Log = boot.Outcome, terminal.Text(boot.Line), boot.ConsolePath
+		f.Outcome, f.Line, f.Log, f.Kernel = string(boot.Outcome), terminal.Text(boot.Line), boot.ConsolePath, boot.KernelBad
 	case errors.As(err, &build):
 		f.Log = build.Log
 	case errors.As(err, &ran):

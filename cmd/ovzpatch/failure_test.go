@@ -14,14 +14,15 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/report"
 	"ovzpatch/internal/trial"
 )
 
 // What became of a guest is there for programs, each part by itself.
 func TestFailureOfAGuest(t *testing.T) {
 	died := &qemu.BootError{Outcome: qemu.Panic, Kernel: "bzImage", Line: "Kernel panic - not syncing: \x1b[1mx", KernelBad: true, ConsolePath: "/c/console.log"}
-	for err, want := range map[error]failure{
-		fmt.Errorf("try: %w", job.Misbehaved(died)): {ExitCode: exitBehaved, Outcome: qemu.Panic, Line: "Kernel panic - not syncing: x", Log: "/c/console.log"},
+	for err, want := range map[error]report.Failure{
+		fmt.Errorf("try: %w", job.Misbehaved(died)): {ExitCode: exitBehaved, Outcome: string(qemu.Panic), Line: "Kernel panic - not syncing: x", Log: "/c/console.log"},
 		job.NoVerdict(fmt.Errorf("try the cases")):  {ExitCode: exitUnknown},
 	} {
 		got := newFailure(err)
@@ -45,20 +46,25 @@ func testKernel(t *testing.T, name string) string {
 	return found[0]
 }
 
-// A guest that does not come to its end in time is told as JSON, with exit code 1: nothing is
-// known of the kernel.
+// A guest that does not come to its end in time is told as JSON and in every report, with exit
+// code 1: nothing is known of the kernel.
 func TestGuestThatEndsTooSoon(t *testing.T) {
 	long(t)
-	stdout, stderr, code := ovzpatch(t, "test", testKernel(t, "kernel-ovz-"), "--boot-timeout=1ms", "--json")
-	var f failure
+	junit := filepath.Join(t.TempDir(), "junit.xml")
+	stdout, stderr, code := ovzpatch(t, "test", testKernel(t, "kernel-ovz-"), "--boot-timeout=1ms", "--json", "--report=junit="+junit)
+	var f report.Failure
 	if err := json.Unmarshal([]byte(stdout), &f); err != nil || code != exitFailed {
 		t.Fatalf("%v, exit code %d\n%s\n%s", err, code, stdout, stderr)
 	}
-	if f.ExitCode != exitFailed || f.Outcome != qemu.TimedOut && f.Outcome != qemu.Silent || f.Error == "" || f.Log == "" {
+	if f.ExitCode != exitFailed || f.Outcome != string(qemu.TimedOut) && f.Outcome != string(qemu.Silent) || f.Error == "" || f.Log == "" {
 		t.Errorf("got %+v", f)
 	}
 	if _, err := os.Stat(f.Log); err != nil {
 		t.Error(err)
+	}
+	// The run, the boot and the verdict have no result.
+	if text, err := os.ReadFile(junit); err != nil || strings.Count(string(text), "<error ") != 3 || strings.Contains(string(text), "<failure ") {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 
 // checkOutput finds out before the work whether its results can be written to a directory,
 // by writing there; "" is no directory. What has to be made for that is taken away again.
-func checkOutput(dir string) (err error) {
+func checkOutput(dir string) error { return checkWritable("output", dir) }
+
+func checkWritable(flag, dir string) (err error) {
 	if dir == "" {
 		return nil
 	}
@@ -28,7 +30,7 @@ func checkOutput(dir string) (err error) {
 			os.Remove(d)
 		}
 		if err != nil {
-			err = usage(fmt.Errorf("--output=%s: %w", dir, err))
+			err = usage(fmt.Errorf("--%s=%s: %w", flag, dir, err))
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -42,16 +44,16 @@ func checkOutput(dir string) (err error) {
 }
 
 // checkOutputFile finds out before the work whether a file can be written; "" is no file.
-func checkOutputFile(path string) error {
+func checkOutputFile(flag, path string) error {
 	if path == "" {
 		return nil
 	}
 	if i, err := os.Stat(path); err == nil && i.IsDir() {
-		return usage(fmt.Errorf("--output=%s: it is a directory; name a file", path))
+		return usage(fmt.Errorf("--%s=%s: it is a directory; name a file", flag, path))
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
-		return usage(fmt.Errorf("--output=%s: %w", path, err))
+		return usage(fmt.Errorf("--%s=%s: %w", flag, path, err))
 	}
-	return checkOutput(dir)
+	return checkWritable(flag, dir)
 }

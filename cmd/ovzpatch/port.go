@@ -62,7 +62,7 @@ says when.
 					return err
 				}
 			}
-			if err := checkOutputFile(out); err != nil {
+			if err := checkOutputFile("output", out); err != nil {
 				return err
 			}
 			f, err := fit.Check(ctx, fit.Request{
@@ -114,10 +114,7 @@ says when.
 				Place: true, Afresh: flags.noCache, Report: u,
 				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
 			})
-			if err != nil {
-				return err
-			}
-			return finish(c, r, false)
+			return new(reportFlags).finish(c, r, err, false)
 		},
 	}
 	flags.register(c)

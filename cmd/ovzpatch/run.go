@@ -13,10 +13,8 @@ import (
 
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/prove"
-	"ovzpatch/internal/report"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
 	"ovzpatch/patches"
@@ -67,6 +65,7 @@ func newRun(a *app) *cobra.Command {
 		flags  buildFlags
 		test   testFlags
 		proof  proveFlags
+		rep    reportFlags
 		out    string
 		store  string
 		asJSON bool
@@ -85,6 +84,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		Example: `  ovzpatch run
   ovzpatch run linux-6.1.tar.xz -o rpms
   ovzpatch run kernel-5.14.0-611.el9.src.rpm --store builds
+  ovzpatch run --report junit=junit.xml,ktap=report.ktap
   ovzpatch run ~/src/linux --config my.config --patch my.patch`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -92,7 +92,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if flags.recipe.Tag == "" {
 				return usage(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
 			}
-			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out)); err != nil {
+			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out), rep.check()); err != nil {
 				return err
 			}
 			path := source.Newest(source.Debian)
@@ -114,10 +114,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 				Store: keeper, Words: os.Args[1:],
 				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
 			})
-			if err != nil {
-				return err
-			}
-			return finish(c, r, asJSON)
+			return rep.finish(c, r, err, asJSON)
 		},
 	}
 	port.register(c)
@@ -125,6 +122,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	flags.register(c)
 	test.register(c)
 	proof.register(c, true)
+	rep.register(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
@@ -141,21 +139,3 @@ func (f *proveFlags) register(c *cobra.Command, standard bool) {
 }
 
 func (f *proveFlags) wanted() bool { return f.yes && !f.no }
-
-// finish prints the report and turns a verdict nobody expected into its exit code.
-func finish(c *cobra.Command, r *report.Report, asJSON bool) error {
-	write := r.Text
-	if asJSON {
-		write = r.JSON
-	}
-	if err := write(c.OutOrStdout()); err != nil {
-		return err
-	}
-	switch {
-	case !r.Behaved():
-		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
-	case !r.Conclusive():
-		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run; see the report"))
-	}
-	return nil
-}

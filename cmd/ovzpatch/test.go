@@ -104,6 +104,7 @@ func newTest(a *app) *cobra.Command {
 	var (
 		kernel kernelFlags
 		test   testFlags
+		rep    reportFlags
 		expect string
 		store  string
 		of     string
@@ -133,7 +134,7 @@ the same source without the patch was vulnerable.
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			u := newUI(c.ErrOrStderr())
 			if err := kernel.check(c, args); err != nil {
 				return err
 			}
@@ -143,62 +144,20 @@ the same source without the patch was vulnerable.
 			if of != "" && store == "" {
 				return usage(errors.New("--control-of: it names a snapshot, so it needs --store"))
 			}
-			if err := test.check(a, u); err != nil {
+			if err := errors.Join(test.check(a, u), rep.check()); err != nil {
 				return err
 			}
 			if err := kernel.ready(store != ""); err != nil {
 				return err
 			}
-			var kept, patched *snapshot
-			if store != "" && len(args) == 1 {
-				var err error
-				if kept, err = kernel.fromSnapshot(ctx, u, store, args[0]); err != nil {
-					return err
-				}
-				defer kept.Close()
-				if patched, err = kept.controlOf(ctx, of); err != nil {
-					return err
-				}
-				if patched != nil {
-					defer patched.Close()
-				}
-			}
-			if err := test.Accelerate(ctx); err != nil {
-				return err
-			}
-			dir, remove, err := scratch.New("", "kernel")
-			if err != nil {
-				return fmt.Errorf("unpack kernel: %w", err)
-			}
-			defer remove()
-			t := trial.Trial{Label: "this kernel", Expect: guest.Verdict(expect)}
-			if kernel.Package != "" {
-				if err := t.Of(kernel.Package); err != nil {
-					return err
-				}
-			}
-			if t.Kernel, err = kernel.Unpack(ctx, dir, test.Options); err != nil {
-				return err
-			}
-			k, err := trial.Run(ctx, t, test.Options)
-			if err != nil {
-				return err
-			}
-			if kept != nil {
-				if err := trial.Keep(ctx, kept.store, kept.Ref, k); err != nil {
-					return err
-				}
-			}
-			if patched != nil {
-				if err := trial.KeepControl(ctx, kept.store, patched.Ref, k); err != nil {
-					return err
-				}
-			}
-			return finish(c, &report.Report{Accel: test.Accel.Name, Kernels: []report.Kernel{*k}}, asJSON)
+			r := &report.Report{Source: kernel.Package}
+			err := try(c.Context(), r, &kernel, &test, guest.Verdict(expect), store, of)
+			return rep.finish(c, r, err, asJSON)
 		},
 	}
 	kernel.register(c)
 	test.register(c)
+	rep.register(c)
 	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and record the verdict there")
 	c.Flags().StringVar(&of, "control-of", "", "the kernel on trial is that of this snapshot without the patch: record the verdict there, too, as its control")
 	c.MarkFlagsMutuallyExclusive("control-of", "kernel")
@@ -208,6 +167,54 @@ the same source without the patch was vulnerable.
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	c.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"protected", "vulnerable"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// try boots the kernel and puts into r what is found. With store the kernel is a snapshot's, and may be
+// the control of another.
+func try(ctx context.Context, r *report.Report, kernel *kernelFlags, test *testFlags, expect guest.Verdict, store, of string) error {
+	var kept, patched *snapshot
+	if store != "" && kernel.Package != "" {
+		var err error
+		if kept, err = kernel.fromSnapshot(ctx, test.Report, store, kernel.Package); err != nil {
+			return err
+		}
+		defer kept.Close()
+		if patched, err = kept.controlOf(ctx, of); err != nil {
+			return err
+		}
+		if patched != nil {
+			defer patched.Close()
+		}
+	}
+	if err := test.Accelerate(ctx); err != nil {
+		return err
+	}
+	r.Accel = test.Accel.Name
+	dir, remove, err := scratch.New("", "kernel")
+	if err != nil {
+		return fmt.Errorf("unpack kernel: %w", err)
+	}
+	defer remove()
+	t := trial.Trial{Label: "this kernel", Expect: expect}
+	if kernel.Package != "" {
+		if err := t.Of(kernel.Package); err != nil {
+			return err
+		}
+	}
+	if t.Kernel, err = kernel.Unpack(ctx, dir, test.Options); err != nil {
+		return err
+	}
+	k, err := trial.Run(ctx, t, test.Options)
+	if k != nil {
+		r.Kernels = append(r.Kernels, *k)
+	}
+	if err == nil && kept != nil {
+		err = trial.Keep(ctx, kept.store, kept.Ref, k)
+	}
+	if err == nil && patched != nil {
+		err = trial.KeepControl(ctx, kept.store, patched.Ref, k)
+	}
+	return err
 }
 
 // snapshot is one of a datastore, which stays whole until it is closed.

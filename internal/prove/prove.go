@@ -54,53 +54,57 @@ type side struct {
 }
 
 // Prove is the whole way from a source to the verdicts: source is the path of a source RPM, a
-// tarball or a tree. A kernel that does not behave as expected is in the report, and no error.
+// tarball or a tree. A kernel that does not behave as expected is in the report, and no error. With
+// an error the report has what was found until then.
 func Prove(ctx context.Context, source string, o Options) (*report.Report, error) {
+	rep := &report.Report{Source: source}
 	o.Recipe.Report, o.Build.Report, o.Trial.Report = o.Report, o.Report, o.Report
 	o.Trial.LogDir = o.Out
 	s, err := recipe.Make(ctx, source, o.Recipe)
 	if err != nil {
-		return nil, err
+		return rep, err
 	}
 	defer s.Close()
-	if o.Afresh {
-		if err := build.Forget(ctx, s, o.Build); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.ProvePlace(ctx, o.Report, o.Place); err != nil {
-		return nil, err
-	}
-	if err := o.Trial.Accelerate(ctx); err != nil {
-		return nil, err
-	}
-	rep := &report.Report{Source: source, Line: s.Fit.Line, Patch: s.Fit.Name, Accel: o.Trial.Accel.Name}
+	rep.Line, rep.Patch = s.Fit.Line, s.Fit.Name
 	if s.Fit.Derived != nil {
 		rep.Derived = s.Fit.Derived.Summary()
 	}
+	if o.Afresh {
+		if err := build.Forget(ctx, s, o.Build); err != nil {
+			return rep, err
+		}
+	}
+	if err := s.ProvePlace(ctx, o.Report, o.Place); err != nil {
+		return rep, err
+	}
+	if err := o.Trial.Accelerate(ctx); err != nil {
+		return rep, err
+	}
+	rep.Accel = o.Trial.Accel.Name
 	patched, with, err := o.prove(ctx, side{s.With, "with the patch", guest.Protected})
+	rep.Kernels = append(rep.Kernels, with...)
 	if err != nil {
-		return nil, err
+		return rep, err
 	}
 	_, without, err := o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
+	rep.Kernels = append(rep.Kernels, without...)
 	if err != nil {
-		return nil, err
+		return rep, err
 	}
-	rep.Kernels = append(with, without...)
 	if o.Store != nil {
 		ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
 		if err != nil {
-			return nil, err
+			return rep, err
 		}
 		if err := trial.KeepBoth(ctx, o.Store, ref, with, without); err != nil {
-			return nil, err
+			return rep, err
 		}
 		rep.Snapshot = ref.String()
 		o.Report.Say("kept with both verdicts as %s", ref)
 	}
 	if o.Out != "" {
 		if err := atomicfile.Write(filepath.Join(o.Out, "report.json"), rep.JSON); err != nil {
-			return nil, err
+			return rep, err
 		}
 		o.Report.Say("packages, consoles and report.json are in %s", o.Out)
 	}
@@ -141,10 +145,12 @@ func (o *Options) try(ctx context.Context, b *build.Result, t trial.Trial) ([]re
 			continue
 		}
 		k, err := trial.Packages(ctx, p, t, o.Trial)
-		if err != nil {
-			return nil, err
+		if k != nil {
+			list = append(list, *k)
 		}
-		list = append(list, *k)
+		if err != nil {
+			return list, err
+		}
 	}
 	if len(list) == 0 {
 		return nil, job.BadRequest(errors.New("none of these flavours can be tried in QEMU; use ovzpatch build"))

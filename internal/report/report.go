@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package report turns the guests' results into what people and programs read: a table with the
-// evidence, and JSON.
+// evidence, JSON, JUnit, TAP, KTAP and a page for a browser.
 package report
 
 import (
@@ -18,7 +18,8 @@ import (
 
 // Report is the result for one or more kernels on trial.
 type Report struct {
-	Source  string `json:"source,omitempty"` // what the kernels were built from
+	Command string `json:"command,omitempty"` // of ovzpatch: "run", "test", "build"
+	Source  string `json:"source,omitempty"`  // what the kernels were built from
 	Line    string `json:"line,omitempty"`
 	Patch   string `json:"patch,omitempty"`   // file name of the patch
 	Derived string `json:"derived,omitempty"` // how it came about, where it is no port of ours
@@ -26,6 +27,21 @@ type Report struct {
 	// Snapshot is what the kernel with the patch was kept as in a datastore.
 	Snapshot string   `json:"snapshot,omitempty"`
 	Kernels  []Kernel `json:"kernels"`
+	// Failure is why the work ended before there was a result for everything; nil if it did not.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// Failure is what a program gets where there is no result, or not all of it.
+type Failure struct {
+	Error    string `json:"error"` // as people read it
+	ExitCode int    `json:"exit_code"`
+	// Outcome is what became of a boot, "" for other failures; Line decided it.
+	Outcome string `json:"outcome,omitempty"`
+	Line    string `json:"line,omitempty"`
+	// Log is a file with more: a build's output, or a guest's console.
+	Log string `json:"log,omitempty"`
+	// Kernel tells that the kernel under test is at fault, not what was around it.
+	Kernel bool `json:"kernel_at_fault,omitempty"`
 }
 
 // Kernel is one kernel that was booted.
@@ -40,6 +56,14 @@ type Kernel struct {
 	Notes   []string       `json:"notes,omitempty"`   // of the guest, for people: what was not run, and why
 	Console string         `json:"console,omitempty"` // file with the whole console
 	Seconds float64        `json:"seconds"`           // from the start of QEMU to its end
+	// Ready is when the guest's first event came, and Ended when each result came, in the order
+	// of Results: in seconds from the start of QEMU, by the host's clock.
+	Ready float64   `json:"ready_seconds,omitempty"`
+	Ended []float64 `json:"ended_seconds,omitempty"`
+	// Broken is why the guest did not come to its end, "" if it did; the results before that are there.
+	Broken string `json:"broken,omitempty"`
+	// AtFault tells of a guest that did not come to its end that its kernel was the reason.
+	AtFault bool `json:"at_fault,omitempty"`
 }
 
 // Conclusive reports whether there is a verdict on every kernel.
@@ -71,10 +95,14 @@ func (r *Report) Text(w io.Writer) error {
 	for _, k := range r.Kernels {
 		rows[0] = append(rows[0], strings.ToUpper(k.Label))
 	}
+	results := make([]map[caseID]*guest.Result, len(r.Kernels))
+	for i, k := range r.Kernels {
+		results[i] = k.byCase()
+	}
 	for _, id := range r.cases() {
 		row := []string{id.name, id.backend}
-		for _, k := range r.Kernels {
-			row = append(row, k.cell(id))
+		for i := range r.Kernels {
+			row = append(row, cell(results[i][id]))
 		}
 		rows = append(rows, row)
 	}
@@ -113,44 +141,55 @@ type caseID struct{ name, backend string }
 // were first tried on any kernel, because the order in one container depends on the kernel.
 func (r *Report) cases() []caseID {
 	var ids []caseID
-	var backends, names []string
+	seen, backends, names := map[caseID]bool{}, map[string]int{}, map[string]int{}
+	place := func(of map[string]int, name string) {
+		if _, ok := of[name]; !ok {
+			of[name] = len(of)
+		}
+	}
 	for _, k := range r.Kernels {
 		for _, res := range k.Results {
 			id := caseID{res.Name, res.Backend}
-			if !slices.Contains(ids, id) {
+			if !seen[id] {
 				ids = append(ids, id)
 			}
-			if !slices.Contains(backends, id.backend) {
-				backends = append(backends, id.backend)
-			}
-			if !slices.Contains(names, id.name) {
-				names = append(names, id.name)
-			}
+			seen[id] = true
+			place(backends, id.backend)
+			place(names, id.name)
 		}
 	}
 	slices.SortStableFunc(ids, func(a, b caseID) int {
 		return cmp.Or(
-			cmp.Compare(slices.Index(backends, a.backend), slices.Index(backends, b.backend)),
-			cmp.Compare(slices.Index(names, a.name), slices.Index(names, b.name)))
+			cmp.Compare(backends[a.backend], backends[b.backend]),
+			cmp.Compare(names[a.name], names[b.name]))
 	})
 	return ids
 }
 
-// cell returns in a few words what a case showed on this kernel.
-func (k Kernel) cell(id caseID) string {
-	for _, r := range k.Results {
-		if r.Name == id.name && r.Backend == id.backend {
-			s := Seen(r.Got)
-			if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
-				s += " (" + strings.ToUpper(string(r.Verdict)) + ")"
-			}
-			if r.Finding != "" {
-				s += " (" + r.Finding + ")"
-			}
-			return s
+// byCase returns the results by case; of those of one case the first.
+func (k Kernel) byCase() map[caseID]*guest.Result {
+	of := map[caseID]*guest.Result{}
+	for i, r := range k.Results {
+		if id := (caseID{r.Name, r.Backend}); of[id] == nil {
+			of[id] = &k.Results[i]
 		}
 	}
-	return "not tried"
+	return of
+}
+
+// cell returns in a few words what a case showed; nil was not tried.
+func cell(r *guest.Result) string {
+	if r == nil {
+		return "not tried"
+	}
+	s := Seen(r.Got)
+	if r.Verdict == guest.Faulty || r.Verdict == guest.Inconclusive {
+		s += " (" + strings.ToUpper(string(r.Verdict)) + ")"
+	}
+	if r.Finding != "" {
+		s += " (" + r.Finding + ")"
+	}
+	return s
 }
 
 // Seen returns what a case showed, in a few words.

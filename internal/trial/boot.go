@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
@@ -26,9 +27,12 @@ type boot struct {
 	last *guest.Try // the case that had begun where the boot did not come to its end
 
 	cases, tried int
+
+	started, ready time.Time
+	ended          []float64 // when each result came, in seconds
 }
 
-// run boots the kernel once.
+// run boots the kernel once. Of a guest that did not come to its end it returns what came before.
 func (b *boot) run(ctx context.Context) (*report.Kernel, error) {
 	m, err := b.machine(ctx)
 	if err != nil {
@@ -36,27 +40,66 @@ func (b *boot) run(ctx context.Context) (*report.Kernel, error) {
 	}
 	b.o.Report.Say("booting %s", b.t.Kernel.Release)
 	m.Event = b.event
+	b.started = time.Now()
 	done, err := m.Run(ctx)
 	b.o.Report.Done()
+	k, failed := b.result(m, done)
 	if err != nil {
-		return nil, err
+		b.broken(k, err)
+		return k, err
 	}
 	b.last = nil
-	k, failed := b.result(m, done)
 	if why := unloaded(k.Notes); why != "" && b.t.Kernel.Lustre == nil {
-		return nil, job.NoVerdict(fmt.Errorf("try the cases in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", why, k.Console))
+		return k, job.NoVerdict(fmt.Errorf("try the cases in the guest: %s (this says nothing of the kernel's patch; the console is in %s)", why, k.Console))
 	}
 	if failed != "" {
 		for _, note := range k.Notes {
 			b.o.Report.Say("%s", note)
 		}
-		return nil, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing about the kernel; the console is in %s)", failed, k.Console)
+		k.Broken = "bring Lustre up in the guest: " + failed
+		return k, fmt.Errorf("bring Lustre up in the guest: %s (this says nothing about the kernel; the console is in %s)", failed, k.Console)
 	}
 	if k.Release != b.t.Kernel.Release {
 		return nil, fmt.Errorf("the guest runs %s, not the kernel under test, %s: do image and modules belong together?", k.Release, b.t.Kernel.Release)
 	}
 	b.o.Report.Say("%s: %s, by %d cases in %.0f s (console: %s)", k.Release, k.Verdict, len(k.Results), k.Seconds, k.Console)
 	return k, nil
+}
+
+// broken adds to a result how the guest ended before its time.
+func (b *boot) broken(k *report.Kernel, err error) {
+	k.Verdict, k.Broken = guest.Inconclusive, err.Error()
+	if k.Release == "" {
+		k.Release = b.t.Kernel.Release
+	}
+	var be *qemu.BootError
+	if !errors.As(err, &be) {
+		return
+	}
+	k.Broken = fmt.Sprintf("%s after %.1f s", be.Outcome, be.After.Seconds())
+	if be.Line != "" {
+		k.Broken += ": " + be.Line
+	}
+	if k.AtFault = be.KernelBad; k.AtFault {
+		k.Verdict = guest.Faulty
+	}
+	if b.last != nil {
+		k.Results = append(k.Results, *b.unended(be))
+		k.Ended = append(k.Ended, k.Seconds)
+	}
+}
+
+// unended is the result of the case in which the guest ended; the kernel is to blame for it, or it
+// is unknown who is.
+func (b *boot) unended(be *qemu.BootError) *guest.Result {
+	r := &guest.Result{
+		Name: b.last.Name, Backend: b.last.Backend, Verdict: guest.Inconclusive,
+		Why: fmt.Sprintf("the guest did not come to its end: %s", be.Outcome),
+	}
+	if be.KernelBad {
+		r.Verdict, r.Why = guest.Faulty, fmt.Sprintf("the kernel did not live to its end: %s: %s", be.Outcome, be.Line)
+	}
+	return r
 }
 
 // machine describes the guest of the trial.
@@ -90,12 +133,13 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 func (b *boot) event(e guest.Event) {
 	switch {
 	case e.Hello != nil:
-		b.cases = e.Hello.Cases
+		b.cases, b.ready = e.Hello.Cases, time.Now()
 	case e.Try != nil:
 		b.last = e.Try
 	case e.Case != nil:
 		b.tried++
 		b.last = nil
+		b.ended = append(b.ended, time.Since(b.started).Seconds())
 		b.o.Report.Live("case %d of %d: %s in %s: %s", b.tried, b.cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
 	}
 }
@@ -105,7 +149,10 @@ func (b *boot) event(e guest.Event) {
 func (b *boot) result(m qemu.Machine, done qemu.Boot) (k *report.Kernel, failed string) {
 	k = &report.Kernel{
 		Label: b.t.Label, Package: b.t.Package, SHA256: b.t.SHA256, Expect: b.t.Expect,
-		Console: m.ConsoleLog, Seconds: done.Elapsed.Seconds(),
+		Console: m.ConsoleLog, Seconds: done.Elapsed.Seconds(), Ended: b.ended,
+	}
+	if !b.ready.IsZero() {
+		k.Ready = b.ready.Sub(b.started).Seconds()
 	}
 	for _, e := range done.Events {
 		switch {

@@ -133,7 +133,8 @@ func Packages(ctx context.Context, pair kernelrpm.Pair, t Trial, o Options) (*re
 }
 
 // Run boots a kernel and returns what umounttest found. Where the kernel does not live to the
-// end of a case, that case is faulty, and the others are tried without it.
+// end of a case, that case is faulty, and the others are tried without it. Where a guest does not
+// come to its end, there is an error, and what was found until then is returned with it.
 func Run(ctx context.Context, t Trial, o Options) (*report.Kernel, error) {
 	first := &boot{t: t, o: o}
 	k, err := first.run(ctx)
@@ -144,19 +145,15 @@ func Run(ctx context.Context, t Trial, o Options) (*report.Kernel, error) {
 	last := first.last
 	o.Report.Say("in case %s/%s: %v", last.Backend, last.Name, err)
 	o.Report.Say("booting once more without that case")
-	died := guest.Result{
-		Name: last.Name, Backend: last.Backend, Verdict: guest.Faulty,
-		Why: fmt.Sprintf("the kernel did not live to its end: %s: %s", be.Outcome, be.Line),
-	}
+	died := *first.unended(be)
 	second := &boot{t: t, o: o, skip: last.Backend + "/" + last.Name}
 	k, err = second.run(ctx)
+	if k != nil {
+		k.Results = append(k.Results, died)
+		k.Verdict = guest.Faulty
+	}
 	if again := second.last; errors.As(err, &be) && be.KernelBad && again != nil {
-		return nil, job.Misbehaved(fmt.Errorf("in case %s, and without it in case %s/%s: %w", second.skip, again.Backend, again.Name, err))
+		return k, job.Misbehaved(fmt.Errorf("in case %s, and without it in case %s/%s: %w", second.skip, again.Backend, again.Name, err))
 	}
-	if err != nil {
-		return nil, err
-	}
-	k.Results = append(k.Results, died)
-	k.Verdict = guest.Faulty
-	return k, nil
+	return k, err
 }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/report"
+)
+
+// reportFlags say where results go besides standard output.
+type reportFlags struct {
+	values []string
+	files  []report.File
+}
+
+func (f *reportFlags) register(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.values, "report", nil, "also write the result into files: FORMAT=FILE, several with commas; FORMAT is one of "+strings.Join(report.Formats(), ", "))
+	c.RegisterFlagCompletionFunc("report", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var all []string
+		for _, name := range report.Formats() {
+			all = append(all, name+"=")
+		}
+		return all, cobra.ShellCompDirectiveNoSpace
+	})
+}
+
+// check finds out before the work whether the files can be written.
+func (f *reportFlags) check() (err error) {
+	if f.files, err = report.ParseFiles(f.values); err != nil {
+		return usage(fmt.Errorf("--report: %w", err))
+	}
+	for _, file := range f.files {
+		if err := checkOutputFile("report", file.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the files, and returns failed, which is why the work ended early, with what went
+// wrong here. A report tells of a failure, too.
+func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) error {
+	r.Command = c.Name()
+	if failed != nil {
+		if exitCode(failed) == exitFailed && missingInput(c, c.Flags().Args(), failed) {
+			failed = usage(failed)
+		}
+		failure := newFailure(failed)
+		r.Failure = &failure
+	}
+	for _, file := range f.files {
+		failed = errors.Join(failed, file.Write(r))
+	}
+	return failed
+}
+
+// finish writes the reports, prints the result, and turns a verdict nobody expected into its exit
+// code. With an error that ended the work r has what was found until then.
+func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, asJSON bool) error {
+	if err := f.write(c, r, failed); err != nil {
+		return err
+	}
+	write := r.Text
+	if asJSON {
+		write = r.JSON
+	}
+	if err := write(c.OutOrStdout()); err != nil {
+		return err
+	}
+	switch {
+	case !r.Behaved():
+		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
+	case !r.Conclusive():
+		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run; see the report"))
+	}
+	return nil
+}
