@@ -102,20 +102,7 @@ func Run(ctx context.Context, c Cmd) error {
 	if err := ctx.Err(); err != nil {
 		return fail(-1, "", context.Cause(ctx))
 	}
-	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	cmd.Dir = c.Dir
-	cmd.Env = os.Environ()
-	if c.Clean {
-		cmd.Env = clean(cmd.Env)
-	}
-	cmd.Env = append(cmd.Env, c.Env...)
-	cmd.Stdin = c.Stdin
-	cmd.Stderr = out
-	cmd.Stdout = out
-	if c.Stdout != nil {
-		cmd.Stdout = c.Stdout
-	}
-	cmd.ExtraFiles = c.ExtraFiles
+	cmd := c.exec(out)
 	// If this process is killed, the kernel ends the program too. The kernel ties that to the
 	// thread that started the program, so we keep that thread to the end.
 	runtime.LockOSThread()
@@ -133,11 +120,49 @@ func Run(ctx context.Context, c Cmd) error {
 		cmd.SysProcAttr = t.attr(2 + len(cmd.ExtraFiles))
 		end, delay = func() { t.master.Close() }, hangupDelay
 	}
-	// A daemon that kept the output pipe must not block Wait forever.
-	cmd.WaitDelay = WaitDelay
 	if err := cmd.Start(); err != nil {
 		return fail(-1, "", err)
 	}
+	err := wait(ctx, cmd, end, delay)
+	out.flush()
+	// Some programs exit with 0 on SIGTERM; that is not success.
+	if ctx.Err() != nil {
+		return fail(-1, out.tail(), context.Cause(ctx))
+	}
+	// The latter means that it ended well, and left a daemon that had its output open.
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return fail(exit.ExitCode(), out.tail(), err)
+	}
+	return fail(-1, out.tail(), err)
+}
+
+// exec returns the program as os/exec runs it, with its output going to out.
+func (c *Cmd) exec(out *output) *exec.Cmd {
+	cmd := exec.Command(c.Args[0], c.Args[1:]...)
+	cmd.Dir = c.Dir
+	cmd.Env = os.Environ()
+	if c.Clean {
+		cmd.Env = clean(cmd.Env)
+	}
+	cmd.Env = append(cmd.Env, c.Env...)
+	cmd.Stdin = c.Stdin
+	cmd.Stderr = out
+	cmd.Stdout = out
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
+	cmd.ExtraFiles = c.ExtraFiles
+	// A daemon that kept the output pipe must not block Wait forever.
+	cmd.WaitDelay = WaitDelay
+	return cmd
+}
+
+// wait waits for the program. If ctx ends first, it calls end, and after delay it kills the
+// process group.
+func wait(ctx context.Context, cmd *exec.Cmd, end func(), delay time.Duration) error {
 	done := make(chan struct{})
 	stopped := make(chan struct{})
 	go func() {
@@ -158,19 +183,7 @@ func Run(ctx context.Context, c Cmd) error {
 	err := cmd.Wait()
 	close(done)
 	<-stopped
-	out.flush()
-	// Some programs exit with 0 on SIGTERM; that is not success.
-	if ctx.Err() != nil {
-		return fail(-1, out.tail(), context.Cause(ctx))
-	}
-	// The latter means that it ended well, and left a daemon that had its output open.
-	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
-		return nil
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return fail(exit.ExitCode(), out.tail(), err)
-	}
-	return fail(-1, out.tail(), err)
+	return err
 }
 
 // Output runs c and returns its standard output; the Error keeps standard error.

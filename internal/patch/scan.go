@@ -227,51 +227,9 @@ var gitHeaderLines = []string{
 
 // gitSection reads a section that starts with "diff --git".
 func (s *scanner) gitSection() (section, error) {
-	first := s.peek(0)
-	sec := section{line: s.line, git: true, crlf: strings.HasSuffix(first, "\r\n")}
-	s.skip(first)
-	var head strings.Builder
-	head.WriteString("diff --git a/x b/x\n")
-	var from, to string
-header:
-	for {
-		line := s.peek(0)
-		value := strings.TrimRight(line, "\r\n")
-		switch {
-		case strings.HasPrefix(line, "--- ") && strings.HasPrefix(s.peek(1), "+++ "):
-			var err error
-			if sec.oldName, _, err = headerName(line[len("--- "):]); err != nil {
-				return sec, s.errorf("read name: %v", err)
-			}
-			next := s.peek(1)
-			if sec.newName, _, err = headerName(next[len("+++ "):]); err != nil {
-				return sec, s.errorf("read name: %v", err)
-			}
-			s.skip(line)
-			s.skip(next)
-			break header
-		case hasAnyPrefix(line, gitHeaderLines):
-			head.WriteString(value + "\n")
-			sec.isNew = sec.isNew || strings.HasPrefix(line, "new file mode ")
-			sec.isDelete = sec.isDelete || strings.HasPrefix(line, "deleted file mode ")
-			for _, p := range []string{"rename from ", "rename old ", "copy from "} {
-				if v, ok := strings.CutPrefix(value, p); ok {
-					from = v
-				}
-			}
-			for _, p := range []string{"rename to ", "rename new ", "copy to "} {
-				if v, ok := strings.CutPrefix(value, p); ok {
-					to = v
-				}
-			}
-			s.skip(line)
-		default:
-			break header
-		}
-	}
-	sec.head = head.String()
-	if err := sec.nameFromGit(first, from, to); err != nil {
-		return sec, &scanError{sec.line, err.Error()}
+	sec := section{line: s.line, git: true, crlf: strings.HasSuffix(s.peek(0), "\r\n")}
+	if err := s.gitHeader(&sec); err != nil {
+		return sec, err
 	}
 	if strings.HasPrefix(s.peek(0), "GIT binary patch") {
 		s.binary(&sec)
@@ -291,6 +249,52 @@ header:
 		return sec, &scanError{sec.line, "the file is deleted, but a hunk leaves lines"}
 	}
 	return sec, nil
+}
+
+// gitHeader reads the lines before the hunks, and takes from them which files it is about.
+func (s *scanner) gitHeader(sec *section) error {
+	first := s.peek(0)
+	s.skip(first)
+	var head strings.Builder
+	head.WriteString("diff --git a/x b/x\n")
+	var from, to string
+	for {
+		line := s.peek(0)
+		if !hasAnyPrefix(line, gitHeaderLines) {
+			break
+		}
+		value := strings.TrimRight(line, "\r\n")
+		head.WriteString(value + "\n")
+		sec.isNew = sec.isNew || strings.HasPrefix(line, "new file mode ")
+		sec.isDelete = sec.isDelete || strings.HasPrefix(line, "deleted file mode ")
+		for _, p := range []string{"rename from ", "rename old ", "copy from "} {
+			if v, ok := strings.CutPrefix(value, p); ok {
+				from = v
+			}
+		}
+		for _, p := range []string{"rename to ", "rename new ", "copy to "} {
+			if v, ok := strings.CutPrefix(value, p); ok {
+				to = v
+			}
+		}
+		s.skip(line)
+	}
+	if line, next := s.peek(0), s.peek(1); strings.HasPrefix(line, "--- ") && strings.HasPrefix(next, "+++ ") {
+		var err error
+		if sec.oldName, _, err = headerName(line[len("--- "):]); err != nil {
+			return s.errorf("read name: %v", err)
+		}
+		if sec.newName, _, err = headerName(next[len("+++ "):]); err != nil {
+			return s.errorf("read name: %v", err)
+		}
+		s.skip(line)
+		s.skip(next)
+	}
+	sec.head = head.String()
+	if err := sec.nameFromGit(first, from, to); err != nil {
+		return &scanError{sec.line, err.Error()}
+	}
+	return nil
 }
 
 // binary reads the base85 lines up to the empty line after the last block.
