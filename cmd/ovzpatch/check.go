@@ -5,14 +5,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 )
@@ -102,7 +99,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			if asJSON {
 				return errors.Join(err, printJSON(c.OutOrStdout(), found))
 			}
-			return errors.Join(err, writeFindings(c.OutOrStdout(), found))
+			return errors.Join(err, found.Text(c.OutOrStdout()))
 		},
 	}
 	port.register(c)
@@ -112,90 +109,6 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 	compile.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the result as JSON")
 	return c
-}
-
-// writeFindings writes them as text.
-func writeFindings(w io.Writer, f *fit.Findings) error {
-	var b strings.Builder
-	row := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "%-11s%s\n", what, fmt.Sprintf(format, args...))
-	}
-	row("source", "%s %s: %s", f.Kind, f.Source, fit.DescribeKernel(f.Kernel, f.Line))
-	if len(f.Problems) == 0 {
-		row("patch", "%s, -p%d", f.Patch, f.Strip)
-	} else {
-		row("patch", "%s", f.Patch)
-	}
-	if f.Derived != nil {
-		row("derived", "%s; nobody has tried it", f.Derived.Summary())
-	}
-	for _, t := range f.Tried {
-		row("tried on", "%s", t)
-	}
-	if len(f.Tried) == 0 && f.Derived == nil {
-		row("tried on", "nothing: nobody has said so in its header")
-	}
-	if f.Own != nil {
-		f.Own.Rows(row)
-	}
-	for _, p := range f.Placements {
-		row("place", "%s", fit.PlacementLine(p))
-	}
-	for _, p := range f.Problems {
-		row("problem", "%s", p)
-	}
-	for _, r := range f.Rejects {
-		for l := range strings.Lines(string(r.Data)) {
-			if text, ok := strings.CutPrefix(l, "#   "); ok {
-				row("", "%s", strings.TrimSuffix(text, "\n"))
-			}
-		}
-	}
-	if f.Applied {
-		row("applied", "it is already applied; there is nothing to do")
-	}
-	if f.Gate != nil {
-		for _, s := range f.Gate.Steps {
-			row("gate", "%s:%d %s(): %s: %s", gate.File, s.Line, s.Function, s.Kind, s.Text)
-		}
-		if f.Gate.Message != "" {
-			row("message", "%q", f.Gate.Message)
-		}
-		for _, fault := range f.Gate.Faults {
-			row("MISPLACED", "%s", fault)
-		}
-		for _, doubt := range f.Gate.Doubts {
-			row("UNSURE", "%s", doubt)
-		}
-	}
-	for _, l := range f.Checkpatch {
-		row("checkpatch", "%s", l)
-	}
-	if f.Compiled != "" {
-		row("compiled", "%s", f.Compiled)
-	}
-	switch {
-	case f.Gate != nil && f.Gate.Verdict == gate.Misplaced:
-		row("verdict", "FITS, BUT IS MISPLACED")
-	case f.Gate != nil && f.Gate.Verdict == gate.Unsure:
-		row("verdict", "FITS, BUT IT IS UNSURE WHETHER THE HOOK WORKS")
-	case f.Own != nil && len(f.Own.Problems) > 0:
-		row("verdict", "THE PACKAGE CANNOT BE BUILT WITH IT: see the problem")
-	case !f.Fits:
-		row("verdict", "DOES NOT FIT")
-	case f.Compiled == fit.NotCompiled:
-		row("verdict", "FITS, BUT DOES NOT COMPILE: see the error")
-	case f.Applied && f.Gate != nil:
-		row("verdict", "is already applied; hook found and reached")
-	case f.Gate == nil:
-		row("verdict", "fits; the patch does not touch %s, so the gate was not checked", gate.File)
-	case f.Own != nil && len(f.Own.Unsure) > 0:
-		row("verdict", "fits; hook found and reached, but see what is unsure")
-	default:
-		row("verdict", "fits; hook found and reached")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // compileFlags ask for a trial compilation of what the patch touches.
