@@ -67,6 +67,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringVar(&f.recipe.Config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
 	c.Flags().StringSliceVar(&f.recipe.Flavours, "flavour", nil, "which of the spec's kernels to build (several with commas), or PAE for i686 with our own spec; an unknown name gets a list")
 	c.Flags().StringVar(&f.recipe.Tag, "release-tag", srpm.DefaultTag, "the mark in the Release of a patched kernel; \"\" leaves the Release as it is")
+	allowEmpty(c, "release-tag")
 	c.Flags().BoolVar(&f.recipe.Compat, "compat", false, "also apply the patches that old sources of the line need for this machine's compiler; for tests, not for production")
 	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm refuses since 4.20 (%patchN, a macro called rpmversion), and show them")
 	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "continue if the gate check finds the hook misplaced or is unsure, to see in a guest what the patch does")
@@ -180,6 +181,9 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if err := tool.Need(build.Tools(b.flags.recipe.Root)); err != nil {
+		return err
+	}
+	if err := b.readyCache(); err != nil {
 		return err
 	}
 	keeper, err := openKeeper(b.store)

@@ -73,6 +73,9 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			if err == nil {
 				err = compile.build.check(a, u)
 			}
+			if err == nil && compile.wanted {
+				err = a.readyCache()
+			}
 			if err != nil {
 				return err
 			}

@@ -11,28 +11,62 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
+	"ovzpatch/internal/command"
 	"ovzpatch/internal/terminal"
 )
 
 func main() { os.Exit(run()) }
 
+// stopped is why everything ends after a signal.
+type stopped struct{ signal syscall.Signal }
+
+func (s *stopped) Error() string { return "stopped by a signal: " + s.signal.String() }
+
+// die ends this process as if the signal had not been caught: a shell's loop goes on after a
+// program that returned.
+func (s *stopped) die() {
+	signal.Reset(s.signal)
+	syscall.Kill(os.Getpid(), s.signal)
+	time.Sleep(time.Second) // it takes a moment
+	// The first process of a container cannot kill itself.
+	os.Exit(exitCode(s))
+}
+
+// run returns the exit code, or ends by the signal that ended the work.
 func run() int {
-	signals := []os.Signal{syscall.SIGTERM}
-	// Shells ignore Ctrl-C for what they start in the background; so it stays.
-	if !signal.Ignored(os.Interrupt) {
-		signals = append(signals, os.Interrupt)
+	ctx, end := context.WithCancelCause(context.Background())
+	defer end(nil)
+	caught := make(chan os.Signal, 1)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		// Shells ignore Ctrl-C for what they start in the background, and nohup hang-ups; so it stays.
+		if !signal.Ignored(s) {
+			signal.Notify(caught, s)
+		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	defer stop()
-	// Once the first signal has begun the orderly end, the second one kills.
-	context.AfterFunc(ctx, stop)
+	go func() {
+		by := &stopped{(<-caught).(syscall.Signal)}
+		end(by)
+		<-caught
+		command.Hurry()
+		time.Sleep(time.Second) // is enough to clear away
+		by.die()
+	}()
 	root, out := newRoot(), &written{w: os.Stdout}
 	root.SetOut(out)
 	c, err := root.ExecuteContextC(ctx)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ovzpatch:", terminal.Text(err.Error()))
-		err = errors.Join(err, out.failure(c, err))
+	if err == nil {
+		return 0
+	}
+	by, _ := context.Cause(ctx).(*stopped)
+	if by != nil && !errors.As(err, new(*stopped)) {
+		err = fmt.Errorf("%w: %w", by, err)
+	}
+	fmt.Fprintln(os.Stderr, "ovzpatch:", terminal.Text(err.Error()))
+	err = errors.Join(err, out.failure(c, err))
+	if by != nil {
+		by.die()
 	}
 	return exitCode(err)
 }

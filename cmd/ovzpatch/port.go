@@ -61,6 +61,9 @@ says when.
 				if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
 					return err
 				}
+				if err := a.readyCache(); err != nil {
+					return err
+				}
 			}
 			if err := checkOutputFile("output", out); err != nil {
 				return err

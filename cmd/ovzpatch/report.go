@@ -48,7 +48,7 @@ func (f *reportFlags) check() (err error) {
 func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) error {
 	r.Command = c.Name()
 	if failed != nil {
-		if exitCode(failed) == exitFailed && missingInput(c, c.Flags().Args(), failed) {
+		if exitCode(failed) == exitFailed && wrongInput(c, c.Flags().Args(), failed) {
 			failed = usage(failed)
 		}
 		failure := newFailure(failed)

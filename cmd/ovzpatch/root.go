@@ -5,15 +5,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
@@ -32,7 +30,7 @@ const (
 	exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
 guest's machinery failed; 2 usage, as a named file that is not there; 3 the patch
 does not fit or is misplaced; 4 the kernel was tried and did not behave as expected;
-5 it was tried and the verdict is inconclusive.`
+5 it was tried and the verdict is inconclusive; 128 and more it was stopped by a signal.`
 )
 
 // coded is an error with an exit code that no job knows.
@@ -44,17 +42,18 @@ type coded struct {
 func (e *coded) Error() string { return e.err.Error() }
 func (e *coded) Unwrap() error { return e.err }
 
-func usage(err error) error { return job.BadRequest(err) }
-
 // exitCode is the one place where an error becomes a number.
 func exitCode(err error) int {
 	var c *coded
+	var by *stopped
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &by):
+		return 128 + int(by.signal)
 	case errors.As(err, &c):
 		return c.code
-	case errors.Is(err, job.ErrRequest):
+	case errors.Is(err, job.ErrRequest), errors.Is(err, datastore.ErrNotFound), errors.Is(err, datastore.ErrNoGroup):
 		return exitUsage
 	case errors.Is(err, job.ErrMisfit), errors.As(err, new(*patch.NotApplicable)), errors.As(err, new(*gate.Error)),
 		errors.As(err, new(*srpm.SpecError)), errors.As(err, new(*srpm.NotProven)), errors.Is(err, kernel.ErrNoLine):
@@ -89,14 +88,11 @@ Results go to standard output, progress to standard error.
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(wrongFlag)
 	app := &app{home: home()}
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
 	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
-		if app.cacheDir == "" {
-			return usage(errors.New("--cache-dir: it must name a directory"))
-		}
 		// Programs that work in there are run in other directories.
 		app.cacheDir, err = filepath.Abs(app.cacheDir)
 		return err
@@ -128,94 +124,18 @@ Results go to standard output, progress to standard error.
 	return root
 }
 
-// noSuchCommand refuses what is left where a command was to be named.
-func noSuchCommand(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	said := fmt.Sprintf("unknown command %q", args[0])
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		said += "; is it " + strings.Join(near, " or ") + "?"
-	}
-	return usage(fmt.Errorf("%s (see %s --help)", said, c.CommandPath()))
-}
-
-// newHelp is help for a command, which must be one.
-func newHelp() *cobra.Command {
-	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help about any command",
-		RunE: func(c *cobra.Command, args []string) error {
-			about, left, err := c.Root().Find(args)
-			if err != nil || len(left) > 0 {
-				if about == nil {
-					about = c.Root()
-				}
-				return noSuchCommand(about, args[len(args)-max(len(left), 1):])
-			}
-			return about.Help()
-		},
-	}
-}
-
-// wrapArgs makes a wrong number of arguments a usage error, in every subcommand, and
-// flags that are missing or exclude each other.
-func wrapArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usage(errors.New(err.Error() + "; see " + c.CommandPath() + " --help"))
-			}
-			if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
-				return usage(err)
-			}
-			return nil
-		}
-	}
-	if run := c.RunE; run != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			err := run(c, args)
-			if exitCode(err) == exitFailed && missingInput(c, args, err) {
-				return usage(err)
-			}
-			return err
-		}
-	}
-	for _, sub := range c.Commands() {
-		wrapArgs(sub)
-	}
-}
-
-// missingInput tells whether a command failed for nothing else than that a file which the
-// command line names, as an argument or in a flag, is not there. That is usage, in every
-// command.
-func missingInput(c *cobra.Command, args []string, err error) bool {
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(all.Unwrap(), func(e error) bool { return !missingInput(c, args, e) })
-	}
-	var path *fs.PathError
-	if !errors.As(err, &path) || !errors.Is(path, fs.ErrNotExist) {
-		return false
-	}
-	named := slices.Clone(args)
-	c.Flags().Visit(func(f *pflag.Flag) { named = append(named, f.Value.String()) })
-	return slices.ContainsFunc(named, func(name string) bool {
-		return name != "" && absolute(name) == absolute(path.Path)
-	})
-}
-
-func absolute(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	return abs
-}
-
 // app is what all subcommands share.
 type app struct {
 	cacheDir string
 	home     string // where this program lies
+}
+
+// readyCache tells before the work whether results can be kept.
+func (a *app) readyCache() error {
+	if err := (cache.Cache{Dir: a.cacheDir}).Ready(); err != nil {
+		return usage(err)
+	}
+	return nil
 }
 
 // home is the directory of this program, links resolved; "" where that can't be told.

@@ -104,6 +104,9 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
 				return err
 			}
+			if err := a.readyCache(); err != nil {
+				return err
+			}
 			keeper, err := openKeeper(store)
 			if err != nil {
 				return err

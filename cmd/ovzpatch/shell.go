@@ -42,6 +42,9 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 			if err := kernel.ready(false); err != nil {
 				return err
 			}
+			if err := a.readyCache(); err != nil {
+				return err
+			}
 			in, ok := c.InOrStdin().(*os.File)
 			if !ok {
 				return errors.New("a guest's console needs a file as standard input")
@@ -58,9 +61,6 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 				defer in.Close()
 			}
 			o := trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Home: a.home, Report: u}
-			if err := o.Accelerate(ctx); err != nil {
-				return err
-			}
 			dir, remove, err := scratch.New("", "kernel")
 			if err != nil {
 				return fmt.Errorf("unpack kernel: %w", err)
@@ -68,6 +68,9 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 			defer remove()
 			k, err := kernel.Unpack(ctx, dir, o)
 			if err != nil {
+				return err
+			}
+			if err := o.Accelerate(ctx); err != nil {
 				return err
 			}
 			k.Script = script

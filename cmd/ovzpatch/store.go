@@ -172,7 +172,7 @@ else uses it. A snapshot that is in use is an error at once (exit code 1).`,
 		Example: `  ovzpatch store lock kernel/ovzkernel.x86_64/2022-05-02T08:11:33Z --shared -- rsync -a . mirror:`,
 		Args: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
-				return errors.New("give one SNAPSHOT, then --, then a command")
+				return usagef(c, "give one SNAPSHOT, then --, then a command")
 			}
 			return nil
 		},
@@ -259,7 +259,7 @@ func selectRefs(s *datastore.Store, args []string) ([]datastore.Ref, error) {
 			return nil, err
 		}
 		if len(in) == 0 {
-			return nil, fmt.Errorf("group %s: it has no snapshot", g)
+			return nil, fmt.Errorf("group %s: %w", g, datastore.ErrNoGroup)
 		}
 		refs = append(refs, in...)
 	}

@@ -305,5 +305,6 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 	}
 	c.Flags().StringVar(&dir, "to", "", "directory of the other datastore (default: the same one)")
 	c.Flags().StringVar(&namespace, "namespace", "", `namespace of the copy, "" for the outermost (default: the same one)`)
+	allowEmpty(c, "namespace")
 	return c
 }

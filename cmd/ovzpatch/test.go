@@ -74,12 +74,22 @@ func (f *kernelFlags) check(c *cobra.Command, args []string) error {
 // ready tells what is missing before anything slow is begun: a file that is named, and a
 // program. A kept kernel is looked for in its datastore.
 func (f *kernelFlags) ready(kept bool) error {
-	named := append([]string{f.Devel, f.Image, f.Modules, f.Lustre.Setup}, f.Lustre.From...)
+	files := []string{f.Devel, f.Image, f.Lustre.Setup, f.key.keyring}
 	if !kept {
-		named = append(named, f.Package)
+		files = append(files, f.Package)
 	}
-	if err := needFiles(append(named, f.key.keyring)...); err != nil {
+	for _, path := range files {
+		if err := needFile(path, false); err != nil {
+			return err
+		}
+	}
+	if err := needFile(f.Modules, true); err != nil {
 		return err
+	}
+	for _, path := range f.Lustre.From { // of both kinds
+		if _, err := os.Stat(path); err != nil {
+			return usage(err)
+		}
 	}
 	if f.Lustre.Given() {
 		return tool.Need(tool.Guest)
@@ -87,15 +97,20 @@ func (f *kernelFlags) ready(kept bool) error {
 	return tool.Need(tool.Guest, tool.Probe)
 }
 
-// needFiles refuses names of nothing; "" is not named.
-func needFiles(named ...string) error {
-	for _, path := range named {
-		if path == "" {
-			continue
-		}
-		if _, err := os.Stat(path); err != nil {
-			return usage(err)
-		}
+// needFile refuses the name of nothing, and of a directory where a file is wanted, or the reverse;
+// "" is not named.
+func needFile(path string, dir bool) error {
+	if path == "" {
+		return nil
+	}
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return usage(err)
+	case dir && !st.IsDir():
+		return usage(fmt.Errorf("%s: it is not a directory", path))
+	case !dir && st.IsDir():
+		return usage(fmt.Errorf("%s: it is a directory; name a file", path))
 	}
 	return nil
 }
@@ -150,6 +165,9 @@ the same source without the patch was vulnerable.
 			if err := kernel.ready(store != ""); err != nil {
 				return err
 			}
+			if err := a.readyCache(); err != nil {
+				return err
+			}
 			r := &report.Report{Source: kernel.Package}
 			err := try(c.Context(), r, &kernel, &test, guest.Verdict(expect), store, of)
 			return rep.finish(c, r, err, asJSON)
@@ -186,10 +204,6 @@ func try(ctx context.Context, r *report.Report, kernel *kernelFlags, test *testF
 			defer patched.Close()
 		}
 	}
-	if err := test.Accelerate(ctx); err != nil {
-		return err
-	}
-	r.Accel = test.Accel.Name
 	dir, remove, err := scratch.New("", "kernel")
 	if err != nil {
 		return fmt.Errorf("unpack kernel: %w", err)
@@ -204,6 +218,10 @@ func try(ctx context.Context, r *report.Report, kernel *kernelFlags, test *testF
 	if t.Kernel, err = kernel.Unpack(ctx, dir, test.Options); err != nil {
 		return err
 	}
+	if err := test.Accelerate(ctx); err != nil {
+		return err
+	}
+	r.Accel = test.Accel.Name
 	k, err := trial.Run(ctx, t, test.Options)
 	if k != nil {
 		r.Kernels = append(r.Kernels, *k)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ovzpatch/internal/atomicfile"
 )
 
@@ -92,6 +94,18 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 		return "", fmt.Errorf("write cache: %w", err)
 	}
 	return final, atomicfile.Sync(parent)
+}
+
+// Ready makes the cache's directory and tells whether results can be put there, before hours are
+// spent on one.
+func (c Cache) Ready() error {
+	if err := c.open(c.Dir); err != nil {
+		return err
+	}
+	if err := unix.Access(c.Dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("use cache %s: write to it: %w; name a directory of your own with --cache-dir", c.Dir, err)
+	}
+	return nil
 }
 
 // open makes a directory of the cache if it is missing.

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -176,6 +177,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, end func(), delay time.Duration) e
 		select {
 		case <-done:
 		case <-time.After(delay):
+		case <-hurried:
 		}
 		// Also after the leader ended cleanly: nothing of the group may stay.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
@@ -185,6 +187,12 @@ func wait(ctx context.Context, cmd *exec.Cmd, end func(), delay time.Duration) e
 	<-stopped
 	return err
 }
+
+var hurried = make(chan struct{})
+
+// Hurry takes away the time that programs have to end after their context has: SIGKILL comes at
+// once. It is for a user who does not want to wait, and cannot be undone.
+var Hurry = sync.OnceFunc(func() { close(hurried) })
 
 // Output runs c and returns its standard output; the Error keeps standard error.
 func Output(ctx context.Context, c Cmd) ([]byte, error) {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/runlock"
 )
 
@@ -98,9 +99,9 @@ func initStore(dir, name string, place runlock.Place) (*Store, error) {
 	}
 	if len(entries) > 0 {
 		if _, err := os.Lstat(filepath.Join(dir, formatFile)); err == nil {
-			return nil, fmt.Errorf("a datastore %w", ErrExists)
+			return nil, job.BadRequest(fmt.Errorf("a datastore %w", ErrExists))
 		}
-		return nil, errors.New("the directory is not empty; name an empty or a new one")
+		return nil, job.BadRequest(errors.New("the directory is not empty; name an empty or a new one"))
 	}
 	s, err := openRoot(dir)
 	if err != nil {
@@ -145,7 +146,7 @@ func open(dir string, place runlock.Place) (*Store, error) {
 		f, err = s.readFormat()
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("it is not a datastore (it has no %s); make one with ovzpatch store init", formatFile)
+		return nil, job.BadRequest(fmt.Errorf("it is not a datastore (it has no %s); make one with ovzpatch store init", formatFile))
 	}
 	if err != nil {
 		return nil, err

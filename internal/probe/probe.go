@@ -128,7 +128,7 @@ func unpackAndCompile(ctx context.Context, devel, dir string) error {
 		return err != nil || !st.IsDir()
 	})
 	if len(trees) != 1 {
-		return errors.New("it holds no kernel build tree under /usr/src/kernels; use the kernel's own -devel package")
+		return job.BadRequest(errors.New("it holds no kernel build tree under /usr/src/kernels; use the kernel's own -devel package"))
 	}
 	return compile(ctx, filepath.Dir(trees[0]), dir)
 }

@@ -38,6 +38,9 @@ func ParseRoot(s string) (Root, error) {
 		if dir, err = filepath.EvalSymlinks(dir); err != nil {
 			return Root{}, fmt.Errorf("find root directory: %w", err)
 		}
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			return Root{}, fmt.Errorf("%s is not a directory: name one with a whole system in it", dir)
+		}
 		if dir == "/" {
 			return Root{}, nil
 		}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/rpmfile"
+)
+
+// This file is where a wrong command line is told, in words of ours: cobra's are for those who
+// write programs with it.
+
+func usage(err error) error { return job.BadRequest(err) }
+
+// usagef says what is wrong with a command line, and where its help is.
+func usagef(c *cobra.Command, format string, args ...any) error {
+	return usage(fmt.Errorf("%s; see %s --help", fmt.Sprintf(format, args...), c.CommandPath()))
+}
+
+// near names what a wrong name may have been meant for; "" is nothing.
+func near(c *cobra.Command, name, prefix string) string {
+	list := c.SuggestionsFor(name)
+	if len(list) == 0 {
+		return ""
+	}
+	return " (is it " + prefix + strings.Join(list, " or "+prefix) + "?)"
+}
+
+// noSuchCommand refuses what is left where a command was to be named.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	// Of a command below, cobra does not set it.
+	c.SuggestionsMinimumDistance = 2
+	return usagef(c, "unknown command %q%s", args[0], near(c, args[0], ""))
+}
+
+// newHelp is help for a command, which must be one.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, left, err := c.Root().Find(args)
+			if err != nil || len(left) > 0 {
+				if about == nil {
+					about = c.Root()
+				}
+				return noSuchCommand(about, args[len(args)-max(len(left), 1):])
+			}
+			return about.Help()
+		},
+	}
+}
+
+// wrongFlag says what is wrong with a flag that could not be read.
+func wrongFlag(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var bare *pflag.ValueRequiredError
+	var value *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if short := unknown.GetSpecifiedShortnames(); short != "" {
+			name = "-" + short
+		}
+		return usagef(c, "unknown flag %s%s", name, nearFlag(c, strings.TrimLeft(name, "-")))
+	case errors.As(err, &bare):
+		return usagef(c, "--%s: it needs a value: %s", bare.GetFlag().Name, bare.GetFlag().Usage)
+	case errors.As(err, &value):
+		return usagef(c, "--%s=%s: %s", value.GetFlag().Name, value.GetValue(), wrongValue(value))
+	}
+	return usagef(c, "%v", err)
+}
+
+// nearFlag is near for flags. cobra knows how near the names of commands are.
+func nearFlag(c *cobra.Command, name string) string {
+	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	return near(names, name, "--")
+}
+
+// wrongValue says what a flag's value must be.
+func wrongValue(err *pflag.InvalidValueError) string {
+	switch err.GetFlag().Value.Type() {
+	case "int":
+		if errors.Is(err, strconv.ErrRange) {
+			return "the number is too large"
+		}
+		return "it must be a whole number"
+	case "duration":
+		return "it must be a time with its unit, for example 90m or 1h30m"
+	case "bool":
+		return "it must be true or false; the flag alone means true"
+	case "stringSlice":
+		return "it must be names with commas between them, without quotes"
+	}
+	return err.Unwrap().Error()
+}
+
+// What cobra says of flags that belong together.
+var (
+	flagsTogether = regexp.MustCompile(`^if any flags in the group \[(.*)\] are set they must all be set; missing \[(.*)\]$`)
+	flagsExclude  = regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`)
+)
+
+// checkFlags refuses flags that are missing, or do not go together, and empty values.
+func checkFlags(c *cobra.Command) (err error) {
+	flags := func(names string) []string { return strings.Fields("--" + strings.ReplaceAll(names, " ", " --")) }
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		switch {
+		case err != nil:
+		case f.Annotations[cobra.BashCompOneRequiredFlag] != nil && !f.Changed:
+			err = usagef(c, "--%s is missing: %s", f.Name, f.Usage)
+		case f.Changed && isEmpty(f) && f.Annotations[mayBeEmpty] == nil:
+			err = usagef(c, "--%s: its value is empty; give one, or leave the flag out", f.Name)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err = c.ValidateFlagGroups(); err == nil {
+		return nil
+	}
+	if m := flagsTogether.FindStringSubmatch(err.Error()); m != nil {
+		return usagef(c, "%s is missing: %s go together", strings.Join(flags(m[2]), ", "), strings.Join(flags(m[1]), " and "))
+	}
+	if m := flagsExclude.FindStringSubmatch(err.Error()); m != nil {
+		return usagef(c, "%s exclude each other: give one of them", strings.Join(flags(m[1]), " and "))
+	}
+	return usagef(c, "%v", err)
+}
+
+// mayBeEmpty marks a flag for which "" means something. Of any other it is a variable of a
+// script that nobody set.
+const mayBeEmpty = "ovzpatch_may_be_empty"
+
+func allowEmpty(c *cobra.Command, flag string) {
+	// The error is for a flag that is not there.
+	if err := c.Flags().SetAnnotation(flag, mayBeEmpty, []string{"true"}); err != nil {
+		panic(err)
+	}
+}
+
+// isEmpty tells a value that names nothing.
+func isEmpty(f *pflag.Flag) bool {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")
+	}
+	return f.Value.String() == ""
+}
+
+// checkArgs refuses a wrong number of arguments, and empty ones.
+func checkArgs(c *cobra.Command, args []string, check cobra.PositionalArgs) error {
+	err := check(c, args)
+	switch {
+	case err == nil:
+		// The first one always names something: else the current directory would be taken.
+		if len(args) > 0 && args[0] == "" {
+			return usagef(c, "the first argument is empty; write: %s", c.UseLine())
+		}
+		return nil
+	case errors.Is(err, job.ErrRequest):
+		return err
+	case c.HasSubCommands():
+		return noSuchCommand(c, args)
+	}
+	for n := len(args) - 1; n >= 0; n-- {
+		if check(c, args[:n]) == nil {
+			return usagef(c, "%q is one argument too many; write: %s", args[n], c.UseLine())
+		}
+	}
+	return usagef(c, "an argument is missing; write: %s", c.UseLine())
+}
+
+// wrapArgs makes a command line that is wrong a usage error, in every subcommand.
+func wrapArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		check = cobra.ArbitraryArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if err := checkArgs(c, args, check); err != nil {
+			return err
+		}
+		return checkFlags(c)
+	}
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			err := run(c, args)
+			if exitCode(err) == exitFailed && wrongInput(c, args, err) {
+				return usage(err)
+			}
+			return err
+		}
+	}
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
+}
+
+// wrongInput tells whether a command failed for nothing else than that a file which the command
+// line names, as an argument or in a flag, is not there, or not of the kind that is wanted. That
+// is usage, in every command.
+func wrongInput(c *cobra.Command, args []string, err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(all.Unwrap(), func(e error) bool { return !wrongInput(c, args, e) })
+	}
+	if errors.Is(err, rpmfile.ErrNotRPM) {
+		return true
+	}
+	var path *fs.PathError
+	if !errors.As(err, &path) || !isWrongFile(path.Err) {
+		return false
+	}
+	named := slices.Clone(args)
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			named = append(named, list.GetSlice()...)
+		} else {
+			named = append(named, f.Value.String())
+		}
+	})
+	return slices.ContainsFunc(named, func(name string) bool {
+		return name != "" && absolute(name) == absolute(path.Path)
+	})
+}
+
+// isWrongFile tells the errors of a file that is not there, or of another kind. os.OpenRoot has an
+// error of its own for what is no directory.
+func isWrongFile(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || err.Error() == syscall.ENOTDIR.Error() || err.Error() == syscall.EISDIR.Error()
+}
+
+func absolute(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	return abs
+}
