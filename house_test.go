@@ -59,6 +59,7 @@ var layers = []layer{
 	{"domain", noSibling, []room{ // one noun of the field each
 		{"container", "makes and enters containers in the guest"},
 		{"datastore", "snapshots of finished builds"},
+		{"evidence", "why a published kernel is believed: a report, a statement, a page"},
 		{"gate", "reads what a patched kernel does with a forced umount"},
 		{"gooverlay", "Go programs for Linux 2.6.18"},
 		{"initramfs", "the guest's root"},
