@@ -25,7 +25,7 @@ SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
 # What a shell in the guest has; umount is what people type.
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
-PACKAGES := bc binutils bison bzip2 ccache chromium-headless-shell cpio createrepo-c distcc dnf dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
+PACKAGES := bc binutils bison bzip2 ccache chromium-headless-shell cpio createrepo-c distcc dnf dnf-plugins-core dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
 	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl python3-junitparser python3-tap qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short lint test-systems bench mutants install clean

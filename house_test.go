@@ -86,6 +86,7 @@ var layers = []layer{
 		{"probe", "compiles the module that stands in for Lustre"},
 		{"trial", "boots one kernel, and what is found there"},
 		{"prove", "the main job: all of these, for both kernels"},
+		{"publish", "signed repositories of what was proved"},
 	}},
 }
 

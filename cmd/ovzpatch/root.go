@@ -109,6 +109,7 @@ Results go to standard output, progress to standard error.
 		newRun(app),
 		newShell(app),
 		newStore(app),
+		newPublish(app),
 		newDoctor(app),
 		newMan(),
 	)

@@ -53,6 +53,16 @@ var (
 	Signatures = []Tool{
 		{"gpgv", "gpgv", "gnupg2"},
 	}
+	Publish = []Tool{
+		{"createrepo_c", "createrepo-c", "createrepo_c"},
+		{"rpmsign", "rpm", "rpm-sign"},
+		{"rpmkeys", "rpm", "rpm"},
+		{"rpmbuild", "rpm", "rpm-build"},
+		{"gpg", "gnupg", "gnupg2"},
+		{"gpgv", "gpgv", "gnupg2"},
+		{"dnf", "dnf dnf-plugins-core", "dnf dnf-plugins-core"},
+	}
+	GnuPG1    = Tool{"gpg1", "gnupg1", "gnupg1"}
 	Mock      = Tool{"mock", "", "mock"} // not every release of Debian has it
 	Launchers = []Tool{
 		{"ccache", "ccache", "ccache"},

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/publish"
+	"ovzpatch/internal/terminal"
+)
+
+func newPublish(*app) *cobra.Command {
+	var (
+		o      publish.Options
+		store  string
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "publish [GROUP|SNAPSHOT]...",
+		Short: "Publish proved kernels as a signed repository for yum, dnf and zypper",
+		Long: `publish makes the directory --to a repository of the snapshots that are named, of all
+snapshots of a group, or of all groups below --namespace. A web server exports the
+directory; clients read below DIR/current/PROFILE.
+
+A kernel is published when its manifest says that this very package was tested and is
+protected, and that the same kernel without the patch is vulnerable (ovzpatch run --store
+records both); its files are what the manifest says; and its source RPM is there. What a
+group has besides is left out, and said.
+
+The packages are copied and signed, and clients' own programs look at the result: rpmkeys,
+gpgv, dnf repoclosure, and dnf, which installs the newest kernels into an empty root. Then
+it becomes current at once. Whatever fails or is killed, what was published before stays.
+What was published and is not named this time is there for as long as --keep says, for
+clients that read older metadata. docs/publish.md has all of it.
+
+` + exitLongText,
+		Example: `  ovzpatch publish --store builds kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org
+  ovzpatch publish --namespace rhel6/release --latest 3 --profile rhel6 --to /srv/www/rhel6 --key 0x1234567890ABCDEF
+  ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org`,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.Names, o.Report = args, newUI(c.ErrOrStderr())
+			if err := o.Check(); err != nil {
+				return err
+			}
+			s, err := openStore(store)
+			if err != nil {
+				return err
+			}
+			res, err := publish.Publish(c.Context(), s, o)
+			if err != nil {
+				return err
+			}
+			return printPublished(c.OutOrStdout(), res, asJSON)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&store, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
+	f.StringVar(&o.To, "to", "", "the repository's directory, which a web server exports")
+	f.StringVar(&o.Key, "key", "", "the key to sign with: its fingerprint, or what gpg knows it by")
+	f.StringVar(&o.GPGHome, "gpg-home", "", "gpg's directory of keys (default: gpg's own)")
+	f.StringVar(&o.Namespace, "namespace", "", "publish all groups of this namespace, and of those below it")
+	f.IntVar(&o.Latest, "latest", 0, "of each group publish the newest N that may be published (default: all)")
+	f.StringSliceVar(&o.Archs, "arch", nil, "publish packages of these architectures only, besides noarch and source")
+	f.StringSliceVar(&o.Profiles, "profile", nil, "for which clients, a repository each: rhel5, rhel6, modern (default: modern)")
+	f.StringVar(&o.URL, "url", "", "where clients find the directory: writes .repo files")
+	f.BoolVar(&o.WithoutControl, "without-control", false, "publish also where nobody showed that the kernel without the patch is vulnerable")
+	f.BoolVar(&o.AllowUnproved, "allow-unproved", false, "publish kernels that nobody proved; the repository is marked UNPROVED")
+	f.BoolVar(&o.Resign, "resign", false, "put the signature in the place of others' on packages that are signed already")
+	f.IntVar(&o.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
+	f.BoolVar(&asJSON, "json", false, "write the result as JSON")
+	c.MarkFlagRequired("to")
+	c.MarkFlagRequired("key")
+	c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"rhel5", "rhel6", "modern"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// printPublished says what is published, kernel by kernel.
+func printPublished(w io.Writer, res *publish.Result, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, res)
+	}
+	t := terminal.NewTable(w)
+	for _, p := range res.Generation.Kernels() {
+		proved := "proved"
+		if !p.Proved {
+			proved = "UNPROVED"
+		}
+		t.Row(p.NEVRA(), proved, p.Snapshot)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	how := "published"
+	if !res.Changed {
+		how = "unchanged:"
+	}
+	var profiles []string
+	for _, p := range res.Generation.Profiles {
+		profiles = append(profiles, string(p))
+	}
+	_, err := fmt.Fprintf(w, "%s generation %d (%s) in %s, signed by %s\n", how, res.Generation.Number, strings.Join(profiles, ", "), res.Dir, res.Generation.Key)
+	return err
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/scratch"
+)
+
+// look sees the staged repository as clients do: gpgv verifies its metadata, dnf finds no package of
+// it that wants another of it in vain, and installs the newest kernels into an empty root. What
+// packages want of a system, a made-up package provides. It returns these wants.
+func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []string, err error) {
+	dir, remove, err := scratch.New("", "client")
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	c := &client{dir: dir, repo: s.repo(p)}
+	if err := s.key.verify(ctx, dir, filepath.Join(c.repo, "repodata/repomd.xml")); err != nil {
+		return nil, fmt.Errorf("verify metadata for %s as a client does: %w", p, err)
+	}
+	wants, err := outsideOf(prim)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.system(ctx, wants); err != nil {
+		return nil, fmt.Errorf("make up what packages want of a system: %w", err)
+	}
+	if err := c.configure(s.key.public); err != nil {
+		return nil, err
+	}
+	// With --best only the newest of each name are looked at.
+	if err := c.dnf(ctx, "--disableplugin=*", "--enableplugin=repoclosure", "--nobest", "repoclosure", "--check", "published"); err != nil {
+		return nil, fmt.Errorf("look for unmet dependencies in %s: %w", p, err)
+	}
+	for arch, names := range newestKernels(s.rec.Packages) {
+		s.u.Live("dnf installs %s for %s into an empty root", strings.Join(names, " "), p)
+		// No plugin: "local" would keep copies below /var.
+		args := append([]string{"--noplugins", "--installroot", filepath.Join(dir, "root-"+arch), "--forcearch", arch, "install"}, names...)
+		if err := c.dnf(ctx, args...); err != nil {
+			return nil, fmt.Errorf("install %s from %s as a client does: %w", strings.Join(names, " "), p, err)
+		}
+	}
+	s.u.Done()
+	for _, w := range wants {
+		outside = append(outside, w.String())
+	}
+	return outside, nil
+}
+
+// client is a dnf of its own, with nothing of this machine's.
+type client struct{ dir, repo string }
+
+const systemName = "ovzpatch-system"
+
+// systemWord is what may stand in the made-up package's spec; names of packages could hold macros.
+var systemWord = regexp.MustCompile(`^[A-Za-z0-9_/][A-Za-z0-9_./+:()~^*-]*$`)
+
+// outsideOf returns what packages require and no package of the repository is called or provides.
+func outsideOf(prim *primary) ([]relation, error) {
+	ours := map[string]bool{}
+	for _, p := range prim.Packages {
+		if p.Arch == "src" || p.Arch == "nosrc" {
+			continue
+		}
+		for _, r := range p.Provides {
+			ours[r.Name] = true
+		}
+		for _, f := range p.Files {
+			ours[f] = true
+		}
+	}
+	var wants []relation
+	for _, p := range prim.Packages {
+		if p.Arch == "src" || p.Arch == "nosrc" {
+			continue
+		}
+		for _, r := range p.Requires {
+			// A condition, "(a if b)", holds where nothing of it is there, or dnf says that it does not.
+			if ours[r.Name] || strings.HasPrefix(r.Name, "(") || strings.HasPrefix(r.Name, "rpmlib(") || slices.Contains(wants, r) {
+				continue
+			}
+			for _, word := range []string{r.Name, r.Version, r.Release} {
+				if word != "" && !systemWord.MatchString(word) {
+					return nil, fmt.Errorf("%s requires %q, which is no name or version that rpm allows", p.Location.Href, word)
+				}
+			}
+			wants = append(wants, r)
+		}
+	}
+	slices.SortFunc(wants, func(a, b relation) int { return strings.Compare(a.String(), b.String()) })
+	return wants, nil
+}
+
+func (r relation) evr() string {
+	v := r.Version
+	if r.Epoch != "" && r.Epoch != "0" {
+		v = r.Epoch + ":" + v
+	}
+	if r.Release != "" {
+		v += "-" + r.Release
+	}
+	return v
+}
+
+func (r relation) String() string {
+	sign := map[string]string{"EQ": "=", "LT": "<", "GT": ">", "LE": "<=", "GE": ">="}[r.Flags]
+	if sign == "" {
+		return r.Name
+	}
+	return r.Name + " " + sign + " " + r.evr()
+}
+
+// provided is a Provides that meets the requirement.
+func (r relation) provided() string {
+	switch r.Flags {
+	case "LT":
+		return r.Name + " = 0"
+	case "GT":
+		return r.Name + " = 999999:" + r.Version
+	case "":
+		return r.Name
+	}
+	return r.Name + " = " + r.evr()
+}
+
+// system makes the package that stands for a system, in a repository of its own.
+func (c *client) system(ctx context.Context, wants []relation) error {
+	var spec strings.Builder
+	fmt.Fprintf(&spec, "Name: %s\nVersion: 1\nRelease: 1\nSummary: What packages want of a system\nLicense: Apache-2.0\nBuildArch: noarch\n", systemName)
+	for _, w := range wants {
+		fmt.Fprintf(&spec, "Provides: %s\n", w.provided())
+	}
+	fmt.Fprintf(&spec, "%%description\nIt is never published.\n%%files\n")
+	path := filepath.Join(c.dir, "system.spec")
+	if err := os.WriteFile(path, []byte(spec.String()), 0o644); err != nil {
+		return err
+	}
+	repo := filepath.Join(c.dir, "system")
+	err := command.Run(ctx, command.Cmd{Clean: true, Args: []string{
+		"rpmbuild", "-bb", "--quiet", "--define", "_topdir " + filepath.Join(c.dir, "top"), "--define", "_rpmdir " + repo,
+		"--define", "_dbpath " + filepath.Join(c.dir, "db"), path,
+	}})
+	if err != nil {
+		return err
+	}
+	return command.Run(ctx, command.Cmd{Args: []string{"createrepo_c", "--quiet", "--no-database", repo}})
+}
+
+// configure writes what dnf reads: both repositories, and that signatures must be good.
+func (c *client) configure(public []byte) error {
+	key := filepath.Join(c.dir, "key")
+	conf := fmt.Sprintf(`[main]
+gpgcheck=1
+localpkg_gpgcheck=1
+install_weak_deps=0
+best=1
+installonly_limit=0
+tsflags=noscripts
+skip_if_unavailable=0
+cachedir=%[1]s/cache
+persistdir=%[1]s/persist
+logdir=%[1]s/log
+reposdir=%[1]s/none
+varsdir=%[1]s/none
+pluginconfpath=%[1]s/none
+[published]
+name=published
+baseurl=file://%[2]s
+gpgkey=file://%[3]s
+repo_gpgcheck=1
+[%[4]s]
+name=%[4]s
+baseurl=file://%[1]s/system
+gpgcheck=0
+`, c.dir, c.repo, key, systemName)
+	return errors.Join(
+		os.WriteFile(key, public, 0o644),
+		os.Mkdir(filepath.Join(c.dir, "log"), 0o755),
+		os.WriteFile(filepath.Join(c.dir, "dnf.conf"), []byte(conf), 0o644),
+	)
+}
+
+func (c *client) dnf(ctx context.Context, args ...string) error {
+	all := append([]string{"dnf", "--assumeyes", "--config", filepath.Join(c.dir, "dnf.conf"), "--releasever=1"}, args...)
+	return command.Run(ctx, command.Cmd{Args: all, Env: []string{"LC_ALL=C.UTF-8"}})
+}
+
+// newestKernels returns the newest kernel of each name, by architecture, with its -devel package.
+func newestKernels(packages []Package) map[string][]string {
+	newest := map[string]Package{}
+	for _, p := range packages {
+		key := p.Arch + " " + p.Name
+		if old, there := newest[key]; p.Kernel && (!there || p.Time.After(old.Time)) {
+			newest[key] = p
+		}
+	}
+	names := map[string][]string{}
+	for _, p := range newest {
+		names[p.Arch] = append(names[p.Arch], p.NEVRA())
+		devel := slices.IndexFunc(packages, func(d Package) bool {
+			return d.Name == strings.TrimSuffix(p.Name, "-core")+"-devel" && d.Version == p.Version && d.Arch == p.Arch
+		})
+		if devel >= 0 {
+			names[p.Arch] = append(names[p.Arch], packages[devel].NEVRA())
+		}
+	}
+	for arch := range names {
+		slices.Sort(names[arch])
+	}
+	return names
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/compress"
+)
+
+// maxMetadata is how many bytes unpacked metadata may have.
+const maxMetadata = 4 << 30
+
+// metadata makes and signs the metadata of one profile's repository, and makes sure that it says of
+// each package what is there.
+func (s *stage) metadata(ctx context.Context, p Profile) (*primary, error) {
+	repo := s.repo(p)
+	// Everything is said, as the defaults differ between releases; and nothing is taken over from
+	// earlier metadata, as a signature changes neither size nor time of a package.
+	err := command.Run(ctx, command.Cmd{Args: []string{
+		"createrepo_c", "--quiet", "--no-database", "--error-exit-val",
+		"--checksum", p.checksum(), "--general-compress-type", p.compression(),
+		"--unique-md-filenames",
+		"--revision", strconv.FormatInt(s.rec.Revision, 10), "--set-timestamp-to-revision",
+		repo,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("make metadata for %s: %w", p, err)
+	}
+	prim, err := readPrimary(ctx, repo)
+	if err != nil {
+		return nil, fmt.Errorf("read metadata for %s: %w", p, err)
+	}
+	if err := s.compare(p, prim); err != nil {
+		return nil, err
+	}
+	repomd := filepath.Join(repo, "repodata/repomd.xml")
+	if err := s.key.detach(ctx, repomd); err != nil {
+		return nil, fmt.Errorf("sign metadata for %s: %w", p, err)
+	}
+	return prim, os.WriteFile(repomd+".key", s.key.public, 0o644)
+}
+
+// compare holds what createrepo_c read against what was published before: a file that went bad, or
+// that somebody changed, has another checksum.
+func (s *stage) compare(profile Profile, prim *primary) error {
+	found := map[string]string{}
+	for _, p := range prim.Packages {
+		if p.Checksum.Type != profile.checksum() {
+			return fmt.Errorf("metadata for %s: the checksum of %s is of type %q, and its clients want %s", profile, p.Location.Href, p.Checksum.Type, profile.checksum())
+		}
+		found[p.Location.Href] = p.Checksum.Value
+	}
+	if len(found) != len(s.rec.Packages) {
+		return fmt.Errorf("metadata for %s: it has %d packages, and there are %d", profile, len(found), len(s.rec.Packages))
+	}
+	for i := range s.rec.Packages {
+		p := &s.rec.Packages[i]
+		is := found[p.Path]
+		if is == "" {
+			return fmt.Errorf("metadata for %s: it lacks %s", profile, p.Path)
+		}
+		if was := p.Checksums[profile.checksum()]; was != "" && was != is {
+			return fmt.Errorf("%s is not what was published before (%s %s, and it was %s): the disk damaged it, or somebody changed it; publish into a new directory", p.Path, profile.checksum(), is, was)
+		}
+		if p.Checksums == nil {
+			p.Checksums = map[string]string{}
+		}
+		p.Checksums[profile.checksum()] = is
+	}
+	return nil
+}
+
+// repomd is the table of contents of metadata.
+type repomd struct {
+	Data []struct {
+		Type     string `xml:"type,attr"`
+		Location struct {
+			Href string `xml:"href,attr"`
+		} `xml:"location"`
+	} `xml:"data"`
+}
+
+func readRepomd(repo string) (*repomd, error) {
+	path := filepath.Join(repo, "repodata/repomd.xml")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &repomd{}
+	if err := xml.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	for _, d := range r.Data {
+		if !localPath(d.Location.Href) || filepath.Dir(d.Location.Href) != "repodata" {
+			return nil, fmt.Errorf("read %s: location %q cannot be", path, d.Location.Href)
+		}
+	}
+	return r, nil
+}
+
+// primary is what clients know of the packages.
+type primary struct {
+	Packages []primaryPackage `xml:"package"`
+}
+
+type primaryPackage struct {
+	Name     string `xml:"name"`
+	Arch     string `xml:"arch"`
+	Checksum struct {
+		Type  string `xml:"type,attr"`
+		Value string `xml:",chardata"`
+	} `xml:"checksum"`
+	Location struct {
+		Href string `xml:"href,attr"`
+	} `xml:"location"`
+	Provides []relation `xml:"format>provides>entry"`
+	Requires []relation `xml:"format>requires>entry"`
+	Files    []string   `xml:"format>file"`
+}
+
+type relation struct {
+	Name    string `xml:"name,attr"`
+	Flags   string `xml:"flags,attr"` // EQ, LT, GT, LE or GE, "" for any version
+	Epoch   string `xml:"epoch,attr"`
+	Version string `xml:"ver,attr"`
+	Release string `xml:"rel,attr"`
+}
+
+func readPrimary(ctx context.Context, repo string) (*primary, error) {
+	r, err := readRepomd(repo)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range r.Data {
+		if d.Type != "primary" {
+			continue
+		}
+		f, err := os.Open(filepath.Join(repo, d.Location.Href))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		plain, _, err := compress.NewReader(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		defer plain.Close()
+		p := &primary{}
+		if err := xml.NewDecoder(compress.Limit(plain, maxMetadata)).Decode(p); err != nil {
+			return nil, fmt.Errorf("read %s: %w", d.Location.Href, err)
+		}
+		return p, nil
+	}
+	return nil, errors.New("repomd.xml names no primary metadata")
+}
+
+// carry links into the new generation what the kept ones before it had of their own: a client that
+// holds their repomd.xml finds all that it names.
+func (s *stage) carry(keep int) error {
+	for i, r := range s.t.records {
+		if i+1 >= keep {
+			break
+		}
+		for _, p := range r.Profiles {
+			if !slices.Contains(s.rec.Profiles, p) {
+				continue
+			}
+			from := filepath.Join(s.t.generation(r.Number), string(p))
+			md, err := readRepomd(from)
+			if err != nil {
+				return err
+			}
+			var paths []string
+			for _, d := range md.Data {
+				paths = append(paths, d.Location.Href)
+			}
+			for _, pkg := range r.Packages {
+				paths = append(paths, pkg.Path)
+			}
+			for _, path := range paths {
+				err := link(filepath.Join(from, path), filepath.Join(s.repo(p), path))
+				if err != nil && !errors.Is(err, fs.ErrExist) {
+					return fmt.Errorf("keep what generation %d had: %w", r.Number, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// openUp lets web servers read what was made, whatever the user's umask is.
+func openUp(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := fs.FileMode(0o644)
+		if d.IsDir() {
+			mode = 0o755
+		}
+		if info.Mode().Perm() == mode {
+			return nil
+		}
+		return os.Chmod(path, mode)
+	})
+}
+
+// repoFile is what yum, dnf and zypper read about a repository.
+func (s *stage) repoFile(w io.Writer, p Profile, base string) error {
+	name := "Kernels with the patch against umount -f of Lustre"
+	if s.rec.Unproved {
+		name += " (UNPROVED ones among them)"
+	}
+	url := strings.TrimRight(base, "/")
+	_, err := fmt.Fprintf(w, `[ovzpatch-%s]
+name=%s
+baseurl=%s/%s/%[1]s
+enabled=1
+gpgcheck=1
+gpgkey=%[3]s/%[4]s/%s
+`, p, name, url, currentLink, keyFile)
+	return err
+}
+
+// keyFile is the public key, for people and for gpgkey=.
+const keyFile = "RPM-GPG-KEY-ovzpatch"

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package publish makes signed repositories, for yum, dnf and zypper, of the snapshots of a datastore
+// that were proved.
+//
+// A repository's directory holds generations, and a link to the current one. A new generation is made
+// beside them, signed, looked at as clients do, written to the disk, and then becomes current at
+// once, by a rename. It has what the generations before it had, too: a client that is in the middle
+// of reading one finds all of it. docs/publish.md says more.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/tool"
+)
+
+// Options say what is published, and how.
+type Options struct {
+	To        string   // the repository's directory
+	Names     []string // groups, and snapshots, of the datastore
+	Namespace string   // all groups below this namespace, besides Names
+	Latest    int      // of each group this many of the newest that may be published; 0 for all
+	Archs     []string // nil for all
+	Profiles  []string // names; nil for Modern
+	URL       string   // where clients find the directory, for .repo files; "" for none
+
+	Key     string // what gpg knows the key by
+	GPGHome string // "" for the user's own
+
+	WithoutControl bool // do without the verdict on the kernel without the patch
+	AllowUnproved  bool // publish kernels that nobody proved, and mark the repository
+	Resign         bool // put our signature in the place of others'
+	Keep           int  // generations that stay
+
+	Report job.Reporter
+}
+
+// DefaultKeep is how many generations stay.
+const DefaultKeep = 5
+
+// Result is what was published.
+type Result struct {
+	Dir        string    `json:"directory"`
+	Generation *Record   `json:"generation"`
+	Changed    bool      `json:"changed"` // false where it was so already
+	LeftOut    []LeftOut `json:"left_out,omitempty"`
+	// Outside is what packages want of the system that they are installed on.
+	Outside []string `json:"outside,omitempty"`
+}
+
+// tools are the programs that publishing needs.
+func tools(profiles []Profile) []tool.Tool {
+	need := slices.Clone(tool.Publish)
+	if profiles[0] == RHEL5 {
+		need = append(need, tool.GnuPG1)
+	}
+	return need
+}
+
+// Check refuses options that cannot be, and completes the others.
+func (o *Options) Check() error {
+	if o.To == "" {
+		return job.BadRequest(errors.New("no directory given: name with --to what your web server exports"))
+	}
+	if o.Latest < 0 {
+		return job.BadRequest(fmt.Errorf("--latest=%d: it must be 1 or more", o.Latest))
+	}
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	if o.Keep < 2 {
+		return job.BadRequest(fmt.Errorf("--keep=%d: it must be 2 or more, as clients may still be reading the generation before", o.Keep))
+	}
+	_, err := o.profiles()
+	return err
+}
+
+// profiles are the profiles that were asked for, the oldest clients' first.
+func (o *Options) profiles() ([]Profile, error) {
+	if len(o.Profiles) == 0 {
+		return []Profile{Modern}, nil
+	}
+	asked := map[Profile]bool{}
+	for _, name := range o.Profiles {
+		p, err := ParseProfile(name)
+		if err != nil {
+			return nil, err
+		}
+		asked[p] = true
+	}
+	return slices.DeleteFunc(slices.Clone(Profiles), func(p Profile) bool { return !asked[p] }), nil
+}
+
+// Publish makes the repository hold what the options choose from the datastore, and nothing else.
+// Whatever fails, what was published before stays.
+func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	if len(o.Names) == 0 && o.Namespace == "" {
+		return nil, job.BadRequest(errors.New("nothing to publish: name groups or snapshots of the datastore, or a --namespace"))
+	}
+	res, err := o.change(ctx, func(p *publication) (*Record, error) {
+		sel := &selection{o: &o, store: store, known: p.known(), readers: map[datastore.Ref]*datastore.Reader{}}
+		if last := p.t.latest(); last != nil {
+			sel.retired = last.Retired
+		}
+		p.after = sel.close
+		if err := sel.choose(ctx); err != nil {
+			return nil, err
+		}
+		p.result.LeftOut = sel.leftOut
+		for _, l := range sel.leftOut {
+			o.Report.Say("NOT published: %s: %s", l.What, l.Why)
+		}
+		for _, u := range sel.unproved {
+			o.Report.Say("WARNING: published UNPROVED, as --allow-unproved says: %s", u)
+		}
+		p.open = fromSnapshots(sel.readers)
+		return &Record{
+			Unproved: len(sel.unproved) > 0, URL: o.URL, Packages: sel.packages, Retired: sel.retired,
+		}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publish to %s: %w", o.To, err)
+	}
+	return res, nil
+}
+
+// publication is one change of a repository.
+type publication struct {
+	o      *Options
+	t      *target
+	key    *signer
+	result *Result
+	open   func(Package) (*os.File, int64, error)
+	after  func()
+}
+
+// known are the packages of earlier generations by their digest in the datastore.
+func (p *publication) known() map[string]Package {
+	known := map[string]Package{}
+	for _, r := range p.t.records {
+		for _, pkg := range r.Packages {
+			known[pkg.SHA256] = pkg
+		}
+	}
+	return known
+}
+
+// change makes a new generation of what plan says: packages and what else is the caller's matter.
+func (o *Options) change(ctx context.Context, plan func(*publication) (*Record, error)) (*Result, error) {
+	profiles, err := o.profiles()
+	if err != nil {
+		return nil, err
+	}
+	if err := tool.Need(tools(profiles)); err != nil {
+		return nil, err
+	}
+	dir, err := checkTarget(o.To)
+	if err != nil {
+		return nil, err
+	}
+	key, err := newSigner(ctx, o, profiles)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openTarget(ctx, dir, o.Report)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	p := &publication{o: o, t: t, key: key, result: &Result{Dir: dir}, after: func() {}}
+	rec, err := plan(p)
+	defer func() { p.after() }()
+	if err != nil {
+		return nil, err
+	}
+	rec.Format, rec.Version = recordFormat, recordVersion
+	rec.Key, rec.V3, rec.Profiles = key.fingerprint, key.v3, profiles
+	return p.result, p.publish(ctx, rec)
+}
+
+// publish makes the generation and makes it current.
+func (p *publication) publish(ctx context.Context, rec *Record) error {
+	for i := range rec.Packages {
+		rec.Packages[i].Path = rec.Packages[i].place(rec.Key, rec.V3)
+	}
+	rec.Made = time.Now().UTC().Truncate(time.Second)
+	rec.Revision, rec.Number = rec.Made.Unix(), p.t.current+1
+	if last := p.t.latest(); last != nil {
+		if rec.same(last) {
+			p.result.Generation = last
+			return nil
+		}
+		rec.Revision = max(rec.Revision, last.Revision+1)
+	}
+	s := &stage{t: p.t, key: p.key, rec: rec, dir: p.t.path(generationsDir, newName), u: p.o.Report, open: p.open}
+	if err := s.make(ctx, p.result, p.o.Keep); err != nil {
+		return err
+	}
+	if err := p.t.switchTo(rec.Number); err != nil {
+		return err
+	}
+	p.t.records = append([]*Record{rec}, p.t.records...)
+	p.result.Generation, p.result.Changed = rec, true
+	return p.t.prune(p.o.Keep)
+}
+
+// make makes the whole generation in its place beside the others.
+func (s *stage) make(ctx context.Context, res *Result, keep int) error {
+	if err := s.place(ctx); err != nil {
+		return err
+	}
+	var outside []string
+	for _, p := range s.rec.Profiles {
+		s.u.Live("making the metadata for %s", p)
+		prim, err := s.metadata(ctx, p)
+		s.u.Done()
+		if err != nil {
+			return err
+		}
+		wants, err := s.look(ctx, p, prim)
+		if err != nil {
+			return err
+		}
+		outside = append(outside, wants...)
+	}
+	slices.Sort(outside)
+	res.Outside = slices.Compact(outside)
+	if err := s.carry(keep); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, keyFile), s.key.public, 0o644); err != nil {
+		return err
+	}
+	if err := s.notes(); err != nil {
+		return err
+	}
+	if err := writeRecord(s.dir, s.rec); err != nil {
+		return err
+	}
+	return openUp(s.dir)
+}
+
+// notes writes what people read: the .repo files, and a mark on a repository with unproved kernels.
+func (s *stage) notes() error {
+	if s.rec.URL != "" {
+		for _, p := range s.rec.Profiles {
+			f, err := os.Create(filepath.Join(s.dir, "ovzpatch-"+string(p)+".repo"))
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(s.repoFile(f, p, s.rec.URL), f.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	if !s.rec.Unproved {
+		return nil
+	}
+	text := "UNPROVED: this repository was published with --allow-unproved. Nobody has shown that these kernels are protected:\n"
+	for _, p := range s.rec.Kernels() {
+		if !p.Proved {
+			text += p.NEVRA() + "\n"
+		}
+	}
+	return os.WriteFile(filepath.Join(s.dir, "UNPROVED"), []byte(text), 0o644)
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/datastore"
+)
+
+func TestPublish(t *testing.T) {
+	f := newFixture(t)
+	ref := f.keep("x86_64", "1", nil)
+	f.o.URL = "http://example.org/kernels/"
+	res := f.publish()
+	if !res.Changed || res.Generation.Number != 1 || len(res.Generation.Packages) != 3 || len(res.Generation.Kernels()) != 1 {
+		t.Fatalf("%+v", res.Generation)
+	}
+	if want := "/bin/sh, /sbin/depmod, coreutils >= 8"; strings.Join(res.Outside, ", ") != want {
+		t.Errorf("outside %q, want %q", res.Outside, want)
+	}
+	current := filepath.Join(f.o.To, "current")
+	for _, p := range res.Generation.Packages {
+		path := filepath.Join(current, "modern", p.Path)
+		out := f.signature(path)
+		if !strings.Contains(out, "V4 RSA/SHA256 Signature, key ID "+strings.ToLower(res.Generation.Key[32:])+": OK") {
+			t.Errorf("%s: %s", path, out)
+		}
+		// rpmsign must not have reached the datastore's file.
+		r, err := f.store.OpenSnapshot(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine, err1 := os.Stat(path)
+		kept, err2 := os.Stat(r.Path(p.File))
+		if err1 != nil || err2 != nil || os.SameFile(mine, kept) {
+			t.Errorf("%v %v: the datastore's file is published itself", err1, err2)
+		}
+		r.Close()
+	}
+	verified, err := f.store.Verify(t.Context(), []datastore.Ref{ref}, false, nil)
+	if err != nil || !verified[0].Verification.OK {
+		t.Errorf("the datastore was spoiled: %+v, %v", verified, err)
+	}
+	repo, err := os.ReadFile(filepath.Join(current, "ovzpatch-modern.repo"))
+	if err != nil || !strings.Contains(string(repo), "baseurl=http://example.org/kernels/current/modern\n") {
+		t.Errorf("%s, %v", repo, err)
+	}
+	// Nothing is new, so nothing is made.
+	before := f.tree()
+	if again := f.publish(); again.Changed || again.Generation.Number != 1 || f.tree() != before {
+		t.Errorf("published the same again: %+v", again.Generation)
+	}
+	// A second kernel; the first one is signed already.
+	f.keep("x86_64", "2", nil)
+	path := filepath.Join(current, "modern", res.Generation.Packages[0].Path)
+	first, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := f.publish()
+	second, err := os.Stat(path)
+	if err != nil || !os.SameFile(first, second) {
+		t.Errorf("%v: a package was signed again", err)
+	}
+	if next.Generation.Number != 2 || len(next.Generation.Packages) != 6 || next.Generation.Revision <= res.Generation.Revision {
+		t.Errorf("%+v", next.Generation)
+	}
+	// What the older metadata names is there still, also what only it names.
+	f.o.Latest = 1
+	if only := f.publish(); len(only.Generation.Packages) != 3 {
+		t.Errorf("%+v", only.Generation)
+	}
+	for _, p := range next.Generation.Packages {
+		if _, err := os.Stat(filepath.Join(current, "modern", p.Path)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, n := range []int{1, 2} {
+		md, err := readRepomd(filepath.Join(f.o.To, "generations", generationName(n), "modern"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range md.Data {
+			if _, err := os.Stat(filepath.Join(current, "modern", d.Location.Href)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// All generations of clients at once: every package has signatures in the form that all take.
+func TestProfiles(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	old, err := os.MkdirTemp(testRoot, "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := run(t, nil, "sh", "-c", "gpg --homedir "+f.o.GPGHome+" --batch --export-secret-keys | gpg1 --homedir "+old+" --batch --import 2>&1")
+	f.o.Profiles = []string{"modern", "rhel6", "rhel5"}
+	f.refused("gpg1 in " + f.o.GPGHome + " has no such key; profile rhel5 needs signatures in V3 form")
+	f.o.GPGHome = old
+	res := f.publish()
+	if !res.Generation.V3 {
+		t.Errorf("%+v %s", res.Generation, secret)
+	}
+	for profile, want := range map[string][]string{
+		"rhel5": {`<checksum type="sha">`, "primary.xml.gz"}, "rhel6": {`<checksum type="sha256">`, "primary.xml.gz"}, "modern": {`<checksum type="sha256">`, "primary.xml.xz"},
+	} {
+		repomd, err := os.ReadFile(filepath.Join(f.o.To, "current", profile, "repodata/repomd.xml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range append(want, "<revision>") {
+			if !strings.Contains(string(repomd), w) {
+				t.Errorf("%s lacks %s:\n%s", profile, w, repomd)
+			}
+		}
+		out := f.signature(filepath.Join(f.o.To, "current", profile, res.Generation.Packages[0].Path))
+		if !strings.Contains(out, "V3 RSA/SHA256 Signature") {
+			t.Errorf("%s: %s", profile, out)
+		}
+	}
+}

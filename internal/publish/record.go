@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/datastore"
+)
+
+// recordFile says what a generation holds.
+const recordFile = "generation.json"
+
+const (
+	recordFormat  = "ovzpatch generation"
+	recordVersion = 1
+	maxRecord     = 64 << 20 // bytes
+)
+
+// Record is what one generation of a repository holds, and why.
+type Record struct {
+	Format  string    `json:"format"`
+	Version int       `json:"version"`
+	Number  int       `json:"generation"`
+	Made    time.Time `json:"made"`
+	// Revision is the metadata's, in seconds since 1970. It only grows: yum keeps metadata that
+	// looks newer than what the server has.
+	Revision int64     `json:"revision"`
+	Key      string    `json:"key"` // fingerprint
+	V3       bool      `json:"v3_signatures,omitempty"`
+	Unproved bool      `json:"unproved,omitempty"` // it has kernels that nobody proved
+	URL      string    `json:"url,omitempty"`
+	Profiles []Profile `json:"profiles"`
+	Packages []Package `json:"packages"`
+	Retired  []Retired `json:"retired,omitempty"`
+}
+
+// Package is one package of a generation, binary or source.
+type Package struct {
+	File     string        `json:"file"`
+	Name     string        `json:"name"`
+	Version  string        `json:"version"` // with epoch and release, as rpm prints it
+	Arch     string        `json:"arch"`
+	Source   bool          `json:"source,omitempty"`
+	Kernel   bool          `json:"kernel,omitempty"` // it holds a kernel's image
+	Proved   bool          `json:"proved,omitempty"` // that kernel has its verdicts
+	Snapshot datastore.Ref `json:"snapshot"`
+	// SHA256 is that of the file in the snapshot, which is not signed.
+	SHA256 string    `json:"sha256"`
+	Time   time.Time `json:"time"` // when the snapshot was finished
+	// Path is where the signed file is, below each profile's directory.
+	Path string `json:"path"`
+	// Checksums are those of the signed file, by the name that the metadata has for the
+	// algorithm.
+	Checksums map[string]string `json:"checksums"`
+}
+
+// Retired is a kernel that is not published any more.
+type Retired struct {
+	Kernel   string        `json:"kernel"` // name-version-release.arch
+	Snapshot datastore.Ref `json:"snapshot"`
+	Reason   string        `json:"reason"`
+	Time     time.Time     `json:"time"`
+}
+
+// NEVRA is the package's full name.
+func (p *Package) NEVRA() string {
+	arch := p.Arch
+	if p.Source {
+		arch = "src"
+	}
+	return p.Name + "-" + p.Version + "." + arch
+}
+
+// place returns the path of a package that key signed in that form. Another key, form or content
+// is another path: what a client with older metadata asks for is never replaced.
+func (p *Package) place(key string, v3 bool) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %t", p.SHA256, key, v3))
+	return filepath.Join("packages", hex.EncodeToString(sum[:8]), p.File)
+}
+
+// Kernels returns the packages with kernel images.
+func (r *Record) Kernels() []Package {
+	return slices.DeleteFunc(slices.Clone(r.Packages), func(p Package) bool { return !p.Kernel })
+}
+
+// same reports whether two generations hold the same, whenever they were made.
+func (r *Record) same(o *Record) bool {
+	plain := func(r *Record) string {
+		c := *r
+		c.Number, c.Made, c.Revision = 0, time.Time{}, 0
+		c.Packages = slices.Clone(c.Packages)
+		for i := range c.Packages {
+			c.Packages[i].Checksums = nil
+		}
+		b, err := json.Marshal(c)
+		if err != nil {
+			return err.Error() // plain values can be encoded
+		}
+		return string(b)
+	}
+	return plain(r) == plain(o)
+}
+
+// writeRecord writes a generation's record below dir.
+func writeRecord(dir string, r *Record) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, recordFile), append(b, '\n'), 0o644)
+}
+
+// readRecord reads the record of the generation in dir, whose number that is.
+func readRecord(dir string, number int) (*Record, error) {
+	path := filepath.Join(dir, recordFile)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxRecord))
+	if err != nil {
+		return nil, err
+	}
+	var head struct{ Version int }
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if head.Version > recordVersion {
+		return nil, fmt.Errorf("read %s: its form is version %d, this program knows up to %d; use the newer ovzpatch that made it", path, head.Version, recordVersion)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	r := &Record{}
+	if err := d.Decode(r); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if err := r.check(number); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return r, nil
+}
+
+func (r *Record) check(number int) error {
+	if r.Format != recordFormat || r.Number != number || len(r.Profiles) == 0 {
+		return fmt.Errorf("it is not the record of generation %d", number)
+	}
+	for _, p := range r.Profiles {
+		if _, err := ParseProfile(string(p)); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.Packages {
+		if !localPath(p.Path) || !strings.HasPrefix(p.Path, "packages/") || filepath.Base(p.Path) != p.File {
+			return fmt.Errorf("path %q of package %q cannot be", p.Path, p.File)
+		}
+		if p.Name == "" || p.Version == "" || p.Arch == "" || len(p.SHA256) != 2*sha256.Size {
+			return fmt.Errorf("package %q: its name or digest is missing", p.File)
+		}
+	}
+	return nil
+}
+
+// localPath reports whether a path of a record or of metadata stays where it belongs.
+func localPath(path string) bool {
+	return filepath.IsLocal(path) && filepath.Clean(path) == path && !strings.ContainsAny(path, "\x00\n")
+}
+
+// errNoRecord tells that a directory of generations has one without a record.
+var errNoRecord = errors.New("it has no " + recordFile)

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernelrpm"
+)
+
+// LeftOut is something that was asked for and is not published.
+type LeftOut struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
+// selection is what is to be published, with the snapshots it comes from, which stay whole until
+// it is closed.
+type selection struct {
+	o       *Options
+	store   *datastore.Store
+	known   map[string]Package // by the digest of the unsigned file: what earlier generations say of it
+	retired []Retired
+
+	packages []Package
+	readers  map[datastore.Ref]*datastore.Reader
+	leftOut  []LeftOut
+	unproved []string // kernels that are published all the same
+}
+
+func (s *selection) close() {
+	for _, r := range s.readers {
+		r.Close()
+	}
+}
+
+// groups returns what was asked for: snapshots named by themselves, and groups, each once.
+func (s *selection) groups() (refs []datastore.Ref, groups []datastore.Group, err error) {
+	for _, name := range s.o.Names {
+		if strings.Contains(name, ":") {
+			r, err := datastore.ParseRef(name)
+			if err != nil {
+				return nil, nil, job.BadRequest(err)
+			}
+			refs = append(refs, r)
+			continue
+		}
+		g, err := datastore.ParseGroup(name)
+		if err != nil {
+			return nil, nil, job.BadRequest(err)
+		}
+		groups = append(groups, g)
+	}
+	if s.o.Namespace == "" {
+		return refs, groups, nil
+	}
+	if _, err := datastore.ParseNamespace(s.o.Namespace); err != nil {
+		return nil, nil, job.BadRequest(err)
+	}
+	all, err := s.store.All()
+	if err != nil {
+		return nil, nil, err
+	}
+	found := false
+	for _, r := range all {
+		if ns := string(r.Namespace); ns == s.o.Namespace || strings.HasPrefix(ns, s.o.Namespace+"/") {
+			found = true
+			if !slices.Contains(groups, r.Group) {
+				groups = append(groups, r.Group)
+			}
+		}
+	}
+	if !found {
+		return nil, nil, job.BadRequest(fmt.Errorf("namespace %s: it has no snapshot", s.o.Namespace))
+	}
+	return refs, groups, nil
+}
+
+// choose opens the snapshots and takes their packages. One that is named and cannot be published is
+// an error; of a group it is left out.
+func (s *selection) choose(ctx context.Context) error {
+	refs, groups, err := s.groups()
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		why, err := s.add(ctx, ref)
+		if err == nil && why != "" {
+			err = job.BadRequest(errors.New(why))
+		}
+		if err != nil {
+			return fmt.Errorf("publish %s: %w", ref, err)
+		}
+	}
+	for _, g := range groups {
+		in, err := s.store.Snapshots(g)
+		if err != nil {
+			return err
+		}
+		if len(in) == 0 {
+			return job.BadRequest(fmt.Errorf("group %s: it has no snapshot", g))
+		}
+		taken := 0
+		for _, ref := range slices.Backward(in) {
+			if s.o.Latest > 0 && taken == s.o.Latest {
+				break
+			}
+			why, err := s.add(ctx, ref)
+			switch {
+			case errors.Is(err, datastore.ErrNotFound): // removed meanwhile
+			case err != nil:
+				return fmt.Errorf("publish %s: %w", ref, err)
+			case why != "":
+				s.leftOut = append(s.leftOut, LeftOut{ref.String(), why})
+			default:
+				taken++
+			}
+		}
+	}
+	s.settle()
+	if len(s.packages) == 0 {
+		text := "nothing that was asked for can be published"
+		for _, l := range s.leftOut {
+			text += "\n  " + l.What + ": " + l.Why
+		}
+		return job.BadRequest(errors.New(text))
+	}
+	return nil
+}
+
+// add takes the packages of one snapshot; why says that it has none to publish.
+func (s *selection) add(ctx context.Context, ref datastore.Ref) (why string, err error) {
+	if s.readers[ref] != nil {
+		return "", nil
+	}
+	r, err := s.store.OpenSnapshot(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	packages, why, err := s.look(ctx, r)
+	if err != nil || why != "" {
+		return why, errors.Join(err, r.Close())
+	}
+	s.readers[ref] = r
+	s.packages = append(s.packages, packages...)
+	return "", nil
+}
+
+// look returns the packages of a snapshot that may be published.
+func (s *selection) look(ctx context.Context, r *datastore.Reader) (list []Package, why string, err error) {
+	if err := r.Whole(); err != nil {
+		return nil, "", err
+	}
+	if !slices.ContainsFunc(r.Manifest.Files, func(f datastore.File) bool { return strings.HasSuffix(f.Name, ".rpm") }) {
+		return nil, "it holds no package", nil
+	}
+	sources := map[string]bool{}
+	var all []Package
+	var origins []string
+	for _, f := range r.Manifest.Files {
+		if !strings.HasSuffix(f.Name, ".rpm") {
+			continue
+		}
+		p, origin, err := s.open(ctx, r, f)
+		if err != nil {
+			return nil, "", err
+		}
+		if p.Source {
+			sources[p.File] = true
+		}
+		all, origins = append(all, p), append(origins, origin)
+	}
+	for i, p := range all {
+		if !p.Source && !sources[origins[i]] {
+			return nil, fmt.Sprintf("the source RPM of %s is not in the snapshot: %q", p.File, origins[i]), nil
+		}
+	}
+	kernels, why := s.judge(r, all)
+	if why != "" {
+		return nil, why, nil
+	}
+	for _, p := range all {
+		if s.wanted(p) && published(kernels, p) {
+			list = append(list, p)
+		}
+	}
+	if !slices.ContainsFunc(list, func(p Package) bool { return !p.Source }) {
+		return nil, "it has no package for --arch " + strings.Join(s.o.Archs, ","), nil
+	}
+	return list, "", nil
+}
+
+// wanted reports whether a package is for one of the architectures.
+func (s *selection) wanted(p Package) bool {
+	return len(s.o.Archs) == 0 || p.Source || p.Arch == "noarch" || slices.Contains(s.o.Archs, p.Arch)
+}
+
+// open reads what a package is, and makes sure that the manifest does not lie of it. origin is the
+// source package that it was made from.
+func (s *selection) open(ctx context.Context, r *datastore.Reader, f datastore.File) (p Package, origin string, err error) {
+	pkg, err := kernelrpm.Open(ctx, r.Path(f.Name))
+	if err != nil {
+		return p, "", err
+	}
+	defer pkg.Close()
+	p = Package{
+		File: f.Name, Name: pkg.Name(), Version: strings.TrimSuffix(strings.TrimPrefix(pkg.NEVRA(), pkg.Name()+"-"), "."+archOf(pkg)),
+		Arch: pkg.Arch(), Source: pkg.Source, Kernel: pkg.Image() != "",
+		Snapshot: r.Ref, SHA256: f.SHA256, Time: r.Manifest.Finished,
+	}
+	if want := p.Name + "-" + pkg.Version() + "-" + pkg.Release() + "." + archOf(pkg) + ".rpm"; f.Name != want && !(p.Source && f.Name == strings.Replace(want, ".src.rpm", ".nosrc.rpm", 1)) {
+		return p, "", fmt.Errorf("%s holds the package %s: its name does not say what it is", f.Name, want)
+	}
+	if _, ours := s.known[f.SHA256]; !ours && !s.o.Resign {
+		signed, err := pkg.Signed()
+		if err != nil {
+			return p, "", err
+		}
+		if signed {
+			return p, "", job.BadRequest(fmt.Errorf("%s is signed already: publishing would put your signature in the place of that one; say --resign if it shall", f.Name))
+		}
+	}
+	return p, pkg.SourceRPM(), nil
+}
+
+func archOf(p *kernelrpm.Package) string {
+	if p.Source {
+		return "src"
+	}
+	return p.Arch()
+}
+
+// judge marks the kernels that are proved, and returns for the name of each kernel whether it may
+// be published; why says that none may.
+func (s *selection) judge(r *datastore.Reader, all []Package) (kernels map[string]bool, why string) {
+	kernels = map[string]bool{}
+	lacking := map[string]string{}
+	for i := range all {
+		p := &all[i]
+		if !p.Kernel || !s.wanted(*p) {
+			continue
+		}
+		if n := slices.IndexFunc(s.retired, func(x Retired) bool { return x.Kernel == p.NEVRA() }); n >= 0 {
+			return nil, fmt.Sprintf("%s was retired on %s: %s", p.NEVRA(), s.retired[n].Time.Format(time.DateOnly), s.retired[n].Reason)
+		}
+		n := slices.IndexFunc(r.Manifest.Files, func(f datastore.File) bool { return f.Name == p.File })
+		lacks := proof(r.Manifest, r.Manifest.Files[n], !s.o.WithoutControl)
+		if r.Manifest.Port.Name == "" {
+			lacks = "it was built without a patch"
+		}
+		p.Proved = lacks == ""
+		kernels[p.Name] = p.Proved || s.o.AllowUnproved
+		switch {
+		case p.Proved:
+		case s.o.AllowUnproved:
+			s.unproved = append(s.unproved, p.NEVRA()+": "+lacks)
+		default:
+			lacking[p.Name] = p.File + ": " + lacks
+		}
+	}
+	switch {
+	case len(kernels) == 0 && len(s.o.Archs) > 0:
+		return nil, "it holds no kernel for --arch " + strings.Join(s.o.Archs, ",")
+	case len(kernels) == 0:
+		return nil, "it holds no kernel"
+	case len(lacking) == len(kernels):
+		return nil, lacking[slices.Sorted(maps.Keys(lacking))[0]]
+	}
+	for _, name := range slices.Sorted(maps.Keys(lacking)) {
+		s.leftOut = append(s.leftOut, LeftOut{r.Ref.String() + " " + name, lacking[name]})
+	}
+	return kernels, ""
+}
+
+// published reports whether a package goes with a kernel that is published: with the one whose name
+// is the longest that it begins with. What belongs to none, as perf and the source, goes with any.
+func published(kernels map[string]bool, p Package) bool {
+	may, length := true, 0
+	for name, ok := range kernels {
+		base := strings.TrimSuffix(name, "-core")
+		if (p.Name == base || strings.HasPrefix(p.Name, base+"-")) && len(base) > length && !p.Source {
+			may, length = ok, len(base)
+		}
+	}
+	return may
+}
+
+// settle keeps one package of each full name, that of the newest snapshot, and sorts them.
+func (s *selection) settle() {
+	slices.SortStableFunc(s.packages, func(a, b Package) int { return b.Snapshot.Time.Compare(a.Snapshot.Time) })
+	seen := map[string]datastore.Ref{}
+	s.packages = slices.DeleteFunc(s.packages, func(p Package) bool {
+		first, there := seen[p.NEVRA()]
+		if !there {
+			seen[p.NEVRA()] = p.Snapshot
+			return false
+		}
+		if first != p.Snapshot {
+			s.leftOut = append(s.leftOut, LeftOut{p.Snapshot.String() + " " + p.File, "a newer snapshot has a package of the same name and release: " + first.String()})
+		}
+		return true
+	})
+	slices.SortFunc(s.packages, func(a, b Package) int {
+		return strings.Compare(a.NEVRA(), b.NEVRA())
+	})
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
+)
+
+// stage is a generation in the making. Nothing of it is seen by clients.
+type stage struct {
+	t    *target
+	key  *signer
+	rec  *Record
+	dir  string
+	u    job.Reporter
+	open func(Package) (*os.File, int64, error) // the unsigned file, and its size
+
+	fresh []int // the packages that are signed now
+}
+
+// repo is the directory of one profile's repository.
+func (s *stage) repo(p Profile) string { return filepath.Join(s.dir, string(p)) }
+
+// fromSnapshots opens a package's file in the snapshot that it is taken from.
+func fromSnapshots(readers map[datastore.Ref]*datastore.Reader) func(Package) (*os.File, int64, error) {
+	return func(p Package) (*os.File, int64, error) {
+		r := readers[p.Snapshot]
+		if r == nil {
+			return nil, 0, fmt.Errorf("%s is in no generation any more, and %s was not asked for", p.File, p.Snapshot)
+		}
+		f, err := r.Open(p.File)
+		if err != nil {
+			return nil, 0, err
+		}
+		n := slices.IndexFunc(r.Manifest.Files, func(f datastore.File) bool { return f.Name == p.File })
+		return f, r.Manifest.Files[n].Size, nil
+	}
+}
+
+// place puts all packages into the first profile's directory, signed, and links them into the others'.
+func (s *stage) place(ctx context.Context) error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	for i := range s.rec.Packages {
+		p := &s.rec.Packages[i]
+		p.Path = p.place(s.rec.Key, s.rec.V3)
+		reused, err := s.reuse(p)
+		if err != nil {
+			return err
+		}
+		if !reused {
+			s.fresh = append(s.fresh, i)
+		}
+	}
+	var done int
+	var mu sync.Mutex
+	err := parallel(ctx, len(s.fresh), func(ctx context.Context, i int) error {
+		p := s.rec.Packages[s.fresh[i]]
+		if err := s.copy(ctx, p); err != nil {
+			return fmt.Errorf("copy %s of %s: %w", p.File, p.Snapshot, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		s.u.Live("copied %d of %d packages", done, len(s.fresh))
+		return nil
+	})
+	s.u.Done()
+	if err == nil {
+		err = s.sign(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	first := s.repo(s.rec.Profiles[0])
+	for _, profile := range s.rec.Profiles[1:] {
+		for _, p := range s.rec.Packages {
+			if err := link(filepath.Join(first, p.Path), filepath.Join(s.repo(profile), p.Path)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reuse links a package that an earlier generation has signed already.
+func (s *stage) reuse(p *Package) (bool, error) {
+	for _, r := range s.t.records {
+		if r.Key != s.rec.Key || r.V3 != s.rec.V3 {
+			continue
+		}
+		i := slices.IndexFunc(r.Packages, func(o Package) bool { return o.Path == p.Path })
+		if i < 0 {
+			continue
+		}
+		from := filepath.Join(s.t.generation(r.Number), string(r.Profiles[0]), p.Path)
+		err := link(from, filepath.Join(s.repo(s.rec.Profiles[0]), p.Path))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		p.Checksums = r.Packages[i].Checksums
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// copy copies a package out of its snapshot; never a link, as rpmsign writes into the file. What was
+// copied is what the manifest says.
+func (s *stage) copy(ctx context.Context, p Package) error {
+	in, size, err := s.open(p)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	path := filepath.Join(s.repo(s.rec.Profiles[0]), p.Path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(out, h), &interruptible{ctx, in})
+	if err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != p.SHA256 || n != size {
+		return fmt.Errorf("it is not what the manifest says: its sha256 is %s, and not %s; ovzpatch store verify %s tells more", sum, p.SHA256, p.Snapshot)
+	}
+	return out.Close()
+}
+
+// interruptible is a reader that ends with its context.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *interruptible) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(b)
+}
+
+// signAtOnce is how many packages one rpmsign or rpmkeys gets.
+const signAtOnce = 32
+
+// sign signs the new packages, and has rpmkeys look at each with nothing but the public key.
+func (s *stage) sign(ctx context.Context) error {
+	if len(s.fresh) == 0 {
+		return nil
+	}
+	s.u.Say("signing %d packages with key %s", len(s.fresh), s.key.fingerprint)
+	db, err := s.keyDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(db)
+	// No more at a time than each processor has to do.
+	size := min(signAtOnce, (len(s.fresh)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	chunks := slices.Collect(slices.Chunk(s.fresh, size))
+	return parallel(ctx, len(chunks), func(ctx context.Context, i int) error {
+		var paths []string
+		for _, n := range chunks[i] {
+			paths = append(paths, filepath.Join(s.repo(s.rec.Profiles[0]), s.rec.Packages[n].Path))
+		}
+		if err := s.key.addSign(ctx, paths); err != nil {
+			return fmt.Errorf("sign packages: %w", err)
+		}
+		if err := checkSigned(ctx, db, paths); err != nil {
+			return err
+		}
+		for j, n := range chunks[i] {
+			// The metadata has it, and shall be the same for the same packages.
+			at := s.rec.Packages[n].Time
+			if err := os.Chtimes(paths[j], at, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// keyDatabase makes an rpm database that knows the public key and no other.
+func (s *stage) keyDatabase(ctx context.Context) (string, error) {
+	db := filepath.Join(s.dir, ".rpmdb")
+	key := filepath.Join(s.dir, ".key")
+	if err := os.WriteFile(key, s.key.public, 0o644); err != nil {
+		return "", err
+	}
+	defer os.Remove(key)
+	if err := command.Run(ctx, command.Cmd{Args: []string{"rpmkeys", "--dbpath", db, "--import", key}}); err != nil {
+		return "", fmt.Errorf("give the public key to rpm: %w", err)
+	}
+	return db, nil
+}
+
+// checkSigned has rpm verify digests and signatures, both of which must be there.
+func checkSigned(ctx context.Context, db string, paths []string) error {
+	args := append([]string{"rpmkeys", "--dbpath", db, "--define", "_pkgverify_level all", "--checksig"}, paths...)
+	if err := command.Run(ctx, command.Cmd{Args: args, Env: []string{"LC_ALL=C"}}); err != nil {
+		return fmt.Errorf("verify signatures as a client does: %w", err)
+	}
+	return nil
+}
+
+// link makes a hard link, and the directory that it is in.
+func link(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.Link(from, to)
+}
+
+// parallel calls f for 0 to n-1 on all processors. The first error ends the others.
+func parallel(ctx context.Context, n int, f func(context.Context, int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i := range n {
+		if ctx.Err() != nil {
+			break
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if ctx.Err() != nil {
+				return
+			}
+			if err := f(ctx, i); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/runlock"
+)
+
+// The names in a repository's directory. Clients read below current only, a link to one of the
+// generations.
+const (
+	markFile       = ".ovzpatch-repository" // says what the directory is, and is what publishers lock
+	currentLink    = "current"
+	generationsDir = "generations"
+	newName        = ".new" // the generation that is being made
+	newLink        = ".current.new"
+)
+
+const (
+	markFormat  = "ovzpatch repository"
+	markVersion = 1
+)
+
+// lockPoll is how often a publisher looks whether another has ended.
+const lockPoll = 100 * time.Millisecond
+
+// target is the directory of a repository that this process has locked.
+type target struct {
+	dir     string
+	mark    *os.File
+	made    []string // directories that were not there before, the deepest first
+	current int      // 0 before the first generation
+	// records are those of the generations up to the current one, the newest first.
+	records []*Record
+}
+
+type mark struct {
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+}
+
+// checkTarget tells before any work what forbids to publish into a directory, and changes nothing.
+func checkTarget(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	// The way to it, as far as it is there: who can move a directory there away publishes.
+	for d := dir; ; d = filepath.Dir(d) {
+		if err := checkOwn(d, d == dir); err != nil {
+			return "", err
+		}
+		if d == filepath.Dir(d) {
+			break
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markFile }) {
+		return "", job.BadRequest(errors.New("the directory is not empty and no repository of ovzpatch (it has no " + markFile + "); name an empty or a new one"))
+	}
+	return dir, nil
+}
+
+// checkOwn refuses a directory that others could change. One that is not there yet is fine.
+func checkOwn(dir string, last bool) error {
+	var st unix.Stat_t
+	err := unix.Stat(dir, &st)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", dir, err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return job.BadRequest(fmt.Errorf("%s is no directory", dir))
+	case last && int(st.Uid) != os.Geteuid(), st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return job.BadRequest(fmt.Errorf("%s belongs to uid %d, who could change what is published; publish as that user, or take a directory of uid %d", dir, st.Uid, os.Geteuid()))
+	case st.Mode&0o022 != 0 && (last || st.Mode&unix.S_ISVTX == 0):
+		return job.BadRequest(fmt.Errorf("others can write to %s (mode %04o), so they could change what is published; take that right from them: chmod go-w %[1]s", dir, st.Mode&0o7777))
+	}
+	return nil
+}
+
+// openTarget makes the directory where it is missing, waits until no other publisher is at
+// work there, and clears away what a killed one left.
+func openTarget(ctx context.Context, dir string, u job.Reporter) (t *target, err error) {
+	t = &target{dir: dir}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		t.made = append(t.made, d)
+	}
+	for _, d := range slices.Backward(t.made) {
+		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return t, err
+		}
+	}
+	if err := t.lock(ctx, u); err != nil {
+		return t, err
+	}
+	return t, t.load()
+}
+
+// lock locks the mark, which is made where it is missing.
+func (t *target) lock(ctx context.Context, u job.Reporter) error {
+	path := filepath.Join(t.dir, markFile)
+	for said := false; ; {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		if err != nil {
+			return err
+		}
+		for {
+			err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+			if !errors.Is(err, unix.EWOULDBLOCK) {
+				break
+			}
+			if !said {
+				var who []string
+				for _, h := range runlock.HoldersOf(int(f.Fd())) {
+					who = append(who, h.String())
+				}
+				u.Say("another publish works on %s; waiting for it to end: %s", t.dir, strings.Join(who, ", "))
+				said = true
+			}
+			select {
+			case <-ctx.Done():
+				f.Close()
+				return context.Cause(ctx)
+			case <-time.After(lockPoll):
+			}
+		}
+		if err != nil {
+			f.Close()
+			return fmt.Errorf("lock %s: %w", path, err)
+		}
+		// A first publish that failed takes its mark away again.
+		here, err := f.Stat()
+		if there, e := os.Lstat(path); err == nil && e == nil && os.SameFile(here, there) {
+			t.mark = f
+			return t.readMark(here.Size())
+		}
+		f.Close()
+	}
+}
+
+// readMark reads the mark, or writes it where it is new.
+func (t *target) readMark(size int64) error {
+	if size == 0 {
+		b, err := json.Marshal(mark{markFormat, markVersion})
+		if err != nil {
+			return err
+		}
+		if _, err := t.mark.WriteAt(append(b, '\n'), 0); err != nil {
+			return err
+		}
+		return t.mark.Sync()
+	}
+	b := make([]byte, min(size, 4096))
+	if _, err := t.mark.ReadAt(b, 0); err != nil {
+		return err
+	}
+	var m mark
+	if err := json.Unmarshal(b, &m); err != nil || m.Format != markFormat {
+		return fmt.Errorf("read %s: it does not describe a repository of ovzpatch", filepath.Join(t.dir, markFile))
+	}
+	if m.Version > markVersion {
+		return fmt.Errorf("its form is version %d, this program knows up to %d; use the newer ovzpatch that made it", m.Version, markVersion)
+	}
+	return nil
+}
+
+// load finds the current generation and those before it, and removes what a killed publisher left.
+func (t *target) load() error {
+	link, err := os.Readlink(t.path(currentLink))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		dir, name := filepath.Split(link)
+		n, bad := strconv.Atoi(name)
+		if bad != nil || dir != generationsDir+"/" || generationName(n) != name {
+			return fmt.Errorf("the link %s leads to %q, which is no generation; did somebody change it?", t.path(currentLink), link)
+		}
+		t.current = n
+	}
+	if err := os.Remove(t.path(newLink)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, err := os.ReadDir(t.path(generationsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if t.current == 0 && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() > generationName(1) }) {
+		return fmt.Errorf("the link %s is missing, and there are generations below %s: make it lead to one of them again (ln -s %s/NNNNNN %[1]s)", t.path(currentLink), t.path(generationsDir), generationsDir)
+	}
+	for _, e := range slices.Backward(entries) {
+		n, bad := strconv.Atoi(e.Name())
+		switch {
+		case e.Name() == newName, bad == nil && n > t.current:
+			if err := os.RemoveAll(t.path(generationsDir, e.Name())); err != nil {
+				return fmt.Errorf("clear away what a killed publish left: %w", err)
+			}
+		case bad == nil && generationName(n) == e.Name():
+			r, err := readRecord(t.generation(n), n)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = errNoRecord
+			}
+			if err != nil {
+				// One that was being removed when its publisher was killed.
+				if n != t.current && errors.Is(err, errNoRecord) {
+					if err := os.RemoveAll(t.generation(n)); err != nil {
+						return err
+					}
+					continue
+				}
+				return fmt.Errorf("generation %d: %w", n, err)
+			}
+			t.records = append(t.records, r)
+		}
+	}
+	if t.current > 0 && (len(t.records) == 0 || t.records[0].Number != t.current) {
+		return fmt.Errorf("generation %d, which is current, is not there: %s", t.current, t.generation(t.current))
+	}
+	return nil
+}
+
+func (t *target) path(parts ...string) string {
+	return filepath.Join(append([]string{t.dir}, parts...)...)
+}
+
+func generationName(n int) string { return fmt.Sprintf("%06d", n) }
+
+func (t *target) generation(n int) string { return t.path(generationsDir, generationName(n)) }
+
+// latest is the current generation's record, nil before the first.
+func (t *target) latest() *Record {
+	if t.current == 0 {
+		return nil
+	}
+	return t.records[0]
+}
+
+// switchTo makes the new generation the current one. Everything in it is on the disk before the
+// link leads there.
+func (t *target) switchTo(number int) error {
+	if err := syncAll(t.dir); err != nil {
+		return fmt.Errorf("write the new generation to the disk: %w", err)
+	}
+	if err := os.Rename(t.path(generationsDir, newName), t.generation(number)); err != nil {
+		return err
+	}
+	if err := atomicfile.Sync(t.path(generationsDir)); err != nil {
+		return err
+	}
+	if err := os.Symlink(filepath.Join(generationsDir, generationName(number)), t.path(newLink)); err != nil {
+		return err
+	}
+	if err := os.Rename(t.path(newLink), t.path(currentLink)); err != nil {
+		return err
+	}
+	t.current = number
+	return atomicfile.Sync(t.dir)
+}
+
+// syncAll writes to the disk what the filesystem of a directory still has in memory.
+func syncAll(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
+
+// prune removes all but the newest generations. The record goes first, so that half a generation
+// is none.
+func (t *target) prune(keep int) error {
+	for i, r := range t.records {
+		if i < keep {
+			continue
+		}
+		dir := t.generation(r.Number)
+		if err := errors.Join(os.Remove(filepath.Join(dir, recordFile)), os.RemoveAll(dir)); err != nil {
+			return fmt.Errorf("remove generation %d: %w", r.Number, err)
+		}
+	}
+	return nil
+}
+
+// close lets the next publisher in. A directory in which nothing was ever published is taken away
+// again.
+func (t *target) close() {
+	if t.mark == nil {
+		for _, d := range t.made {
+			os.Remove(d)
+		}
+		return
+	}
+	os.RemoveAll(t.path(generationsDir, newName))
+	if err := os.Remove(t.path(generationsDir)); t.current == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		os.Remove(t.path(markFile))
+		for _, d := range t.made {
+			os.Remove(d)
+		}
+	}
+	t.mark.Close()
+}
