@@ -6,6 +6,8 @@
 package terminal
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -35,11 +37,15 @@ func Line(s string) string {
 }
 
 // Table writes rows in aligned columns. Flush ends it.
-type Table struct{ w *tabwriter.Writer }
+type Table struct {
+	w   *tabwriter.Writer
+	out *bufio.Writer // tabwriter writes every cell by itself
+}
 
 // NewTable returns a table that is written to w.
 func NewTable(w io.Writer) Table {
-	return Table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+	out := bufio.NewWriter(w)
+	return Table{tabwriter.NewWriter(out, 0, 8, 2, ' ', 0), out}
 }
 
 // Row adds a row. Text from outside cannot break it.
@@ -53,4 +59,4 @@ func (t Table) Row(cells ...any) {
 }
 
 // Flush writes the table out.
-func (t Table) Flush() error { return t.w.Flush() }
+func (t Table) Flush() error { return errors.Join(t.w.Flush(), t.out.Flush()) }

@@ -35,3 +35,22 @@ func TestTable(t *testing.T) {
 		t.Errorf("got %q, %v", b.String(), err)
 	}
 }
+
+type counter struct{ writes int }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.writes++
+	return len(p), nil
+}
+
+// A list of thousands of rows takes few system calls.
+func TestTableIsWrittenInPieces(t *testing.T) {
+	var c counter
+	table := NewTable(&c)
+	for i := range 1000 {
+		table.Row("a", i, "b", "c")
+	}
+	if err := table.Flush(); err != nil || c.writes == 0 || c.writes > 20 {
+		t.Errorf("%d writes, %v", c.writes, err)
+	}
+}
