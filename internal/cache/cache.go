@@ -99,10 +99,14 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 // Ready makes the cache's directory and tells whether results can be put there, before hours are
 // spent on one.
 func (c Cache) Ready() error {
-	if err := c.open(c.Dir); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
-	if err := unix.Access(c.Dir, unix.W_OK|unix.X_OK); err != nil {
+	err := c.open(c.Dir)
+	if err == nil {
+		err = unix.Access(c.Dir, unix.W_OK|unix.X_OK)
+	}
+	if err != nil {
 		return fmt.Errorf("use cache %s: write to it: %w; name a directory of your own with --cache-dir", c.Dir, err)
 	}
 	return nil

@@ -20,10 +20,12 @@ func (c Cache) Check() error {
 	}
 	// The path as named, and with all links followed.
 	paths := []string{filepath.Clean(c.Dir)}
-	if real, err := filepath.EvalSymlinks(c.Dir); err == nil && real != paths[0] {
+	real, err := follow(paths[0])
+	if err != nil {
+		return fmt.Errorf("use cache %s: %w; name a directory of your own with --cache-dir", c.Dir, err)
+	}
+	if real != paths[0] {
 		paths = append(paths, real)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("use cache %s: %w", c.Dir, err)
 	}
 	for _, path := range paths {
 		for dir, last := path, true; ; dir, last = filepath.Dir(dir), false {
@@ -36,6 +38,19 @@ func (c Cache) Check() error {
 		}
 	}
 	return nil
+}
+
+// follow follows the links of a path as far as it exists.
+func follow(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("%s is a link to nothing", path)
+	}
+	above, err := follow(filepath.Dir(path))
+	return filepath.Join(above, filepath.Base(path)), err
 }
 
 // trusted returns an error unless only this user and root can change what a path leads to. Groups

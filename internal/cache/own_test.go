@@ -49,6 +49,10 @@ func TestOnlyADirectoryOfOnesOwn(t *testing.T) {
 		"below one with a sticky bit": {filepath.Join(make("sticky", 0o777|os.ModeSticky), "new"), ""},
 		"a link to everybody's":       {link("bad", open), "others can write to"},
 		"a file":                      {file, "is not a directory"},
+		"below a file":                {filepath.Join(file, "new"), "not a directory"},
+		"a link to nothing":           {link("dangling", filepath.Join(own, "nothing")), "is a link to nothing"},
+		"a link to itself":            {link("loop", filepath.Join(base, "loop")), "too many links"},
+		"below a link to everybody's": {filepath.Join(base, "bad", "new"), "everybody can write to"},
 		"relative":                    {"rel", "must be absolute"},
 	}
 	if os.Geteuid() == 0 {
@@ -58,6 +62,7 @@ func TestOnlyADirectoryOfOnesOwn(t *testing.T) {
 		tests["another's"] = struct{ dir, says string }{foreign, "belongs to user 65534"}
 		tests["below another's"] = struct{ dir, says string }{filepath.Join(foreign, "new"), "belongs to user 65534"}
 		tests["a link to another's"] = struct{ dir, says string }{link("theirs", foreign), "belongs to user 65534"}
+		tests["not there, below a link to another's"] = struct{ dir, says string }{filepath.Join(base, "theirs", "a/b"), "belongs to user 65534"}
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func New(parent, purpose string) (dir string, remove func(), err error) {
 	sweep(parent)
 	outer, err := os.MkdirTemp(parent, prefix+purpose+"-")
 	if err != nil {
-		return "", nil, fmt.Errorf("make temporary directory: %w", err)
+		return "", nil, fmt.Errorf("make temporary directory: %w; $TMPDIR can name another place", err)
 	}
 	// The lock ends with the process, however that ends, and no program inherits it. The caller
 	// gets a directory below this one, which it may lock itself.
