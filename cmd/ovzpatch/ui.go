@@ -37,24 +37,27 @@ func newUI(w io.Writer) *ui {
 	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
 		return u
 	}
-	if f, ok := w.(*os.File); ok && columns(f) > 0 {
+	if f, ok := w.(*os.File); ok && columns(f) > narrow {
 		u.term = f
 	}
 	return u
 }
 
 // columns is how wide a terminal is now: its user may change that at any time. 0 is for
-// what is no terminal, and for one too narrow to draw on.
+// what is no terminal.
 func columns(f *os.File) int {
 	if f == nil {
 		return 0
 	}
 	ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil || ws.Col <= 20 {
+	if err != nil {
 		return 0
 	}
 	return int(ws.Col)
 }
+
+// narrow is how wide a terminal is that is too narrow to draw on.
+const narrow = 20
 
 // Say writes a line that stays.
 func (u *ui) Say(format string, args ...any) {
@@ -70,9 +73,9 @@ func (u *ui) Live(format string, args ...any) {
 	defer u.mu.Unlock()
 	line := u.stamp() + "   " + terminal.Text(fmt.Sprintf(format, args...))
 	width := columns(u.term)
-	if width == 0 {
+	if width <= narrow {
 		if time.Since(u.last) >= quietTime {
-			fmt.Fprintln(u.w, line)
+			fmt.Fprintln(u.w, u.clear()+line)
 			u.last = time.Now()
 		}
 		return

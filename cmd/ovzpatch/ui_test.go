@@ -60,6 +60,12 @@ func TestLiveLineFitsTheTerminal(t *testing.T) {
 	if got := read(); got != "\x1b[2A\r\x1b[J[ 0:00]   "+strings.Repeat("x", 29) {
 		t.Errorf("narrower: %q", got)
 	}
+	width(15)
+	u.last = u.start.Add(-quietTime)
+	u.Live("case 2")
+	if got := read(); got != "\x1b[2A\r\x1b[J[ 0:00]   case 2\r\n" {
+		t.Errorf("too narrow to draw on: %q", got)
+	}
 }
 
 // openTerminal returns both ends of a pseudo terminal.
