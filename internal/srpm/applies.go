@@ -14,7 +14,9 @@ type application struct {
 	line  int // of the spec
 	style style
 	text  string
-	fact  // what it finds
+	fact           // what it finds
+	in    string   // the directory in which it is told to work, as by -d
+	tops  []string // where each turn of a loop finds the top of a tree; "" where it does not
 }
 
 // style is how a spec applies its patches.
@@ -69,6 +71,11 @@ func (w *walker) apply(s syntax.Node, key syntax.Node, how style, text string, s
 		a.dir, a.tree, a.lost = "", "", note{a.line, "it runs in more than one directory"}
 	}
 	top := st.top(st.dir)
+	at := ""
+	if top == st.dir {
+		at = top
+	}
+	w.applied[i].tops = append(w.applied[i].tops, at)
 	if top == "" {
 		return st
 	}
@@ -114,7 +121,14 @@ func (w *walker) patching(s *syntax.Stmt, c *syntax.CallExpr, words []word) (how
 		return 0, false
 	}
 	all := false
+	dirs := map[syntax.Node]bool{}
+	for i, x := range c.Args {
+		dirs[x] = i > 0 && tellsDirectory(name, c.Args[i-1].Lit()) || strings.HasPrefix(w.eval(x, &state{}).text, "--directory=")
+	}
 	syntax.Walk(node, func(n syntax.Node) bool {
+		if dirs[n] {
+			return false
+		}
 		switch x := n.(type) {
 		case *syntax.Lit:
 			all = all || strings.Contains(w.script.decode(x.Value), "%{patches}")

@@ -20,6 +20,28 @@ func (w *walker) subshell(list []*syntax.Stmt, st *state, line int) ends {
 	return ends{out(e.ok), out(e.bad), out(e.soft)}
 }
 
+// shellOfLines follows a subshell. Where it surely runs, our command may go into it.
+func (w *walker) shellOfLines(c *syntax.Subshell, st *state) ends {
+	line := w.line(c)
+	if !w.surely() {
+		return w.subshell(c.Stmts, st, line)
+	}
+	first, end := w.lineAt(c.Lparen)+1, w.lineAt(c.Rparen)
+	w.shells++
+	after := w.through(c.Stmts, first, end, st, func(at int, st *state) { w.safe[at] = w.mayPut(at, st) })
+	w.shells--
+	w.onceInEach(first, end, 1)
+	if after == nil {
+		return ends{ok: st, bad: st} // it ended by exit
+	}
+	return ends{ok: st.outside(after)}
+}
+
+// surely tells whether the innermost block of %prep is the only one that the command stands in.
+func (w *walker) surely() bool {
+	return len(w.blocks) == 1 && w.calls == 0 && w.shells == 0 && w.pipe == nil && !w.build
+}
+
 func (w *walker) binary(c *syntax.BinaryCmd, st *state) (e ends) {
 	line := w.line(c)
 	switch c.Op {

@@ -38,7 +38,7 @@ func (s *spec) built(first, p *prep, st *state) error {
 		w.missing.first(w.elsewhere.line, w.elsewhere.why)
 	}
 	if w.missing.why != "" {
-		return s.fail(w.missing.line+1, w.missing.why, adviceReplace)
+		return &SpecError{Spec: s.name, Line: w.missing.line + 1, Reason: w.missing.why, Advice: adviceReplace, without: w.without}
 	}
 	return nil
 }
@@ -73,6 +73,9 @@ func (w *walker) worksIn(name string, args []word, st *state, line int) {
 	case t.lost.why != "":
 		w.missing.first(line, fmt.Sprintf("%%build works in %s, and the patch may be lost by then: line %d, %s", below(top), t.lost.line+1, t.lost.why))
 	default:
+		if w.missing.why == "" {
+			w.without = below(top)
+		}
 		w.missing.first(line, fmt.Sprintf("%%build works in %s, which does not get the patch", below(top)))
 	}
 }

@@ -68,7 +68,7 @@ func (p *Package) Before(file string) (Prepared, error) {
 	held := slices.ContainsFunc(declared.patches, func(d declaration) bool { return path.Base(d.file) == file })
 	read := func(s *spec) *specReader {
 		r := &specReader{spec: s, macros: p.Options.macros(), files: append(slices.Clone(p.Files), file), ours: file}
-		if r.prep, err = s.readPrep(p.Options.macros(), file, ours{-1, -1}); err == nil {
+		if r.prep, err = s.readPrep(p.Options.macros(), file, nowhere); err == nil {
 			r.read()
 		}
 		return r

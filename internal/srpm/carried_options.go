@@ -76,7 +76,8 @@ func (r *specReader) patchMacro(text string) []Carried {
 			how.Fuzz = take(value)
 		case "-R":
 			how.Reverse = true
-		case "-d", "-o":
+		case "-d": // the walk follows it
+		case "-o":
 			how.Unknown = firstOf(how.Unknown, "what "+word+" does")
 		}
 	}

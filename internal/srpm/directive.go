@@ -49,7 +49,7 @@ func option(text string, letter byte) (string, bool) {
 }
 
 // valued are the options that take a value.
-const valued = "npabPmMS"
+const valued = "npabdPmMS"
 
 // number reads a plain number; macros in its place are unknown.
 func number(text string) (int, bool) {

@@ -60,7 +60,7 @@ func Inject(name string, text []byte, in Injection) (Edited, error) {
 	if err != nil {
 		return Edited{}, err
 	}
-	p, err := s.readPrep(anyBuild(), in.PatchFile, ours{-1, -1})
+	p, err := s.readPrep(anyBuild(), in.PatchFile, nowhere)
 	if err != nil {
 		return Edited{}, err
 	}

@@ -5,6 +5,7 @@ package srpm
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -20,11 +21,17 @@ func (w *walker) loop(c *syntax.ForClause, st *state) (e ends) {
 		return e
 	}
 	words := make([]word, 0, len(iter.Items))
-	known, patches := len(iter.Items) <= maxTurns, false
+	known, patches := true, false
 	for _, item := range iter.Items {
 		x := w.eval(item, st)
 		known = known && !x.wild
 		patches = patches || x.text == "%{patches}"
+		if fields := strings.Fields(x.text); onlyParameter(item) != nil && !x.wild {
+			for _, f := range fields {
+				words = append(words, word{text: f})
+			}
+			continue
+		}
 		words = append(words, x)
 	}
 	name := iter.Name.Value
@@ -36,7 +43,7 @@ func (w *walker) loop(c *syntax.ForClause, st *state) (e ends) {
 		}
 	}
 	w.under(c, func() {
-		if known && !patches {
+		if known && len(words) <= maxTurns && !patches {
 			e = w.each(c, name, words, st)
 			return
 		}
@@ -54,22 +61,55 @@ func (w *walker) loop(c *syntax.ForClause, st *state) (e ends) {
 	return e
 }
 
-// each follows the turns of a loop over known words.
+// each follows the turns of a loop over known words. Where it surely runs, a command may be put
+// into it that shall run once in each of several trees.
 func (w *walker) each(c *syntax.ForClause, name string, words []word, st *state) ends {
 	j := &jumps{loop: true}
 	w.jumps = append(w.jumps, j)
-	line := w.line(c)
+	line, first, end := w.line(c), w.lineAt(c.DoPos)+1, w.lineAt(c.DonePos)
+	whole := w.surely()
+	trees := map[int]map[string]bool{} // by line
 	for _, x := range words {
 		st = st.clone()
 		st.vars[name] = x.text
 		j.repeat = nil
-		if st = join(w.after(w.list(c.Do, st, false), line), j.repeat, line); st == nil {
+		st = w.through(c.Do, first, end, st, func(at int, st *state) {
+			if trees[at] == nil {
+				trees[at] = map[string]bool{}
+			}
+			if w.mayPut(at, st) {
+				trees[at][st.dir] = true
+			}
+		})
+		whole = whole && j.repeat == nil && j.out == nil
+		if st = join(st, j.repeat, line); st == nil {
 			break
 		}
+	}
+	for at := first; whole && at <= end; at++ {
+		w.safe[at] = len(words) > 0 && len(trees[at]) == len(words)
+	}
+	if whole {
+		w.onceInEach(first, end, len(words))
 	}
 	w.jumps = w.jumps[:len(w.jumps)-1]
 	st = join(st, j.out, line)
 	return ends{ok: st}
+}
+
+// onceInEach makes the applications of a loop, or a subshell, that surely runs what they are in any of its
+// turns, where each turn is in the top of another tree.
+func (w *walker) onceInEach(first, end, turns int) {
+	for i := range w.applied {
+		a := &w.applied[i]
+		trees := map[string]bool{}
+		for _, t := range a.tops {
+			trees[t] = true
+		}
+		if a.line >= first && a.line <= end && a.block == w.blocks[0] && len(a.tops) == turns && len(trees) == turns && !trees[""] {
+			a.dir, a.tree, a.block, a.lost = a.tops[0], a.tops[0], "", note{}
+		}
+	}
 }
 
 // turns follows a loop of which it is not known how often it runs.

@@ -4,6 +4,7 @@ package srpm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,23 +17,31 @@ func (s *spec) place(p *prep, d declarations, n int, file string) (spot, error) 
 		return spot{}, s.noSpot(p)
 	}
 	var first error
+	var without []string // trees that do not get it
 	for i := 0; i < len(spots) && i < maxSpots; i++ {
 		at := spots[i].line
-		err := s.holds(p, d, ours{at, -1}, at)
+		err := s.holds(p, d, ours{line: at, at: -1, in: spots[i].in}, at)
 		if err == nil {
 			return spots[i], nil
 		}
 		if first == nil {
 			first = err
 		}
+		e, ok := err.(*SpecError)
+		if ok && e.without != "" && !slices.Contains(without, e.without) {
+			without = append(without, e.without)
+		}
 		// Behind what takes it away again.
-		if e, ok := err.(*SpecError); ok && i == 0 && e.Line-1 >= at && e.Line <= p.end {
+		if ok && i == 0 && spots[0].in == "" && e.Line-1 >= at && e.Line <= p.end {
 			if later := p.safeAfter(e.Line - 1); later >= 0 {
 				again := spots[0]
 				again.line, again.blank = later, nil
 				spots = append([]spot{spots[0], again}, spots[1:]...)
 			}
 		}
+	}
+	if e, ok := first.(*SpecError); ok && len(without) > 1 {
+		e.Reason = fmt.Sprintf("%%build works in %s, which get their patches one by one, and ours goes in at one place", strings.Join(without, " and in "))
 	}
 	return spot{}, first
 }
@@ -76,6 +85,16 @@ func (s *spec) spots(p *prep, n int, file string) (list []spot) {
 			add(at, nil, like)
 		}
 	}
+	// Where they are applied from above the tree, ours is told the same directory.
+	for _, a := range slices.Backward(p.applied) {
+		if a.in == "" || p.safeAfter(a.line) >= 0 {
+			continue
+		}
+		if at := p.with(ours{line: -1, at: -1, in: a.in}).safeAfter(a.line); at >= 0 {
+			command := fmt.Sprintf("%%patch -P %d -p1 -d %s", n, a.in)
+			list = append(list, spot{number: n, command: command, line: at, in: a.in, how: command})
+		}
+	}
 	if len(p.applied) == 0 {
 		if at := p.safeAfter(p.first - 1); at >= 0 {
 			add(at, nil, nil)
@@ -102,13 +121,24 @@ func (s *spec) noSpot(p *prep) error {
 	case len(s.lines[a.line].within) > 0:
 		reason += fmt.Sprintf(": under %q", s.lines[a.line].within[0])
 	case a.block != "":
-		reason += fmt.Sprintf(": under the shell's %q", a.block)
+		reason += ": " + inBlock(a.block)
 	case a.lost.why != "":
 		reason += fmt.Sprintf(": the directory is not known since line %d: %s", a.lost.line+1, a.lost.why)
 	case a.tree == "":
 		reason += ": " + below(a.dir) + " is not known to be the kernel's tree"
 	}
 	return s.fail(a.line+1, reason, adviceReplace)
+}
+
+// inBlock says what a command of the shell stands in.
+func inBlock(opener string) string {
+	switch word, _, _ := strings.Cut(opener, " "); {
+	case strings.HasPrefix(word, "("):
+		return fmt.Sprintf("within the subshell %q, which is left at its end", opener)
+	case word == "for" || word == "while" || word == "until":
+		return fmt.Sprintf("within the loop %q, which does not surely run once in each of several trees", opener)
+	}
+	return fmt.Sprintf("under the shell's %q", opener)
 }
 
 // isPlaceholder tells Red Hat's empty patch, which is applied last by custom.
@@ -143,6 +173,8 @@ func (s *spec) holds(p *prep, d declarations, trial ours, line int) error {
 		}
 	}
 	switch {
+	case after.twice.why != "":
+		return s.fail(after.twice.line+1, after.twice.why, adviceReplace)
 	case held:
 	case after.removed.why != "":
 		return s.fail(after.removed.line+1, after.removed.why+", after the patch is in", adviceReplace)

@@ -136,7 +136,7 @@ func environmentOf() map[string]string {
 
 func newWalker(s *spec, sc *script, m *macros) *walker {
 	return &walker{
-		script: sc, spec: s, known: m, ours: ours{-1, -1}, facts: map[int]fact{}, safe: map[int]bool{}, index: map[syntax.Node]int{},
+		script: sc, spec: s, known: m, ours: nowhere, facts: map[int]fact{}, safe: map[int]bool{}, index: map[syntax.Node]int{},
 		functions: map[string]*syntax.Stmt{}, patterns: map[string]bool{},
 	}
 }
@@ -144,37 +144,57 @@ func newWalker(s *spec, sc *script, m *macros) *walker {
 // section follows the section's own list, and notes before which lines a command would
 // run once, always, and in the top directory of the kernel's tree.
 func (p *prep) section(file *syntax.File, st *state) *state {
-	next := p.first
+	return p.through(file.Stmts, p.first, p.end, st, func(line int, st *state) { p.safe[line] = p.mayPut(line, st) })
+}
+
+// mayPut tells whether a command before a line would run in the top directory of the kernel's
+// tree, if what stands around it runs.
+func (w *walker) mayPut(at int, st *state) bool {
+	l := line{}
+	if at < len(w.spec.lines) {
+		l = w.spec.lines[at]
+	}
+	_, top := st.trees[w.ours.dir(st)]
+	return top && w.ended.why == "" && !l.macro && len(l.within) == 0
+}
+
+// dir is where our command would work.
+func (o ours) dir(st *state) string {
+	if o.in == "" {
+		return st.dir
+	}
+	return resolve(st.dir, o.in)
+}
+
+// through follows commands, tells of each line from first to end what is there before it, and
+// puts our patch in at its line.
+func (w *walker) through(list []*syntax.Stmt, first, end int, st *state, before func(int, *state)) *state {
+	next := first
 	put := func(until int) {
-		for ; next <= until; next++ {
-			if st == nil {
-				continue
-			}
-			l := line{}
-			if next < p.end {
-				l = p.spec.lines[next]
-			}
-			_, top := st.trees[st.dir]
-			p.safe[next] = top && p.ended.why == "" && !l.macro && len(l.within) == 0
-			if next == p.ours.line && top {
+		for ; next <= until && st != nil; next++ {
+			before(next, st)
+			dir := w.ours.dir(st)
+			if t, top := st.trees[dir]; next == w.ours.line && top {
+				if t.ours != no {
+					w.twice.first(next, "the patch would go in twice")
+				}
 				st = st.clone()
-				t := st.trees[st.dir]
 				t.ours, t.lost = yes, note{}
-				st.trees[st.dir] = t
+				st.trees[dir] = t
 			}
 		}
 	}
-	for _, stmt := range file.Stmts {
-		put(p.line(stmt))
-		e := p.stmt(stmt, st)
-		st = p.walker.after(e, p.line(stmt))
+	for _, stmt := range list {
+		put(w.line(stmt))
+		e := w.stmt(stmt, st)
+		st = w.after(e, w.line(stmt))
 		// A here document ends a line after its text, by its word.
-		next = max(next, p.lastLine(stmt)+1)
+		next = max(next, w.lastLine(stmt)+1)
 		if st == nil {
 			break
 		}
 	}
-	put(p.end)
+	put(end)
 	return st
 }
 

@@ -46,15 +46,12 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 		}
 	}
 	if how, ok := w.patching(s, c, words); ok {
-		at := st.clone()
+		after := st
 		if to, given := elsewhere(name, words[1:]); given {
-			at.dir = resolve(st.dir, to.text)
-			if at.lost = (note{line, "a variable or a pattern tells the directory"}); to.wild {
-				at.dir = ""
-			}
+			after = w.applyIn(s, c, how, w.textOf(s), to, st)
+		} else {
+			after = w.apply(s, c, how, w.textOf(s), st)
 		}
-		after := w.apply(s, c, how, w.textOf(s), at).clone()
-		after.dir, after.lost = st.dir, st.lost
 		return ends{ok: after, bad: after}
 	}
 	next := st
@@ -79,17 +76,36 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 	return ends{ok: next, bad: next}
 }
 
+// applyIn notes that a command applies patches in the directory that it is told.
+func (w *walker) applyIn(s, key syntax.Node, how style, text string, to word, st *state) *state {
+	dir := resolve(st.dir, to.text)
+	at := st.enter(dir, w.sources.stem).clone()
+	if at.dir = dir; to.wild {
+		at.dir, at.lost = "", note{w.line(s), "a variable or a pattern tells the directory"}
+	}
+	after := w.apply(s, key, how, text, at).clone()
+	if i, noted := w.index[key]; noted && !to.wild {
+		w.applied[i].in = to.text
+	}
+	after.dir, after.lost = st.dir, st.lost
+	return after
+}
+
 // elsewhere is the directory that patch or git are told to work in.
 func elsewhere(name string, args []word) (word, bool) {
 	for i, a := range args {
 		if dir, ok := strings.CutPrefix(a.text, "--directory="); ok {
 			return word{text: dir, wild: a.wild}, true
 		}
-		if (name == "git" && a.text == "-C" || name != "git" && (a.text == "-d" || a.text == "--directory")) && i+1 < len(args) {
+		if tellsDirectory(name, a.text) && i+1 < len(args) {
 			return args[i+1], true
 		}
 	}
 	return word{}, false
+}
+
+func tellsDirectory(name, option string) bool {
+	return name == "git" && option == "-C" || name != "git" && (option == "-d" || option == "--directory")
 }
 
 // inner follows what a shell is given as text.

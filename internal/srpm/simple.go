@@ -113,6 +113,9 @@ func (w *walker) macro(s *syntax.Stmt, c *syntax.CallExpr, m mark, st *state) en
 		return ends{ok: w.setup(m.text, st, w.line(s))}
 	case patchMacro.MatchString(m.text):
 		how = stylePatch
+		if dir, given := option(w.macros(m.text), 'd'); given {
+			return ends{ok: w.applyIn(s, c, how, m.text, word{text: dir, wild: strings.ContainsAny(dir, "$*?[~")}, st)}
+		}
 	}
 	return ends{ok: w.apply(s, c, how, m.text, st)}
 }

@@ -14,6 +14,8 @@ type SpecError struct {
 	Line   int    // 1 for the first line; 0 when it is about the whole file
 	Reason string
 	Advice string
+
+	without string // the tree that is built, but does not get the patch
 }
 
 func (e *SpecError) Error() string {

@@ -13,6 +13,7 @@ import (
 type spot struct {
 	number  int    // of the patch; -1 in a %patchlist
 	command string // "" where the spec applies it with its others
+	in      string // the directory that the command is told by -d
 	line    int    // before which the command goes in
 	blank   []string
 	how     string // for people
@@ -26,7 +27,7 @@ func (s *spec) spot(p *prep, d declarations, file string) (spot, error) {
 		return spot{}, err
 	} else if i >= 0 {
 		a := p.applied[i]
-		if err := s.holds(p, d, ours{-1, i}, a.line); err != nil {
+		if err := s.holds(p, d, ours{line: -1, at: i}, a.line); err != nil {
 			return spot{}, err
 		}
 		mail := a.style == styleGitAm || strings.Contains(a.text, "git_am") || strings.Contains(a.text, "git am")
@@ -147,7 +148,7 @@ func (s *spec) appliesAll(p *prep, i, n int) (bool, error) {
 	}
 	switch {
 	case a.block != "":
-		return false, s.fail(a.line+1, fmt.Sprintf("patches are applied only under the shell's %q", a.block), adviceReplace)
+		return false, s.fail(a.line+1, "patches are applied only "+inBlock(a.block), adviceReplace)
 	case a.dir == "":
 		return false, s.fail(a.line+1, "all patches are applied in a directory that is not known: "+a.lost.why, adviceReplace)
 	case a.tree != a.dir:

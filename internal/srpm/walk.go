@@ -27,11 +27,13 @@ type walker struct {
 	ended   note                // one at which the script may end
 	again   note                // a second %setup
 	removed note                // the tree with our patch was removed
+	twice   note                // our patch would go into a tree that has it
 
 	subdir    string // in which rpm begins %build
 	build     bool   // it is %build that is followed
 	elsewhere note   // %build works in a directory that is no tree
 	missing   note   // %build works in a tree without our patch
+	without   string // that tree
 	works     bool   // and in one that has it
 
 	functions map[string]*syntax.Stmt
@@ -48,9 +50,12 @@ type walker struct {
 
 // ours is where our patch is put, as a trial.
 type ours struct {
-	line int // of the spec, before which it goes in; -1 for none
-	at   int // the application that takes it with others, -1 for none
+	line int    // of the spec, before which it goes in; -1 for none
+	at   int    // the application that takes it with others, -1 for none
+	in   string // the directory in which the command at the line is told to work, as by -d
 }
+
+var nowhere = ours{line: -1, at: -1}
 
 // fact is what a line of a section finds.
 type fact struct {
@@ -176,7 +181,7 @@ func (w *walker) stmt(s *syntax.Stmt, st *state) (e ends) {
 	case *syntax.Block:
 		e = w.list(c.Stmts, st, false)
 	case *syntax.Subshell:
-		w.under(c, func() { e = w.subshell(c.Stmts, st, line) })
+		w.under(c, func() { e = w.shellOfLines(c, st) })
 	case *syntax.FuncDecl:
 		w.functions[c.Name.Value] = c.Body
 		e = ends{ok: st}

@@ -78,7 +78,7 @@ func TestWalkDirectories(t *testing.T) {
 		"unpacked by some":                   {"%if 0%{?fedora}\n%setup -q -n other\n%endif\n" + inTree + "%patch2 -p1", "unpacks again"},
 		"one tree or another":                {inTree + "%ifarch x86_64\ncd ../linux-64\n%endif\n%patch2 -p1", "%patch1 -p1"},
 		"a condition cuts a command":         {inTree + "%ifarch x86_64\nfor i in a; do\n%else\nfor i in b; do\n%endif\n  ls $i\ndone\n%patch2 -p1", "not whole there"},
-		"a directory for each":               {inBox + "for a in kernel-*; do ( cd $a; patch -p1 < %{PATCH1} ); done", "under the shell's"},
+		"a directory for each":               {inBox + "for a in kernel-*; do ( cd $a; patch -p1 < %{PATCH1} ); done", "within the loop"},
 		"whatever is there":                  {inTree + "for p in %{_sourcedir}/*.patch; do patch -p1 < $p; done", "a pattern finds"},
 		"whatever a program lists":           {inTree + "ls %{_sourcedir} | while read p; do patch -p1 < %{_sourcedir}/$p; done", "a pattern finds"},
 		"a pattern that ours is not":         {inTree + "for p in %{_sourcedir}/site-*.patch; do patch -p1 < $p; done", "for p in %{_sourcedir}/site-*.patch; do patch -p1 < $p; done"},
@@ -93,6 +93,45 @@ func TestWalkDirectories(t *testing.T) {
 		if got := inPrep(t, "", c.prep, ""); !strings.Contains(got, c.want) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// A loop that surely runs once in each of several trees takes our patch into it, and so does a
+// subshell; and from above the tree ours is told the same directory as the others.
+func TestWalkLoops(t *testing.T) {
+	const (
+		each  = inBox + "for f in up smp; do\n  cp -a linux-5.14.0 $f\n  pushd $f\n"
+		make2 = "for f in up smp; do make -C $f; done"
+		apart = "does not surely run once in each of several trees"
+	)
+	for name, c := range map[string]struct{ prep, build, want string }{
+		"pushd":                    {each + patches + "  popd\ndone", make2, "%patch2 -p1"},
+		"do on a line of its own":  {inBox + "for f in up smp\ndo\n  cp -a linux-5.14.0 $f\n  cd $f\n" + patches + "  cd ..\ndone", "cd up\nmake\ncd ../smp\nmake", "%patch2 -p1"},
+		"words of a variable":      {"%setup -q -c -n k\nall='up smp'\nfor f in $all; do\n  cp -a linux-5.14.0 $f\n  cd $f\n" + patches + "  cd ..\ndone", make2, "%patch2 -p1"},
+		"words of a macro":         {"%define all up smp\n" + inBox + "for f in %{all}; do\n  cp -a linux-5.14.0 $f\n  cd $f\n" + patches + "  cd ..\ndone", make2, "%patch2 -p1"},
+		"all patches":              {each + "%autopatch -p1\n  popd\ndone", make2, "%autopatch -p1 applies it with all others"},
+		"the tree moved then":      {each + patches + "  popd\n  mv $f v-$f\ndone", "make -C v-up\nmake -C v-smp", "%patch2 -p1"},
+		"left before its end":      {each + patches + "  popd\n  test $f = up && break\ndone", "make -C up", apart},
+		"in a condition":           {"%setup -q -c -n k\nif [ -e x ]; then\nfor f in up smp; do\n  cp -a linux-5.14.0 $f\n  cd $f\n" + patches + "  cd ..\ndone\nfi", make2, apart},
+		"the same tree each time":  {"%setup -q -n linux-5.14.0\nfor p in a b; do\n  patch -p1 < %{_sourcedir}/$p.patch\ndone", "make", "done"},
+		"a tree that has it":       {inBox + "mv linux-5.14.0 up\nfor f in up smp; do\n  cp -a up $f\n  cd $f\n" + patches + "  cd ..\ndone", make2, "twice"},
+		"another is built":         {each + patches + "  popd\ndone", "make -C linux-5.14.0", "does not get the patch"},
+		"a subshell of lines":      {inBox + "(\n  cd linux-5.14.0\n" + patches + ")", "make -C linux-5.14.0", "%patch2 -p1"},
+		"a subshell, perhaps":      {inBox + "test -e x && (\n  cd linux-5.14.0\n" + patches + ")", "", "under the shell's"},
+		"a subshell of one line":   {inBox + "(cd linux-5.14.0; patch -p1 < %{PATCH1})", "", "which is left at its end"},
+		"from above":               {inTree + "cd ..\n%patch2 -p1 -d linux-5.14.0", "", "%patch1 -p1"},
+		"all from above":           {"%setup -q -n linux-5.14.0\ncd ..\n%patch1 -p1 -d linux-5.14.0", "", "%patch1 -p1 -d linux-5.14.0"},
+		"by patch from above":      {inBox + "patch -d linux-5.14.0 -p1 < %{PATCH1}", "make -C linux-5.14.0", "patch -d linux-5.14.0 -p1 < %{PATCH1}"},
+		"from above, nobody knows": {inBox + "patch -d $(ls -d linux-*) -p1 < %{PATCH1}", "", "a variable or a pattern tells the directory"},
+		"trees one by one":         {inBox + "cp -r linux-5.14.0 xen\ncd linux-5.14.0\n%patch1 -p1\ncd ../xen\n%patch2 -p1", "cd linux-5.14.0\nmake\ncd ../xen\nmake", "works in k/linux-5.14.0 and in k/xen"},
+	} {
+		if got := inPrep(t, "", c.prep, c.build); !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+	e, err := Inject("kernel.spec", []byte(specOfParts("1", "Patch1: a.patch\n", inBox+"patch -d linux-5.14.0 -p1 < %{PATCH1}")), injection())
+	if err != nil || e.How != "%patch -P 2 -p1 -d linux-5.14.0" {
+		t.Errorf("from above ours is applied by %q, %v", e.How, err)
 	}
 }
 
