@@ -55,7 +55,7 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 		return fmt.Errorf("%w\nsee what %%prep lacks on this machine, or go by the spec's text with --no-prove", err)
 	}
 	if len(found.Unsteady) > 0 {
-		u.Say("not compared, as %%prep makes them otherwise each time: %s", strings.Join(found.Unsteady, ", "))
+		u.Say("not compared, as %%prep or %%build make them otherwise each time: %s", strings.Join(found.Unsteady, ", "))
 	}
 	u.Say("%s", shown(found))
 	return nil

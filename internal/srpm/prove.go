@@ -35,7 +35,7 @@ type Proven struct {
 	Trees    []string      // the trees that hold the patch, below the build directory
 	Compiled bool          // %build was seen to compile in these, and in no other kernel's
 	Unseen   []string      // what of the build was not seen, and why; where not Compiled, at least one
-	Unsteady []string      // files that %prep makes anew each time, and that are not compared
+	Unsteady []string      // files that %prep or %build make anew each time, and that are not compared
 	Duration time.Duration // of it all
 }
 
@@ -57,10 +57,12 @@ func (e *NotProven) Error() string {
 // proof is one run of Prove.
 type proof struct {
 	Proof
-	top    string // private
-	made   Inputs
-	listed *regexp.Regexp // PatchFile in a list
-	own    string         // the package's own directory in BUILD; "" where that is BUILD itself
+	top     string // private
+	made    Inputs
+	anchors []anchor
+	again   *repetition    // of the original, once it was run
+	listed  *regexp.Regexp // PatchFile in a list
+	own     string         // the package's own directory in BUILD; "" where that is BUILD itself
 }
 
 // work is the topdir of rpmbuild: the same for both packages, as files may name it.
@@ -89,9 +91,9 @@ func (p *proof) ownBuild() (string, error) {
 }
 
 // Prove runs the %prep of the original and of in, which carries the patch, in a private
-// directory, and compares what comes of them: nothing but the patch may differ. Then it
-// runs %conf and %build of in, with a make that compiles nothing and notes where it should. It runs
-// what the package's author wrote, as any build does.
+// directory, and compares what comes of them: nothing but the patch may differ. So it does
+// with %conf and %build of both, with a make that compiles nothing and notes where it should.
+// It runs what the package's author wrote, as any build does.
 func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	begin := time.Now()
 	fail := func(err error) (Proven, error) {
@@ -107,7 +109,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return fail(err)
 	}
-	p := proof{Proof: given, made: in, listed: inLists(given.PatchFile)}
+	p := proof{Proof: given, made: in, listed: inLists(given.PatchFile), anchors: anchorsOf(in.Texts[given.PatchFile])}
 	if p.top, err = os.MkdirTemp(dir, "proof-"); err != nil {
 		return fail(err)
 	}
@@ -115,6 +117,10 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	before, err := p.prepared(ctx, p.Original)
 	if err != nil {
 		return fail(fmt.Errorf("%%prep of the original does not come to its end here: %w", err))
+	}
+	was, err := p.built(ctx, p.Original, before)
+	if err != nil {
+		return fail(err)
 	}
 	after, err := p.prepared(ctx, in)
 	var ce *command.Error
@@ -127,9 +133,11 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	found := Proven{}
 	differ := p.differences(before, after)
 	if len(differ.other) > 0 {
-		if found.Unsteady, err = p.unsteady(ctx, before); err != nil {
+		again, err := p.repeated(ctx)
+		if err != nil {
 			return fail(err)
 		}
+		found.Unsteady = changed(before, again.prepared)
 		differ.other = slices.DeleteFunc(differ.other, func(name string) bool { return slices.Contains(found.Unsteady, name) })
 	}
 	want, err := p.onlyThePatch(before, after, differ)
@@ -137,7 +145,18 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 		return fail(err)
 	}
 	found.Trees = differ.trees
-	if err := p.compiles(ctx, want, &found); err != nil {
+	is, err := p.built(ctx, in, after)
+	if err != nil {
+		return fail(err)
+	}
+	trees, err := p.compiled(is, want, &found)
+	if err == nil {
+		err = p.compiledInPlace(is.left, trees, p.filesOf(before, differ.trees[0]), &found)
+	}
+	if err == nil {
+		err = p.sameBuild(ctx, was, is, &found)
+	}
+	if err != nil {
 		return fail(err)
 	}
 	found.Duration = time.Since(begin)
@@ -165,7 +184,7 @@ func (p *proof) prepared(ctx context.Context, in Inputs) (*outcome, error) {
 	if p.own, err = p.ownBuild(); err != nil {
 		return nil, err
 	}
-	return p.read(ctx)
+	return p.read(ctx, nil)
 }
 
 // rpmbuild runs a stage of a package that was laid out.
@@ -193,18 +212,32 @@ func (p *proof) rpmbuild(ctx context.Context, in Inputs, c command.Cmd, defines 
 	return command.Run(ctx, c)
 }
 
-// unsteady are the files that differ between two runs of the original's %prep.
-func (p *proof) unsteady(ctx context.Context, before *outcome) ([]string, error) {
+// repetition is what the original's %prep and %build do when they run once more.
+type repetition struct {
+	prepared *outcome
+	built    *built
+}
+
+// repeated runs the original once more: what it does otherwise then hangs on no patch.
+func (p *proof) repeated(ctx context.Context) (*repetition, error) {
+	if p.again != nil {
+		return p.again, nil
+	}
 	aside := filepath.Join(p.top, "aside")
 	if err := os.Rename(p.work(), aside); err != nil {
 		return nil, err
 	}
-	again, err := p.prepared(ctx, p.Original)
+	prepared, err := p.prepared(ctx, p.Original)
+	if err != nil {
+		return nil, err
+	}
+	built, err := p.built(ctx, p.Original, prepared)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(p.work()); err != nil {
 		return nil, err
 	}
-	return changed(before, again), os.Rename(aside, p.work())
+	p.again = &repetition{prepared, built}
+	return p.again, os.Rename(aside, p.work())
 }

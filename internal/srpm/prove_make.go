@@ -5,14 +5,11 @@ package srpm
 import (
 	"context"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,106 +35,6 @@ type call struct {
 	args  []string
 }
 
-// compiles runs %build, with a make that compiles nothing, and makes sure that each tree in
-// which it should compile holds the patch at that time.
-func (p *proof) compiles(ctx context.Context, want digests, found *Proven) error {
-	calls, end, failed, err := p.runBuild(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range calls {
-		if c.kind == "other" || c.kind == "compile" && c.tree == "" {
-			found.Unseen = append(found.Unseen, fmt.Sprintf("what %q in %s comes to, by a Makefile that is not a kernel's", strings.Join(c.args, " "), p.called(c.dir)))
-		}
-	}
-	slices.Sort(found.Unseen)
-	found.Unseen = slices.Compact(found.Unseen)
-	if line := p.made.makeInInstall(); line != "" {
-		found.Unseen = append(found.Unseen, fmt.Sprintf("what %%install makes by %q", line))
-	}
-	calls = slices.DeleteFunc(calls, func(c call) bool { return c.tree == "" || c.kind == "outside" || c.kind == "other" })
-	kind := "compile"
-	if !slices.ContainsFunc(calls, func(c call) bool { return c.kind == kind }) {
-		kind = "configure"
-	}
-	var trees []string
-	for _, c := range calls {
-		if c.kind != kind {
-			continue
-		}
-		for i, name := range p.Files {
-			if !want[name][c.sums[i]] {
-				return p.not("%%build runs %q in %s, where %s is not the original's with the patch", strings.Join(c.args, " "), p.called(c.tree), name)
-			}
-		}
-		if p.releases().spelled(c.uname) {
-			return p.not("the kernel that %%build makes by %q calls itself by the original's release: its version ends in %q, which must follow %%{release}", strings.Join(c.args, " "), c.uname)
-		}
-		if t := p.called(c.tree); !slices.Contains(trees, t) {
-			trees = append(trees, t)
-		}
-	}
-	switch {
-	case len(trees) > 0 && kind == "compile":
-		found.Trees, found.Compiled = trees, true
-		if failed != nil {
-			found.Unseen = append(found.Unseen, "what %build would do after it stopped: "+lastWord(failed))
-		}
-		return nil
-	case failed != nil:
-		found.Unseen = append(found.Unseen, "where %build compiles, as it stops before: "+lastWord(failed))
-		return nil
-	}
-	found.Unseen = append(found.Unseen, "where %build compiles, as it calls no make that would compile a kernel")
-	return p.endsIn(end, want)
-}
-
-// makes is a call of make that does more than install what is there.
-var makes = regexp.MustCompile(`^[^#]*(\bg?make\s|%\{?(__make|make_build)\b|\$\{?MAKE\b)`)
-
-// makeInInstall returns the first line of %install that may compile: the proof does not run
-// %install, which would stop at the first file that %build did not make.
-func (in Inputs) makeInInstall() string {
-	s, err := parseSpec(in.SpecName, in.Spec)
-	if err != nil {
-		return ""
-	}
-	for _, l := range s.lines {
-		if l.section == "install" && makes.MatchString(l.text) && !strings.Contains(l.text, "install") {
-			return strings.TrimSpace(l.text)
-		}
-	}
-	return ""
-}
-
-func (p *proof) releases() releases {
-	if p.made.origin == nil || p.Original.origin == nil {
-		return releases{}
-	}
-	return releases{p.Original.origin.release, p.made.origin.release}
-}
-
-// lastWord is the last line that a program wrote before rpmbuild said that it failed.
-func lastWord(err error) string {
-	var ce *command.Error
-	if !errors.As(err, &ce) || ce.ExitCode < 0 {
-		return err.Error()
-	}
-	last := ce.Err.Error()
-	for line := range strings.Lines(ce.Tail) {
-		switch line = strings.TrimSpace(line); {
-		case strings.HasPrefix(line, "error: Bad exit"):
-			return last
-		case line != "" && !strings.HasPrefix(line, "+"):
-			last = scriptName.ReplaceAllString(line, "")
-		}
-	}
-	return last
-}
-
-// scriptName is how bash names the script of %build, whose name says nothing.
-var scriptName = regexp.MustCompile(`^/\S*/rpm-tmp\.\w+: `)
-
 // called names a directory as people do: from the build directory, if rpmbuild unpacked it.
 func (p *proof) called(dir string) string {
 	if below, err := filepath.Rel(p.Root.Inside(p.builds()), dir); err != nil || !filepath.IsLocal(below) {
@@ -150,12 +47,20 @@ func (p *proof) called(dir string) string {
 	return called(from)
 }
 
-// runBuild runs %conf and %build, and returns the calls of make, and the directory in which
-// %build ends, if it said so.
-func (p *proof) runBuild(ctx context.Context) (calls []call, end string, failed, err error) {
+// built is what %conf and %build do, with a make that compiles nothing.
+type built struct {
+	calls  []call
+	end    string // the directory in which %build ends, if it said so
+	failed error
+	left   *outcome
+}
+
+// built runs %conf and %build of a package after its %prep, which left what is given.
+func (p *proof) built(ctx context.Context, in Inputs, prepared *outcome) (*built, error) {
 	if err := p.standIn(); err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
+	b := &built{}
 	inside := p.Root.Inside(p.top)
 	bin := filepath.Join(inside, "bin")
 	// By --short-circuit, %build alone would run without the %conf before it.
@@ -164,20 +69,24 @@ func (p *proof) runBuild(ctx context.Context) (calls []call, end string, failed,
 			Args: []string{stage, "--short-circuit"}, Limit: buildLimit,
 			Env: []string{"BASH_ENV=" + filepath.Join(inside, "env"), "MAKE=" + filepath.Join(bin, "make")},
 		}
-		failed = p.rpmbuild(ctx, p.made, c, "__make "+filepath.Join(bin, "make"))
+		b.failed = p.rpmbuild(ctx, in, c, "__make "+filepath.Join(bin, "make"))
 		if ctx.Err() != nil {
-			return nil, "", nil, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
-		if failed != nil && !noConf(failed) {
+		if b.failed != nil && !noConf(b.failed) {
 			break
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(p.top, "end"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", nil, err
+		return nil, err
 	}
-	calls, err = p.calls()
-	return calls, strings.TrimSuffix(string(text), "\n"), failed, err
+	b.end = strings.TrimSuffix(string(text), "\n")
+	if b.calls, err = p.calls(); err != nil {
+		return nil, err
+	}
+	b.left, err = p.read(ctx, prepared)
+	return b, err
 }
 
 // noConf tells the answer of an rpm before 4.18, which knows no %conf.
@@ -189,6 +98,12 @@ func noConf(err error) bool {
 // standIn writes what stands in for make: in PATH, and for bash, which runs %build, by the
 // paths that make may be called by.
 func (p *proof) standIn() error {
+	// One of a build before this one has its own notes.
+	for _, name := range []string{"bin", "calls", "end"} {
+		if err := os.RemoveAll(filepath.Join(p.top, name)); err != nil {
+			return err
+		}
+	}
 	for _, dir := range []string{"bin", "calls"} {
 		if err := os.Mkdir(filepath.Join(p.top, dir), 0o755); err != nil {
 			return err
@@ -242,39 +157,4 @@ func (p *proof) calls() ([]call, error) {
 		calls = append(calls, call{kind: f[0], dir: f[1], tree: f[2], uname: f[3], sums: f[4:n], args: f[n:]})
 	}
 	return calls, nil
-}
-
-// endsIn looks where %build was last, if it calls no make: what is there must hold the patch.
-func (p *proof) endsIn(end string, want digests) error {
-	below, err := filepath.Rel(p.Root.Inside(p.builds()), end)
-	if end == "" || err != nil || !filepath.IsLocal(below) {
-		return nil
-	}
-	for _, name := range p.Files {
-		for dir := below; ; dir = filepath.Dir(dir) {
-			if sum := digestOf(filepath.Join(p.builds(), dir, name)); sum != notThere {
-				if !want[name][sum] {
-					return p.not("%%build is in %s at its end, where %s is not the original's with the patch", p.called(end), name)
-				}
-				break
-			}
-			if dir == "." {
-				break
-			}
-		}
-	}
-	return nil
-}
-
-// digestOf is what make.sh notes of a file. A link could lead out of the tree.
-func digestOf(path string) string {
-	i, err := os.Lstat(path)
-	if err != nil || !i.Mode().IsRegular() {
-		return notThere
-	}
-	sum, err := digest(path)
-	if err != nil {
-		return notThere
-	}
-	return hex.EncodeToString(sum[:])
 }

@@ -185,6 +185,12 @@ func TestProveHidden(t *testing.T) {
 		"its own Makefile by -f":  {"", "", "make -f Makefile\n", "linux-5.14.0"},
 		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
 
+		"fails by their number":   {"", "", "[ $(ls %{_sourcedir}/*.patch | wc -l) = 3 ] || { echo too many >&2; exit 3; }\nmake\n", "stops: too many, and with the original it comes to its end"},
+		"edits by their number":   {"", "", "[ $(find %{_sourcedir} -name '*.patch' | wc -l) = 3 ] || echo x > Documentation/Changes\nmake\n", "makes linux-5.14.0/Documentation/Changes otherwise"},
+		"makes by their number":   {"", "", "set -- %{patches}\nmake V=$#\n", `does not call "make V=3" in linux-5.14.0`},
+		"makes by its release":    {"", "", "case %{release} in *lustre*) make bzImage;; esac\nmake\n", `calls "make bzImage" in linux-5.14.0, which it does not`},
+		"copied in %build, twice": {"", "", "cp fs/namespace.c fs/kept.c\nmake\n", "linux-5.14.0"},
+
 		"restored in %conf":   {"cp fs/namespace.c fs/kept\n", "", "make\n%conf\ncp fs/kept fs/namespace.c\n", "in linux-5.14.0, where fs/namespace.c is not"},
 		"named in %conf":      {"", "", "make EXTRAVERSION=-$(cat release)\n%conf\necho 1.el9 > release\n", "by the original's release"},
 		"configured in %conf": {"", "", ": none\n%conf\nmake -C ../second-5 defconfig\n", "in second-5"},
@@ -229,24 +235,39 @@ func TestProveUnseen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs rpmbuild for every shape")
 	}
-	for name, c := range map[string]struct{ build, install, want string }{
-		"nothing":               {"make\n", "make modules_install\n# make all\n", ""},
-		"%install compiles":     {"make\n", "make -C ../second-5 bzImage\n", `what %install makes by "make -C ../second-5 bzImage"`},
-		"%install, by a macro":  {"make\n", "%{make_build} -C ../second-5\n", `what %install makes by "%{make_build} -C ../second-5"`},
-		"a Makefile by -f":      {"printf 'all:\\n\\t:\\n' > Build.mk\nmake\nmake -f Build.mk all\n", "", `what "make -f Build.mk all" in linux-5.14.0 comes to, by a Makefile that is not a kernel's`},
-		"a Makefile by --file":  {"cd ..\nmake --file=linux-5.14.0/fs/Makefile\ncd linux-5.14.0\nmake\n", "", `what "make --file=linux-5.14.0/fs/Makefile" in the build directory comes to, by a Makefile that is not a kernel's`},
-		"another program":       {"make -C ../other-1\nmake\n", "", `what "make -C ../other-1" in other-1 comes to, by a Makefile that is not a kernel's`},
-		"stops after compiling": {"make\nno-such-program\n", "", "what %build would do after it stopped: line "},
+	for name, c := range map[string]struct{ build, install, before, after, want string }{
+		"nothing":               {"make\n", "make modules_install\n# make all\n", "", "", ""},
+		"%install compiles":     {"make\n", "make -C ../second-5 bzImage\n", "", "", `what %install makes by "make -C ../second-5 bzImage"`},
+		"%install, by a macro":  {"make\n", "%{make_build} -C ../second-5\n", "", "", `what %install makes by "%{make_build} -C ../second-5"`},
+		"a Makefile by -f":      {"printf 'all:\\n\\t:\\n' > Build.mk\nmake\nmake -f Build.mk all\n", "", "", "", `what "make -f Build.mk all" in linux-5.14.0 comes to, by a Makefile that is not a kernel's`},
+		"a Makefile by --file":  {"cd ..\nmake --file=linux-5.14.0/fs/Makefile\ncd linux-5.14.0\nmake\n", "", "", "", `what "make --file=linux-5.14.0/fs/Makefile" in the build directory comes to, by a Makefile that is not a kernel's`},
+		"another program":       {"make -C ../other-1\nmake\n", "", "", "", `what "make -C ../other-1" in other-1 comes to, by a Makefile that is not a kernel's`},
+		"copied before ours":    {"make\n", "", "cp fs/namespace.c fs/old.c\n", "", "whether fs/old.c in linux-5.14.0 is compiled: the patch would go into it, too, and is not in it"},
+		"copied behind ours":    {"make\n", "", "", "cp fs/namespace.c fs/new.c\n", ""},
+		"another tree in it":    {"make\n", "", "cp -r ../second-5 vanilla\n", "", ""},
+		"a directory of it":     {"make\n", "", "mkdir old\ncp -r fs old\n", "", "whether old/fs/namespace.c in linux-5.14.0 is compiled"},
+		"no object of that":     {"make\n", "", "", "echo obj-y := open.o > fs/Makefile\n", "whether fs/namespace.c in linux-5.14.0 is compiled: the Makefile there does not name namespace.o"},
+		"objects in lines":      {"make\n", "", "", "printf 'obj-y := open.o \\\n\tnamespace.o\n' > fs/Makefile\n", ""},
+		"another in its place":  {"make\n", "", "cp fs/namespace.c fs/ns.c\n", "echo obj-y := ns.o > fs/Makefile\n", "%build compiles fs/ns.c in linux-5.14.0, into which the patch would go, too, in the place of fs/namespace.c, which has it"},
+		"never the same":        {"make KBUILD_BUILD_TIMESTAMP=$(mktemp -u)\n", "", "", "", "whether %build does the same as with the original, as it is never the same"},
+		"a stamp":               {"mktemp -u > stamp\nmake\n", "", "", "", ""},
+		"stops after compiling": {"make\nno-such-program\n", "", "", "", "what %build would do after it stopped: line "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			original, made, err := provable(t, "", "%setup -q -n linux-5.14.0 -b 1 -b 2\n%patch1 -p1\n", ": build\n%install\n: install\n")
+			original, made, err := provable(t, "", "%setup -q -n linux-5.14.0 -b 1 -b 2\n: before\n%patch1 -p1\n: after\n", ": build\n%install\n: install\n")
 			if err != nil {
 				t.Fatal(err)
 			}
-			hide := strings.NewReplacer(": build\n", c.build, ": install\n", c.install)
+			hide := strings.NewReplacer(": before\n", c.before, ": after\n", c.after, ": build\n", c.build, ": install\n", c.install)
 			original.Spec, made.Spec = []byte(hide.Replace(string(original.Spec))), []byte(hide.Replace(string(made.Spec)))
 			found, err := prove(t, original, made)
+			if strings.HasPrefix(c.want, "%") {
+				if _, ok := errors.AsType[*NotProven](err); !ok || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %+v, %v, want %q", found, err, c.want)
+				}
+				return
+			}
 			if err != nil || !found.Compiled || len(found.Unseen) != min(1, len(c.want)) || !strings.HasPrefix(strings.Join(found.Unseen, ""), c.want) {
 				t.Errorf("got %+v, %v, want %q", found, err, c.want)
 			}

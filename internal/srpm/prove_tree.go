@@ -4,104 +4,14 @@ package srpm
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"io/fs"
-	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 )
-
-// outcome is what %prep leaves in the build directory. Names and contents are without the
-// release's mark: what follows the release, as EXTRAVERSION may, is the same in both. Names
-// are below what the spec knows as its build directory; what is beside that is "../NAME".
-type outcome struct {
-	files map[string]fingerprint
-	kept  map[string][]byte // the files that the patch changes, in whatever directory
-}
-
-type fingerprint struct {
-	mode fs.FileMode // with the type
-	sum  [sha256.Size]byte
-}
-
-// bookkeeping are directories of programs that note what was applied. Nothing in them is
-// compiled, and they hold times.
-var bookkeeping = map[string]bool{".git": true, ".hg": true, ".bzr": true, ".pc": true}
-
-// largeFile is one that is not looked into for the mark.
-const largeFile = 64 << 20
-
-func (p *proof) read(ctx context.Context) (*outcome, error) {
-	t := &outcome{files: map[string]fingerprint{}, kept: map[string][]byte{}}
-	err := filepath.WalkDir(p.builds(), func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case bookkeeping[d.Name()] && d.IsDir():
-			return filepath.SkipDir
-		case d.IsDir():
-			return nil
-		}
-		name, err := filepath.Rel(p.build(), path)
-		if err != nil {
-			return err
-		}
-		key := string(p.unmarked([]byte(name)))
-		if _, taken := t.files[key]; taken {
-			key = name
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		content := []byte(nil)
-		switch {
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			content = []byte(target)
-		case info.Mode().IsRegular() && info.Size() > largeFile:
-			sum, err := digest(path)
-			t.files[key] = fingerprint{info.Mode(), sum}
-			return err
-		case info.Mode().IsRegular():
-			if content, err = os.ReadFile(path); err != nil {
-				return err
-			}
-		}
-		if filepath.Base(name) == p.PatchFile && bytes.Equal(content, p.made.Texts[p.PatchFile]) {
-			return nil // a copy, as quilt makes it
-		}
-		if _, ok := p.inTree(key); ok && info.Mode().IsRegular() {
-			t.kept[key] = content
-		}
-		t.files[key] = fingerprint{info.Mode(), sha256.Sum256(p.unmarked(content))}
-		return nil
-	})
-	return t, err
-}
-
-func digest(path string) (sum [sha256.Size]byte, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return sum, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return [sha256.Size]byte(h.Sum(nil)), err
-}
 
 // unmarked is a text without the mark, and without our patch in a list of patches.
 func (p *proof) unmarked(text []byte) []byte {
@@ -161,7 +71,7 @@ func (p *proof) differences(before, after *outcome) (d differences) {
 		switch {
 		case ok && !slices.Contains(d.trees, dir):
 			d.trees = append(d.trees, dir)
-		case !ok && !p.isBackup(name, before, after):
+		case !ok && !p.isBackup(name, before, after) && !isCopy(name, before, after):
 			d.other = append(d.other, name)
 		}
 	}
@@ -180,31 +90,39 @@ func (p *proof) isBackup(name string, before, after *outcome) bool {
 	return false
 }
 
+// isCopy tells a copy of a file that the patch changes: without it in the one, with it in the other.
+func isCopy(name string, before, after *outcome) bool {
+	for original := range before.kept {
+		if before.files[name] != after.files[name] && before.files[name].sum == before.files[original].sum && after.files[name].sum == after.files[original].sum {
+			return true
+		}
+	}
+	return false
+}
+
 // maxNamed is how many files a message names.
 const maxNamed = 10
+
+func few(names []string) string {
+	list := strings.Join(names[:min(len(names), maxNamed)], ", ")
+	if n := len(names); n > maxNamed {
+		list += fmt.Sprintf(" and %d more", n-maxNamed)
+	}
+	return list
+}
 
 // onlyThePatch makes sure that the differences are those that the patch makes, and gives
 // the digests that each of its files may have.
 func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, error) {
-	if n := len(d.other); n > 0 {
-		names := strings.Join(d.other[:min(n, maxNamed)], ", ")
-		if n > maxNamed {
-			names += fmt.Sprintf(" and %d more", n-maxNamed)
-		}
-		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go by the release, by the number of patches, by the spec's text, or by the content or the time of the file that is patched?", names)
+	if len(d.other) > 0 {
+		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go %s?", few(d.other), goesBy)
 	}
 	if len(d.trees) == 0 {
 		return nil, p.not("after %%prep the tree is the original's: the patch is 0 times in %s", strings.Join(p.Files, ", "))
 	}
 	want := digests{}
 	for _, dir := range d.trees {
-		files := map[string][]byte{}
-		for _, name := range p.Files {
-			if text, ok := before.kept[filepath.Join(dir, name)]; ok {
-				files[name] = text
-			}
-		}
-		patched, err := p.Apply(maps.Clone(files))
+		patched, err := p.Apply(p.filesOf(before, dir))
 		if err != nil {
 			return nil, p.not("%s is changed by %%prep, and the patch does not fit there: %v", called(dir), err)
 		}
@@ -219,6 +137,17 @@ func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, er
 		}
 	}
 	return want, nil
+}
+
+// filesOf are the files of a tree that the patch changes.
+func (p *proof) filesOf(t *outcome, tree string) map[string][]byte {
+	files := map[string][]byte{}
+	for _, name := range p.Files {
+		if text, ok := t.kept[filepath.Join(tree, name)]; ok {
+			files[name] = text
+		}
+	}
+	return files
 }
 
 func (p *proof) not(format string, args ...any) error {

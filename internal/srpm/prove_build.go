@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package srpm
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"ovzpatch/internal/command"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// compiled makes sure that each tree in which %build should compile holds the patch at that
+// time, and returns these trees, as they lie below the build directory.
+func (p *proof) compiled(b *built, want digests, found *Proven) (trees []string, err error) {
+	calls, failed := b.calls, b.failed
+	for _, c := range calls {
+		if c.kind == "other" || c.kind == "compile" && c.tree == "" {
+			found.Unseen = append(found.Unseen, fmt.Sprintf("what %q in %s comes to, by a Makefile that is not a kernel's", strings.Join(c.args, " "), p.called(c.dir)))
+		}
+	}
+	slices.Sort(found.Unseen)
+	found.Unseen = slices.Compact(found.Unseen)
+	if line := p.made.makeInInstall(); line != "" {
+		found.Unseen = append(found.Unseen, fmt.Sprintf("what %%install makes by %q", line))
+	}
+	calls = slices.DeleteFunc(slices.Clone(calls), func(c call) bool { return c.tree == "" || c.kind == "outside" || c.kind == "other" })
+	kind := "compile"
+	if !slices.ContainsFunc(calls, func(c call) bool { return c.kind == kind }) {
+		kind = "configure"
+	}
+	var names []string
+	for _, c := range calls {
+		if c.kind != kind {
+			continue
+		}
+		for i, name := range p.Files {
+			if !want[name][c.sums[i]] {
+				return nil, p.not("%%build runs %q in %s, where %s is not the original's with the patch", strings.Join(c.args, " "), p.called(c.tree), name)
+			}
+		}
+		if p.releases().spelled(c.uname) {
+			return nil, p.not("the kernel that %%build makes by %q calls itself by the original's release: its version ends in %q, which must follow %%{release}", strings.Join(c.args, " "), c.uname)
+		}
+		if t := p.called(c.tree); !slices.Contains(names, t) {
+			names = append(names, t)
+			if below, err := filepath.Rel(p.Root.Inside(p.build()), c.tree); err == nil {
+				trees = append(trees, below)
+			}
+		}
+	}
+	switch {
+	case len(names) > 0 && kind == "compile":
+		found.Trees, found.Compiled = names, true
+		if failed != nil {
+			found.Unseen = append(found.Unseen, "what %build would do after it stopped: "+lastWord(failed))
+		}
+		return trees, nil
+	case failed != nil:
+		found.Unseen = append(found.Unseen, "where %build compiles, as it stops before: "+lastWord(failed))
+		return nil, nil
+	}
+	found.Unseen = append(found.Unseen, "where %build compiles, as it calls no make that would compile a kernel")
+	return nil, p.endsIn(b.end, want)
+}
+
+// makeInInstall returns the first line of %install that may compile: the proof does not run
+// %install, which would stop at the first file that %build did not make.
+func (in Inputs) makeInInstall() string {
+	s, err := parseSpec(in.SpecName, in.Spec)
+	if err != nil {
+		return ""
+	}
+	for _, l := range s.lines {
+		if l.section == "install" && makes.MatchString(l.text) && !strings.Contains(l.text, "install") {
+			return strings.TrimSpace(l.text)
+		}
+	}
+	return ""
+}
+
+func (p *proof) releases() releases {
+	if p.made.origin == nil || p.Original.origin == nil {
+		return releases{}
+	}
+	return releases{p.Original.origin.release, p.made.origin.release}
+}
+
+// lastWord is the last line that a program wrote before rpmbuild said that it failed.
+func lastWord(err error) string {
+	var ce *command.Error
+	if !errors.As(err, &ce) || ce.ExitCode < 0 {
+		return err.Error()
+	}
+	last := ce.Err.Error()
+	for line := range strings.Lines(ce.Tail) {
+		switch line = strings.TrimSpace(line); {
+		case strings.HasPrefix(line, "error: Bad exit"):
+			return last
+		case line != "" && !strings.HasPrefix(line, "+") && !strings.HasPrefix(line, "Executing("):
+			last = scriptName.ReplaceAllString(line, "")
+		}
+	}
+	return last
+}
+
+// endsIn looks where %build was last, if it calls no make: what is there must hold the patch.
+func (p *proof) endsIn(end string, want digests) error {
+	below, err := filepath.Rel(p.Root.Inside(p.builds()), end)
+	if end == "" || err != nil || !filepath.IsLocal(below) {
+		return nil
+	}
+	for _, name := range p.Files {
+		for dir := below; ; dir = filepath.Dir(dir) {
+			if sum := digestOf(filepath.Join(p.builds(), dir, name)); sum != notThere {
+				if !want[name][sum] {
+					return p.not("%%build is in %s at its end, where %s is not the original's with the patch", p.called(end), name)
+				}
+				break
+			}
+			if dir == "." {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// digestOf is what make.sh notes of a file. A link could lead out of the tree.
+func digestOf(path string) string {
+	i, err := os.Lstat(path)
+	if err != nil || !i.Mode().IsRegular() {
+		return notThere
+	}
+	sum, err := digest(path)
+	if err != nil {
+		return notThere
+	}
+	return hex.EncodeToString(sum[:])
+}
+
+// makes is a call of make that does more than install what is there.
+var makes = regexp.MustCompile(`^[^#]*(\bg?make\s|%\{?(__make|make_build)\b|\$\{?MAKE\b)`)
+
+// scriptName is how bash names the script of %build, whose name says nothing.
+var scriptName = regexp.MustCompile(`^/\S*/rpm-tmp\.\w+: `)
+
+// goesBy is what a package may do that makes it another one than the original's with the patch.
+const goesBy = "by the release, by the number of patches, by the spec's text, or by the content or the time of the file that is patched"
+
+// sameBuild makes sure that %build does with the patch what it does without it, but for what
+// it does otherwise each time.
+func (p *proof) sameBuild(ctx context.Context, was, is *built, found *Proven) error {
+	files := func(is *built) []string {
+		return slices.DeleteFunc(p.differences(was.left, is.left).other, func(name string) bool { return slices.Contains(found.Unsteady, name) })
+	}
+	differ := p.differently(was, is)
+	if differ == "" && len(files(is)) == 0 {
+		return nil
+	}
+	again, err := p.repeated(ctx)
+	if err != nil {
+		return err
+	}
+	found.Unsteady = append(found.Unsteady, files(again.built)...)
+	if list := files(is); len(list) > 0 {
+		return p.not("%%build makes %s otherwise than with the original. Does it go %s?", few(list), goesBy)
+	}
+	switch {
+	case differ == "":
+	case p.differently(was, again.built) != "":
+		found.Unseen = append(found.Unseen, "whether %build does the same as with the original, as it is never the same: the next time it "+p.differently(was, again.built))
+	default:
+		return p.not("with the patch %%build %s. Does it go %s?", differ, goesBy)
+	}
+	return nil
+}
+
+// differently says in which calls of make two builds differ, or where they stop.
+func (p *proof) differently(was, is *built) string {
+	if with, without := p.stopped(is), p.stopped(was); with != without {
+		return with + ", and with the original it " + without
+	}
+	there, here := p.counted(was), p.counted(is)
+	for _, call := range slices.Sorted(maps.Keys(there)) {
+		if here[call] < there[call] {
+			return "does not call " + call + ", which it does with the original"
+		}
+	}
+	for _, call := range slices.Sorted(maps.Keys(here)) {
+		if there[call] < here[call] {
+			return "calls " + call + ", which it does not with the original"
+		}
+	}
+	return ""
+}
+
+// counted are the calls of make, each with how often it is made.
+func (p *proof) counted(b *built) map[string]int {
+	calls := map[string]int{}
+	for _, c := range b.calls {
+		calls[string(p.unmarked(fmt.Appendf(nil, "%q in %s", strings.Join(c.args, " "), p.called(c.dir))))]++
+	}
+	return calls
+}
+
+func (p *proof) stopped(b *built) string {
+	if b.failed == nil {
+		return "comes to its end"
+	}
+	return "stops: " + string(p.unmarked([]byte(lastWord(b.failed))))
+}
