@@ -287,6 +287,10 @@ func TestDerive(t *testing.T) {
 			"linux/pid_namespace.h", "",
 		},
 		{
+			"a trace point is told the flags before the path is known", top + doUmount + strings.Replace(gateApart, "	ret = user_path_at(", "	trace_android_rvh_ksys_umount(name, flags);\n	ret = user_path_at(", 1), pidNumber,
+			"path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum", nil, "linux/pid_namespace.h", "",
+		},
+		{
 			"CR LF", strings.ReplaceAll(top+doUmount+gateApart, "\n", "\r\n"), pidNumber, "path_umount", "can_umount", "task_active_pid_ns(current)->ns.inum",
 			[]string{"+	if (!ret && override)\r"},
 			"linux/pid_namespace.h", "",
@@ -346,6 +350,8 @@ func TestQuestions(t *testing.T) {
 		{"mixed ends of lines", strings.Replace(whole, "\n", "\r\n", 3), pidNumber, "which is meant"},
 		{"two ways", top + doUmount + strings.Replace(gateApart, "	return path_umount(&path, flags);", "	if (flags)\n		return path_umount(&path, flags);\n	return do_umount(real_mount(path.mnt), flags);", 1), pidNumber, "more than one way"},
 		{"another function that umounts", top + doUmount + gateInside + "\nint path_umount(struct path *path, int flags)\n{\n	return do_umount(real_mount(path->mnt), flags);\n}\n", pidProc, "path_umount() comes to it without the hook"},
+		{"a trace point that may change the flags", strings.Replace(whole, "	ret = user_path_at(", "	trace_android_rvh_ksys_umount(name, &flags);\n	ret = user_path_at(", 1), pidNumber, "not known to be right"},
+		{"a function told the flags that is no trace point", strings.Replace(whole, "	ret = user_path_at(", "	vendor_umount(name, flags);\n	ret = user_path_at(", 1), pidNumber, "not known to be right"},
 		{"flags that cannot be written to", top + doUmount + strings.Replace(gateApart, "*path, int flags)\n{\n	struct mount *mnt = real_mount(path->mnt);\n	int ret;", "*path, const int flags)\n{\n	struct mount *mnt = real_mount(path->mnt);\n	int ret;", 1), pidNumber, "flags is const"},
 		{"the gate's answer is asked where it is declared", strings.Replace(whole, "	int ret;\n\n	ret = can_umount", "	int ret = can_umount", 1), pidNumber, "where does the hook belong"},
 		{"the gate is hidden in a variable", strings.Replace(strings.Replace(whole, "	if (!may_mount())\n", "	bool force = flags & MNT_FORCE;\n\n	if (!may_mount())\n", 1), "if (flags & MNT_FORCE && !capable", "if (force && !capable", 1), pidNumber, "not known to be right"},

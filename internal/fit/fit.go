@@ -169,7 +169,11 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 			return nil, err
 		}
 		p, cannot := f.derive(why)
-		if cannot != nil {
+		switch {
+		case cannot != nil && r.Port.Derive == Always:
+			// Ours were not asked for, so that there is none of them is no news.
+			return nil, cannot
+		case cannot != nil:
 			return nil, errors.Join(err, cannot)
 		}
 		f.found(r)

@@ -49,9 +49,7 @@ func (m *machine) call(fr *frame, e *expr) value {
 	all := make([]string, len(args))
 	for i, a := range args {
 		all[i] = a.String()
-		if fn == "security_sb_umount" && a.kind == isNumber {
-			// It looks at no flag. In old kernels it comes before the MNT_EXPIRE test, and
-			// so before the hook.
+		if a.kind == isNumber && m.onlyTold(fn, own) {
 			all[i] = num(a.n &^ mntForce).String()
 		}
 	}
@@ -90,6 +88,14 @@ func (m *machine) call(fr *frame, e *expr) value {
 		m.out.begun = true
 	}
 	return term(result)
+}
+
+// onlyTold says of a function that it is told the flags, and acts on none of them: both may come
+// before the hook. The security modules look at no flag; old kernels ask them before the
+// MNT_EXPIRE test. A trace point of the source itself (Android has one at the system call) is
+// there to be told what the caller asked for.
+func (m *machine) onlyTold(fn string, own bool) bool {
+	return fn == "security_sb_umount" || strings.HasPrefix(fn, "trace_") && m.new == 0 && !own
 }
 
 // rateLimits are the functions that say whether a message may be written now.

@@ -51,6 +51,7 @@ func TestWrongByHand(t *testing.T) {
 		{"a name nobody declares", "ve_is_super(get_exec_env())", "ve_is_host(get_exec_env())", "", Misplaced},
 		{"a variable nobody declares", drop, drop + " nobody = 1;", "", Misplaced},
 		{"in an assembler's words", drop, `asm volatile("btr $0, %0" : "+r" (flags));`, "", Unsure},
+		{"a trace point of the hook's own", drop, drop + " trace_sys_umount(flags);", "", Misplaced},
 		{"by a pointer", drop, "int *p = &flags; *p &= ~MNT_FORCE;", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
