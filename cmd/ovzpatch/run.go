@@ -84,7 +84,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 		Example: `  ovzpatch run
   ovzpatch run linux-6.1.tar.xz -o rpms
   ovzpatch run kernel-5.14.0-611.el9.src.rpm --store builds
-  ovzpatch run --report junit=junit.xml,ktap=report.ktap
+  ovzpatch run --report junit=junit.xml,html=report.html
   ovzpatch run ~/src/linux --config my.config --patch my.patch`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

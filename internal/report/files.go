@@ -22,6 +22,7 @@ var formats = []format{
 	{"junit", (*Report).JUnit},
 	{"ktap", (*Report).KTAP},
 	{"tap", (*Report).TAP},
+	{"html", (*Report).HTML},
 	{"json", (*Report).JSON},
 }
 

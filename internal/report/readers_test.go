@@ -219,7 +219,7 @@ func TestReportsHaveABound(t *testing.T) {
 		k.Results = append(k.Results, guest.Result{Name: fmt.Sprint(i, long[:200]), Backend: "b" + long, Verdict: guest.Faulty, Why: long, Log: []string{long, long}})
 	}
 	r := &report.Report{Kernels: []report.Kernel{k, k}, Failure: &report.Failure{Error: long, Log: long}}
-	for _, format := range []string{"junit", "tap", "ktap"} {
+	for _, format := range []string{"junit", "tap", "ktap", "html"} {
 		st, err := os.Stat(write(t, r, format))
 		if err != nil {
 			t.Fatal(err)
@@ -239,7 +239,7 @@ func TestParseFiles(t *testing.T) {
 	for value, says := range map[string]string{
 		"junit":           "FORMAT=FILE",
 		"junit=":          "FORMAT=FILE",
-		"=a":              "FORMAT is one of junit, ktap, tap",
+		"=a":              "FORMAT is one of junit, ktap, tap, html, json",
 		"xml=a":           "FORMAT is one of junit, ktap, tap",
 		"junit=a,tap=./a": "another report goes to the same file",
 	} {
