@@ -41,20 +41,26 @@ func ForLine(line string) (Port, error) {
 	if err != nil {
 		return Port{}, fmt.Errorf("no port for line %q; the lines are %s", line, strings.Join(Lines(), ", "))
 	}
-	p := Port{Line: line, Data: data}
+	return Port{Line: line, Data: data, Tried: triedOn(data)}, nil
+}
+
+// triedOn returns what a patch's header says it was tried on.
+func triedOn(data []byte) []string {
+	var list []string
 	header, _, _ := strings.Cut(string(data), "\n---\n")
 	for l := range strings.Lines(header) {
 		if tried, ok := strings.CutPrefix(l, "Tried-on:"); ok {
-			p.Tried = append(p.Tried, strings.TrimSpace(tried))
+			list = append(list, strings.TrimSpace(tried))
 		}
 	}
-	return p, nil
+	return list
 }
 
 // Patch is one named patch file.
 type Patch struct {
-	Name string
-	Data []byte
+	Name  string
+	Data  []byte
+	Tried []string // what the header's Tried-on lines say
 }
 
 // Compat returns what a line's sources need to build with today's compilers, in the
@@ -65,7 +71,7 @@ func Compat(line string) []Patch {
 	var out []Patch
 	for _, p := range paths {
 		data, _ := files.ReadFile(p) // it was just listed in the embedded tree
-		out = append(out, Patch{Name: strings.TrimPrefix(p, line+"/"), Data: data})
+		out = append(out, Patch{Name: strings.TrimPrefix(p, line+"/"), Data: data, Tried: triedOn(data)})
 	}
 	return out
 }

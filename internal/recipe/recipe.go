@@ -275,11 +275,15 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 // compatTag marks a test build, which is not to be taken for one for production.
 const compatTag = ".compat"
 
-// compat is what --compat adds.
+// compat is what --compat adds. It says what that was tried on: the patches of a line go into its
+// sources together, so that one of them speaks for all.
 func (m maker) compat() ([]patches.Patch, error) {
 	list := patches.Compat(m.Line)
 	if len(list) == 0 {
 		return nil, job.BadRequest(fmt.Errorf("--compat: line %s does not need it, today's compilers build it", m.Line))
+	}
+	for _, tried := range list[0].Tried {
+		m.u.Say("--compat tried on %s", tried)
 	}
 	return list, nil
 }
