@@ -3,8 +3,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,9 @@ func newPublish(*app) *cobra.Command {
 	var (
 		o      publish.Options
 		store  string
+		back   string
+		retire string
+		reason string
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -40,17 +45,36 @@ clients that read older metadata. docs/publish.md has all of it.
 ` + exitLongText,
 		Example: `  ovzpatch publish --store builds kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org
   ovzpatch publish --namespace rhel6/release --latest 3 --profile rhel6 --to /srv/www/rhel6 --key 0x1234567890ABCDEF
+  ovzpatch publish --to /srv/www/kernels --rollback
+  ovzpatch publish --to /srv/www/kernels --retire kernel-ovz-6.1.1-1.lustre1.x86_64 --reason 'CVE-2026-1'
   ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Names, o.Report = args, newUI(c.ErrOrStderr())
 			if err := o.Check(); err != nil {
 				return err
 			}
-			s, err := openStore(store)
-			if err != nil {
-				return err
+			var res *publish.Result
+			var err error
+			switch {
+			case (back != "" || retire != "") && len(args) > 0:
+				return usage(errors.New("--rollback and --retire work on what is published: name no group"))
+			case back != "":
+				number := 0
+				if back != previous {
+					if number, err = strconv.Atoi(back); err != nil || number < 1 {
+						return usage(fmt.Errorf("--rollback=%s: it must be the number of a generation, or nothing for the one before", back))
+					}
+				}
+				res, err = publish.Rollback(c.Context(), o, number)
+			case retire != "":
+				res, err = publish.Retire(c.Context(), o, retire, reason)
+			default:
+				s, openErr := openStore(store)
+				if openErr != nil {
+					return openErr
+				}
+				res, err = publish.Publish(c.Context(), s, o)
 			}
-			res, err := publish.Publish(c.Context(), s, o)
 			if err != nil {
 				return err
 			}
@@ -60,7 +84,7 @@ clients that read older metadata. docs/publish.md has all of it.
 	f := c.Flags()
 	f.StringVar(&store, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
 	f.StringVar(&o.To, "to", "", "the repository's directory, which a web server exports")
-	f.StringVar(&o.Key, "key", "", "the key to sign with: its fingerprint, or what gpg knows it by")
+	f.StringVar(&o.Key, "key", "", "the key to sign with: its fingerprint, or what gpg knows it by (--rollback, --retire: the one that signed)")
 	f.StringVar(&o.GPGHome, "gpg-home", "", "gpg's directory of keys (default: gpg's own)")
 	f.StringVar(&o.Namespace, "namespace", "", "publish all groups of this namespace, and of those below it")
 	f.IntVar(&o.Latest, "latest", 0, "of each group publish the newest N that may be published (default: all)")
@@ -73,10 +97,18 @@ clients that read older metadata. docs/publish.md has all of it.
 	f.IntVar(&o.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
 	f.BoolVar(&asJSON, "json", false, "write the result as JSON")
 	c.MarkFlagRequired("to")
-	c.MarkFlagRequired("key")
+	f.StringVar(&back, "rollback", "", "publish again what the generation before held, or --rollback=N that one")
+	f.Lookup("rollback").NoOptDefVal = previous
+	f.StringVar(&retire, "retire", "", "take this published kernel out, and never publish it again; wants --reason")
+	f.StringVar(&reason, "reason", "", "why the kernel is retired: it is published")
+	c.MarkFlagsRequiredTogether("retire", "reason")
+	c.MarkFlagsMutuallyExclusive("retire", "rollback")
 	c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"rhel5", "rhel6", "modern"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
+
+// previous is what --rollback without a number means.
+const previous = "previous"
 
 // printPublished says what is published, kernel by kernel.
 func printPublished(w io.Writer, res *publish.Result, asJSON bool) error {

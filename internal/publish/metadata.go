@@ -7,8 +7,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +17,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/compress"
+	"ovzpatch/internal/job"
 )
 
 // maxMetadata is how many bytes unpacked metadata may have.
@@ -221,21 +222,42 @@ func openUp(dir string) error {
 	})
 }
 
-// repoFile is what yum, dnf and zypper read about a repository.
-func (s *stage) repoFile(w io.Writer, p Profile, base string) error {
+// repoFile writes what yum, dnf and zypper read about a repository.
+//
+// repomd.xml and its signature are two requests, and the switch may come between them. So clients
+// that want the signature come through a list of mirrors, of which the first is the generation
+// itself. The second is for those that hold the list for so long that the generation is gone. yum
+// keeps such a list for a day; it gets no list, and verifies the packages' signatures.
+func (s *stage) repoFile(p Profile) error {
+	base := strings.TrimRight(s.rec.URL, "/")
 	name := "Kernels with the patch against umount -f of Lustre"
 	if s.rec.Unproved {
 		name += " (UNPROVED ones among them)"
 	}
-	url := strings.TrimRight(base, "/")
-	_, err := fmt.Fprintf(w, `[ovzpatch-%s]
-name=%s
-baseurl=%s/%s/%[1]s
-enabled=1
-gpgcheck=1
-gpgkey=%[3]s/%[4]s/%s
-`, p, name, url, currentLink, keyFile)
-	return err
+	where := fmt.Sprintf("baseurl=%s/%s/%s", base, currentLink, p)
+	if p == Modern {
+		where = fmt.Sprintf("mirrorlist=%s/%s/%s\nrepo_gpgcheck=1", base, currentLink, mirrorList(p))
+		list := fmt.Sprintf("%s/%s/%s/%s/\n%[1]s/%[5]s/%[4]s/\n", base, generationsDir, generationName(s.rec.Number), p, currentLink)
+		if err := os.WriteFile(filepath.Join(s.dir, mirrorList(p)), []byte(list), 0o644); err != nil {
+			return err
+		}
+	}
+	text := fmt.Sprintf("[ovzpatch-%s]\nname=%s\n%s\nenabled=1\ngpgcheck=1\ngpgkey=%s/%s/%s\n", p, name, where, base, currentLink, keyFile)
+	return os.WriteFile(filepath.Join(s.dir, "ovzpatch-"+string(p)+".repo"), []byte(text), 0o644)
+}
+
+func mirrorList(p Profile) string { return "ovzpatch-" + string(p) + ".mirrorlist" }
+
+// checkURL refuses what is no address, or would be another line of a .repo file.
+func checkURL(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" || u.Host == "" && u.Scheme != "file" || u.User != nil || u.RawQuery != "" || strings.ContainsAny(address, " \t\r\n") {
+		return job.BadRequest(fmt.Errorf("--url=%q: it must be the address of the directory, such as https://example.org/kernels", address))
+	}
+	return nil
 }
 
 // keyFile is the public key, for people and for gpgkey=.

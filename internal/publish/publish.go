@@ -18,6 +18,7 @@ import (
 	"slices"
 	"time"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/tool"
@@ -79,6 +80,9 @@ func (o *Options) Check() error {
 	}
 	if o.Keep < 2 {
 		return job.BadRequest(fmt.Errorf("--keep=%d: it must be 2 or more, as clients may still be reading the generation before", o.Keep))
+	}
+	if err := checkURL(o.URL); err != nil {
+		return err
 	}
 	_, err := o.profiles()
 	return err
@@ -235,6 +239,9 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 		}
 		outside = append(outside, wants...)
 	}
+	if err := s.digests(); err != nil {
+		return err
+	}
 	slices.Sort(outside)
 	res.Outside = slices.Compact(outside)
 	if err := s.carry(keep); err != nil {
@@ -252,15 +259,29 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 	return openUp(s.dir)
 }
 
+// digests completes the checksums with the SHA-256 of every package, which the metadata for old
+// clients lacks.
+func (s *stage) digests() error {
+	for i := range s.rec.Packages {
+		p := &s.rec.Packages[i]
+		if p.Checksums["sha256"] != "" {
+			continue
+		}
+		var d *cache.Digests
+		sum, err := d.Of(filepath.Join(s.repo(s.rec.Profiles[0]), p.Path))
+		if err != nil {
+			return err
+		}
+		p.Checksums["sha256"] = sum
+	}
+	return nil
+}
+
 // notes writes what people read: the .repo files, and a mark on a repository with unproved kernels.
 func (s *stage) notes() error {
 	if s.rec.URL != "" {
 		for _, p := range s.rec.Profiles {
-			f, err := os.Create(filepath.Join(s.dir, "ovzpatch-"+string(p)+".repo"))
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(s.repoFile(f, p, s.rec.URL), f.Close()); err != nil {
+			if err := s.repoFile(p); err != nil {
 				return err
 			}
 		}

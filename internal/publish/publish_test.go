@@ -46,7 +46,7 @@ func TestPublish(t *testing.T) {
 		t.Errorf("the datastore was spoiled: %+v, %v", verified, err)
 	}
 	repo, err := os.ReadFile(filepath.Join(current, "ovzpatch-modern.repo"))
-	if err != nil || !strings.Contains(string(repo), "baseurl=http://example.org/kernels/current/modern\n") {
+	if err != nil || !strings.Contains(string(repo), "mirrorlist=http://example.org/kernels/current/ovzpatch-modern.mirrorlist\n") {
 		t.Errorf("%s, %v", repo, err)
 	}
 	// Nothing is new, so nothing is made.

@@ -249,7 +249,9 @@ func (s *selection) judge(r *datastore.Reader, all []Package) (kernels map[strin
 			continue
 		}
 		if n := slices.IndexFunc(s.retired, func(x Retired) bool { return x.Kernel == p.NEVRA() }); n >= 0 {
-			return nil, fmt.Sprintf("%s was retired on %s: %s", p.NEVRA(), s.retired[n].Time.Format(time.DateOnly), s.retired[n].Reason)
+			kernels[p.Name] = false
+			lacking[p.Name] = fmt.Sprintf("%s was retired on %s: %s", p.NEVRA(), s.retired[n].Time.Format(time.DateOnly), s.retired[n].Reason)
+			continue
 		}
 		n := slices.IndexFunc(r.Manifest.Files, func(f datastore.File) bool { return f.Name == p.File })
 		lacks := proof(r.Manifest, r.Manifest.Files[n], !s.o.WithoutControl)

@@ -54,8 +54,10 @@ func fromSnapshots(readers map[datastore.Ref]*datastore.Reader) func(Package) (*
 
 // place puts all packages into the first profile's directory, signed, and links them into the others'.
 func (s *stage) place(ctx context.Context) error {
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return err
+	for _, p := range s.rec.Profiles {
+		if err := os.MkdirAll(s.repo(p), 0o755); err != nil {
+			return err
+		}
 	}
 	for i := range s.rec.Packages {
 		p := &s.rec.Packages[i]

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/job"
+)
+
+// Rollback makes a new generation that holds what an earlier one did; 0 is the one before the current
+// one. The metadata is made anew, as yum keeps metadata that looks newer than what the server has.
+func Rollback(ctx context.Context, o Options, number int) (*Result, error) {
+	res, err := o.again(ctx, number, func(p *publication, from *Record) (*Record, error) {
+		return &Record{
+			Unproved: from.Unproved, URL: from.URL, Packages: slices.Clone(from.Packages), Retired: slices.Clone(from.Retired),
+		}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("roll back %s: %w", o.To, err)
+	}
+	return res, nil
+}
+
+// Retire takes a kernel, with the packages that belong to it, out of the repository for good: no later
+// publish takes it again. The kernel is name-version-release.arch, or the name of its package's file.
+func Retire(ctx context.Context, o Options, kernel, reason string) (*Result, error) {
+	res, err := o.retire(ctx, strings.TrimSuffix(kernel, ".rpm"), reason)
+	if err != nil {
+		return nil, fmt.Errorf("retire %s: %w", kernel, err)
+	}
+	return res, nil
+}
+
+func (o *Options) retire(ctx context.Context, kernel, reason string) (*Result, error) {
+	if strings.TrimSpace(reason) == "" || strings.ContainsFunc(reason, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return nil, job.BadRequest(errors.New("say in one line why, with --reason: it is published"))
+	}
+	return o.again(ctx, -1, func(p *publication, from *Record) (*Record, error) {
+		n := slices.IndexFunc(from.Packages, func(p Package) bool {
+			return p.Kernel && (p.NEVRA() == kernel || strings.TrimSuffix(p.File, ".rpm") == kernel)
+		})
+		if n < 0 {
+			return nil, job.BadRequest(fmt.Errorf("it is not published; these kernels are: %s", strings.Join(names(from.Kernels()), ", ")))
+		}
+		gone := from.Packages[n]
+		// What goes with another kernel of the snapshot stays.
+		kernels := map[string]bool{}
+		for _, k := range from.Kernels() {
+			if k.Snapshot == gone.Snapshot {
+				kernels[k.Name] = k.Name != gone.Name
+			}
+		}
+		rest := slices.DeleteFunc(slices.Clone(from.Packages), func(p Package) bool {
+			return p.Snapshot == gone.Snapshot && (len(kernels) == 1 || !published(kernels, p))
+		})
+		rec := &Record{URL: from.URL, Packages: rest, Retired: append(slices.Clone(from.Retired), Retired{
+			Kernel: gone.NEVRA(), Snapshot: gone.Snapshot, Reason: reason, Time: time.Now().UTC().Truncate(time.Second),
+		})}
+		rec.Unproved = slices.ContainsFunc(rec.Kernels(), func(p Package) bool { return !p.Proved })
+		return rec, nil
+	})
+}
+
+func names(packages []Package) []string {
+	var list []string
+	for _, p := range packages {
+		list = append(list, p.NEVRA())
+	}
+	return list
+}
+
+// again makes a generation of an earlier one, with its profiles, and its key unless another is
+// named: 0 is the one before the current one, -1 the current one.
+func (o *Options) again(ctx context.Context, number int, plan func(*publication, *Record) (*Record, error)) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	from, err := o.earlier(number)
+	if err != nil {
+		return nil, err
+	}
+	o.Profiles = nil
+	for _, p := range from.Profiles {
+		o.Profiles = append(o.Profiles, string(p))
+	}
+	if o.Key == "" {
+		o.Key = from.Key
+	}
+	return o.change(ctx, func(p *publication) (*Record, error) {
+		if p.key.fingerprint != from.Key {
+			return nil, job.BadRequest(fmt.Errorf("generation %d is signed with key %s: publish from the datastore to sign with another", from.Number, from.Key))
+		}
+		i := slices.IndexFunc(p.t.records, func(r *Record) bool { return r.Number == from.Number })
+		if i < 0 || number < 0 && i > 0 {
+			return nil, errors.New("another publish changed the repository meanwhile; try again")
+		}
+		p.open = func(p Package) (*os.File, int64, error) {
+			return nil, 0, fmt.Errorf("%s is not in generation %d any more; publish from the datastore", p.Path, from.Number)
+		}
+		return plan(p, p.t.records[i])
+	})
+}
+
+// earlier reads the record of a generation before anything is locked: profiles and key are needed first.
+func (o *Options) earlier(number int) (*Record, error) {
+	dir, err := checkTarget(o.To)
+	if err != nil {
+		return nil, err
+	}
+	current := 0
+	link, err := os.Readlink(filepath.Join(dir, currentLink))
+	if err == nil {
+		_, err = fmt.Sscanf(filepath.Base(link), "%d", &current)
+	}
+	if err != nil {
+		return nil, job.BadRequest(fmt.Errorf("nothing is published there: %w", err))
+	}
+	switch {
+	case number < 0:
+		number = current
+	case number == 0:
+		number = current - 1
+	}
+	r, err := readRecord(filepath.Join(dir, generationsDir, generationName(number)), number)
+	if errors.Is(err, os.ErrNotExist) {
+		there, _ := filepath.Glob(filepath.Join(dir, generationsDir, "[0-9]*"))
+		for i := range there {
+			there[i] = strings.TrimLeft(filepath.Base(there[i]), "0")
+		}
+		return nil, job.BadRequest(fmt.Errorf("there is no generation %d; these are: %s", number, strings.Join(there, ", ")))
+	}
+	return r, err
+}

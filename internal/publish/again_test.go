@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRollbackAndRetire(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.URL = "https://example.org/k"
+	first := f.publish()
+	f.keep("x86_64", "2", nil)
+	second := f.publish()
+	o := f.o
+	o.Names, o.Key, o.Profiles, o.URL = nil, "", nil, ""
+
+	// Back to the first, with newer metadata: yum would not take older.
+	back, err := Rollback(t.Context(), o, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := back.Generation
+	if g.Number != 3 || len(g.Kernels()) != 1 || g.Kernels()[0].File != first.Generation.Kernels()[0].File || g.Revision <= second.Generation.Revision || g.URL != "https://example.org/k" {
+		t.Errorf("%+v", g)
+	}
+	f.whole(3)
+	for _, p := range second.Generation.Packages {
+		if _, err := os.Stat(filepath.Join(f.o.To, "current/modern", p.Path)); err != nil {
+			t.Errorf("clients of generation 2 miss a package: %v", err)
+		}
+	}
+	if _, err := Rollback(t.Context(), o, 7); err == nil || !strings.Contains(err.Error(), "there is no generation 7; these are: 1, 2, 3") {
+		t.Error(err)
+	}
+	if _, err := Rollback(t.Context(), o, 2); err != nil {
+		t.Error(err)
+	}
+	f.whole(4)
+
+	kernel := "kernel-ovz-6.1.1-2.lustre1.x86_64"
+	for want, args := range map[string][2]string{
+		"say in one line why": {kernel, "\n"},
+		"it is not published; these kernels are: kernel-ovz-6.1.1-1.lustre1.x86_64, " + kernel: {"kernel-none", "x"},
+	} {
+		if _, err := Retire(t.Context(), o, args[0], args[1]); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	gone, err := Retire(t.Context(), o, kernel+".rpm", "CVE-2026-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := gone.Generation; len(g.Packages) != 3 || len(g.Retired) != 1 || g.Retired[0].Kernel != kernel || g.Retired[0].Reason != "CVE-2026-1" {
+		t.Errorf("%+v", g)
+	}
+	f.whole(5)
+	// It does not come back, and whoever names it is told why.
+	if res := f.publish(); res.Changed || len(res.LeftOut) != 1 || !strings.Contains(res.LeftOut[0].Why, "was retired on") {
+		t.Errorf("%+v", res)
+	}
+	f.o.Names = []string{gone.Generation.Retired[0].Snapshot.String()}
+	f.refused("was retired on")
+}
+
+// A file that went bad after it was published is not published again.
+func TestDamageIsFound(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	res := f.publish()
+	path := filepath.Join(f.o.To, "current/modern", res.Generation.Kernels()[0].Path)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] ^= 1
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// As rot does: neither size nor time tell it.
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	f.keep("x86_64", "2", nil)
+	f.refused("is not what was published before")
+}
