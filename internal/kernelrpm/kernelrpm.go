@@ -60,7 +60,7 @@ func (p *Package) Devel() (string, error) {
 		}
 		tried = append(tried, path)
 	}
-	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s): name it with --devel", tried[0]))
+	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s), and the probe is built against it: build it, or name it with --devel of ovzpatch test", tried[0]))
 }
 
 // FindDevel is Devel for a package that is not open.
@@ -73,7 +73,8 @@ func FindDevel(ctx context.Context, path string) (string, error) {
 	return p.Devel()
 }
 
-// Pair is a package with a kernel image, and its -devel package, by their paths.
+// Pair is a package with a kernel image, and its -devel package, by their paths. A build may make
+// none of the latter: "".
 type Pair struct{ Kernel, Devel string }
 
 // Find finds the packages with kernel images among those of a directory, debug kernels last.
@@ -109,5 +110,8 @@ func look(ctx context.Context, path string) (pair Pair, debug bool, err error) {
 		return Pair{}, false, nil
 	}
 	devel, err := p.Devel()
-	return Pair{path, devel}, strings.Contains(p.Name(), "debug"), err
+	if err != nil {
+		devel = "" // only who boots the kernel needs it
+	}
+	return Pair{path, devel}, strings.Contains(p.Name(), "debug"), nil
 }
