@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -112,7 +113,11 @@ func readScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error
 		return nil, fmt.Errorf("read the guest's script from standard input: %w", context.Cause(ctx))
 	case err := <-read:
 		if err != nil {
-			return nil, fmt.Errorf("read the guest's script from standard input: %w (give it a terminal, a file or a pipe)", err)
+			err = fmt.Errorf("read the guest's script from standard input: %w (give it a terminal, a file or a pipe)", err)
+			if errors.Is(err, syscall.EISDIR) {
+				err = usage(err)
+			}
+			return nil, err
 		}
 	}
 	if len(script) > maxScript {

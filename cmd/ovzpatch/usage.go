@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -132,6 +133,8 @@ func checkFlags(c *cobra.Command) (err error) {
 			err = usagef(c, "--%s is missing: %s", f.Name, f.Usage)
 		case f.Changed && isEmpty(f) && f.Annotations[mayBeEmpty] == nil:
 			err = usagef(c, "--%s: its value is empty; give one, or leave the flag out", f.Name)
+		case f.Changed && f.Value.Type() == "duration" && !above0(f.Value.String()):
+			err = usagef(c, "--%s=%s: it must be a time above 0, for example 90m", f.Name, f.Value)
 		}
 	})
 	if err != nil {
@@ -166,6 +169,12 @@ func isEmpty(f *pflag.Flag) bool {
 		return len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")
 	}
 	return f.Value.String() == ""
+}
+
+// above0 tells whether a duration lasts.
+func above0(duration string) bool {
+	d, err := time.ParseDuration(duration)
+	return err == nil && d > 0
 }
 
 // checkArgs refuses a wrong number of arguments, and empty ones.
