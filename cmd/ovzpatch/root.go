@@ -111,8 +111,11 @@ Results go to standard output, progress to standard error.
 		newStore(app),
 		newPublish(app),
 		newDoctor(app),
+		newVersion(app),
 		newMan(),
 	)
+	root.Version = thisProgram().line()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

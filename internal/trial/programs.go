@@ -38,6 +38,13 @@ func FindPrograms(home, arch string) (*Programs, error) {
 	return nil, fmt.Errorf("find guest programs: no umounttest and uroot.cpio in %s; run `make` or `make install`", strings.Join(dirs, " or "))
 }
 
+// Files are the paths of all programs of an architecture, those for old kernels too. Some may be
+// missing.
+func (p *Programs) Files() []string {
+	old := p.forKernel("2.6.18")
+	return []string{p.Init, p.Base, old.Init, old.Base}
+}
+
 // forKernel returns the programs for a kernel's release: those before 2.6.27 lack system
 // calls that Go's own runtime makes, and get programs built with internal/gooverlay.
 func (p *Programs) forKernel(release string) *Programs {

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/trial"
+)
+
+// release is the number of the release that this is, or will be: the one place where it stands.
+// CHANGELOG.md has a section of that name, and the tag is v and the number.
+const release = "0.10.0"
+
+// version is what this program is made of.
+type version struct {
+	Release  string `json:"release"`
+	Commit   string `json:"commit,omitempty"`   // "" where it was built without git
+	Time     string `json:"time,omitempty"`     // of the commit
+	Modified bool   `json:"modified,omitempty"` // files were not as in the commit
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	// Guest are the programs that guests are made of, and their SHA-256.
+	Guest []guestProgram `json:"guest"`
+}
+
+type guestProgram struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// thisProgram is the version without the guest programs.
+func thisProgram() version {
+	v := version{Release: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Guest: []guestProgram{}}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Commit = s.Value
+			case "vcs.time":
+				v.Time = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
+			}
+		}
+	}
+	return v
+}
+
+// thisVersion looks at the program itself, and at the guest programs beside it.
+func thisVersion(home string) (version, error) {
+	v := thisProgram()
+	for _, arch := range []string{"x86_64", "i386"} {
+		p, err := trial.FindPrograms(home, arch)
+		if err != nil {
+			continue // doctor says how to get them
+		}
+		for _, path := range p.Files() {
+			digest, err := (*cache.Digests)(nil).Of(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // those for kernels before 2.6.27 may be left out
+			}
+			if err != nil {
+				return v, fmt.Errorf("read guest program: %w", err)
+			}
+			v.Guest = append(v.Guest, guestProgram{filepath.Clean(path), digest})
+		}
+	}
+	return v, nil
+}
+
+// line is the version on one line, as `ovzpatch --version` prints it.
+func (v version) line() string {
+	commit := "built outside git"
+	if v.Commit != "" {
+		commit = "commit " + v.Commit[:min(12, len(v.Commit))]
+		if v.Modified {
+			commit += ", modified"
+		}
+	}
+	return fmt.Sprintf("ovzpatch %s (%s, %s)", v.Release, commit, strings.Replace(v.Go, "go", "Go ", 1))
+}
+
+func (v version) print(w io.Writer) error {
+	fmt.Fprintln(w, v.line())
+	for _, g := range v.Guest {
+		if _, err := fmt.Fprintf(w, "%s  %s\n", g.SHA256, g.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newVersion(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "version",
+		Short: "Which release this is, from which commit, and with which guest programs",
+		Long: `version says which release this is, from which commit and by which Go it was built, and lists
+the programs that guests are made of with their SHA-256. ovzpatch --version prints the first line.`,
+		Example: `  ovzpatch version
+  ovzpatch version --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			v, err := thisVersion(a.home)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), v)
+			}
+			return v.print(c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
+	return c
+}
