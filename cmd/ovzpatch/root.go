@@ -108,6 +108,7 @@ Results go to standard output, progress to standard error.
 		newTest(app),
 		newRun(app),
 		newShell(app),
+		newExec(app),
 		newStore(app),
 		newPublish(app),
 		newDoctor(app),

@@ -24,7 +24,10 @@ import (
 )
 
 func newShell(a *app) *cobra.Command {
-	var kernel kernelFlags
+	var (
+		kernel  kernelFlags
+		machine machineFlags
+	)
 	c := &cobra.Command{
 		Use:   "shell RPM",
 		Short: "An interactive guest with the same kernel and initramfs",
@@ -33,24 +36,22 @@ you a shell on its console. Leave it with exit, or with the keys it names.
 
 Where standard input is no terminal, it is a script: ovzpatch reads it to its end, the guest runs
 it with nothing on its own standard input, and goes off. The exit code is then the status of the
-script, as 7 after exit 7; it is 1 also where the guest ended before its shell did.`,
+script, as 7 after exit 7; it is 1 also where the guest ended before its shell did. For one command
+there is ovzpatch exec.`,
+		Example: `  ovzpatch shell kernel-ovz-6.1.192-1.lustre1.x86_64.rpm
+  ovzpatch shell kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --memory=2G --cpus=2
+  ovzpatch shell kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --gdb=1234`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
-			if err := kernel.check(c, args); err != nil {
-				return err
-			}
-			if err := kernel.ready(false); err != nil {
-				return err
-			}
-			if err := a.readyCache(); err != nil {
+			s := shellSession{app: a, kernel: &kernel, machine: &machine}
+			if err := s.check(c, args); err != nil {
 				return err
 			}
 			in, ok := c.InOrStdin().(*os.File)
 			if !ok {
 				return errors.New("a guest's console needs a file as standard input")
 			}
-			script, err := readScript(ctx, u, in)
+			script, err := readScript(c.Context(), newUI(c.ErrOrStderr()), in)
 			if err != nil {
 				return err
 			}
@@ -61,35 +62,64 @@ script, as 7 after exit 7; it is 1 also where the guest ended before its shell d
 				}
 				defer in.Close()
 			}
-			o := trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Home: a.home, Report: u}
-			dir, remove, err := scratch.New("", "kernel")
-			if err != nil {
-				return fmt.Errorf("unpack kernel: %w", err)
-			}
-			defer remove()
-			k, err := kernel.Unpack(ctx, dir, o)
-			if err != nil {
-				return err
-			}
-			if err := o.Accelerate(ctx); err != nil {
-				return err
-			}
-			k.Script = script
-			m, err := trial.Machine(ctx, k, o)
-			if err != nil {
-				return err
-			}
-			m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
-			u.Say("booting %s; %s leaves it whatever it does", k.Release, qemu.LeaveKeys)
 			end := shellEnd{w: c.OutOrStdout()}
-			if err := m.Interact(ctx, in, &end); err != nil {
+			if err := s.boot(c, in, &end, script); err != nil {
 				return err
 			}
 			return end.error(script != nil)
 		},
 	}
 	kernel.register(c)
+	machine.register(c)
 	return c
+}
+
+// shellSession is a guest whose shell runs a script, or asks for commands.
+type shellSession struct {
+	*app
+	kernel  *kernelFlags
+	machine *machineFlags
+}
+
+// check refuses what cannot be booted, before anything slow.
+func (s *shellSession) check(c *cobra.Command, args []string) error {
+	if err := s.kernel.check(c, args); err != nil {
+		return err
+	}
+	if err := s.machine.check(c); err != nil {
+		return err
+	}
+	return s.kernel.ready(false)
+}
+
+// boot runs the guest with its console on in and out until it is off.
+func (s *shellSession) boot(c *cobra.Command, in *os.File, out io.Writer, script []byte) error {
+	ctx, u := c.Context(), newUI(c.ErrOrStderr())
+	o := trial.Options{Cache: cache.Cache{Dir: s.cacheDir}, Home: s.home, Report: u}
+	if err := o.Accelerate(ctx); err != nil {
+		return err
+	}
+	dir, remove, err := scratch.New("", "kernel")
+	if err != nil {
+		return fmt.Errorf("unpack kernel: %w", err)
+	}
+	defer remove()
+	k, err := s.kernel.Unpack(ctx, dir, o)
+	if err != nil {
+		return err
+	}
+	k.Script = script
+	m, err := trial.Machine(ctx, k, o)
+	if err != nil {
+		return err
+	}
+	s.machine.apply(&m)
+	m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
+	u.Say("booting %s; %s leaves it whatever it does", k.Release, qemu.LeaveKeys)
+	if s.machine.gdb > 0 {
+		u.Say("the kernel waits for gdb: gdb -ex 'target remote :%d' vmlinux, then continue", s.machine.gdb)
+	}
+	return m.Interact(ctx, in, out)
 }
 
 // maxScript is the size in bytes up to which standard input is taken for a script.

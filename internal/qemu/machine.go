@@ -24,8 +24,9 @@ type Machine struct {
 	Kernel    string // bzImage
 	Initrd    string // initramfs; "" boots without
 	Append    []string
-	MemoryMiB int // 0 means 512
-	CPUs      int // 0 means 1
+	MemoryMiB int      // 0 means 512
+	CPUs      int      // 0 means 1
+	Extra     []string // further arguments of QEMU, as they are
 
 	// ConsoleLog is the file that receives every byte of the console; it is overwritten. With "",
 	// only the tail is kept.
@@ -85,7 +86,7 @@ func (m Machine) args(console, results string) ([]string, error) {
 		args = append(args, "-initrd", m.Initrd)
 	}
 	words := append(append([]string(nil), kernelArgs...), m.Append...)
-	return append(args, "-append", strings.Join(words, " ")), nil
+	return append(append(args, "-append", strings.Join(words, " ")), m.Extra...), nil
 }
 
 // board is what every machine of this package has.

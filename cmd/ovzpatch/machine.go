@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/qemu"
+)
+
+// machineFlags say what the virtual machine of a shell or a command is like.
+type machineFlags struct {
+	memory string
+	cpus   int
+	args   []string
+	gdb    int
+	mib    int // memory, once it is checked
+}
+
+// What a machine may have. The least memory is what the small guests boot with; QEMU's machine
+// type pc takes no more processors.
+const (
+	minMemory, maxMemory = 128, 1 << 20 // MiB
+	maxCPUs              = 255
+)
+
+func (f *machineFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.memory, "memory", "512M", "memory of the guest: a number of MiB, or with M or G")
+	c.Flags().IntVar(&f.cpus, "cpus", 1, "processors of the guest")
+	c.Flags().StringArrayVar(&f.args, "qemu-arg", nil, "one more argument for QEMU, as it is; repeat it for each: --qemu-arg=-device --qemu-arg=e1000")
+	c.Flags().IntVar(&f.gdb, "gdb", 0, "wait for gdb on this port of 127.0.0.1 before the kernel starts, which then has no KASLR; in gdb: target remote :PORT")
+}
+
+// check refuses what no machine can have.
+func (f *machineFlags) check(c *cobra.Command) error {
+	number, unit := strings.TrimRight(f.memory, "MG"), 1
+	suffix := strings.TrimPrefix(f.memory, number)
+	if suffix == "G" {
+		unit = 1 << 10
+	}
+	n, err := strconv.ParseUint(number, 10, 31)
+	if err != nil || len(suffix) > 1 || int(n)*unit < minMemory || int(n)*unit > maxMemory {
+		return usage(fmt.Errorf("--memory=%s: it must be from %dM to %dG, as 512M or 2G", f.memory, minMemory, maxMemory>>10))
+	}
+	f.mib = int(n) * unit
+	if f.cpus < 1 || f.cpus > maxCPUs {
+		return usage(fmt.Errorf("--cpus=%d: it must be from 1 to %d", f.cpus, maxCPUs))
+	}
+	if c.Flags().Changed("gdb") && (f.gdb < 1 || f.gdb > 65535) {
+		return usage(fmt.Errorf("--gdb=%d: it must be a port, from 1 to 65535, as 1234", f.gdb))
+	}
+	return nil
+}
+
+// apply makes the machine so.
+func (f *machineFlags) apply(m *qemu.Machine) {
+	m.MemoryMiB, m.CPUs = f.mib, f.cpus
+	m.Extra = append(m.Extra, f.args...)
+	if f.gdb > 0 {
+		m.Extra = append(m.Extra, "-gdb", fmt.Sprintf("tcp:127.0.0.1:%d", f.gdb), "-S")
+		m.Append = append(m.Append, "nokaslr")
+	}
+}
