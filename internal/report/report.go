@@ -91,6 +91,36 @@ func (r *Report) JSON(w io.Writer) error {
 // Text writes the verdicts, the table of cases, and the log lines that prove them.
 func (r *Report) Text(w io.Writer) error {
 	var b strings.Builder
+	table(&b, r.Table())
+	b.WriteString("\n")
+	for _, k := range r.Kernels {
+		k.odd(&b)
+		k.findings(&b)
+	}
+	b.WriteString("In the host's log:\n")
+	for _, k := range r.Kernels {
+		fmt.Fprintf(&b, "  %s: %s\n", k.Label, k.Proof())
+	}
+	b.WriteString("\n")
+	if r.Derived != "" {
+		fmt.Fprintf(&b, "The patch was derived %s.\n\n", r.Derived)
+	}
+	rows := [][]string{{"KERNEL", "", "CASES", "VERDICT", "EXPECTED"}}
+	for _, k := range r.Kernels {
+		expect := string(k.Expect)
+		if k.Expect != "" && k.Expect != k.Verdict {
+			expect += "  <-- NOT AS EXPECTED"
+		}
+		rows = append(rows, []string{k.Release, k.Label, fmt.Sprint(len(k.Results)), string(k.Verdict), expect})
+	}
+	table(&b, rows)
+	// A guest's text must not control a terminal.
+	_, err := io.WriteString(w, terminal.Text(b.String()))
+	return err
+}
+
+// Table returns what each case showed on each kernel, in a few words; its first row is the head.
+func (r *Report) Table() [][]string {
 	rows := [][]string{{"CASE", "IN"}}
 	for _, k := range r.Kernels {
 		rows[0] = append(rows[0], strings.ToUpper(k.Label))
@@ -106,32 +136,7 @@ func (r *Report) Text(w io.Writer) error {
 		}
 		rows = append(rows, row)
 	}
-	table(&b, rows)
-	b.WriteString("\n")
-	for _, k := range r.Kernels {
-		k.odd(&b)
-		k.findings(&b)
-	}
-	b.WriteString("In the host's log:\n")
-	for _, k := range r.Kernels {
-		fmt.Fprintf(&b, "  %s: %s\n", k.Label, k.proof())
-	}
-	b.WriteString("\n")
-	if r.Derived != "" {
-		fmt.Fprintf(&b, "The patch was derived %s.\n\n", r.Derived)
-	}
-	rows = [][]string{{"KERNEL", "", "CASES", "VERDICT", "EXPECTED"}}
-	for _, k := range r.Kernels {
-		expect := string(k.Expect)
-		if k.Expect != "" && k.Expect != k.Verdict {
-			expect += "  <-- NOT AS EXPECTED"
-		}
-		rows = append(rows, []string{k.Release, k.Label, fmt.Sprint(len(k.Results)), string(k.Verdict), expect})
-	}
-	table(&b, rows)
-	// A guest's text must not control a terminal.
-	_, err := io.WriteString(w, terminal.Text(b.String()))
-	return err
+	return rows
 }
 
 // caseID names a row of the table.
@@ -251,9 +256,9 @@ func (k Kernel) findings(b *strings.Builder) {
 	}
 }
 
-// proof returns the log line that supports the verdict: the first one of a case that only this
+// Proof returns the log line that supports the verdict: the first one of a case that only this
 // kind of kernel passes.
-func (k Kernel) proof() string {
+func (k Kernel) Proof() string {
 	for _, r := range k.Results {
 		if r.Verdict == k.Verdict && len(r.Log) > 0 {
 			return r.Log[0]

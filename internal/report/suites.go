@@ -124,7 +124,7 @@ func (k Kernel) guestTests(class string) []test {
 			boot.status = failed
 		}
 	}
-	verdict := test{name: "verdict", class: class, text: "In the host's log: " + k.proof()}
+	verdict := test{name: "verdict", class: class, text: "In the host's log: " + k.Proof()}
 	verdict.message = fmt.Sprintf("the verdict is %s", k.Verdict)
 	if k.Expect != "" {
 		verdict.message += fmt.Sprintf(", and must be %s", k.Expect)
