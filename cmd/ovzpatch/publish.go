@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/publish"
 	"ovzpatch/internal/terminal"
 )
@@ -22,6 +23,7 @@ func newPublish(*app) *cobra.Command {
 		back   string
 		retire string
 		reason string
+		check  bool
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -42,14 +44,26 @@ it becomes current at once. Whatever fails or is killed, what was published befo
 What was published and is not named this time is there for as long as --keep says, for
 clients that read older metadata. docs/publish.md has all of it.
 
+--check publishes nothing. It reads packages, all below a directory, or those of groups and
+snapshots, and says what clients of each generation will do with them: whether they can
+read them, take their signatures, and keep the kernels that are installed. It ends with 3
+where one would remove a kernel, or refuses what --profile says is for it.
+
 ` + exitLongText,
 		Example: `  ovzpatch publish --store builds kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org
   ovzpatch publish --namespace rhel6/release --latest 3 --profile rhel6 --to /srv/www/rhel6 --key 0x1234567890ABCDEF
   ovzpatch publish --to /srv/www/kernels --rollback
   ovzpatch publish --to /srv/www/kernels --retire kernel-ovz-6.1.1-1.lustre1.x86_64 --reason 'CVE-2026-1'
-  ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org`,
+  ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org
+  ovzpatch publish --check rpms /srv/www/kernels/current --profile rhel5`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Names, o.Report = args, newUI(c.ErrOrStderr())
+			if check {
+				return checkClients(c, o, store, asJSON)
+			}
+			if o.To == "" {
+				return usage(errors.New("--to is missing: name the repository's directory; or say --check; see ovzpatch publish --help"))
+			}
 			if err := o.Check(); err != nil {
 				return err
 			}
@@ -96,19 +110,34 @@ clients that read older metadata. docs/publish.md has all of it.
 	f.BoolVar(&o.Resign, "resign", false, "put the signature in the place of others' on packages that are signed already")
 	f.IntVar(&o.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
 	f.BoolVar(&asJSON, "json", false, "write the result as JSON")
-	c.MarkFlagRequired("to")
+	f.BoolVar(&check, "check", false, "publish nothing: say what yum, dnf and zypper will do with packages, directories, groups or snapshots")
 	f.StringVar(&back, "rollback", "", "publish again what the generation before held, or --rollback=N that one")
 	f.Lookup("rollback").NoOptDefVal = previous
 	f.StringVar(&retire, "retire", "", "take this published kernel out, and never publish it again; wants --reason")
 	f.StringVar(&reason, "reason", "", "why the kernel is retired: it is published")
 	c.MarkFlagsRequiredTogether("retire", "reason")
-	c.MarkFlagsMutuallyExclusive("retire", "rollback")
+	c.MarkFlagsMutuallyExclusive("retire", "rollback", "check")
+	c.MarkFlagsMutuallyExclusive("check", "to")
 	c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"rhel5", "rhel6", "modern"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 // previous is what --rollback without a number means.
 const previous = "previous"
+
+// checkClients says what clients do with packages.
+func checkClients(c *cobra.Command, o publish.Options, store string, asJSON bool) error {
+	list, err := publish.CheckClients(c.Context(), o.Names, o.Profiles, func() (*datastore.Store, error) { return openStore(store) })
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(c.OutOrStdout(), list)
+	} else {
+		err = publish.WriteChecked(c.OutOrStdout(), list)
+	}
+	return errors.Join(err, publish.Harmed(list, len(o.Profiles) > 0))
+}
 
 // printPublished says what is published, kernel by kernel.
 func printPublished(w io.Writer, res *publish.Result, asJSON bool) error {

@@ -107,3 +107,15 @@ func (k *Kernel) JSON() ([]byte, error) {
 	}
 	return append(b, '\n'), nil
 }
+
+// Read reads the content of an evidence/BASE.json. It has neither the table nor the lines.
+func Read(b []byte) (*Kernel, error) {
+	var f file
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, fmt.Errorf("read evidence: %w", err)
+	}
+	if f.Format != Format || f.Version != Version {
+		return nil, fmt.Errorf("read evidence: its form is %q, version %d; this program knows %q, version %d", f.Format, f.Version, Format, Version)
+	}
+	return &f.Kernel, nil
+}

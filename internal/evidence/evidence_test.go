@@ -123,3 +123,24 @@ func TestJSON(t *testing.T) {
 		t.Errorf("got %s", b)
 	}
 }
+
+func TestRead(t *testing.T) {
+	k := sample()
+	b, err := k.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := got.JSON()
+	if err != nil || string(again) != string(b) {
+		t.Errorf("%v\n%s", err, again)
+	}
+	for _, text := range []string{"", "{", `{"format":"other","version":1}`, strings.Replace(string(b), `"version": 1`, `"version": 2`, 1)} {
+		if got, err := Read([]byte(text)); err == nil {
+			t.Errorf("%.40q: got %+v", text, got)
+		}
+	}
+}

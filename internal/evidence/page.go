@@ -41,6 +41,7 @@ type Client struct {
 	Text string
 	// Commands install the kernel, one a line.
 	Commands []string
+	Note     string // what there is to say instead
 }
 
 // Retired is a kernel that is not published any more.

@@ -33,8 +33,9 @@ func samplePage() *Page {
 		Title: "Kernels & <modules> for Lustre", Generation: 7, Made: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC),
 		Key: Key{"0123456789ABCDEF0123456789ABCDEF01234567", "Release <release@example.com>", "RPM-GPG-KEY-ovzpatch"},
 		Clients: []Client{
-			{"RHEL 5: yum", "rhel5/ovzpatch.repo", repo, []string{"rpm --import https://mirror.example.com/RPM-GPG-KEY-ovzpatch", "yum install kernel-ovz"}},
-			{"zypper", "modern/ovzpatch.repo", repo, []string{"zypper install kernel-ovz"}},
+			{Name: "RHEL 5: yum", RepoFile: "ovzpatch-rhel5.repo", Text: repo, Commands: []string{"rpm --import https://mirror.example.com/RPM-GPG-KEY-ovzpatch", "yum install kernel-ovz"}},
+			{Name: "SUSE: zypper", Commands: []string{"zypper install kernel-ovz"}},
+			{Name: "RHEL 6: yum", Note: "There is no <b id=hacked>.repo</b> file."},
 		},
 		Kernels: []Kernel{good, bad},
 		Retired: []Retired{{"kernel-ovz-6.1.1-1.lustre1.x86_64", "CVE-2026-0001", time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)}},

@@ -230,7 +230,7 @@ func openUp(dir string) error {
 // keeps such a list for a day; it gets no list, and verifies the packages' signatures.
 func (s *stage) repoFile(p Profile) error {
 	base := strings.TrimRight(s.rec.URL, "/")
-	name := "Kernels with the patch against umount -f of Lustre"
+	name := title
 	if s.rec.Unproved {
 		name += " (UNPROVED ones among them)"
 	}
@@ -243,7 +243,7 @@ func (s *stage) repoFile(p Profile) error {
 		}
 	}
 	text := fmt.Sprintf("[ovzpatch-%s]\nname=%s\n%s\nenabled=1\ngpgcheck=1\ngpgkey=%s/%s/%s\n", p, name, where, base, currentLink, keyFile)
-	return os.WriteFile(filepath.Join(s.dir, "ovzpatch-"+string(p)+".repo"), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(s.dir, repoFileName(p)), []byte(text), 0o644)
 }
 
 func mirrorList(p Profile) string { return "ovzpatch-" + string(p) + ".mirrorlist" }

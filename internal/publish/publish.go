@@ -130,6 +130,12 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 			o.Report.Say("WARNING: published UNPROVED, as --allow-unproved says: %s", u)
 		}
 		p.open = fromSnapshots(sel.readers)
+		p.manifest = func(ref datastore.Ref) *datastore.Manifest {
+			if r := sel.readers[ref]; r != nil {
+				return r.Manifest
+			}
+			return nil
+		}
 		return &Record{
 			Unproved: len(sel.unproved) > 0, URL: o.URL, Packages: sel.packages, Retired: sel.retired,
 		}, nil
@@ -147,7 +153,9 @@ type publication struct {
 	key    *signer
 	result *Result
 	open   func(Package) (*os.File, int64, error)
-	after  func()
+	// manifest is that of a snapshot, nil where the snapshot is not at hand.
+	manifest func(datastore.Ref) *datastore.Manifest
+	after    func()
 }
 
 // known are the packages of earlier generations by their digest in the datastore.
@@ -183,7 +191,7 @@ func (o *Options) change(ctx context.Context, plan func(*publication) (*Record, 
 		return nil, err
 	}
 	defer t.close()
-	p := &publication{o: o, t: t, key: key, result: &Result{Dir: dir}, after: func() {}}
+	p := &publication{o: o, t: t, key: key, result: &Result{Dir: dir}, after: func() {}, manifest: func(datastore.Ref) *datastore.Manifest { return nil }}
 	rec, err := plan(p)
 	defer func() { p.after() }()
 	if err != nil {
@@ -208,7 +216,7 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 		}
 		rec.Revision = max(rec.Revision, last.Revision+1)
 	}
-	s := &stage{t: p.t, key: p.key, rec: rec, dir: p.t.path(generationsDir, newName), u: p.o.Report, open: p.open}
+	s := &stage{t: p.t, key: p.key, rec: rec, dir: p.t.path(generationsDir, newName), u: p.o.Report, open: p.open, manifest: p.manifest}
 	if err := s.make(ctx, p.result, p.o.Keep); err != nil {
 		return err
 	}
@@ -223,6 +231,9 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 // make makes the whole generation in its place beside the others.
 func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 	if err := s.place(ctx); err != nil {
+		return err
+	}
+	if err := s.warn(ctx); err != nil {
 		return err
 	}
 	var outside []string
@@ -251,6 +262,9 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 		return err
 	}
 	if err := s.notes(); err != nil {
+		return err
+	}
+	if err := s.evidence(ctx); err != nil {
 		return err
 	}
 	if err := writeRecord(s.dir, s.rec); err != nil {

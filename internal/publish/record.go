@@ -55,6 +55,7 @@ type Package struct {
 	Source   bool          `json:"source,omitempty"`
 	Kernel   bool          `json:"kernel,omitempty"` // it holds a kernel's image
 	Proved   bool          `json:"proved,omitempty"` // that kernel has its verdicts
+	Lacks    string        `json:"lacks,omitempty"`  // why that kernel is not proved
 	Snapshot datastore.Ref `json:"snapshot"`
 	// SHA256 is that of the file in the snapshot, which is not signed.
 	SHA256 string    `json:"sha256"`

@@ -258,7 +258,7 @@ func (s *selection) judge(r *datastore.Reader, all []Package) (kernels map[strin
 		if r.Manifest.Port.Name == "" {
 			lacks = "it was built without a patch"
 		}
-		p.Proved = lacks == ""
+		p.Proved, p.Lacks = lacks == "", lacks
 		kernels[p.Name] = p.Proved || s.o.AllowUnproved
 		switch {
 		case p.Proved:
@@ -285,14 +285,8 @@ func (s *selection) judge(r *datastore.Reader, all []Package) (kernels map[strin
 // published reports whether a package goes with a kernel that is published: with the one whose name
 // is the longest that it begins with. What belongs to none, as perf and the source, goes with any.
 func published(kernels map[string]bool, p Package) bool {
-	may, length := true, 0
-	for name, ok := range kernels {
-		base := strings.TrimSuffix(name, "-core")
-		if (p.Name == base || strings.HasPrefix(p.Name, base+"-")) && len(base) > length && !p.Source {
-			may, length = ok, len(base)
-		}
-	}
-	return may
+	owner := ownerOf(slices.Collect(maps.Keys(kernels)), p)
+	return owner == "" || kernels[owner]
 }
 
 // settle keeps one package of each full name, that of the newest snapshot, and sorts them.

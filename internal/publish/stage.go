@@ -29,6 +29,8 @@ type stage struct {
 	dir  string
 	u    job.Reporter
 	open func(Package) (*os.File, int64, error) // the unsigned file, and its size
+	// manifest is that of a snapshot, nil where the snapshot is not at hand.
+	manifest func(datastore.Ref) *datastore.Manifest
 
 	fresh []int // the packages that are signed now
 }

@@ -86,6 +86,13 @@ func (c *Client) reads(p *Package) (list []Finding) {
 	var missing []string
 	for _, f := range p.Features {
 		name := strings.TrimSuffix(strings.TrimPrefix(f, "rpmlib("), ")")
+		// These two say once more what was found already.
+		said := func(about string) bool {
+			return slices.ContainsFunc(list, func(f Finding) bool { return f.About == about })
+		}
+		if strings.HasPrefix(name, "PayloadIs") && said(Payload) || name == "FileDigests" && said(Digests) {
+			continue
+		}
 		if !slices.Contains(c.features, name) && !slices.Contains(missing, f) {
 			missing = append(missing, f)
 		}

@@ -171,7 +171,7 @@ func (k Kernel) page(name string, text func(string, int) string) pageKernel {
 	p := pageKernel{
 		Name: name, Called: name, Release: oneLine(k.Release, maxName), Package: text(k.Package, maxMessage),
 		Verdict: string(k.Verdict), Expect: string(k.Expect), Mark: "good", Cases: len(k.Results), Seconds: fmt.Sprintf("%.1f s", k.Seconds),
-		Proof: text(k.proof(), maxMessage), Broken: text(k.Broken, maxMessage), Console: text(k.consoleEnd(), maxConsole),
+		Proof: text(k.Proof(), maxMessage), Broken: text(k.Broken, maxMessage), Console: text(k.consoleEnd(), maxConsole),
 		ConsoleFile: text(k.Console, maxMessage), Picture: k.picture(),
 	}
 	if strings.HasPrefix(name, "with") {
