@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/fit"
@@ -18,16 +19,18 @@ import (
 type placeFlags struct {
 	strip int
 	fuzz  int
+	flags *pflag.FlagSet
 }
 
 func (f *placeFlags) register(c *cobra.Command) {
+	f.flags = c.Flags()
 	c.Flags().IntVarP(&f.strip, "strip", "p", -1, "leading directories to remove from the patch's names (default: found from the source)")
 	c.Flags().IntVarP(&f.fuzz, "fuzz", "F", 0, "how many context lines at either end of a hunk may differ; rpmbuild allows 0, so what fits here fits there")
 	c.Flags().Lookup("strip").DefValue = "0" // which is not shown
 }
 
 func (f *placeFlags) options() (patch.Options, error) {
-	if f.strip < -1 {
+	if f.strip < 0 && f.flags.Changed("strip") {
 		return patch.Options{}, job.BadRequest(fmt.Errorf("--strip=%d: it must be a number of directories, 0 or more", f.strip))
 	}
 	if f.fuzz < 0 {

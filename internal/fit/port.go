@@ -10,6 +10,7 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/patch"
 	"ovzpatch/patches"
 )
 
@@ -66,6 +67,33 @@ func (p Port) check() error {
 			return job.BadRequest(fmt.Errorf("read patch: %w", err))
 		} else if st.IsDir() {
 			return job.BadRequest(fmt.Errorf("read patch %s: it is a directory", p.File))
+		}
+	}
+	return nil
+}
+
+// checkStrip refuses a number of directories that leaves nothing of the names in the patch,
+// which no source has to be read for.
+func (p Port) checkStrip(strip int) error {
+	texts := map[string][]byte{}
+	if p.File != "" {
+		texts[p.name()], _ = os.ReadFile(p.File) // what is wrong with it is told where it is used
+	} else {
+		for _, line := range patches.Lines() {
+			port, err := patches.ForLine(line)
+			if err != nil {
+				return err
+			}
+			texts[patches.Name+" of "+line] = port.Data
+		}
+	}
+	for name, text := range texts {
+		read, err := patch.Parse(name, text)
+		if err != nil || len(read.Files) == 0 {
+			return nil
+		}
+		if most, shortest := read.MostStrip(); strip > most {
+			return job.BadRequest(fmt.Errorf("--strip=%d: nothing is left of the name %s in the patch: use 0 to %d, or leave --strip out", strip, shortest, most))
 		}
 	}
 	return nil

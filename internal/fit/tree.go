@@ -11,6 +11,9 @@ import (
 
 // Plan chooses the patch for a tree and places it.
 func Plan(tree *patch.Tree, path string, port Port, opt patch.Options) (*patch.Plan, error) {
+	if err := port.checkStrip(opt.Strip); err != nil {
+		return nil, err
+	}
 	makefile, err := tree.File(MakefileName)
 	if err != nil && port.File == "" {
 		return nil, job.BadRequest(fmt.Errorf("%s: find out which kernel this is: %w; use --patch FILE for another tree", path, err))

@@ -21,6 +21,23 @@ func exists(files Files, name string) (bool, error) {
 	return err == nil, err
 }
 
+// MostStrip returns how many leading components can be removed from the names of every file, and
+// a name that has no more.
+func (p *Patch) MostStrip() (most int, name string) {
+	for i, f := range p.Files {
+		deepest, at := -1, ""
+		for _, n := range f.names() {
+			if slashes := strings.Count(n, "/"); slashes > deepest {
+				deepest, at = slashes, n
+			}
+		}
+		if i == 0 || deepest < most {
+			most, name = max(deepest, 0), at
+		}
+	}
+	return most, name
+}
+
 // findStrip returns how many leading components to strip from the patch's names: the number with
 // which most files exist. It prefers 1, as git and quilt write names, then 0. ok is false if no
 // number finds any file and the names alone do not tell.
