@@ -219,6 +219,12 @@ func (in Inputs) Carry(ctx context.Context, c Change) (Inputs, Edited, error) {
 func (in *Inputs) mark(ctx context.Context, original Inputs, tag string) error {
 	origin := *original.origin
 	got, err := in.ask(ctx)
+	var ce *command.Error
+	if errors.As(err, &ce) && ce.ExitCode > 0 {
+		// It was read without the tag.
+		first, _, _ := strings.Cut(strings.TrimSpace(ce.Tail), "\n")
+		return in.fail(fmt.Sprintf("with the tag %s rpm cannot read it: %s", tag, first), adviceNoMark)
+	}
 	if err != nil {
 		return fmt.Errorf("read spec %s: %w", in.SpecName, err)
 	}

@@ -112,9 +112,10 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 		"another build number":    {release: "7%{?number}", defines: nil, dist: "", tag: DefaultTag, sourceMade: "number .5", want: "kernel-6.1-7.5 is expected"},
 		"sorts below":             {release: "7", tag: "~site", want: "no newer"},
 		"tag is there":            {release: "7.lustre1", tag: DefaultTag, want: "once"},
+		"takes the whole line":    {release: "%mk 5", tag: DefaultTag, want: "with the tag .lustre1 rpm cannot read it"},
 		"two sources tell":        {release: "7", source: "a%{?dist}.txt", dist: ".x", tag: DefaultTag, want: ""},
 	} {
-		spec := "Name: kernel\nVersion: 6.1\nRelease: " + c.release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n"
+		spec := "%define mk() %{1}.x \\\n%{nil}\nName: kernel\nVersion: 6.1\nRelease: " + c.release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n"
 		texts := map[string][]byte{"linux-6.1.tar.gz": tarball(t, "linux-6.1")}
 		if c.source != "" {
 			spec += "Source1: " + c.source + "\n"
