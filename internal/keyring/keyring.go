@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/job"
@@ -42,12 +43,21 @@ func Verify(ctx context.Context, u job.Reporter, pkg *rpmfile.File, path, keyrin
 	if err != nil {
 		return fmt.Errorf("%w; get the package from a place that you trust, or leave out --keyring", err)
 	}
-	for _, s := range report.Verified {
-		if strings.Contains(s, "signature") {
-			u.Say("%s: %s", path, s)
-		}
+	for _, s := range ofSignatures(report) {
+		u.Say("%s: %s", path, s)
 	}
 	return nil
+}
+
+// ofSignatures is what a report says of the package's signatures: which are good, and which
+// could not be verified beside them.
+func ofSignatures(report rpmfile.Report) (list []string) {
+	for _, s := range slices.Concat(report.Verified, report.Unverified) {
+		if strings.Contains(s, "signature over") {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // VerifyFile is Verify for a package that is not open.
