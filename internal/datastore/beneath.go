@@ -25,7 +25,9 @@ const openFlags = unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 // kindError tells that something is not what can be in a store.
 type kindError struct{ kind string }
 
-func (e kindError) Error() string { return "it is " + e.kind + ", which a datastore does not use" }
+func (e kindError) Error() string {
+	return "it is " + e.kind + ", which a datastore does not use; look at it, and remove it by hand"
+}
 
 var errLink = kindError{"a symbolic link"}
 

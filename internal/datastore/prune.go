@@ -44,6 +44,8 @@ func (k Keep) Plan(entries []Entry) []Decision {
 			reasons[i] = "protected"
 		case e.Problem != "":
 			reasons[i] = "its manifest cannot be read, or a file is not what it says: look at it, then remove it by name"
+		case e.Verification != nil && !e.Verification.OK:
+			reasons[i] = "a verification found it damaged: look at it, then remove it by name"
 		case k == Keep{NoLastGood: k.NoLastGood}:
 			reasons[i] = "no rule was given"
 		}

@@ -4,6 +4,8 @@ package datastore
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +37,8 @@ func TestPlan(t *testing.T) {
 		"ISO week over new year":              {[]string{"2022-01-01T00:00:00Z", "2022-01-02T00:00:00Z", "2022-01-03T00:00:00Z"}, "", Keep{Weekly: 2}, "03T00 02T00"},
 		"protected does not count":            {daily[18:], "....p.", Keep{Last: 1}, "10T14 10T13"},
 		"the last good one":                   {daily[19:], "gg...", Keep{Last: 1}, "10T14 09T12"},
-		"a bad one is not good":               {daily[19:], "gb...", Keep{Last: 1}, "10T14 08T12"},
+		"a bad one is not good, and stays":    {daily[19:], "gb...", Keep{Last: 1}, "10T14 09T12 08T12"},
+		"a bad one does not count":            {daily[19:], "....b", Keep{Last: 1}, "10T14 10T13"},
 		"the last good one is kept by a rule": {daily[19:], "....g", Keep{Last: 1}, "10T14"},
 		"told to let it go":                   {daily[19:], "gg...", Keep{Last: 1, NoLastGood: true}, "10T14"},
 		"unreadable stays":                    {daily[19:], "x....", Keep{Last: 1}, "10T14 08T12"},
@@ -121,6 +124,26 @@ func TestPruneRemovesWhatThePlanSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all, _ := s.All(); !slices.Equal(all, []Ref{refs[2], refs[4]}) {
+		t.Errorf("there is %v", all)
+	}
+}
+
+// One that a verification found damaged uses no rule up: the one that can be used stays.
+func TestPruneDoesNotCountTheDamaged(t *testing.T) {
+	s := newStore(t)
+	ctx := t.Context()
+	usable, damaged := put(t, s, kernel, day, "a", "1"), put(t, s, kernel, day.AddDate(0, 0, 1), "b", "2")
+	if err := os.WriteFile(filepath.Join(s.Dir(), damaged.dir(), "b"), []byte("3"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(ctx, []Ref{damaged}, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := s.Prune(ctx, []Group{kernel}, Keep{Last: 1}, false)
+	if err != nil || len(plan) != 2 || !strings.Contains(plan[0].Reason, "found it damaged") {
+		t.Errorf("%+v %v", plan, err)
+	}
+	if all, _ := s.All(); !slices.Equal(all, []Ref{usable, damaged}) {
 		t.Errorf("there is %v", all)
 	}
 }
