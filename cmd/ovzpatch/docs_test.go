@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/report"
 )
 
 // Every call of ovzpatch in a document names a command that exists, and flags that it has.
@@ -92,6 +94,40 @@ func TestDocumentCheckFindsWhatIsWrong(t *testing.T) {
 	} {
 		if got := check(newRoot(), call); got != want {
 			t.Errorf("%s: %q, want %q", call, got, want)
+		}
+	}
+}
+
+// The pipelines in docs/ci call commands and flags that exist, too.
+func TestPipelinesNameFlagsThatExist(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ci/pipeline.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, _, err := newRoot().Find([]string{"run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(string(text), -1) {
+		if run.Flags().Lookup(flag[1]) == nil {
+			t.Errorf("docs/ci/pipeline.sh: ovzpatch run has no --%s", flag[1])
+		}
+	}
+	values := regexp.MustCompile(`"(junit=[^"]*)"`).FindStringSubmatch(string(text))
+	if values == nil {
+		t.Fatal("docs/ci/pipeline.sh asks for no report")
+	}
+	files, err := report.ParseFiles(strings.Split(values[1], ","))
+	if err != nil {
+		t.Error(err)
+	}
+	pipelines, err := os.ReadFile("../../docs/ci/gitlab-ci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"junit.xml", "codequality.json"} {
+		if !slices.ContainsFunc(files, func(f report.File) bool { return f.Path == "$out/"+name }) || !strings.Contains(string(pipelines), "results/"+name) {
+			t.Errorf("results/%s is not what both the script and gitlab-ci.yml name", name)
 		}
 	}
 }

@@ -53,6 +53,9 @@ func run() int {
 		time.Sleep(time.Second) // is enough to clear away
 		by.die()
 	}()
+	ci := newWorkflow(os.Getenv, os.Stderr)
+	defer ci.on()
+	ctx = ci.in(ctx)
 	root, out := newRoot(), &written{w: os.Stdout}
 	root.SetOut(out)
 	c, err := root.ExecuteContextC(ctx)

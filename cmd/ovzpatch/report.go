@@ -57,6 +57,11 @@ func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) er
 	for _, file := range f.files {
 		failed = errors.Join(failed, file.Write(r))
 	}
+	file := ""
+	if patch := c.Flags().Lookup("patch"); patch != nil {
+		file = patch.Value.String()
+	}
+	workflowOf(c.Context()).annotate(file, r.Problems())
 	return failed
 }
 
@@ -70,7 +75,8 @@ func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, a
 	if asJSON {
 		write = r.JSON
 	}
-	if err := write(c.OutOrStdout()); err != nil {
+	err := workflowOf(c.Context()).section("ovzpatch_result", "What ovzpatch tried, and the verdict", func() error { return write(c.OutOrStdout()) })
+	if err != nil {
 		return err
 	}
 	switch {

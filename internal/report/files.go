@@ -24,6 +24,7 @@ var formats = []format{
 	{"tap", (*Report).TAP},
 	{"html", (*Report).HTML},
 	{"json", (*Report).JSON},
+	{"codequality", (*Report).CodeQuality},
 }
 
 // Formats are the names of the formats that files may have.

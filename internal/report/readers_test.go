@@ -235,11 +235,41 @@ func TestReportsHaveABound(t *testing.T) {
 	python(t, "python3-junitparser", readJUnit, out)
 }
 
+// GitLab wants a description, a fingerprint, a severity and a place of each problem.
+func TestCodeQuality(t *testing.T) {
+	for name, tt := range reports(t) {
+		text, err := os.ReadFile(write(t, tt.r, "codequality"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []struct {
+			Description, Fingerprint, Severity string
+			Location                           struct {
+				Path  string
+				Lines struct{ Begin int }
+			}
+		}
+		if err := json.Unmarshal(text, &list); err != nil || !strings.HasPrefix(string(text), "[") || len(list) != tt.want.Failures+tt.want.Errors {
+			t.Fatalf("%s: %v, %d problems, want %d and %d", name, err, len(list), tt.want.Failures, tt.want.Errors)
+		}
+		prints := map[string]bool{}
+		for _, p := range list {
+			prints[p.Fingerprint] = true
+			if p.Description == "" || strings.ContainsAny(p.Description, "\x1b\n") || p.Location.Path == "" || p.Location.Lines.Begin != 1 || p.Severity != "critical" && p.Severity != "major" {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+		if len(prints) != len(list) {
+			t.Errorf("%s: fingerprints are not unique: %v", name, prints)
+		}
+	}
+}
+
 func TestParseFiles(t *testing.T) {
 	for value, says := range map[string]string{
 		"junit":           "FORMAT=FILE",
 		"junit=":          "FORMAT=FILE",
-		"=a":              "FORMAT is one of junit, ktap, tap, html, json",
+		"=a":              "FORMAT is one of junit, ktap, tap, html, json, codequality",
 		"xml=a":           "FORMAT is one of junit, ktap, tap",
 		"junit=a,tap=./a": "another report goes to the same file",
 	} {
