@@ -38,6 +38,11 @@ everything is there and 1 if something is missing.`,
 			if err := d.space(a.cacheDir); err != nil {
 				return err
 			}
+			if line, err := cacheLine(c.Context(), a.cacheDir); err != nil {
+				d.say(false, "cache", err.Error())
+			} else {
+				d.say(true, "cache", line)
+			}
 			d.source()
 			if !d.healthy {
 				return errors.New("something is missing on this machine: see the lines that say MISSING")

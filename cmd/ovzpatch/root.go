@@ -111,6 +111,7 @@ Results go to standard output, progress to standard error.
 		newExec(app),
 		newStore(app),
 		newPublish(app),
+		newCache(app),
 		newDoctor(app),
 		newVersion(app),
 		newMan(),

@@ -111,7 +111,19 @@ func (b *builder) packages(ctx context.Context) (*Result, error) {
 	}
 	res.Dir = dir
 	b.u.Say("kernel %s the patch: built in %.0f s, %s%d warnings (log: %s)", b.Label(), res.Seconds, compiledText(res.Compiled), res.Warnings, res.Log())
-	return res, os.RemoveAll(filepath.Join(work.Dir, "top"))
+	if err := os.RemoveAll(filepath.Join(work.Dir, "top")); err != nil {
+		return nil, err
+	}
+	return res, b.prune(ctx)
+}
+
+// prune keeps the cache, which has just grown, to its limits. What is in use stays, as this build.
+func (b *builder) prune(ctx context.Context) error {
+	p, err := b.o.Cache.Prune(ctx, cache.Standard)
+	if len(p.Removed) > 0 {
+		b.u.Say("removed %d results from the cache that were used longest ago: %s are left", len(p.Removed), cache.Size(p.Left))
+	}
+	return err
 }
 
 // cached takes packages from the cache.

@@ -50,7 +50,7 @@ func (k *Key) AddFile(name, path string) error {
 // String is the key as a file name.
 func (k *Key) String() string { return hex.EncodeToString(k.h.Sum(nil))[:40] }
 
-// Get returns the directory of a finished result, if there is one.
+// Get returns the directory of a finished result, if there is one. It stays until this process ends.
 func (c Cache) Get(kind, key string) (string, bool) {
 	dir := filepath.Join(c.Dir, kind, key)
 	// Put reports what is wrong with the cache.
@@ -58,7 +58,7 @@ func (c Cache) Get(kind, key string) (string, bool) {
 		return dir, false
 	}
 	st, err := os.Stat(dir)
-	if err != nil || !st.IsDir() {
+	if err != nil || !st.IsDir() || !hold(dir) {
 		return dir, false
 	}
 	// Its time says when it was last used; a result that cannot be touched is still good.
@@ -93,6 +93,7 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 		}
 		return "", fmt.Errorf("write cache: %w", err)
 	}
+	hold(final)
 	return final, atomicfile.Sync(parent)
 }
 
@@ -146,8 +147,13 @@ func sweep(parent string) {
 		if strings.HasPrefix(e.Name(), unfinished) {
 			limit = staleAfter
 		}
-		if time.Since(info.ModTime()) > limit {
-			os.RemoveAll(filepath.Join(parent, e.Name()))
+		if path := filepath.Join(parent, e.Name()); time.Since(info.ModTime()) > limit {
+			if limit == staleAfter {
+				os.RemoveAll(path)
+				continue
+			}
+			// What cannot be removed now can be later.
+			_ = remove(path)
 		}
 	}
 }

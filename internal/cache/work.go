@@ -64,6 +64,13 @@ func (w *Work) open(ctx context.Context, waiting func()) (err error) {
 		case <-time.After(pause):
 		}
 	}
+	// Prune may have removed the directory before the lock was ours. The lock's time says when it was
+	// last used.
+	if err := os.MkdirAll(w.Dir, 0o755); err != nil {
+		return err
+	}
+	now := time.Now()
+	os.Chtimes(w.lock.Name(), now, now)
 	if w.Hold, err = os.OpenFile(w.Dir+".running", os.O_CREATE|os.O_RDWR, 0o644); err != nil {
 		return err
 	}
