@@ -108,10 +108,8 @@ func (in *Inputs) check() error {
 
 // layOut fills a private topdir.
 func (in *Inputs) layOut(ctx context.Context, top string) error {
-	for _, dir := range []string{"SPECS", "SOURCES", "SRPMS", "BUILD", "RPMS", "BUILDROOT", "tmp"} {
-		if err := os.Mkdir(filepath.Join(top, dir), 0o755); err != nil {
-			return err
-		}
+	if err := (rpmbuild.Job{Topdir: top}).Dirs(); err != nil {
+		return err
 	}
 	if err := in.LayOut(ctx, top, copyFile); err != nil {
 		return err
