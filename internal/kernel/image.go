@@ -34,19 +34,28 @@ const (
 // unpacks the kernel, which takes a second. The image is x86's bzImage, or, as on other machines,
 // the kernel itself, compressed or not.
 func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
-	holds, err := imageHolds(ctx, image, text)
-	if err != nil {
+	f := &finder{text: []byte(text)}
+	if err := unpackImage(ctx, image, f); err != nil {
 		return false, fmt.Errorf("look into kernel image: %w", err)
 	}
-	return holds, nil
+	return f.found, nil
 }
 
-func imageHolds(ctx context.Context, image []byte, text string) (bool, error) {
+// search is what is looked for while a kernel is unpacked.
+type search interface {
+	io.Writer     // returns errFound when it has enough
+	enough() bool // all was found
+	read() int64  // bytes that were written
+}
+
+// unpackImage unpacks a kernel until the search has enough. Without an error the search has it,
+// or the kernel was unpacked completely.
+func unpackImage(ctx context.Context, image []byte, s search) error {
 	if len(image) < setupEnd || string(image[setupMagic:setupMagic+4]) != "HdrS" {
 		if compress.Detect(image) == compress.None && !isELF(image) {
-			return false, fmt.Errorf("%w: the format of the image is unknown", ErrImage)
+			return fmt.Errorf("%w: the format of the image is unknown", ErrImage)
 		}
-		return payloadHolds(ctx, image, text, toTheEnd)
+		return unpackPayload(ctx, image, s, toTheEnd)
 	}
 	sectors := int(image[setupSectors])
 	if sectors == 0 {
@@ -57,16 +66,16 @@ func imageHolds(ctx context.Context, image []byte, text string) (bool, error) {
 		from := uint64(binary.LittleEndian.Uint32(image[payloadOffset:]))
 		to := from + uint64(binary.LittleEndian.Uint32(image[payloadLength:]))
 		if from > to || to > uint64(len(body)) {
-			return false, fmt.Errorf("%w: its payload lies outside the file", ErrImage)
+			return fmt.Errorf("%w: its payload lies outside the file", ErrImage)
 		}
-		return payloadHolds(ctx, body[from:to], text, withSize)
+		return unpackPayload(ctx, body[from:to], s, withSize)
 	}
 	// Before 2.6.26 there was only gzip, and the header did not say where it starts.
 	at := bytes.Index(body, []byte{0x1f, 0x8b, 0x08, 0})
 	if at < 0 {
-		return false, fmt.Errorf("%w: it has no gzip stream", ErrImage)
+		return fmt.Errorf("%w: it has no gzip stream", ErrImage)
 	}
-	return payloadHolds(ctx, body[at:], text, goesOn)
+	return unpackPayload(ctx, body[at:], s, goesOn)
 }
 
 // rest is what may follow a compressed kernel.
@@ -80,12 +89,11 @@ const (
 
 func isELF(b []byte) bool { return bytes.HasPrefix(b, []byte("\x7fELF")) }
 
-// payloadHolds searches a compressed kernel. It returns false only for a kernel that was unpacked
-// completely.
-func payloadHolds(ctx context.Context, payload []byte, text string, after rest) (bool, error) {
+// unpackPayload is unpackImage for a compressed kernel.
+func unpackPayload(ctx context.Context, payload []byte, s search, after rest) error {
 	format := compress.Detect(payload)
 	if format == compress.None && !isELF(payload) {
-		return false, fmt.Errorf("%w: its compression is unknown", ErrImage)
+		return fmt.Errorf("%w: its compression is unknown", ErrImage)
 	}
 	size := int64(-1)
 	if after == withSize && format != compress.Gzip && format != compress.None && len(payload) > 4 {
@@ -95,23 +103,22 @@ func payloadHolds(ctx context.Context, payload []byte, text string, after rest) 
 	}
 	r, _, err := compress.NewReader(ctx, bytes.NewReader(payload))
 	if errors.Is(err, compress.ErrNoProgram) {
-		return false, fmt.Errorf("%w: %w", ErrImage, err)
+		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer r.Close()
-	search := &finder{text: []byte(text)}
-	_, err = io.Copy(search, compress.Limit(r, maxKernel))
+	_, err = io.Copy(s, compress.Limit(r, maxKernel))
 	switch {
-	case search.found:
-		return true, nil
-	case err != nil && !(after == goesOn && search.seen > int64(len(payload))):
-		return false, fmt.Errorf("unpack it: %w", err)
-	case size >= 0 && search.seen != size:
-		return false, fmt.Errorf("%w: it unpacks to %d bytes, but its header says %d", ErrImage, search.seen, size)
+	case s.enough():
+		return nil
+	case err != nil && !(after == goesOn && s.read() > int64(len(payload))):
+		return fmt.Errorf("unpack it: %w", err)
+	case size >= 0 && s.read() != size:
+		return fmt.Errorf("%w: it unpacks to %d bytes, but its header says %d", ErrImage, s.read(), size)
 	}
-	return false, nil
+	return nil
 }
 
 // finder searches for a text in what is written to it.
@@ -123,6 +130,9 @@ type finder struct {
 
 // errFound ends the copying early.
 var errFound = errors.New("found")
+
+func (f *finder) enough() bool { return f.found }
+func (f *finder) read() int64  { return f.seen }
 
 func (f *finder) Write(p []byte) (int, error) {
 	f.seen += int64(len(p))
