@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
@@ -24,7 +25,7 @@ type Kernel struct {
 	Modules string // path of its /lib/modules/RELEASE
 }
 
-// Unpack takes the image and the modules out of the package at path into dir.
+// Unpack takes the image, its System.map and the modules out of the package at path into dir.
 func Unpack(ctx context.Context, path, dir string) (*Kernel, error) {
 	p, err := Open(ctx, path)
 	if err != nil {
@@ -40,7 +41,7 @@ func Unpack(ctx context.Context, path, dir string) (*Kernel, error) {
 	}
 	want := func(name string) bool {
 		_, image := kernel.ImageRelease(name)
-		return image || kernel.InModules(name)
+		return image || kernel.InModules(name) || strings.HasPrefix(name, "/boot/System.map-")
 	}
 	if err := p.Extract(ctx, dir, want); err != nil {
 		return nil, err

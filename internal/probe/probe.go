@@ -5,27 +5,16 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
-	"ovzpatch/internal/command"
-	"ovzpatch/internal/initramfs"
-	"ovzpatch/internal/job"
-	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/extmod"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/kmod"
 )
-
-// limit is the time limit of compiling the probe.
-const limit = 5 * time.Minute
 
 // File is the name of the compiled module.
 const File = "lustreprobe.ko"
@@ -50,30 +39,13 @@ func Build(ctx context.Context, o Options) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return path, check(path, o.Release, o.Devel)
+		return path, extmod.Check(path, o.Release, o.Devel)
 	}
 	if err := compile(ctx, o.Tree, o.Dir); err != nil {
 		return "", fmt.Errorf("build probe module in %s: %w", o.Tree, err)
 	}
 	path := filepath.Join(o.Dir, File)
-	return path, check(path, o.Release, o.Tree)
-}
-
-// check compares which kernel the probe was built for, by from, with the one that it is to be
-// loaded into.
-func check(path, release, from string) error {
-	image, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("read the probe: %w", err)
-	}
-	m, err := initramfs.ReadModule(File, image)
-	if err != nil {
-		return err
-	}
-	if m.Release != release {
-		return job.BadRequest(fmt.Errorf("the probe was built for kernel %s, from %s, but the kernel under test is %s, which would not load it: use the -devel package of the same build", m.Release, from, release))
-	}
-	return nil
+	return path, extmod.Check(path, o.Release, o.Tree)
 }
 
 // forPackage compiles the probe against a -devel package, unless the cache has it.
@@ -110,63 +82,22 @@ func unpackAndCompile(ctx context.Context, devel, dir string) error {
 		return err
 	}
 	defer remove()
-	pkg, err := rpmfile.Open(ctx, devel)
+	tree, err := extmod.Devel(ctx, devel, tmp)
 	if err != nil {
 		return err
 	}
-	defer pkg.Close()
-	if err := pkg.Extract(ctx, tmp, nil); err != nil {
-		return err
-	}
-	trees, err := filepath.Glob(filepath.Join(tmp, "usr/src/kernels/*/Makefile"))
-	if err != nil {
-		return err
-	}
-	// Those of RHEL 5's flavours have a second name for it, a link.
-	trees = slices.DeleteFunc(trees, func(makefile string) bool {
-		st, err := os.Lstat(filepath.Dir(makefile))
-		return err != nil || !st.IsDir()
-	})
-	if len(trees) != 1 {
-		return job.BadRequest(errors.New("it holds no kernel build tree under /usr/src/kernels; use the kernel's own -devel package"))
-	}
-	return compile(ctx, filepath.Dir(trees[0]), dir)
+	return compile(ctx, tree, dir)
 }
 
-// compile compiles the module in a kernel's build tree, which is not written to,
-// and leaves it in dir.
+// compile compiles the module and leaves it in dir.
 func compile(ctx context.Context, tree, dir string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("time limit of %v reached", limit))
-	defer cancel()
 	src, remove, err := scratch.New("", "probe")
 	if err != nil {
 		return err
 	}
 	defer remove()
-	if err := os.CopyFS(src, kmod.Lustreprobe()); err != nil {
-		return err
-	}
-	// Kernels before 2.6.24 would take this machine's architecture for theirs.
-	arch, err := Arch(tree)
-	if err != nil {
-		return err
-	}
-	err = command.Run(ctx, command.Cmd{Args: []string{"make", "-C", tree, "ARCH=" + arch, "M=" + src, "modules"}})
-	if err != nil {
+	if err := extmod.Compile(ctx, tree, kmod.Lustreprobe(), src); err != nil {
 		return err
 	}
 	return atomicfile.Copy(filepath.Join(src, File), filepath.Join(dir, File))
-}
-
-// Arch returns the architecture, x86_64 or i386, that a kernel's build tree is
-// configured for.
-func Arch(tree string) (string, error) {
-	config, err := os.ReadFile(filepath.Join(tree, ".config"))
-	if err != nil {
-		return "", fmt.Errorf("read the kernel's configuration: %w", err)
-	}
-	if strings.Contains("\n"+string(config), "\nCONFIG_X86_64=y\n") {
-		return "x86_64", nil
-	}
-	return "i386", nil
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"ovzpatch/internal/cache"
+	"ovzpatch/internal/extmod"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/keyring"
@@ -20,6 +20,8 @@ type Kernel struct {
 	Probe string // path of the probe module that was built for it, "" where Lustre is not nil
 	// Lustre is a user's own, in the place of the probe.
 	Lustre *readyLustre
+	// Livepatch is the path of a livepatch's module that is on trial, "" for none.
+	Livepatch string
 	// Script is what the guest's shell runs; nil is a shell that asks for commands.
 	Script []byte
 }
@@ -47,60 +49,59 @@ func (c Choice) Unpack(ctx context.Context, dir string, o Options) (*Kernel, err
 // kernel is Unpack without a Lustre of the user's.
 func (c Choice) kernel(ctx context.Context, dir string, o Options) (*Kernel, error) {
 	withProbe := !c.Lustre.Given()
-	if c.Image != "" {
-		modules, err := filepath.EvalSymlinks(c.Modules)
-		if err != nil {
-			return nil, job.BadRequest(err)
-		}
-		return fromTree(ctx, c.Image, modules, dir, withProbe)
-	}
-	packages := []string{c.Package}
-	if withProbe {
-		if c.Devel == "" {
-			var err error
-			if c.Devel, err = kernelrpm.FindDevel(ctx, c.Package); err != nil {
-				return nil, err
-			}
-		}
-		packages = append(packages, c.Devel)
-	}
-	if c.Keyring != "" {
-		for _, path := range packages {
-			if err := keyring.VerifyFile(ctx, o.Report, path, c.Keyring); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if !withProbe {
-		k, err := kernelrpm.Unpack(ctx, c.Package, dir)
-		return &Kernel{Kernel: k}, err
-	}
-	return fromPackages(ctx, c.Package, c.Devel, dir, o.Cache)
-}
-
-// fromPackages takes the image and the modules out of a kernel package into dir, and
-// builds the probe against its -devel package.
-func fromPackages(ctx context.Context, kernel, devel, dir string, store cache.Cache) (*Kernel, error) {
-	k, err := kernelrpm.Unpack(ctx, kernel, dir)
+	bare, devel, err := c.Bare(ctx, dir, o.Report, withProbe)
 	if err != nil {
 		return nil, err
 	}
-	module, err := probe.Build(ctx, probe.Options{Devel: devel, Cache: store, Release: k.Release})
-	return &Kernel{Kernel: k, Probe: module}, err
+	k := &Kernel{Kernel: bare}
+	switch {
+	case !withProbe:
+	case devel != "":
+		k.Probe, err = probe.Build(ctx, probe.Options{Devel: devel, Cache: o.Cache, Release: k.Release})
+	default:
+		k.Probe, err = probe.Build(ctx, probe.Options{Tree: filepath.Join(k.Modules, "build"), Dir: dir, Release: k.Release})
+	}
+	return k, err
+}
+
+// Bare unpacks the kernel below dir, with nothing made for it. devel is its -devel package,
+// where that is wanted; a bare kernel has a build tree instead.
+func (c Choice) Bare(ctx context.Context, dir string, r job.Reporter, wanted bool) (k *kernelrpm.Kernel, devel string, err error) {
+	if c.Image != "" {
+		k, err = fromTree(c.Image, c.Modules)
+		return k, "", err
+	}
+	packages := []string{c.Package}
+	if wanted {
+		if devel = c.Devel; devel == "" {
+			if devel, err = kernelrpm.FindDevel(ctx, c.Package); err != nil {
+				return nil, "", err
+			}
+		}
+		packages = append(packages, devel)
+	}
+	if c.Keyring != "" {
+		for _, path := range packages {
+			if err := keyring.VerifyFile(ctx, r, path, c.Keyring); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	k, err = kernelrpm.Unpack(ctx, c.Package, dir)
+	return k, devel, err
 }
 
 // fromTree takes a bare kernel: an image, and the module tree that make modules_install
-// left, whose build link leads to where the kernel was compiled. The probe, if it is
-// wanted, goes to dir.
-func fromTree(ctx context.Context, image, modules, dir string, withProbe bool) (*Kernel, error) {
-	build := filepath.Join(modules, "build")
-	arch, err := probe.Arch(build)
+// left, whose build link leads to where the kernel was compiled.
+func fromTree(image, modules string) (*kernelrpm.Kernel, error) {
+	modules, err := filepath.EvalSymlinks(modules)
 	if err != nil {
-		return nil, job.BadRequest(fmt.Errorf("the probe is built in %s, where the kernel was compiled: %w", build, err))
+		return nil, job.BadRequest(err)
 	}
-	parts := &Kernel{Kernel: &kernelrpm.Kernel{Arch: arch, Image: image, Modules: modules, Release: filepath.Base(modules)}}
-	if withProbe {
-		parts.Probe, err = probe.Build(ctx, probe.Options{Tree: build, Dir: dir, Release: parts.Release})
+	build := filepath.Join(modules, "build")
+	arch, err := extmod.Arch(build)
+	if err != nil {
+		return nil, job.BadRequest(fmt.Errorf("modules are built in %s, where the kernel was compiled: %w", build, err))
 	}
-	return parts, err
+	return &kernelrpm.Kernel{Arch: arch, Image: image, Modules: modules, Release: filepath.Base(modules)}, nil
 }

@@ -126,12 +126,7 @@ func Packages(ctx context.Context, pair kernelrpm.Pair, t Trial, o Options) (*re
 	if err := t.Of(pair.Kernel); err != nil {
 		return nil, err
 	}
-	if pair.Devel == "" {
-		if pair.Devel, err = kernelrpm.FindDevel(ctx, pair.Kernel); err != nil {
-			return nil, err
-		}
-	}
-	if t.Kernel, err = fromPackages(ctx, pair.Kernel, pair.Devel, dir, o.Cache); err != nil {
+	if t.Kernel, err = (Choice{Package: pair.Kernel, Devel: pair.Devel}).kernel(ctx, dir, o); err != nil {
 		return nil, err
 	}
 	return Run(ctx, t, o)

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package extmod compiles modules of ours for a kernel that is built already, against its
+// build tree or its -devel package.
+package extmod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/command"
+	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/rpmfile"
+)
+
+// limit is the time limit of compiling one module.
+const limit = 5 * time.Minute
+
+// Devel unpacks a -devel package into dir and returns the build tree that it holds.
+func Devel(ctx context.Context, devel, dir string) (string, error) {
+	pkg, err := rpmfile.Open(ctx, devel)
+	if err != nil {
+		return "", err
+	}
+	defer pkg.Close()
+	if err := pkg.Extract(ctx, dir, nil); err != nil {
+		return "", err
+	}
+	trees, err := filepath.Glob(filepath.Join(dir, "usr/src/kernels/*/Makefile"))
+	if err != nil {
+		return "", err
+	}
+	// Those of RHEL 5's flavours have a second name for it, a link.
+	trees = slices.DeleteFunc(trees, func(makefile string) bool {
+		st, err := os.Lstat(filepath.Dir(makefile))
+		return err != nil || !st.IsDir()
+	})
+	if len(trees) != 1 {
+		return "", job.BadRequest(errors.New("it holds no kernel build tree under /usr/src/kernels; use the kernel's own -devel package"))
+	}
+	return filepath.Dir(trees[0]), nil
+}
+
+// Compile puts a module's source into the empty directory dir and compiles it there, in a
+// kernel's build tree, which is not written to. settings are more of make's variables.
+func Compile(ctx context.Context, tree string, source fs.FS, dir string, settings ...string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("time limit of %v reached", limit))
+	defer cancel()
+	if err := os.CopyFS(dir, source); err != nil {
+		return err
+	}
+	// Kernels before 2.6.24 would take this machine's architecture for theirs.
+	arch, err := Arch(tree)
+	if err != nil {
+		return err
+	}
+	// A module needs no type information of its own, and making it takes pahole.
+	args := []string{"make", "-C", tree, "ARCH=" + arch, "M=" + dir, "CONFIG_DEBUG_INFO_BTF_MODULES="}
+	return command.Run(ctx, command.Cmd{Args: slices.Concat(args, settings, []string{"modules"})})
+}
+
+// Check compares which kernel a module was compiled for, by from, with the one that it is to be
+// loaded into.
+func Check(path, release, from string) error {
+	image, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read module: %w", err)
+	}
+	file := filepath.Base(path)
+	m, err := initramfs.ReadModule(file, image)
+	if err != nil {
+		return err
+	}
+	if m.Release != release {
+		return job.BadRequest(fmt.Errorf("%s was built for kernel %s, from %s, but the kernel is %s, which would not load it: use the -devel package of the same build", file, m.Release, from, release))
+	}
+	return nil
+}
+
+// Config reads the configuration of a kernel's build tree.
+func Config(tree string) (config string, err error) {
+	b, err := os.ReadFile(filepath.Join(tree, ".config"))
+	if err != nil {
+		return "", fmt.Errorf("read the kernel's configuration: %w", err)
+	}
+	return string(b), nil
+}
+
+// Arch returns the architecture, x86_64 or i386, that a kernel's build tree is
+// configured for.
+func Arch(tree string) (string, error) {
+	config, err := Config(tree)
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains("\n"+config, "\nCONFIG_X86_64=y\n") {
+		return "x86_64", nil
+	}
+	return "i386", nil
+}
