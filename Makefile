@@ -114,6 +114,21 @@ bin/test/zypper:
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
+# Debian's stock kernel for the cloud, its smallest, with its headers: the livepatch is tried on
+# it. Unpacked and not installed, as a machine may have no room for another kernel in /boot.
+bin/test/debian:
+	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
+	depends() { apt-cache depends -i "$$1" | sed -n 's/^[ |]*Depends: //p'; }; \
+	image=$$(depends linux-image-cloud-amd64) && headers=$$(depends linux-headers-cloud-amd64) && \
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root $$image $$headers \
+		$$(depends $$headers | grep -E '^linux-(headers-.*-common|kbuild-.*)$$')
+	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
+	if [ ! -d $@.tmp/lib ]; then ln -s usr/lib $@.tmp/lib; fi
+	sed -i 's|^include /usr/src|include $(CURDIR)/$@/usr/src|' $@.tmp/usr/src/*/Makefile
+	for m in $@.tmp/lib/modules/*; do \
+		ln -sfn $(CURDIR)/$@/usr/src/linux-headers-$${m##*/} $$m/build && depmod -b $@.tmp $${m##*/} || exit 1; done
+	rm -rf $@.tmp/deb && mv $@.tmp $@
+
 # The race detector lets every program sleep for a second before it ends, and the tests start thousands.
 test short: export GORACE = atexit_sleep_ms=0
 

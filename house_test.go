@@ -85,6 +85,7 @@ var layers = []layer{
 		{"build", "packages by rpmbuild, or from the cache; keeps them"},
 		{"extmod", "compiles a module of ours for a kernel that is built already"},
 		{"probe", "compiles the module that stands in for Lustre"},
+		{"livepatch", "the port as a module for a kernel that runs"},
 		{"trial", "boots one kernel, and what is found there"},
 		{"prove", "the main job: all of these, for both kernels"},
 		{"publish", "signed repositories of what was proved"},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kmod holds the sources of the probe, a kernel module that stands in for
-// Lustre in the guest. (A directory with C files in it can't be a Go package.)
+// Package kmod holds the sources of kernel modules: of the probe, which stands in for Lustre in
+// the guest, and of the livepatch. (A directory with C files in it can't be a Go package.)
 package kmod
 
 import (
@@ -10,9 +10,16 @@ import (
 )
 
 //go:embed lustreprobe/Kbuild lustreprobe/lustreprobe.c
+//go:embed ovzlivepatch/Kbuild ovzlivepatch/old.S ovzlivepatch/old.h ovzlivepatch/umount.c
 var files embed.FS
 
-// Lustreprobe returns the module's files: Kbuild and lustreprobe.c. The module is compiled
+// Livepatch returns the livepatch's files, which want a build-id.h; internal/livepatch makes it.
+func Livepatch() fs.FS {
+	sub, _ := fs.Sub(files, "ovzlivepatch") // the name is constant, so it can't be bad
+	return sub
+}
+
+// Lustreprobe returns the probe's files: Kbuild and lustreprobe.c. The module is compiled
 // against the kernel under test with `make -C KERNEL M=DIR`, DIR being a copy of them.
 func Lustreprobe() fs.FS {
 	sub, _ := fs.Sub(files, "lustreprobe") // the name is constant, so it can't be bad

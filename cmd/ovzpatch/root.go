@@ -106,6 +106,7 @@ Results go to standard output, progress to standard error.
 		newBuild(app),
 		newInspect(app),
 		newTest(app),
+		newLivepatch(app),
 		newRun(app),
 		newShell(app),
 		newExec(app),

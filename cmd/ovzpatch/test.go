@@ -123,6 +123,7 @@ func newTest(a *app) *cobra.Command {
 		expect string
 		store  string
 		of     string
+		module string
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -137,6 +138,10 @@ With --lustre your own Lustre takes the place of the probe: its modules are load
 script given with --lustre-setup is run, and the source given with --mount is mounted.
 If that does not come up, the exit code is 1, for nothing is known of the kernel then.
 
+With --livepatch the kernel is one without the port, and each case runs four times in one
+boot: without the module, loaded, disabled, and loaded again. The report has a column for
+each; all must be as expected.
+
 With --store the argument is a snapshot of that datastore, as ovzpatch store list shows
 it, and the verdict goes into the snapshot's manifest. With --control-of it goes into
 another snapshot's manifest, too: ovzpatch publish wants to know of a patched kernel that
@@ -146,6 +151,7 @@ the same source without the patch was vulnerable.
   ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
   ovzpatch test --store builds kernel/kernel-ovz.x86_64/2026-11-20T22:05:00Z
   ovzpatch test kernel.rpm --lustre lustre-root --lustre-setup setup.sh --mount 10.0.0.1@tcp:/lustre
+  ovzpatch test kernel.rpm --livepatch module/ovzlivepatch.ko
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -159,6 +165,9 @@ the same source without the patch was vulnerable.
 			if of != "" && store == "" {
 				return usage(errors.New("--control-of: it names a snapshot, so it needs --store"))
 			}
+			if err := needFile(module, false); err != nil {
+				return err
+			}
 			if err := errors.Join(test.check(a, u), rep.check()); err != nil {
 				return err
 			}
@@ -169,7 +178,7 @@ the same source without the patch was vulnerable.
 				return err
 			}
 			r := &report.Report{Source: kernel.Package}
-			err := try(c.Context(), r, &kernel, &test, guest.Verdict(expect), store, of)
+			err := try(c.Context(), r, &kernel, &test, guest.Verdict(expect), store, of, module)
 			return rep.finish(c, r, err, asJSON)
 		},
 	}
@@ -177,19 +186,23 @@ the same source without the patch was vulnerable.
 	test.register(c)
 	rep.register(c)
 	c.Flags().StringVar(&store, "store", "", "test a snapshot of this datastore, and record the verdict there")
+	c.Flags().StringVar(&module, "livepatch", "", "try this module of ovzpatch livepatch: boot the kernel once and show it vulnerable, loaded: protected, disabled: vulnerable again, loaded again: protected")
 	c.Flags().StringVar(&of, "control-of", "", "the kernel on trial is that of this snapshot without the patch: record the verdict there, too, as its control")
 	c.MarkFlagsMutuallyExclusive("control-of", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
 	c.Flags().StringVar(&expect, "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	for _, other := range []string{"expect", "store", "lustre"} {
+		c.MarkFlagsMutuallyExclusive("livepatch", other)
+	}
 	c.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"protected", "vulnerable"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 // try boots the kernel and puts into r what is found. With store the kernel is a snapshot's, and may be
 // the control of another.
-func try(ctx context.Context, r *report.Report, kernel *kernelFlags, test *testFlags, expect guest.Verdict, store, of string) error {
+func try(ctx context.Context, r *report.Report, kernel *kernelFlags, test *testFlags, expect guest.Verdict, store, of, module string) error {
 	var kept, patched *snapshot
 	if store != "" && kernel.Package != "" {
 		var err error
@@ -222,6 +235,10 @@ func try(ctx context.Context, r *report.Report, kernel *kernelFlags, test *testF
 		return err
 	}
 	r.Accel = test.Accel.Name
+	if module != "" {
+		r.Kernels, err = trial.RunLivepatch(ctx, t, module, test.Options)
+		return err
+	}
 	k, err := trial.Run(ctx, t, test.Options)
 	if k != nil {
 		r.Kernels = append(r.Kernels, *k)

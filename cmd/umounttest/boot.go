@@ -25,6 +25,7 @@ type words struct {
 	source   string // of a user's Lustre, "" for the probe
 	stop     bool   // at the first case that a protected kernel does not show
 	skip     string // a case on a backend that is left out: BACKEND/NAME
+	patch    string // path of a livepatch on trial, "" for none
 }
 
 // parseWords reads the umounttest.KEY=VALUE words of a kernel command line.
@@ -48,6 +49,8 @@ func parseWords(cmdline string) words {
 			w.stop = value == "fault"
 		case "umounttest.skip":
 			w.skip = value
+		case "umounttest.livepatch":
+			w.patch = value
 		case "umounttest.mount":
 			w.source = value
 		}
@@ -107,6 +110,9 @@ func runGuest(w words, problems []error) error {
 	defer port.drain()
 	enc, console := guest.NewEncoder(port), &ktap{w: os.Stdout}
 	s := session{args: w.all, cases: w.cases, backends: w.backends, dir: "/umounttest", unload: w.source == "", stop: w.stop, skip: w.skip}
+	if w.patch != "" {
+		s.livepatch = newLivepatch(w.patch)
+	}
 	if w.source != "" {
 		s.lustre = &lustre{source: w.source, setup: setupScript}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -34,6 +35,8 @@ func (k *ktap) emit(e guest.Event) error {
 			fmt.Fprintf(&b, ": %s", strings.ReplaceAll(r.Why, "\n", " "))
 		}
 		b.WriteByte('\n')
+	case e.State != nil:
+		fmt.Fprintf(&b, "# livepatch %s: %s\n", e.State.Name, cmp.Or(strings.ReplaceAll(e.State.Failed, "\n", "\n# "), string(e.State.Verdict)))
 	case e.Done != nil:
 		if e.Done.Failed != "" {
 			fmt.Fprintf(&b, "# failed: %s\n", strings.ReplaceAll(e.Done.Failed, "\n", "\n# "))

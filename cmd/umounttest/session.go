@@ -40,7 +40,9 @@ type session struct {
 	skip     string   // BACKEND/NAME of a case to leave out
 	unload   bool     // the probe's module may be unloaded in the end
 	lustre   *lustre  // what the cases are tried on; nil is the probe
-	emit     func(guest.Event) error
+	// livepatch is on trial: the cases run once in each of its states. nil for none.
+	livepatch *livepatch
+	emit      func(guest.Event) error
 }
 
 // run tries what was asked for. Its events always end in a done, unless emit fails or
@@ -86,12 +88,13 @@ func (s session) run(ctx context.Context) error {
 	trials := slices.DeleteFunc(umount.Plan(cases, backends), func(t umount.Trial) bool {
 		return s.skip == t.Backend.Name+"/"+t.Case.Name
 	})
+	states := s.states(trials)
 	err = s.emit(guest.Event{Hello: &guest.Hello{
 		Release:  release,
 		Machine:  unix.ByteSliceToString(u.Machine[:]),
 		Args:     s.args,
 		Backends: names,
-		Cases:    len(trials),
+		Cases:    count(states),
 	}})
 	if err != nil {
 		return err
@@ -106,10 +109,46 @@ func (s session) run(ctx context.Context) error {
 			return s.emit(guest.Event{Done: &guest.Done{Verdict: guest.Inconclusive, Failed: err.Error()}})
 		}
 	}
+	done := guest.Done{Verdict: guest.Protected}
+	for _, st := range states {
+		ms, unreached := st.reached(ctx)
+		told := guest.State{Name: st.name, Verdict: guest.Faulty, Millis: ms}
+		if unreached == nil {
+			told.Cases, told.Verdict, err = s.tryAll(ctx, release, st.trials, missing)
+			if err != nil {
+				return err
+			}
+			done.Cases += told.Cases
+		} else {
+			told.Failed = unreached.Error()
+		}
+		if st.name == "" {
+			done.Verdict = told.Verdict
+			break
+		}
+		if err := s.emit(guest.Event{State: &told}); err != nil {
+			return err
+		}
+		switch {
+		case told.Verdict == guest.Inconclusive && done.Verdict == guest.Protected:
+			done.Verdict = guest.Inconclusive
+		case told.Verdict != guest.Inconclusive && told.Verdict != st.want:
+			done.Verdict = guest.Faulty
+		}
+		if unreached != nil {
+			break
+		}
+	}
+	return s.emit(guest.Event{Done: &done})
+}
+
+// tryAll tries the cases of one state, and judges all of them together. missing is what was
+// asked for and cannot be tried.
+func (s session) tryAll(ctx context.Context, release string, trials []umount.Trial, missing []string) (int, guest.Verdict, error) {
 	results, err := s.try(ctx, release, trials)
 	if err != nil {
 		if ctx.Err() != nil {
-			return err
+			return 0, "", err
 		}
 		missing = append(missing, err.Error())
 	}
@@ -120,14 +159,14 @@ func (s session) run(ctx context.Context) error {
 	verdict := umount.Overall(results, gates)
 	for _, text := range missing {
 		if err := s.emit(guest.Event{Note: &guest.Note{Text: text}}); err != nil {
-			return err
+			return 0, "", err
 		}
 		// What was asked for and not tried cannot have been fine.
 		if verdict != guest.Faulty {
 			verdict = guest.Inconclusive
 		}
 	}
-	return s.emit(guest.Event{Done: &guest.Done{Cases: len(results), Verdict: verdict}})
+	return len(results), verdict, nil
 }
 
 // findGates corrects what backends says of user namespaces on vz7, whose first kernels have

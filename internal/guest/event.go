@@ -52,6 +52,7 @@ type Event struct {
 	Note  *Note   `json:"note,omitempty"`
 	Try   *Try    `json:"try,omitempty"`
 	Case  *Result `json:"case,omitempty"`
+	State *State  `json:"state,omitempty"`
 	Done  *Done   `json:"done,omitempty"`
 }
 
@@ -119,6 +120,26 @@ type Seen struct {
 	Trouble string `json:"trouble,omitempty"`
 }
 
+// The states of a livepatch on trial, in their order.
+const (
+	NotLoaded   = "not loaded"
+	Loaded      = "loaded"
+	Disabled    = "disabled"
+	LoadedAgain = "loaded again"
+)
+
+// State ends the cases that were run in one state of the livepatch on trial. They are those
+// since the State before.
+type State struct {
+	Name    string  `json:"name"`
+	Cases   int     `json:"cases"`
+	Verdict Verdict `json:"verdict"` // over these cases
+	// Millis is how long the way into the state took, in guest milliseconds.
+	Millis int64 `json:"ms"`
+	// Failed says why the state was not reached, "" where it was. It is the last one then.
+	Failed string `json:"failed,omitempty"`
+}
+
 // Done is the last event: how many results were sent, and the overall verdict.
 type Done struct {
 	Cases   int     `json:"cases"`
@@ -159,6 +180,7 @@ type Decoder struct {
 	s    *bufio.Scanner
 	n    int
 	seen int // results so far
+	told int // results that belong to a state
 	done bool
 }
 
@@ -201,7 +223,7 @@ func (d *Decoder) check(line []byte) (Event, error) {
 		return e, fmt.Errorf("not an event: %w", err)
 	}
 	kinds := 0
-	for _, set := range []bool{e.Hello != nil, e.Note != nil, e.Try != nil, e.Case != nil, e.Done != nil} {
+	for _, set := range []bool{e.Hello != nil, e.Note != nil, e.Try != nil, e.Case != nil, e.State != nil, e.Done != nil} {
 		if set {
 			kinds++
 		}
@@ -216,6 +238,12 @@ func (d *Decoder) check(line []byte) (Event, error) {
 	}
 	if e.Case != nil {
 		d.seen++
+	}
+	if e.State != nil {
+		if e.State.Cases != d.seen-d.told {
+			return e, fmt.Errorf("state counts %d cases, but %d arrived", e.State.Cases, d.seen-d.told)
+		}
+		d.told = d.seen
 	}
 	if e.Done != nil {
 		d.done = true

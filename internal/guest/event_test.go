@@ -21,6 +21,7 @@ func TestDecoderGivesWhatEncoderTook(t *testing.T) {
 			Name: "force-idle", Backend: "namespaces", Verdict: guest.Protected,
 			Got: guest.Seen{Errno: "0", Messages: 1, ID: "4026532067", Want: "4026532067", Host: "0"}, Log: []string{"Forced umount"}, Millis: 3,
 		}},
+		{State: &guest.State{Name: guest.Loaded, Cases: 1, Verdict: guest.Protected, Millis: 7}},
 		{Done: &guest.Done{Cases: 1, Verdict: guest.Protected}},
 	}
 	var b bytes.Buffer
@@ -46,18 +47,19 @@ func TestDecoderGivesWhatEncoderTook(t *testing.T) {
 func TestDecoderRefuses(t *testing.T) {
 	const hello = `{"n":1,"hello":{"release":"6.1","machine":"x86_64","args":null,"backends":null,"cases":0}}` + "\n"
 	for name, c := range map[string]struct{ in, want string }{
-		"nothing":               {"", guest.ErrNoDone.Error()},
-		"no done":               {hello, guest.ErrNoDone.Error()},
-		"no hello":              {`{"n":1,"note":{"text":"x"}}`, "hello must be the first event"},
-		"second hello":          {hello + strings.Replace(hello, `"n":1`, `"n":2`, 1), "hello must be the first event"},
-		"a gap":                 {hello + `{"n":3,"note":{"text":"x"}}`, "events were lost"},
-		"a number twice":        {hello + `{"n":1,"note":{"text":"x"}}`, "events were lost"},
-		"two kinds":             {hello + `{"n":2,"note":{"text":"x"},"done":{"cases":0,"verdict":"either"}}`, "has one kind"},
-		"no kind":               {hello + `{"n":2}`, "has one kind"},
-		"no JSON":               {hello + "Kernel panic - not syncing\n", "not an event"},
-		"a lost result":         {hello + `{"n":2,"done":{"cases":1,"verdict":"protected"}}`, "done counts 1 cases, but 0 arrived"},
-		"data after done":       {hello + `{"n":2,"done":{"cases":0,"verdict":"either"}}` + "\n" + `{"n":3,"note":{"text":"x"}}`, "data after done"},
-		"a line without an end": {hello + strings.Repeat("x", guest.MaxLine+1), "token too long"},
+		"nothing":                  {"", guest.ErrNoDone.Error()},
+		"no done":                  {hello, guest.ErrNoDone.Error()},
+		"no hello":                 {`{"n":1,"note":{"text":"x"}}`, "hello must be the first event"},
+		"second hello":             {hello + strings.Replace(hello, `"n":1`, `"n":2`, 1), "hello must be the first event"},
+		"a gap":                    {hello + `{"n":3,"note":{"text":"x"}}`, "events were lost"},
+		"a number twice":           {hello + `{"n":1,"note":{"text":"x"}}`, "events were lost"},
+		"two kinds":                {hello + `{"n":2,"note":{"text":"x"},"done":{"cases":0,"verdict":"either"}}`, "has one kind"},
+		"no kind":                  {hello + `{"n":2}`, "has one kind"},
+		"no JSON":                  {hello + "Kernel panic - not syncing\n", "not an event"},
+		"a lost result":            {hello + `{"n":2,"done":{"cases":1,"verdict":"protected"}}`, "done counts 1 cases, but 0 arrived"},
+		"a lost result of a state": {hello + `{"n":2,"state":{"name":"loaded","cases":1,"verdict":"protected","ms":1}}`, "state counts 1 cases, but 0 arrived"},
+		"data after done":          {hello + `{"n":2,"done":{"cases":0,"verdict":"either"}}` + "\n" + `{"n":3,"note":{"text":"x"}}`, "data after done"},
+		"a line without an end":    {hello + strings.Repeat("x", guest.MaxLine+1), "token too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dec := guest.NewDecoder(strings.NewReader(c.in))

@@ -29,7 +29,8 @@ type boot struct {
 	cases, tried int
 
 	started, ready time.Time
-	ended          []float64 // when each result came, in seconds
+	ended          []float64     // when each result came, in seconds
+	states         []guest.State // of a livepatch on trial
 }
 
 // run boots the kernel once. Of a guest that did not come to its end it returns what came before.
@@ -115,6 +116,9 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 	if err != nil {
 		return qemu.Machine{}, err
 	}
+	if b.t.Kernel.Livepatch != "" {
+		words = append(words, "umounttest.livepatch="+b.t.Kernel.livepatch())
+	}
 	m.Append = append(m.Append, words...)
 	if m.ConsoleLog, err = b.consoleLog(); err != nil {
 		return qemu.Machine{}, err
@@ -122,6 +126,9 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 	m.Limits = qemu.LimitsFor(b.o.Accel.Slowdown)
 	if b.t.Kernel.Lustre != nil {
 		m.Limits = m.Limits.ForLustre()
+	}
+	if b.t.Kernel.Livepatch != "" {
+		m.Limits.Total *= livepatchStates
 	}
 	if b.o.Limit > 0 {
 		m.Limits.Total = b.o.Limit
@@ -136,6 +143,8 @@ func (b *boot) event(e guest.Event) {
 		b.cases, b.ready = e.Hello.Cases, time.Now()
 	case e.Try != nil:
 		b.last = e.Try
+	case e.State != nil:
+		b.o.Report.Say("%s: %s", e.State.Name, told(*e.State))
 	case e.Case != nil:
 		b.tried++
 		b.last = nil
@@ -162,6 +171,8 @@ func (b *boot) result(m qemu.Machine, done qemu.Boot) (k *report.Kernel, failed 
 			k.Notes = append(k.Notes, e.Note.Text)
 		case e.Case != nil:
 			k.Results = append(k.Results, *e.Case)
+		case e.State != nil:
+			b.states = append(b.states, *e.State)
 		case e.Done != nil:
 			k.Verdict = e.Done.Verdict
 			failed = e.Done.Failed

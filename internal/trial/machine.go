@@ -40,6 +40,9 @@ func Machine(ctx context.Context, k *Kernel, o Options) (qemu.Machine, error) {
 	if err != nil {
 		return qemu.Machine{}, err
 	}
+	if k.Livepatch != "" {
+		im.Modules[k.livepatch()] = initramfs.Content{Path: k.Livepatch}
+	}
 	im.Files = map[string]initramfs.Content{}
 	if _, err := os.Stat(progs.Compat); err == nil {
 		im.Files[guest.CompatProgram] = initramfs.Content{Path: progs.Compat, Executable: true}

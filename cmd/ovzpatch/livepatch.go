@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/livepatch"
+	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/tool"
+	"ovzpatch/internal/trial"
+)
+
+func newLivepatch(*app) *cobra.Command {
+	var (
+		kernel trial.Choice
+		key    keyFlags
+		out    string
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "livepatch [RPM]",
+		Short: "Make the port into a module for a kernel that runs, so that no reboot is needed",
+		Long: `livepatch makes ` + livepatch.File + `, which gives the kernel of RPM the protection of the port
+while it runs. It is compiled against the kernel's -devel package or headers alone, with
+the compiler that built the kernel, and loads into this one build of the kernel and into
+no other. Load it with insmod. Containers are protected when
+/sys/kernel/livepatch/` + livepatch.Name + `/transition says 0, not before.
+
+A kernel that takes no livepatch, has the port already, has VEs, lacks the function or was
+built by another compiler is refused. docs/livepatch.md says how it works and how to
+remove it; ovzpatch test --livepatch proves it in a guest.
+`,
+		Example: `  ovzpatch livepatch kernel-5.14.0-503.el9.x86_64.rpm -o module
+  ovzpatch livepatch --kernel /boot/vmlinuz-6.1.0-56-amd64 --modules /lib/modules/6.1.0-56-amd64 -o module`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			if (len(args) == 1) == (kernel.Image != "") {
+				return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
+			}
+			if len(args) == 1 {
+				kernel.Package = args[0]
+			}
+			kernel.Keyring = key.keyring
+			for _, path := range []string{kernel.Package, kernel.Devel, kernel.Image, kernel.Keyring} {
+				if err := needFile(path, false); err != nil {
+					return err
+				}
+			}
+			if err := needFile(kernel.Modules, true); err != nil {
+				return err
+			}
+			if err := checkOutput(out); err != nil {
+				return err
+			}
+			if err := tool.Need(tool.Probe); err != nil {
+				return err
+			}
+			dir, remove, err := scratch.New("", "kernel")
+			if err != nil {
+				return fmt.Errorf("unpack kernel: %w", err)
+			}
+			defer remove()
+			k, devel, err := kernel.Bare(ctx, dir, u, true)
+			if err != nil {
+				return err
+			}
+			m, err := livepatch.Build(ctx, livepatch.Options{Image: k.Image, Modules: k.Modules, Release: k.Release, Devel: devel, Output: out, Report: u})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), m)
+			}
+			for _, note := range m.Notes {
+				u.Say("%s", note)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n", m.Path, m.Release, m.BuildID)
+			return err
+		},
+	}
+	c.Flags().StringVar(&kernel.Devel, "devel", "", "the kernel's -devel package (default: the one beside RPM)")
+	c.Flags().StringVar(&kernel.Image, "kernel", "", "make it for this bare kernel image instead of a package; needs --modules")
+	c.Flags().StringVar(&kernel.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to its headers")
+	key.register(c)
+	c.Flags().StringVarP(&out, "output", "o", "", "directory for the module")
+	c.Flags().BoolVar(&asJSON, "json", false, "write where the module is and which kernel it is for as JSON")
+	c.MarkFlagRequired("output")
+	c.MarkFlagsRequiredTogether("kernel", "modules")
+	c.MarkFlagsMutuallyExclusive("kernel", "devel")
+	c.MarkFlagsMutuallyExclusive("kernel", "keyring")
+	return c
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/livepatch"
+	"ovzpatch/internal/report"
+	"ovzpatch/kmod"
+)
+
+// stockKernel is Debian's own, which `make test` unpacks.
+func stockKernel(t *testing.T) (image, modules string) {
+	t.Helper()
+	images, _ := filepath.Glob("../../bin/test/debian/boot/vmlinuz-*")
+	trees, _ := filepath.Glob("../../bin/test/debian/lib/modules/*")
+	if len(images) != 1 || len(trees) != 1 {
+		t.Fatalf("want one kernel of Debian's in bin/test/debian, have %v and %v: run the tests with `make test`, or make bin/test/debian", images, trees)
+	}
+	return images[0], trees[0]
+}
+
+// wantStates compares the verdicts of the states that were reached.
+func wantStates(t *testing.T, r report.Report, want ...guest.Verdict) {
+	t.Helper()
+	labels := []string{"not loaded", "loaded", "disabled", "loaded again"}
+	if len(r.Kernels) != len(want) {
+		t.Fatalf("%d states, want %d: %+v", len(r.Kernels), len(want), r.Kernels)
+	}
+	for i, k := range r.Kernels {
+		if k.Label != labels[i] || k.Verdict != want[i] {
+			t.Errorf("%s is %s, want %s to be %s: %v", k.Label, k.Verdict, labels[i], want[i], k.Notes)
+		}
+	}
+}
+
+// One module, in one boot: it protects, lets go, and protects again, by all cases.
+func TestLivepatch(t *testing.T) {
+	long(t)
+	image, modules := stockKernel(t)
+	dir := t.TempDir()
+	if _, stderr, code := ovzpatch(t, "livepatch", "--kernel", image, "--modules", modules, "-o", dir); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", filepath.Join(dir, livepatch.File))
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	r := parseReport(t, stdout)
+	wantStates(t, r, guest.Vulnerable, guest.Protected, guest.Vulnerable, guest.Protected)
+	for _, k := range r.Kernels {
+		if len(k.Results) < 100 {
+			t.Errorf("%s: %d cases only", k.Label, len(k.Results))
+		}
+	}
+}
+
+// wrongModules are modules that must not pass. Each is ours with a change.
+var wrongModules = []struct {
+	name, old, new string
+	want           []guest.Verdict // of the states that are reached
+	note           string          // in the last of them
+}{
+	{
+		name: "silent", old: "if (flags & OVERRIDE)\n", new: "if (false)\n",
+		want: []guest.Verdict{guest.Vulnerable, guest.Faulty, guest.Vulnerable, guest.Faulty},
+	},
+	{
+		// kthreadd never leaves its function, so it is never patched.
+		name: "never in effect", old: "static struct klp_func funcs[] = {\n",
+		new:  "static int stuck(void *unused)\n{\n\treturn 0;\n}\n\nstatic struct klp_func funcs[] = {\n\t{ .old_name = \"kthreadd\", .new_func = stuck },\n",
+		want: []guest.Verdict{guest.Vulnerable, guest.Faulty}, note: "(kthreadd)",
+	},
+	{
+		name: "survives", old: ".callbacks = { .pre_patch = check_entry },", new: ".callbacks = { .pre_patch = check_entry, .post_unpatch = survive },",
+		want: []guest.Verdict{guest.Vulnerable, guest.Protected, guest.Faulty, guest.Faulty}, note: "remove the livepatch's module",
+	},
+	{
+		name: "for another build", old: "#include \"build-id.h\"\n", new: "static const u8 ovz_build_id[] = { 1, 2, 3 };\n",
+		want: []guest.Verdict{guest.Vulnerable, guest.Faulty}, note: "made for the kernel with build id 010203",
+	},
+}
+
+// survivor goes before what survives a disabled livepatch.
+const survivor = `
+#include <linux/kprobes.h>
+
+static int drop(struct kprobe *p, struct pt_regs *regs)
+{
+	if (container_forces_lustre((struct path *)regs->di, regs->si))
+		regs->si &= ~MNT_FORCE;
+	return 0;
+}
+
+static struct kprobe dropper = { .symbol_name = "path_umount", .pre_handler = drop };
+
+static void survive(struct klp_object *obj)
+{
+	__module_get(THIS_MODULE);
+	register_kprobe(&dropper);
+}
+
+/* A name of NULL is the kernel itself. */
+`
+
+func TestWrongLivepatches(t *testing.T) {
+	long(t)
+	image, modules := stockKernel(t)
+	for _, w := range wrongModules {
+		t.Run(strings.ReplaceAll(w.name, " ", "-"), func(t *testing.T) {
+			source := fstest.MapFS{}
+			for _, name := range []string{"Kbuild", "old.S", "old.h", "umount.c"} {
+				text, err := fs.ReadFile(kmod.Livepatch(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				source[name] = &fstest.MapFile{Data: text, Mode: 0o644}
+			}
+			text := string(source["umount.c"].Data)
+			if !strings.Contains(text, w.old) {
+				t.Fatalf("the module lacks %q", w.old)
+			}
+			text = strings.Replace(text, w.old, w.new, 1)
+			if w.name == "survives" {
+				text = strings.Replace(text, "/* A name of NULL is the kernel itself. */\n", survivor, 1)
+			}
+			source["umount.c"].Data = []byte(text)
+			dir, build := t.TempDir(), filepath.Join(modules, "build")
+			if _, err := os.Stat(build); err != nil {
+				t.Fatal(err)
+			}
+			m, err := livepatch.Build(t.Context(), livepatch.Options{
+				Image: image, Modules: modules, Release: filepath.Base(modules), Output: dir, Report: job.Quiet{}, Source: source,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", m.Path, "--cases", "force-idle|force-busy|host-force$")
+			if code != 4 {
+				t.Fatalf("exit code %d, want 4\n%s", code, stderr)
+			}
+			r := parseReport(t, stdout)
+			wantStates(t, r, w.want...)
+			if notes := strings.Join(r.Kernels[len(r.Kernels)-1].Notes, "\n"); !strings.Contains(notes, w.note) {
+				t.Errorf("the last state's notes lack %q: %s", w.note, notes)
+			}
+		})
+	}
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package livepatch makes what the port does into a module for one kernel that runs already.
+// docs/livepatch.md says how the module works, and what it refuses.
+package livepatch
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/extmod"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/scratch"
+	"ovzpatch/kmod"
+)
+
+// Name is the module's name, and File that of its file.
+const (
+	Name = "ovzlivepatch"
+	File = Name + ".ko"
+)
+
+// Options say for which kernel the module is, and against what it is compiled.
+type Options struct {
+	Image   string // the kernel image
+	Modules string // its /lib/modules/RELEASE
+	Release string // as uname -r says
+	Devel   string // its -devel package; "" where Modules has a link named build
+	Output  string // the directory that the module goes into
+	Report  job.Reporter
+
+	// Source is the module's; nil is ours. Tests have wrong ones.
+	Source fs.FS
+}
+
+// Module is what was made.
+type Module struct {
+	Path    string   `json:"path"`
+	Release string   `json:"release"`  // of the kernel that it is for
+	BuildID string   `json:"build_id"` // of that kernel, without which the module refuses to load
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// Build makes the module. A kernel that would not take it is an error, and so is one that the
+// module cannot be right for.
+func Build(ctx context.Context, o Options) (*Module, error) {
+	dir, remove, err := scratch.New("", "livepatch")
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	tree, from := filepath.Join(o.Modules, "build"), o.Modules
+	if o.Devel != "" {
+		from = o.Devel
+		if tree, err = extmod.Devel(ctx, o.Devel, filepath.Join(dir, "devel")); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", filepath.Base(o.Devel), err)
+		}
+	}
+	text, err := extmod.Config(tree)
+	if err != nil {
+		return nil, job.BadRequest(fmt.Errorf("the module is compiled in %s: %w (install the kernel's headers, or name its -devel package)", tree, err))
+	}
+	c := config(text)
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	image, err := os.ReadFile(o.Image)
+	if err != nil {
+		return nil, err
+	}
+	m := &Module{Path: filepath.Join(o.Output, File), Release: o.Release}
+	note, err := checkImage(ctx, c, image, systemMaps(tree, o.Image, o.Modules, o.Release))
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		m.Notes = append(m.Notes, note)
+	}
+	if c.has("MODULE_SIG_FORCE") {
+		m.Notes = append(m.Notes, "the kernel loads signed modules only (CONFIG_MODULE_SIG_FORCE): sign it with a key that the kernel trusts, by its scripts/sign-file")
+	}
+	id, err := kernel.BuildID(ctx, image)
+	if errors.Is(err, kernel.ErrNoBuildID) {
+		err = job.BadRequest(fmt.Errorf("%w: the module could not tell this kernel from another; %s", err, remains))
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.BuildID = hex.EncodeToString(id)
+	if o.Source == nil {
+		o.Source = kmod.Livepatch()
+	}
+	o.Report.Say("compiling %s for %s, build id %s", File, o.Release, m.BuildID)
+	module, err := compile(ctx, tree, o.Source, filepath.Join(dir, "module"), id)
+	if err != nil {
+		return nil, fmt.Errorf("compile the module in %s: %w", tree, err)
+	}
+	if err := extmod.Check(filepath.Join(dir, "module", File), o.Release, from); err != nil {
+		return nil, err
+	}
+	if err := c.checkCompiler(module); err != nil {
+		return nil, err
+	}
+	if err := mark(module); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Output, 0o755); err != nil {
+		return nil, err
+	}
+	return m, atomicfile.Write(m.Path, func(w io.Writer) error { _, err := w.Write(module); return err })
+}
+
+// compile compiles the module for the kernel with a build id.
+func compile(ctx context.Context, tree string, source fs.FS, dir string, id []byte) ([]byte, error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	var bytes []string
+	for _, b := range id {
+		bytes = append(bytes, fmt.Sprintf("0x%02x", b))
+	}
+	header := fmt.Sprintf("static const u8 ovz_build_id[] = { %s };\n", strings.Join(bytes, ", "))
+	if err := os.WriteFile(filepath.Join(dir, "build-id.h"), []byte(header), 0o644); err != nil {
+		return nil, err
+	}
+	// modpost does not know what mark does later.
+	if err := extmod.Compile(ctx, tree, source, dir, "KBUILD_MODPOST_WARN=1"); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, File))
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+
+	"ovzpatch/internal/extmod"
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/report"
+)
+
+// livepatchStates is how many states of a livepatch the cases run in, one after the other, in
+// one boot.
+const livepatchStates = 4
+
+// expected is what a kernel without the port must be in each state.
+var expected = map[string]guest.Verdict{
+	guest.NotLoaded: guest.Vulnerable, guest.Loaded: guest.Protected,
+	guest.Disabled: guest.Vulnerable, guest.LoadedAgain: guest.Protected,
+}
+
+// livepatch is where the guest has the module.
+func (k *Kernel) livepatch() string {
+	return path.Join("/lib/modules", k.Release, "extra", filepath.Base(k.Livepatch))
+}
+
+// RunLivepatch boots the kernel once, and tries the cases without the livepatch, with it, with
+// it disabled, and with it loaded again: one kernel of the report each.
+// Of a boot that broke off it returns what came before, too.
+func RunLivepatch(ctx context.Context, t Trial, module string, o Options) ([]report.Kernel, error) {
+	if err := extmod.Check(module, t.Kernel.Release, module); err != nil {
+		return nil, err
+	}
+	t.Kernel.Livepatch = module
+	b := &boot{t: t, o: o}
+	k, err := b.run(ctx)
+	if k == nil {
+		return nil, err
+	}
+	all, odd := columns(*k, b.states, err != nil)
+	if odd != nil {
+		odd = job.NoVerdict(fmt.Errorf("try the livepatch in the guest: %w (the console is in %s)", odd, k.Console))
+	}
+	return all, errors.Join(err, odd)
+}
+
+// columns splits what was seen in one boot by the states, in a boot that broke off up to the
+// state in which it did. The guest is not believed that these are the right states: its kernel
+// is on trial.
+func columns(k report.Kernel, states []guest.State, broken bool) ([]report.Kernel, error) {
+	order := []string{guest.NotLoaded, guest.Loaded, guest.Disabled, guest.LoadedAgain}
+	var all []report.Kernel
+	rest := k
+	// next is the column of a state, with the first results of the rest.
+	next := func(cases int) report.Kernel {
+		c := rest
+		c.Label, c.Expect, c.Results = order[len(all)], expected[order[len(all)]], rest.Results[:cases]
+		c.Ended = rest.Ended[:min(cases, len(rest.Ended))]
+		rest.Results, rest.Ended, rest.Notes = rest.Results[cases:], rest.Ended[len(c.Ended):], nil
+		return c
+	}
+	for i, st := range states {
+		if i >= len(order) || st.Name != order[i] {
+			return nil, fmt.Errorf("its state %d is %q", i+1, st.Name)
+		}
+		if st.Cases < 0 || st.Cases > len(rest.Results) {
+			return nil, fmt.Errorf("%q counts %d cases, but %d are left", st.Name, st.Cases, len(rest.Results))
+		}
+		c := next(st.Cases)
+		c.Verdict, c.Broken, c.AtFault = st.Verdict, "", false
+		if st.Failed != "" {
+			c.Notes, c.Verdict = append(c.Notes[:len(c.Notes):len(c.Notes)], st.Failed), guest.Faulty
+			return append(all, c), nil
+		}
+		all = append(all, c)
+	}
+	if len(all) == len(order) {
+		return all, nil
+	}
+	if broken {
+		return append(all, next(len(rest.Results))), nil
+	}
+	return nil, errors.New("it ended before the livepatch was tried in all its states")
+}
+
+// told is what a state showed, for people.
+func told(st guest.State) string {
+	if st.Failed != "" {
+		return st.Failed
+	}
+	text := fmt.Sprintf("%s, by %d cases", st.Verdict, st.Cases)
+	if st.Name != guest.NotLoaded {
+		text += fmt.Sprintf(", after %.1f s", float64(st.Millis)/1000)
+	}
+	return text
+}
