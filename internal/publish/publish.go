@@ -217,11 +217,12 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 		rec.Revision = max(rec.Revision, last.Revision+1)
 	}
 	s := &stage{t: p.t, key: p.key, rec: rec, dir: p.t.path(generationsDir, newName), u: p.o.Report, open: p.open, manifest: p.manifest}
-	if err := s.make(ctx, p.result, p.o.Keep); err != nil {
-		return err
+	err := s.make(ctx, p.result, p.o.Keep)
+	if err == nil {
+		err = p.t.switchTo(rec.Number)
 	}
-	if err := p.t.switchTo(rec.Number); err != nil {
-		return err
+	if err != nil {
+		return p.t.explain(err)
 	}
 	p.t.records = append([]*Record{rec}, p.t.records...)
 	p.result.Generation, p.result.Changed = rec, true

@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/scratch"
 )
 
 // stage is a generation in the making. Nothing of it is seen by clients.
@@ -174,11 +175,15 @@ func (s *stage) sign(ctx context.Context) error {
 		return nil
 	}
 	s.u.Say("signing %d packages with key %s", len(s.fresh), s.key.fingerprint)
-	db, err := s.keyDatabase(ctx)
+	scratchDir, remove, err := scratch.New("", "keys")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(db)
+	defer remove()
+	db, err := s.keyDatabase(ctx, scratchDir)
+	if err != nil {
+		return err
+	}
 	// No more at a time than each processor has to do.
 	size := min(signAtOnce, (len(s.fresh)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	chunks := slices.Collect(slices.Chunk(s.fresh, size))
@@ -205,13 +210,11 @@ func (s *stage) sign(ctx context.Context) error {
 }
 
 // keyDatabase makes an rpm database that knows the public key and no other.
-func (s *stage) keyDatabase(ctx context.Context) (string, error) {
-	db := filepath.Join(s.dir, ".rpmdb")
-	key := filepath.Join(s.dir, ".key")
+func (s *stage) keyDatabase(ctx context.Context, dir string) (string, error) {
+	db, key := filepath.Join(dir, "db"), filepath.Join(dir, "key")
 	if err := os.WriteFile(key, s.key.public, 0o644); err != nil {
 		return "", err
 	}
-	defer os.Remove(key)
 	if err := command.Run(ctx, command.Cmd{Args: []string{"rpmkeys", "--dbpath", db, "--import", key}}); err != nil {
 		return "", fmt.Errorf("give the public key to rpm: %w", err)
 	}
