@@ -122,6 +122,7 @@ func TestEvidence(t *testing.T) {
 
 // For old clients the metadata has SHA-1 only; the statement has SHA-256 all the same.
 func TestEvidenceForOldClients(t *testing.T) {
+	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", nil)
 	old := t.TempDir()
@@ -142,6 +143,7 @@ func TestEvidenceForOldClients(t *testing.T) {
 }
 
 func TestUnprovedIsLoud(t *testing.T) {
+	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", func(m *datastore.Manifest) { m.Verdicts = nil })
 	f.o.AllowUnproved = true
@@ -160,6 +162,7 @@ func TestUnprovedIsLoud(t *testing.T) {
 
 // A rollback and a retirement have no datastore: the evidence is that of earlier generations.
 func TestEvidenceStays(t *testing.T) {
+	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", withCases)
 	f.keep("x86_64", "2", withCases)

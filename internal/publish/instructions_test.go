@@ -19,6 +19,7 @@ import (
 // rpm's database, dnf and zypper find the repository by its .repo file and install the kernel, with
 // every signature checked.
 func TestInstructionsWork(t *testing.T) {
+	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", nil)
 	zypper, err := filepath.Abs("../../bin/test/zypper/usr")
