@@ -122,7 +122,7 @@ func (b *Result) lookInto(ctx context.Context, name string, r *recipe.Recipe) (*
 	defer p.Close()
 	c, err := p.Look(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look into %s: %w", name, err)
 	}
 	if err := b.checkReadable(name, p, r.Reader); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (e *FlavourError) Error() string {
 
 var (
 	// Red Hat's shell function: make target, image, since 4.18 vDSO or not, flavour.
-	buildKernel = regexp.MustCompile(`^\s*BuildKernel\s+[^\s(]\S*\s+\S+(?:\s+%\{?\??_?use_vdso\}?)?(?:\s+(\S+))?`)
+	buildKernel = regexp.MustCompile(`^\s*BuildKernel\s+[^\s(]\S*\s+\S+(?:\s+(?:%\{?\??_?use_vdso\}?|[01]))?(?:\s+(\S+))?`)
 	madeFrom    = regexp.MustCompile(`%\{?(with_\w+)`)
 	optionUse   = regexp.MustCompile(`%\{[?!]*with(?:out)?\s+(\w+)\}`)
 )

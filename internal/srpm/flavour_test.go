@@ -214,6 +214,17 @@ func TestFlavourBehindAnotherSwitch(t *testing.T) {
 	}
 }
 
+// Whether there is a vDSO stands as a macro or as a number before the flavour's name.
+func TestFlavourBehindANumber(t *testing.T) {
+	for _, vdso := range []string{"%{_use_vdso}", "%{?_use_vdso}", "%use_vdso", "1", "0"} {
+		spec := "Name: k\n%build\nBuildKernel a b " + vdso + " debug\nBuildKernel a b " + vdso + "\n"
+		list, err := flavoursOf("k.spec", []byte(spec), Options{Target: "x86_64"})
+		if err != nil || len(list) != 2 || list[0].Name != "debug" || list[1].Name != "up" {
+			t.Errorf("%s: got %v, %v", vdso, list, err)
+		}
+	}
+}
+
 func FuzzEvaluate(f *testing.F) {
 	for _, name := range []string{"ovz5", "rhel6", "rhel9", "early5"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "flavours", name+".spec"))
