@@ -15,6 +15,7 @@ import (
 
 // The packages of these tests lack multiversion(kernel), and their file digests are SHA-256.
 func TestCheckClients(t *testing.T) {
+	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", nil)
 	f.keep("x86_64", "2", nil)

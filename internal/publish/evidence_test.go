@@ -36,6 +36,7 @@ func read(t *testing.T, parts ...string) string {
 // Beside each kernel there are a report and a statement that its key signed, and their digests are
 // those of the files.
 func TestEvidence(t *testing.T) {
+	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", withCases)
 	f.o.URL = "http://example.org/kernels"
