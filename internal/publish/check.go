@@ -26,6 +26,7 @@ type Checked struct {
 	File    string                 `json:"file"`
 	Package string                 `json:"package"`
 	Kind    repoclient.Kind        `json:"kind"`
+	Source  bool                   `json:"source,omitempty"`
 	Clients []repoclient.Judgement `json:"clients"`
 }
 
@@ -112,7 +113,7 @@ func (c *checker) file(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	is := Checked{File: path, Package: p.NEVRA, Kind: p.Kind}
+	is := Checked{File: path, Package: p.NEVRA, Kind: p.Kind, Source: p.Source}
 	for _, client := range c.clients {
 		is.Clients = append(is.Clients, client.Judge(p))
 	}
@@ -206,8 +207,8 @@ func WriteChecked(w io.Writer, list []Checked) error {
 	return err
 }
 
-// Harmed is an error where a client would be harmed: one that removes a kernel, and, where the
-// client was named, one that refuses the package.
+// Harmed is an error where a client would remove a kernel, or, if clients were named, refuses a
+// package that is to be installed.
 func Harmed(list []Checked, named bool) error {
 	removed, refused := map[string]bool{}, map[string]bool{}
 	for _, c := range list {
@@ -215,7 +216,7 @@ func Harmed(list []Checked, named bool) error {
 			switch {
 			case j.Answer == repoclient.Removes:
 				removed[j.Client] = true
-			case j.Answer == repoclient.Refuses && named:
+			case j.Answer == repoclient.Refuses && named && !c.Source:
 				refused[j.Client] = true
 			}
 		}

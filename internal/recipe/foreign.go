@@ -27,6 +27,18 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 	if err := original.forThisRpm(ctx, m.u, m.o.Modernize); err != nil {
 		return nil, err
 	}
+	if m.o.Beside {
+		edited, n, err := srpm.KeepBeside(original.SpecName, original.Spec)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			m.u.Say("--keep-beside: the kernels of %s provide it already", original.SpecName)
+		} else {
+			m.u.Say("for dnf and zypper, in both kernels (--keep-beside):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
+			original.Spec = edited.Text
+		}
+	}
 	var err error
 	if original.Inputs, err = original.Settle(ctx, append([]string{m.binaryPayload()}, m.o.Defines...)); err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ type Options struct {
 	Flavours  []string // kernels to build of those that the spec has
 	Compat    bool     // also apply what the line's old sources need for this machine's compiler
 	Modernize bool     // rewrite what rpm since 4.20 refuses in a source RPM's own spec
+	Beside    bool     // add to a source RPM's own spec what makes dnf and zypper keep older kernels
 	Misplaced bool     // go on with a patch that the gate check refuses
 	Root      rpmbuild.Root
 	Report    job.Reporter
