@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/scratch"
 )
 
@@ -147,7 +148,7 @@ func (c *client) system(ctx context.Context, wants []relation) error {
 		return err
 	}
 	repo := filepath.Join(c.dir, "system")
-	err := command.Run(ctx, command.Cmd{Clean: true, Args: []string{
+	err := command.Run(ctx, command.Cmd{Clean: true, Env: rpmbuild.Environment(c.dir), Args: []string{
 		"rpmbuild", "-bb", "--quiet", "--define", "_topdir " + filepath.Join(c.dir, "top"), "--define", "_rpmdir " + repo,
 		"--define", "_dbpath " + filepath.Join(c.dir, "db"), path,
 	}})
