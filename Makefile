@@ -9,7 +9,15 @@
 #                  (MUTANTS=REGEX: those whose names match)
 #   make lint      what golangci-lint finds, by .golangci.yml; the first run builds it, in some minutes
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
+#   make uninstall takes that away again
 #   make deps      what Debian packages all of that needs (done by demo and test)
+#
+# A step is one short line; V=1 shows the commands.
+
+ifneq ($(V),1)
+.SILENT:
+endif
+step = printf '  %-8s %s\n' '$(1)' '$(or $(2),$@)'
 
 PREFIX ?= /usr/local
 GO     ?= go
@@ -28,35 +36,41 @@ UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsm
 PACKAGES := bc binutils bison bzip2 ccache chromium-headless-shell cpio createrepo-c distcc dnf dnf-plugins-core dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
 	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl python3-junitparser python3-tap qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
-.PHONY: all guest deps demo test short lint test-systems bench mutants install clean
+.PHONY: all guest deps demo test short lint test-systems bench mutants install uninstall clean
 all: bin/ovzpatch guest
 
 # go build knows itself what is up to date, so it is asked every time.
 .PHONY: FORCE
 bin/ovzpatch: FORCE
+	$(call step,GO)
 	$(GO) build -trimpath -o $@ ./cmd/ovzpatch
 
 guest: $(addprefix bin/guest/,$(PROGRAMS))
 
 bin/guest/%/umounttest: FORCE
+	$(call step,GO)
 	$(GUEST) GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
 # Go's runtime wants 2.6.32 at least. For 2.6.18 a few of its calls are changed by an
 # overlay, which is derived from the toolchain at hand; see internal/gooverlay. (The
 # underscore keeps its Go files out of ./...)
 bin/_overlay/overlay.json: FORCE
+	$(call step,OVERLAY)
 	$(GO) run ./internal/gooverlay/cmd -o $(@D)
 
 bin/guest/%/umounttest-old: bin/_overlay/overlay.json
+	$(call step,GO)
 	$(GUEST) GOARCH=$* $(GO) build -overlay $< -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
 bin/u-root: go.mod
+	$(call step,GO)
 	$(GO) build -o $@ github.com/u-root/u-root
 
 # At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on. So its
 # interpreter is built from a changed copy, in which an exit ends the program. u-root finds it
 # by the go.mod of the directory it runs in.
 bin/_gosh/go.mod: go.mod go.sum Makefile
+	$(call step,SHELL,$(@D))
 	rm -rf $(@D) && mkdir -p $(@D)
 	$(GO) mod download mvdan.cc/sh/v3
 	cp -R "$$($(GO) list -m -f '{{.Dir}}' mvdan.cc/sh/v3)" $(@D)/sh && chmod -R u+w $(@D)/sh
@@ -66,6 +80,7 @@ bin/_gosh/go.mod: go.mod go.sum Makefile
 	{ cat go.mod; echo 'replace mvdan.cc/sh/v3 => ./sh'; } >$@.tmp && mv $@.tmp $@
 
 define uroot
+	$(call step,UROOT)
 	mkdir -p $(@D)
 	cd bin/_gosh && $(GUEST) GOARCH=$* $(1) $(CURDIR)/bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $(CURDIR)/$@.tmp \
 		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$(CURDIR)/$@.log 2>&1 || { cat $(CURDIR)/$@.log; exit 1; }
@@ -94,12 +109,14 @@ demo: deps all
 # The kernel that the tests of internal/qemu and internal/initramfs boot.
 bin/test/bzImage: bin/ovzpatch guest
 	mkdir -p $(@D)
+	$(call step,KERNEL)
 	bin/ovzpatch build $(SOURCE) -o bin/test
 	cd bin/test && rpm2cpio kernel-ovz-[0-9]*.x86_64.rpm | cpio -i --quiet --to-stdout './boot/vmlinuz-*' > bzImage.tmp && mv bzImage.tmp bzImage
 
 # The boot loader of the guest with a disk. Its package is unpacked and not installed: on a
 # machine with an EFI system partition that would make it the boot loader.
 bin/test/systemd-boot:
+	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
 	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root systemd-boot systemd-boot-efi libsystemd-shared
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
@@ -108,6 +125,7 @@ bin/test/systemd-boot:
 # Debian's dnf-plugins-core and zypper cannot be installed together, so zypper is unpacked too,
 # with those of its libraries that are not here.
 bin/test/zypper:
+	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
 	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
 		$$(apt-get install -s --no-install-recommends zypper | awk '$$1 == "Inst" {print $$2}' | grep . || echo zypper)
@@ -134,7 +152,9 @@ test short: export GORACE = atexit_sleep_ms=0
 
 # What boots takes both cores, so packages are tested one after the other.
 test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper
+	$(call step,VET,./...)
 	$(GO) vet ./...
+	$(call step,TEST,./...)
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage $(GO) test -race -p 1 -timeout 80m ./...
 
 bench: deps all
@@ -154,6 +174,7 @@ short:
 # Pinned: another version finds other things. Go builds it, from the module proxy.
 LINT := bin/lint/v2.15.0/golangci-lint
 $(LINT):
+	$(call step,GO)
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(notdir $(@D))
 
 lint: $(LINT)
@@ -161,18 +182,28 @@ lint: $(LINT)
 
 # The licence texts of what the programs link, which those licences want handed on.
 bin/THIRD-PARTY: go.mod Makefile
+	$(call step,LICENCES)
 	$(GO) run ./internal/licences/cmd >$@.tmp
 	mv $@.tmp $@
 
 install: all bin/THIRD-PARTY
+	$(call step,INSTALL,$(DESTDIR)$(PREFIX))
 	install -D -m 0755 bin/ovzpatch $(DESTDIR)$(PREFIX)/bin/ovzpatch
 	for f in $(PROGRAMS); do install -D -m 0755 bin/guest/$$f $(DESTDIR)$(PREFIX)/lib/ovzpatch/guest/$$f || exit 1; done
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/ovzpatch bin/THIRD-PARTY LICENSES/*.txt
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/ovzpatch bin/THIRD-PARTY LICENSE LICENSES/*.txt
 	bin/ovzpatch man $(DESTDIR)$(PREFIX)/share/man/man1
 	mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	bin/ovzpatch completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ovzpatch
 	bin/ovzpatch completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ovzpatch
 	bin/ovzpatch completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ovzpatch.fish
+
+# All that install wrote, and the directories that only it uses.
+uninstall:
+	$(call step,REMOVE,$(DESTDIR)$(PREFIX))
+	rm -rf $(DESTDIR)$(PREFIX)/lib/ovzpatch $(DESTDIR)$(PREFIX)/share/doc/ovzpatch
+	rm -f $(DESTDIR)$(PREFIX)/bin/ovzpatch $(DESTDIR)$(PREFIX)/share/man/man1/ovzpatch.1 $(DESTDIR)$(PREFIX)/share/man/man1/ovzpatch-*.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ovzpatch $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ovzpatch \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ovzpatch.fish
 
 clean:
 	rm -rf bin

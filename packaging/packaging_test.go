@@ -4,9 +4,11 @@
 package packaging
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -134,4 +136,34 @@ func installDeb(t *testing.T, root, deb string) {
 	}
 	// The scripts run outside of the root, with its path in DPKG_ROOT: it has no shell.
 	run(t, "dpkg", "--root="+root, "--force-script-chrootless", "--force-not-root", "--log=/dev/null", "-i", deb)
+}
+
+// What make install writes, make uninstall takes away.
+func TestUninstallTakesAllAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds everything")
+	}
+	dir := t.TempDir()
+	files := func() (found []string) {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				found = append(found, strings.TrimPrefix(path, dir))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	run(t, "make", "-C", "..", "install", "DESTDIR="+dir, "PREFIX=/usr")
+	for _, name := range []string{"/usr/bin/ovzpatch", "/usr/share/man/man1/ovzpatch.1", "/usr/share/doc/ovzpatch/LICENSE", "/usr/lib/ovzpatch/guest/386/umounttest-old"} {
+		if !slices.Contains(files(), name) {
+			t.Errorf("%s was not installed", name)
+		}
+	}
+	run(t, "make", "-C", "..", "uninstall", "DESTDIR="+dir, "PREFIX=/usr")
+	if left := files(); len(left) > 0 {
+		t.Errorf("left are %q", left)
+	}
 }
