@@ -159,7 +159,7 @@ test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper
 
 bench: deps all
 	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
-	$(GO) test ./internal/patch ./internal/rpmfile ./internal/srpm ./internal/runlock ./internal/datastore -p 1 -run '^$$' -bench . -timeout 80m
+	$(GO) test ./internal/patch ./internal/rpmfile ./internal/srpm ./internal/runlock ./internal/datastore ./internal/publish -p 1 -run '^$$' -bench . -timeout 80m
 
 test-systems:
 	.ci/test-systems $(SUITE)

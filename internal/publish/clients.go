@@ -44,23 +44,46 @@ func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []s
 	if err := c.dnf(ctx, "--disableplugin=*", "--enableplugin=repoclosure", "--nobest", "repoclosure", "--check", "published"); err != nil {
 		return nil, fmt.Errorf("look for unmet dependencies in %s: %w", p, err)
 	}
-	for arch, names := range newestKernels(s.rec.Packages) {
-		s.u.Live("dnf installs %s for %s into an empty root", strings.Join(names, " "), p)
-		// No plugin: "local" would keep copies below /var.
-		args := append([]string{"--noplugins", "--installroot", filepath.Join(dir, "root-"+arch), "--forcearch", arch, "install"}, names...)
-		if err := c.dnf(ctx, args...); err != nil {
-			return nil, fmt.Errorf("install %s from %s as a client does: %w", strings.Join(names, " "), p, err)
-		}
+	if err := c.becomeRoot(ctx); err != nil {
+		s.u.Say("NOT checked: dnf installs into an empty root as root only, and a user namespace could not be had: %v", err)
+	} else if err := s.install(ctx, p, c); err != nil {
+		return nil, err
 	}
-	s.u.Done()
 	for _, w := range wants {
 		outside = append(outside, w.String())
 	}
 	return outside, nil
 }
 
+// install has dnf install the newest kernels into an empty root.
+func (s *stage) install(ctx context.Context, p Profile, c *client) error {
+	defer s.u.Done()
+	for arch, names := range newestKernels(s.rec.Packages) {
+		s.u.Live("dnf installs %s for %s into an empty root", strings.Join(names, " "), p)
+		// No plugin: "local" would keep copies below /var.
+		args := append([]string{"--noplugins", "--installroot", filepath.Join(c.dir, "root-"+arch), "--forcearch", arch, "install"}, names...)
+		if err := c.dnf(ctx, args...); err != nil {
+			return fmt.Errorf("install %s from %s as a client does: %w", strings.Join(names, " "), p, err)
+		}
+	}
+	return nil
+}
+
 // client is a dnf of its own, with nothing of this machine's.
-type client struct{ dir, repo string }
+type client struct {
+	dir, repo string
+	as        []string // what makes dnf root, where this process is not
+}
+
+// becomeRoot makes dnf root in a user namespace, where this process is another user.
+func (c *client) becomeRoot(ctx context.Context) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	c.as = []string{"unshare", "--user", "--map-root-user"}
+	_, err := command.Ask(ctx, append(slices.Clone(c.as), "true")...)
+	return err
+}
 
 const systemName = "ovzpatch-system"
 
@@ -193,8 +216,8 @@ gpgcheck=0
 }
 
 func (c *client) dnf(ctx context.Context, args ...string) error {
-	all := append([]string{"dnf", "--assumeyes", "--config", filepath.Join(c.dir, "dnf.conf"), "--releasever=1"}, args...)
-	return command.Run(ctx, command.Cmd{Args: all, Env: []string{"LC_ALL=C.UTF-8"}})
+	all := append(slices.Clone(c.as), "dnf", "--assumeyes", "--config", filepath.Join(c.dir, "dnf.conf"), "--releasever=1")
+	return command.Run(ctx, command.Cmd{Args: append(all, args...), Env: []string{"LC_ALL=C.UTF-8"}})
 }
 
 // newestKernels returns the newest kernel of each name, by architecture, with its -devel package.
