@@ -3,12 +3,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/livepatch"
 	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
 )
@@ -27,7 +30,7 @@ func newLivepatch(*app) *cobra.Command {
 while it runs. It is compiled against the kernel's -devel package or headers alone, with
 the compiler that built the kernel, and loads into this one build of the kernel and into
 no other. Load it with insmod. Containers are protected when
-/sys/kernel/livepatch/` + livepatch.Name + `/transition says 0, not before.
+ovzpatch livepatch status says so, not before.
 
 A kernel that takes no livepatch, has the port already, has VEs, lacks the function or was
 built by another compiler is refused. docs/livepatch.md says how it works and how to
@@ -92,5 +95,37 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 	c.MarkFlagsRequiredTogether("kernel", "modules")
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")
 	c.MarkFlagsMutuallyExclusive("kernel", "keyring")
+	c.AddCommand(newLivepatchStatus())
+	return c
+}
+
+func newLivepatchStatus() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Say whether the livepatch protects this machine, and who keeps it from that",
+		Long: `status reads from /sys and /proc whether ` + livepatch.Name + ` is in effect on this machine for every task,
+and names the threads that are not in its reach yet because they sleep in the old function.
+The exit code is 0 where containers are protected, otherwise 4. Be root to see the threads.
+`,
+		Example: `  ovzpatch livepatch status`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := livepatch.ReadStatus(livepatch.Here())
+			if err != nil {
+				return fmt.Errorf("read the livepatch's status: %w", err)
+			}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), s)
+			} else {
+				_, err = fmt.Fprint(c.OutOrStdout(), terminal.Text(s.Text()))
+			}
+			if err == nil && !s.Protected() {
+				err = job.Misbehaved(errors.New("containers are not protected by the livepatch: see the status"))
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write the status as JSON")
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -153,5 +154,73 @@ func TestWrongLivepatches(t *testing.T) {
 				t.Errorf("the last state's notes lack %q: %s", w.note, notes)
 			}
 		})
+	}
+}
+
+// loadScript loads and unloads the livepatch while two containers force without a pause. It
+// prints how often umount_begin ran in a second, once it is in effect, and once it is gone.
+const loadScript = `
+ko=$(echo /lib/modules/*/extra/ovzlivepatch.ko)
+lp=/sys/kernel/livepatch/ovzlivepatch
+count=/sys/module/lustreprobe/parameters/lustre_umount_begin
+mkdir -p /tmp/1 /tmp/2
+for n in 1 2; do
+	echo "while true; do mount -t lustre none /tmp/$n && umount -f /tmp/$n; done" >/tmp/force$n
+done
+unshare -pid -mount gosh /tmp/force1 &
+unshare -pid -mount gosh /tmp/force2 &
+n=0
+while [ $n != 3 ]; do
+	insmod $ko && echo loaded
+	while [ "$(cat $lp/transition)" != 0 ]; do sleep 0.1; done
+	a=$(cat $count); sleep 2; b=$(cat $count); echo "in effect: $((b - a))"
+	insmod $ko || echo refused
+	echo 0 >$lp/enabled
+	while [ -e $lp ]; do sleep 0.1; done
+	a=$(cat $count); sleep 2; b=$(cat $count); echo "gone: $((b - a))"
+	rmmod ovzlivepatch && echo unloaded
+	n=$((n + 1))
+done
+for word in BUG: WARNING: Oops: detected.stall blocked.for; do dmesg | grep $word; [ -z "$(dmesg | grep $word)" ] || echo trouble; done
+echo "messages: $(dmesg | grep -c 'Overriding MNT_FORCE flag')"
+exit 0
+`
+
+// Loaded and unloaded under fire it holds what its transition says, and leaves nothing behind.
+func TestLivepatchWhileContainersForce(t *testing.T) {
+	long(t)
+	image, modules := stockKernel(t)
+	dir := t.TempDir()
+	if _, stderr, code := ovzpatch(t, "livepatch", "--kernel", image, "--modules", modules, "-o", dir); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	in := filepath.Join(dir, "script")
+	if err := os.WriteFile(in, []byte(loadScript), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := ovzpatchIn(t, []string{"sh", "-c", `exec "$0" "$@" <` + in}, "shell", "--cpus=2", "--kernel", image, "--modules", modules, "--livepatch", filepath.Join(dir, livepatch.File))
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	effect, gone := 0, 0
+	for _, m := range regexp.MustCompile(`(in effect|gone): (-?\d+)`).FindAllStringSubmatch(stdout, -1) {
+		switch n := m[2]; {
+		case m[1] == "in effect":
+			effect++
+			if n != "0" {
+				t.Errorf("%s calls of umount_begin while the livepatch is in effect", n)
+			}
+		case n == "0":
+			t.Error("nobody forced anything, so nothing was tried")
+		default:
+			gone++
+		}
+	}
+	messages := regexp.MustCompile(`messages: (\d+)`).FindStringSubmatch(stdout)
+	if effect != 3 || gone != 3 || strings.Count(stdout, "refused") != 3 || strings.Count(stdout, "unloaded") != 3 || messages == nil || messages[1] == "0" {
+		t.Errorf("%d times in effect, %d times gone:\n%s", effect, gone, stdout)
+	}
+	if strings.Contains(stdout, "trouble") {
+		t.Errorf("the kernel complained:\n%s", stdout)
 	}
 }

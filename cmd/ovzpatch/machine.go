@@ -19,6 +19,8 @@ type machineFlags struct {
 	args   []string
 	gdb    int
 	mib    int // memory, once it is checked
+	// livepatch is a module that is laid into the guest.
+	livepatch string
 }
 
 // What a machine may have. The least memory is what the small guests boot with; QEMU's machine
@@ -32,6 +34,7 @@ func (f *machineFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.memory, "memory", "512M", "memory of the guest: a number of MiB, or with M or G")
 	c.Flags().IntVar(&f.cpus, "cpus", 1, "processors of the guest")
 	c.Flags().StringArrayVar(&f.args, "qemu-arg", nil, "one more argument for QEMU, as it is; repeat it for each: --qemu-arg=-device --qemu-arg=e1000")
+	c.Flags().StringVar(&f.livepatch, "livepatch", "", "lay this module of ovzpatch livepatch into the guest, at /lib/modules/RELEASE/extra/")
 	c.Flags().IntVar(&f.gdb, "gdb", 0, "wait for gdb on this port of 127.0.0.1 before the kernel starts, which then has no KASLR; in gdb: target remote :PORT")
 }
 
@@ -47,6 +50,9 @@ func (f *machineFlags) check(c *cobra.Command) error {
 		return usage(fmt.Errorf("--memory=%s: it must be from %dM to %dG, as 512M or 2G", f.memory, minMemory, maxMemory>>10))
 	}
 	f.mib = int(n) * unit
+	if err := needFile(f.livepatch, false); err != nil {
+		return err
+	}
 	if f.cpus < 1 || f.cpus > maxCPUs {
 		return usage(fmt.Errorf("--cpus=%d: it must be from 1 to %d", f.cpus, maxCPUs))
 	}

@@ -108,7 +108,7 @@ func (s *shellSession) boot(c *cobra.Command, in *os.File, out io.Writer, script
 	if err != nil {
 		return err
 	}
-	k.Script = script
+	k.Script, k.Livepatch = script, s.machine.livepatch
 	m, err := trial.Machine(ctx, k, o)
 	if err != nil {
 		return err
