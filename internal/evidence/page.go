@@ -58,7 +58,12 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"line": terminal.Line,
 	"text": terminal.Text,
 	"day":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
-	"mib":  func(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) },
+	"size": func(n int64) string {
+		if n < 1<<20 {
+			return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
+		}
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	},
 	// In groups of four, as gpg prints it.
 	"groups": groups,
 	"base":   func(k Kernel) string { return k.Base() },

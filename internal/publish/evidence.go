@@ -31,7 +31,7 @@ const (
 // evidence writes why each kernel is believed, for programs and signed, and the page for people.
 func (s *stage) evidence(ctx context.Context) error {
 	kernels := s.rec.Kernels()
-	slices.SortStableFunc(kernels, func(a, b Package) int { return b.Time.Compare(a.Time) })
+	slices.SortStableFunc(kernels, func(a, b Package) int { return b.Snapshot.Time.Compare(a.Snapshot.Time) })
 	page := &evidence.Page{
 		Title: title, Generation: s.rec.Number, Made: s.rec.Made,
 		Key:     evidence.Key{Fingerprint: s.key.fingerprint, File: keyFile},
@@ -130,8 +130,8 @@ func (s *stage) earlier(p Package) (*evidence.Kernel, error) {
 
 func evidenceName(p Package) string { return strings.TrimSuffix(p.File, ".rpm") }
 
-// published are the packages of a kernel, itself first: those of its snapshot that belong to it or to
-// no kernel in particular.
+// published are the packages of a kernel, itself first and the source last: those of its snapshot
+// that belong to it or to no kernel in particular.
 func (s *stage) published(kernel Package) []evidence.Package {
 	var names []string
 	for _, p := range s.rec.Packages {
@@ -160,6 +160,15 @@ func (s *stage) published(kernel Package) []evidence.Package {
 			list = append(list, e)
 		}
 	}
+	slices.SortStableFunc(list, func(a, b evidence.Package) int {
+		if a.Source == b.Source {
+			return 0
+		}
+		if a.Source {
+			return 1
+		}
+		return -1
+	})
 	return list
 }
 

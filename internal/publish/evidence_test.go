@@ -71,7 +71,7 @@ func TestEvidence(t *testing.T) {
 	for _, p := range res.Generation.Packages {
 		published[p.File] = sum(filepath.Join(current, "modern", p.Path))
 	}
-	if len(statement.Subject) != 3 || !strings.HasPrefix(statement.Subject[0].Name, "kernel-ovz-6.1.1") {
+	if len(statement.Subject) != 3 || !strings.HasPrefix(statement.Subject[0].Name, "kernel-ovz-6.1.1") || !strings.HasSuffix(statement.Subject[2].Name, ".src.rpm") {
 		t.Errorf("subject %+v", statement.Subject)
 	}
 	for _, s := range statement.Subject {
@@ -115,6 +115,9 @@ func TestEvidence(t *testing.T) {
 	}
 	f.keep("x86_64", "2", nil)
 	f.publish()
+	if page := read(t, current, pageFile); strings.Index(page, "1-2.lustre1.x86_64</h3>") > strings.Index(page, "1-1.lustre1.x86_64</h3>") {
+		t.Error("the page begins with the older kernel")
+	}
 	second, err := os.Stat(base + ".intoto.json.asc")
 	if err != nil || !os.SameFile(first, second) {
 		t.Errorf("%v: it was signed again", err)
