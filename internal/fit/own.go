@@ -211,7 +211,9 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *Own
 	for _, l := range []*layer{o.makefile, o.files} {
 		with := map[bool]string{false: "without ", true: "with "}[l.with]
 		for _, u := range l.unknown {
-			f.Unsure = append(f.Unsure, "checked "+with+u)
+			if said := "checked " + with + u; !slices.Contains(f.Unsure, said) {
+				f.Unsure = append(f.Unsure, said)
+			}
 		}
 	}
 	if o.files.other != nil {
