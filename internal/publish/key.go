@@ -37,6 +37,7 @@ type signer struct {
 	v3          bool
 	fingerprint string
 	public      []byte // the key, armoured
+	ring        []byte // the key, as gpgv reads it
 }
 
 // newSigner finds the key and shows that it signs, so that a passphrase is asked for and an error
@@ -62,7 +63,10 @@ func newSigner(ctx context.Context, o *Options, profiles []Profile) (*signer, er
 	if err := s.find(ctx, o.Key, profiles); err != nil {
 		return nil, fmt.Errorf("take key %q: %w", o.Key, err)
 	}
-	if s.public, err = s.ask(ctx, "--armor", "--export", s.fingerprint); err != nil {
+	if s.public, err = s.ask(ctx, "--armor", "--export", s.fingerprint); err == nil {
+		s.ring, err = s.ask(ctx, "--export", s.fingerprint)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("export the public key %s: %w", s.fingerprint, err)
 	}
 	dir, remove, err := scratch.New("", "key")
@@ -214,14 +218,8 @@ func (s *signer) detach(ctx context.Context, path string) error {
 // scratch directory.
 func (s *signer) verify(ctx context.Context, dir, path string) error {
 	ring := filepath.Join(dir, "ring.gpg")
-	if _, err := os.Stat(ring); err != nil {
-		key, err := s.ask(ctx, "--export", s.fingerprint)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(ring, key, 0o600); err != nil {
-			return err
-		}
+	if err := os.WriteFile(ring, s.ring, 0o600); err != nil {
+		return err
 	}
 	status, err := command.Output(ctx, command.Cmd{
 		Args: []string{"gpgv", "--homedir", dir, "--keyring", ring, "--status-fd", "1", path + ".asc", path}, Env: s.env(),

@@ -36,14 +36,16 @@ type Record struct {
 	Made    time.Time `json:"made"`
 	// Revision is the metadata's, in seconds since 1970. It only grows: yum keeps metadata that
 	// looks newer than what the server has.
-	Revision int64     `json:"revision"`
-	Key      string    `json:"key"` // fingerprint
-	V3       bool      `json:"v3_signatures,omitempty"`
-	Unproved bool      `json:"unproved,omitempty"` // it has kernels that nobody proved
-	URL      string    `json:"url,omitempty"`
-	Profiles []Profile `json:"profiles"`
-	Packages []Package `json:"packages"`
-	Retired  []Retired `json:"retired,omitempty"`
+	Revision int64  `json:"revision"`
+	Key      string `json:"key"` // fingerprint
+	// KeySHA256 is that of the public key as it is published: a key that was extended is new to clients.
+	KeySHA256 string    `json:"key_sha256"`
+	V3        bool      `json:"v3_signatures,omitempty"`
+	Unproved  bool      `json:"unproved,omitempty"` // it has kernels that nobody proved
+	URL       string    `json:"url,omitempty"`
+	Profiles  []Profile `json:"profiles"`
+	Packages  []Package `json:"packages"`
+	Retired   []Retired `json:"retired,omitempty"`
 }
 
 // Package is one package of a generation, binary or source.
@@ -52,6 +54,7 @@ type Package struct {
 	Name     string        `json:"name"`
 	Version  string        `json:"version"` // with epoch and release, as rpm prints it
 	Arch     string        `json:"arch"`
+	Origin   string        `json:"source_rpm,omitempty"` // file name of the source package that it was made from
 	Source   bool          `json:"source,omitempty"`
 	Kernel   bool          `json:"kernel,omitempty"` // it holds a kernel's image
 	Proved   bool          `json:"proved,omitempty"` // that kernel has its verdicts
@@ -82,6 +85,11 @@ func (p *Package) NEVRA() string {
 		arch = "src"
 	}
 	return p.Name + "-" + p.Version + "." + arch
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // place returns the path of a package that key signed in that form. Another key, form or content

@@ -164,23 +164,22 @@ func (s *selection) look(ctx context.Context, r *datastore.Reader) (list []Packa
 	}
 	sources := map[string]bool{}
 	var all []Package
-	var origins []string
 	for _, f := range r.Manifest.Files {
 		if !strings.HasSuffix(f.Name, ".rpm") {
 			continue
 		}
-		p, origin, err := s.open(ctx, r, f)
+		p, err := s.open(ctx, r, f)
 		if err != nil {
 			return nil, "", err
 		}
 		if p.Source {
 			sources[p.File] = true
 		}
-		all, origins = append(all, p), append(origins, origin)
+		all = append(all, p)
 	}
-	for i, p := range all {
-		if !p.Source && !sources[origins[i]] {
-			return nil, fmt.Sprintf("the source RPM of %s is not in the snapshot: %q", p.File, origins[i]), nil
+	for _, p := range all {
+		if !p.Source && !sources[p.Origin] {
+			return nil, fmt.Sprintf("the source RPM of %s is not in the snapshot: %q", p.File, p.Origin), nil
 		}
 	}
 	kernels, why := s.judge(r, all)
@@ -203,32 +202,38 @@ func (s *selection) wanted(p Package) bool {
 	return len(s.o.Archs) == 0 || p.Source || p.Arch == "noarch" || slices.Contains(s.o.Archs, p.Arch)
 }
 
-// open reads what a package is, and makes sure that the manifest does not lie of it. origin is the
-// source package that it was made from.
-func (s *selection) open(ctx context.Context, r *datastore.Reader, f datastore.File) (p Package, origin string, err error) {
+// open reads what a package is, and makes sure that the manifest does not lie of it. Of one that was
+// published already that is known.
+func (s *selection) open(ctx context.Context, r *datastore.Reader, f datastore.File) (p Package, err error) {
+	if was, known := s.known[f.SHA256]; known && was.File == f.Name {
+		return Package{
+			File: was.File, Name: was.Name, Version: was.Version, Arch: was.Arch, Origin: was.Origin, Source: was.Source, Kernel: was.Kernel,
+			Snapshot: r.Ref, SHA256: was.SHA256, Time: r.Manifest.Finished,
+		}, nil
+	}
 	pkg, err := kernelrpm.Open(ctx, r.Path(f.Name))
 	if err != nil {
-		return p, "", err
+		return p, err
 	}
 	defer pkg.Close()
 	p = Package{
 		File: f.Name, Name: pkg.Name(), Version: strings.TrimSuffix(strings.TrimPrefix(pkg.NEVRA(), pkg.Name()+"-"), "."+archOf(pkg)),
-		Arch: pkg.Arch(), Source: pkg.Source, Kernel: pkg.Image() != "",
+		Arch: pkg.Arch(), Origin: pkg.SourceRPM(), Source: pkg.Source, Kernel: pkg.Image() != "",
 		Snapshot: r.Ref, SHA256: f.SHA256, Time: r.Manifest.Finished,
 	}
 	if want := p.Name + "-" + pkg.Version() + "-" + pkg.Release() + "." + archOf(pkg) + ".rpm"; f.Name != want && !(p.Source && f.Name == strings.Replace(want, ".src.rpm", ".nosrc.rpm", 1)) {
-		return p, "", fmt.Errorf("%s holds the package %s: its name does not say what it is", f.Name, want)
+		return p, fmt.Errorf("%s holds the package %s: its name does not say what it is", f.Name, want)
 	}
-	if _, ours := s.known[f.SHA256]; !ours && !s.o.Resign {
+	if !s.o.Resign {
 		signed, err := pkg.Signed()
 		if err != nil {
-			return p, "", err
+			return p, err
 		}
 		if signed {
-			return p, "", job.BadRequest(fmt.Errorf("%s is signed already: publishing would put your signature in the place of that one; say --resign if it shall", f.Name))
+			return p, job.BadRequest(fmt.Errorf("%s is signed already: publishing would put your signature in the place of that one; say --resign if it shall", f.Name))
 		}
 	}
-	return p, pkg.SourceRPM(), nil
+	return p, nil
 }
 
 func archOf(p *kernelrpm.Package) string {
