@@ -94,3 +94,29 @@ func TestDamageIsFound(t *testing.T) {
 	f.keep("x86_64", "2", nil)
 	f.refused("is not what was published before")
 }
+
+// A key that was extended is new to clients, though nothing else is.
+func TestExtendedKey(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	first := f.publish()
+	run(t, nil, "gpg", "--homedir", f.o.GPGHome, "--batch", "--quiet", "--quick-set-expire", first.Generation.Key, "2y")
+	second := f.publish()
+	if !second.Changed || second.Generation.KeySHA256 == first.Generation.KeySHA256 {
+		t.Fatalf("%+v", second.Generation)
+	}
+	key := func(n int) string {
+		b, err := os.ReadFile(filepath.Join(f.o.To, generationsDir, generationName(n), keyFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if key(1) == key(2) {
+		t.Error("clients get the old key")
+	}
+	if first.Generation.Kernels()[0].Path != second.Generation.Kernels()[0].Path {
+		t.Error("the packages were signed anew")
+	}
+}
