@@ -112,39 +112,46 @@ static void survive(struct klp_object *obj)
 /* A name of NULL is the kernel itself. */
 `
 
+// changedModule makes the module from our source, in which each old text, followed by its new
+// one in changes, is replaced once.
+func changedModule(t *testing.T, image, modules string, changes ...string) string {
+	t.Helper()
+	source := fstest.MapFS{}
+	for _, name := range []string{"Kbuild", "old.S", "old.h", "umount.c"} {
+		text, err := fs.ReadFile(kmod.Livepatch(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source[name] = &fstest.MapFile{Data: text, Mode: 0o644}
+	}
+	text := string(source["umount.c"].Data)
+	for i := 0; i < len(changes); i += 2 {
+		if !strings.Contains(text, changes[i]) {
+			t.Fatalf("the module lacks %q", changes[i])
+		}
+		text = strings.Replace(text, changes[i], changes[i+1], 1)
+	}
+	source["umount.c"].Data = []byte(text)
+	m, err := livepatch.Build(t.Context(), livepatch.Options{
+		Image: image, Modules: modules, Release: filepath.Base(modules), Output: t.TempDir(), Report: job.Quiet{}, Source: source,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Path
+}
+
 func TestWrongLivepatches(t *testing.T) {
 	long(t)
 	image, modules := stockKernel(t)
 	for _, w := range wrongModules {
 		t.Run(strings.ReplaceAll(w.name, " ", "-"), func(t *testing.T) {
-			source := fstest.MapFS{}
-			for _, name := range []string{"Kbuild", "old.S", "old.h", "umount.c"} {
-				text, err := fs.ReadFile(kmod.Livepatch(), name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				source[name] = &fstest.MapFile{Data: text, Mode: 0o644}
-			}
-			text := string(source["umount.c"].Data)
-			if !strings.Contains(text, w.old) {
-				t.Fatalf("the module lacks %q", w.old)
-			}
-			text = strings.Replace(text, w.old, w.new, 1)
+			changes := []string{w.old, w.new}
 			if w.name == "survives" {
-				text = strings.Replace(text, "/* A name of NULL is the kernel itself. */\n", survivor, 1)
+				changes = append(changes, "/* A name of NULL is the kernel itself. */\n", survivor)
 			}
-			source["umount.c"].Data = []byte(text)
-			dir, build := t.TempDir(), filepath.Join(modules, "build")
-			if _, err := os.Stat(build); err != nil {
-				t.Fatal(err)
-			}
-			m, err := livepatch.Build(t.Context(), livepatch.Options{
-				Image: image, Modules: modules, Release: filepath.Base(modules), Output: dir, Report: job.Quiet{}, Source: source,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", m.Path, "--cases", "force-idle|force-busy|host-force$")
+			module := changedModule(t, image, modules, changes...)
+			stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", module, "--cases", "force-idle|force-busy|host-force$")
 			if code != 4 {
 				t.Fatalf("exit code %d, want 4\n%s", code, stderr)
 			}
@@ -186,6 +193,20 @@ echo "messages: $(dmesg | grep -c 'Overriding MNT_FORCE flag')"
 exit 0
 `
 
+// inGuest runs a script in a guest that has the module, and returns what the console showed.
+func inGuest(t *testing.T, image, modules, module, script string) string {
+	t.Helper()
+	in := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(in, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := ovzpatchIn(t, []string{"sh", "-c", `exec "$0" "$@" <` + in}, "shell", "--cpus=2", "--kernel", image, "--modules", modules, "--livepatch", module)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	return stdout
+}
+
 // Loaded and unloaded under fire it holds what its transition says, and leaves nothing behind.
 func TestLivepatchWhileContainersForce(t *testing.T) {
 	long(t)
@@ -194,14 +215,7 @@ func TestLivepatchWhileContainersForce(t *testing.T) {
 	if _, stderr, code := ovzpatch(t, "livepatch", "--kernel", image, "--modules", modules, "-o", dir); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	in := filepath.Join(dir, "script")
-	if err := os.WriteFile(in, []byte(loadScript), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	stdout, stderr, code := ovzpatchIn(t, []string{"sh", "-c", `exec "$0" "$@" <` + in}, "shell", "--cpus=2", "--kernel", image, "--modules", modules, "--livepatch", filepath.Join(dir, livepatch.File))
-	if code != 0 {
-		t.Fatalf("exit code %d\n%s\n%s", code, stdout, stderr)
-	}
+	stdout := inGuest(t, image, modules, filepath.Join(dir, livepatch.File), loadScript)
 	effect, gone := 0, 0
 	for _, m := range regexp.MustCompile(`(in effect|gone): (-?\d+)`).FindAllStringSubmatch(stdout, -1) {
 		switch n := m[2]; {
@@ -222,5 +236,43 @@ func TestLivepatchWhileContainersForce(t *testing.T) {
 	}
 	if strings.Contains(stdout, "trouble") {
 		t.Errorf("the kernel complained:\n%s", stdout)
+	}
+}
+
+// sleepScript disables the livepatch while a container's umount sleeps in it.
+const sleepScript = `
+lp=/sys/kernel/livepatch/ovzlivepatch
+insmod /lib/modules/*/extra/ovzlivepatch.ko
+while [ "$(cat $lp/transition)" != 0 ]; do sleep 0.1; done
+mkdir /tmp/1
+echo "mount -t lustre none /tmp/1 && umount -f /tmp/1 && echo umounted >/tmp/over" >/tmp/force
+unshare -pid -mount gosh /tmp/force &
+while [ -z "$(dmesg | grep 'Overriding MNT_FORCE flag')" ]; do sleep 0.1; done
+echo 0 >$lp/enabled
+sleep 2
+echo "over: $(cat /tmp/over), transition: $(cat $lp/transition), states:" $(cat /proc/*/patch_state | grep 1)
+rmmod ovzlivepatch || echo refused
+while [ -e $lp ]; do sleep 0.1; done
+echo "then: $(cat /sys/module/lustreprobe/parameters/lustre_umount_begin) umount_begin"
+sleep 1
+cat /tmp/over
+rmmod ovzlivepatch && echo unloaded
+for word in BUG: WARNING: Oops: detected.stall blocked.for; do [ -z "$(dmesg | grep $word)" ] || echo trouble; done
+exit 0
+`
+
+// A livepatch stays in effect for a task that sleeps in it, and its module in the kernel.
+func TestLivepatchDisabledWhileAnUmountSleeps(t *testing.T) {
+	long(t)
+	image, modules := stockKernel(t)
+	module := changedModule(t, image, modules, "\tbarrier();\n", "\tmsleep(10000);\n", "#include <linux/elf.h>\n", "#include <linux/delay.h>\n#include <linux/elf.h>\n")
+	stdout := strings.ReplaceAll(inGuest(t, image, modules, module, sleepScript), "\r\n", "\n")
+	for _, want := range []string{"over: , transition: 1, states: 1\n", "\nrefused\n", "\nthen: 0 umount_begin\n", "\numounted\n", "\nunloaded\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the guest does not show %q", want)
+		}
+	}
+	if strings.Contains(stdout, "trouble") || t.Failed() {
+		t.Error(stdout)
 	}
 }
