@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"ovzpatch/specs"
 )
 
@@ -96,4 +98,62 @@ func TestObjectsAreKept(t *testing.T) {
 			t.Errorf("%q: compiled %q, want the file that the patch changes", switches, got)
 		}
 	}
+
+	// The tree is kept where that is asked for, and is as it was before the patch.
+	again := func(stop, want string, switches ...string) {
+		t.Helper()
+		t.Setenv("STOP_AFTER", stop)
+		if got, _ := build(append(switches, "--define=kagain 1")...); got != want {
+			t.Errorf("%q: compiled %q, want %q", switches, got, want)
+		}
+		os.Unsetenv("STOP_AFTER")
+	}
+	unpacked := func() (id uint64) {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(top, "kept/tree-linux-1/fs/open.c"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("no kept tree: %q, %v", found, err)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(found[0], &st); err != nil {
+			t.Fatal(err)
+		}
+		return st.Ino
+	}
+	again("", "fs/namespace.o")
+	first := unpacked()
+	devel := content(t, run, top)
+	write("port.patch", "--- a/fs/namespace.c\n+++ b/fs/namespace.c\n@@ -1 +1 @@\n-a\n+c\n"+
+		"--- /dev/null\n+++ b/include/new.h\n@@ -0,0 +1 @@\n+c\n")
+	again("", "fs/namespace.o")
+	if got := content(t, run, top); !strings.Contains(got, "/include/new.h") || strings.Contains(got, "ovzbefore") {
+		t.Errorf("the -devel package holds\n%s", got)
+	}
+	again("fs/namespace", "fs/namespace.o", "--without", "ovzpatch")
+	again("", "fs/namespace.o", "--without", "ovzpatch")
+	if text, err := os.ReadFile(filepath.Join(top, "kept/tree-linux-1/fs/namespace.c")); string(text) != "a\n" {
+		t.Errorf("without the patch there is %q (%v)", text, err)
+	}
+	write("port.patch", "--- a/fs/namespace.c\n+++ b/fs/namespace.c\n@@ -1 +1 @@\n-a\n+b\n")
+	again("", "fs/namespace.o")
+	if got := content(t, run, top); got != devel {
+		t.Errorf("the same patch makes another -devel package:\n%s\nnot\n%s", got, devel)
+	}
+	if unpacked() != first {
+		t.Error("the tree was unpacked again")
+	}
+}
+
+// content lists the -devel package with the patch.
+func content(t *testing.T, run func(...string) (string, error), top string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(top, "RPMS/x86_64/kernel-ovz-devel-*lustre1*.rpm"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%q, %v", found, err)
+	}
+	out, err := run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEDIGESTS}\n]", found[0])
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return out
 }

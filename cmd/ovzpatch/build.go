@@ -148,7 +148,7 @@ func newBuild(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build SOURCE",
 		Short: "Build ready-to-install kernel RPMs with the patch",
-		Long: `build checks that the patch fits SOURCE, and drives rpmbuild -ba in a private
+		Long: `build checks that the patch fits SOURCE, and drives rpmbuild in a private
 directory. A tarball or an unpacked tree gets our own spec; a source RPM keeps its own,
 into which the patch is put (--spec=inject), or gets ours (--spec=replace). The
 packages are listed on standard output; with -o they are copied there, else they stay
@@ -216,6 +216,7 @@ func (b *buildCommand) build(c *cobra.Command, u *ui, source string, keeper *dat
 	} else if err := s.ProvePlace(ctx, u, b.proof.wanted()); err != nil {
 		return nil, err
 	}
+	b.flags.build.Source = true
 	res, packages, err := build.Build(ctx, r, b.flags.build)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type Options struct {
 	Jobs     int  // compile jobs at one time; 0 for what suits the machine, or the launcher's machines
 	Nice     int
 	Launcher string // what compilations go through, "" for nothing
+	Source   bool   // make the source package, too
 	Limit    time.Duration
 	Getenv   func(string) string // the environment that launchers are set up from
 	Home     string              // the user's directory, where settings of mock may be
@@ -86,7 +87,8 @@ func (b *builder) packages(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if res, ok := b.cached(packages); ok {
+	if res, ok := b.cached(packages); ok && (res.Source != "" || !b.o.Source) {
+		b.sayCached(res)
 		return res, nil
 	}
 	work, err := b.workDir(ctx, "objects", objects)
@@ -95,9 +97,20 @@ func (b *builder) packages(ctx context.Context) (*Result, error) {
 	}
 	defer work.Release()
 	// The one waited for may have built just this.
-	if res, ok := b.cached(packages); ok {
-		return res, nil
+	res, ok := b.cached(packages)
+	if ok {
+		b.sayCached(res)
+	} else if res, err = b.made(ctx, packages, work); err != nil {
+		return nil, err
 	}
+	if b.o.Source && res.Source == "" {
+		return res, b.addSource(ctx, res, work.Dir, work.Hold)
+	}
+	return res, nil
+}
+
+// made has rpmbuild make the packages, and puts them into the cache.
+func (b *builder) made(ctx context.Context, packages string, work *cache.Work) (*Result, error) {
 	if err := b.o.Cache.Remove("packages", packages); err != nil {
 		return nil, err
 	}
@@ -133,11 +146,11 @@ func (b *builder) cached(key string) (*Result, bool) {
 		return nil, false
 	}
 	res, err := readBuild(dir)
-	if err != nil {
-		return nil, false
-	}
-	b.u.Say("kernel %s the patch: from the cache (%s)", b.Label(), dir)
-	return res, true
+	return res, err == nil
+}
+
+func (b *builder) sayCached(res *Result) {
+	b.u.Say("kernel %s the patch: from the cache (%s)", b.Label(), res.Dir)
 }
 
 // within sets the time limit of one build.

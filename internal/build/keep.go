@@ -43,7 +43,7 @@ func (b *Result) Keep(ctx context.Context, store *datastore.Store, f *fit.Fit, r
 		return datastore.Ref{}, err
 	}
 	defer w.Abort()
-	for _, name := range append(slices.Clone(b.Packages), b.Source, filepath.Base(b.Log())) {
+	for _, name := range append(slices.Clone(b.Files()), filepath.Base(b.Log())) {
 		if _, err := w.AddPath(ctx, filepath.Join(b.Dir, name)); err != nil {
 			return datastore.Ref{}, err
 		}

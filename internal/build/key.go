@@ -62,6 +62,10 @@ func (b *builder) job() rpmbuild.Job {
 		name, value, _ := strings.Cut(d, " ")
 		j.Defines = append(j.Defines, rpmbuild.Define{Name: name, Value: value})
 	}
+	if !b.Foreign && b.Root.Mock == "" {
+		// Our spec then keeps the tree in the build directory, beside the objects.
+		j.Defines = append(j.Defines, rpmbuild.Define{Name: "kagain", Value: "1"})
+	}
 	if b.FileDigest != 0 {
 		n := strconv.Itoa(b.FileDigest)
 		j.Defines = append(j.Defines, rpmbuild.Define{Name: "_binary_filedigest_algorithm", Value: n}, rpmbuild.Define{Name: "_source_filedigest_algorithm", Value: n})

@@ -24,13 +24,21 @@ import (
 type Result struct {
 	Dir      string   `json:"-"`
 	Patched  bool     `json:"patched"`
-	Packages []string `json:"packages"` // file names in Dir
-	Source   string   `json:"source"`
+	Packages []string `json:"packages"` // file names in Dir, without the source package
+	Source   string   `json:"source"`   // that, "" where nobody asked for it
 	Compiled int      `json:"compiled"`
 	Warnings int      `json:"warnings"`
 	Seconds  float64  `json:"seconds"`
 	// Launcher is what the compiler launcher did, nil without one.
 	Launcher *launcher.Report `json:"launcher,omitempty"`
+}
+
+// Files are the names of all packages in Dir, the source package last.
+func (b *Result) Files() []string {
+	if b.Source == "" {
+		return b.Packages
+	}
+	return append(slices.Clone(b.Packages), b.Source)
 }
 
 // Kernels finds the packages with kernel images, debug kernels last.
@@ -45,26 +53,35 @@ const buildManifest = "build.json"
 
 // moveTo takes the packages and the log out of the topdir and notes what they are.
 func (b *Result) moveTo(dir string) error {
-	move := func(path string) (string, error) {
-		name := filepath.Base(path)
-		if os.Rename(path, filepath.Join(dir, name)) == nil {
-			return name, nil
-		}
-		// The root directory of --root may lie on another filesystem.
-		return name, atomicfile.Copy(path, filepath.Join(dir, name))
-	}
 	var err error
 	for i, p := range b.Packages {
-		if b.Packages[i], err = move(p); err != nil {
+		if b.Packages[i], err = move(p, dir); err != nil {
 			return fmt.Errorf("keep package: %w", err)
 		}
 	}
-	if b.Source, err = move(b.Source); err != nil {
-		return fmt.Errorf("keep source package: %w", err)
+	if b.Source != "" {
+		if b.Source, err = move(b.Source, dir); err != nil {
+			return fmt.Errorf("keep source package: %w", err)
+		}
 	}
-	if _, err := move(filepath.Join(b.Dir, "build.log")); err != nil {
+	if _, err := move(filepath.Join(b.Dir, "build.log"), dir); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
+	return b.write(dir)
+}
+
+// move moves a file into a directory, and returns its name.
+func move(path, dir string) (string, error) {
+	name := filepath.Base(path)
+	if os.Rename(path, filepath.Join(dir, name)) == nil {
+		return name, nil
+	}
+	// The root directory of --root may lie on another filesystem.
+	return name, atomicfile.Copy(path, filepath.Join(dir, name))
+}
+
+// write notes in a directory what the packages there are.
+func (b *Result) write(dir string) error {
 	note, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return err
@@ -86,7 +103,7 @@ func (b *Result) CopyOut(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("write packages: %w", err)
 	}
-	for _, name := range append(slices.Clone(b.Packages), b.Source) {
+	for _, name := range b.Files() {
 		if err := atomicfile.Copy(filepath.Join(b.Dir, name), filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("write packages: %w", err)
 		}
@@ -99,7 +116,7 @@ func (b *Result) CopyOut(dir string) error {
 // have left the patch out.
 func (b *Result) lookIntoAll(ctx context.Context, r *recipe.Recipe) ([]*kernelrpm.Contents, error) {
 	var list []*kernelrpm.Contents
-	for _, name := range append(slices.Clone(b.Packages), b.Source) {
+	for _, name := range b.Files() {
 		c, err := b.lookInto(ctx, name, r)
 		if err != nil {
 			return nil, err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"ovzpatch/internal/recipe"
@@ -34,8 +33,11 @@ func VerifyReproducible(ctx context.Context, r *recipe.Recipe, first *Result, o 
 	if err := os.RemoveAll(work.Dir); err != nil {
 		return fmt.Errorf("build once more: %w", err)
 	}
-	b.u.Say("building building building once more, in another directory and time zone, and with another -j")
+	b.u.Say("building once more, in another directory and time zone, and with another -j")
 	second, err := b.run(ctx, work.Dir, work.Hold)
+	if err == nil && first.Source != "" && second.Source == "" {
+		second.Source, err = b.sourcePackage(ctx, work.Dir, work.Hold)
+	}
 	if err != nil {
 		return err
 	}
@@ -52,11 +54,11 @@ func VerifyReproducible(ctx context.Context, r *recipe.Recipe, first *Result, o 
 // sameBuild returns a line for each package, or the first difference as an error.
 func sameBuild(ctx context.Context, first, second *Result) ([]string, error) {
 	again := map[string]string{}
-	for _, path := range append(slices.Clone(second.Packages), second.Source) {
+	for _, path := range second.Files() {
 		again[filepath.Base(path)] = path
 	}
 	var said []string
-	for _, name := range append(slices.Clone(first.Packages), first.Source) {
+	for _, name := range first.Files() {
 		path, ok := again[name]
 		if !ok {
 			return nil, fmt.Errorf("not reproducible: the second build has no %s", name)

@@ -21,9 +21,12 @@ import (
 // Define is one --define of rpmbuild.
 type Define struct{ Name, Value string }
 
-// Job describes one rpmbuild -ba.
+// Job describes one rpmbuild -bb, or -bs.
 type Job struct {
-	Root Root
+	// SourceOnly packs the spec and the sources, and builds nothing. (mock makes a source
+	// package in any case.)
+	SourceOnly bool
+	Root       Root
 	// Spec is the path of the spec, whose sources lie in Topdir/SOURCES; with Root.Mock
 	// that of the source RPM.
 	Spec string
@@ -54,7 +57,7 @@ type Job struct {
 // Result is a finished build.
 type Result struct {
 	Packages []string // paths of the binary RPMs, in the order rpmbuild wrote them
-	Source   string   // path of the source RPM
+	Source   string   // path of the source RPM, "" where none was made
 	Compiled int      // files compiled
 	Warnings int      // compiler warnings
 	Duration time.Duration
@@ -74,7 +77,10 @@ func (j Job) Args() []string {
 }
 
 func (j Job) rpmbuildArgs() []string {
-	args := []string{"rpmbuild", "-ba"}
+	args := []string{"rpmbuild", "-bb"}
+	if j.SourceOnly {
+		args[1] = "-bs"
+	}
 	for _, d := range Macros(j.Root.Inside(j.Topdir)) {
 		args = append(args, "--define", d.Name+" "+d.Value)
 	}
@@ -229,15 +235,19 @@ func Run(ctx context.Context, j Job, report func(Progress)) (*Result, error) {
 		}
 		return nil, &Error{Phase: w.progress.Phase, Lines: w.reason(), Log: j.Log, Full: w.full, Missing: w.missing, Root: j.Root, Target: err}
 	}
-	if len(w.packages) == 0 {
+	if len(w.packages) == 0 && !(j.SourceOnly && w.source != "") {
 		return nil, fmt.Errorf("build packages: rpmbuild made none; see %s", j.Log)
 	}
 	for i, p := range w.packages {
 		w.packages[i] = j.outside(p)
 	}
+	source := w.source
+	if source != "" {
+		source = j.outside(source)
+	}
 	return &Result{
 		Packages: w.packages,
-		Source:   j.outside(w.source),
+		Source:   source,
 		Compiled: w.progress.Compiled,
 		Warnings: w.progress.Warnings,
 		Duration: time.Since(start),

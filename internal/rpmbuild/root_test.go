@@ -44,7 +44,7 @@ func TestArgsInAChroot(t *testing.T) {
 		Root: rpmbuild.Root{Chroot: "/r"}, Spec: "/r/w/top/SPECS/k.spec", Topdir: "/r/w/top", BuildDir: "/r/w/BUILD", Target: "i686",
 	}.Args()
 	want := []string{
-		"chroot", "/r", "rpmbuild", "-ba",
+		"chroot", "/r", "rpmbuild", "-bb",
 		"--define", "_topdir /w/top",
 		"--define", "_tmppath /w/top/tmp",
 		"--define", "_buildshell /bin/bash",
