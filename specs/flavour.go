@@ -18,6 +18,14 @@ func Flavours(arch string) []string {
 	return nil
 }
 
+// FlavourNeeds are the options that a flavour's configuration must have in the end.
+func FlavourNeeds(flavour string) []string {
+	if flavour != PAE {
+		return nil
+	}
+	return []string{"CONFIG_X86_PAE"}
+}
+
 // The options among which a configuration chooses how much memory a 32-bit kernel sees.
 var memoryChoice = regexp.MustCompile(`^(# )?CONFIG_(NOHIGHMEM|HIGHMEM4G|HIGHMEM64G|X86_PAE)\b`)
 

@@ -15,7 +15,7 @@ import (
 // Name is the file name of the spec.
 const Name = "kernel-ovz.spec"
 
-//go:embed kernel-ovz.spec guest-*.config
+//go:embed kernel-ovz.spec guest-*.config debug.config
 var files embed.FS
 
 // Own tells whether a spec is this one, filled in. OpenVZ's own source RPMs have a spec of
@@ -36,6 +36,7 @@ type Values struct {
 	Config  string   // file name of the configuration
 	Compat  []string // file names of patches for today's compilers
 	Flavour string   // one of Flavours, or "" for the plain kernel
+	Needs   []string // options that the configuration must have in the end
 }
 
 // safe holds what may stand in a spec's value: no macro, no shell, no white space.
@@ -78,6 +79,7 @@ func Spec(v Values) ([]byte, error) {
 		{"kconfig", []string{v.Config}},
 		{"kcompat", v.Compat},
 		{"kflavour", []string{v.Flavour}},
+		{"kneeds", v.Needs},
 	} {
 		if err := set(s.name, s.words...); err != nil {
 			return nil, err

@@ -50,6 +50,7 @@ func (f *buildFlags) register(c *cobra.Command) {
 	f.builds = true
 	c.Flags().StringSliceVar(&f.recipe.With, "with", nil, "enable a part of the spec, as rpmbuild does: --with headers")
 	c.Flags().StringSliceVar(&f.recipe.Without, "without", nil, "disable a part of the spec, as rpmbuild does: --without debuginfo")
+	c.Flags().BoolVar(&f.recipe.Debug, "debug-kernel", false, "a kernel that watches its locks, sleeping and memory (lockdep, DEBUG_ATOMIC_SLEEP, kmemleak), for tests; with our own spec")
 	c.Flags().BoolVar(&f.build.NoDeps, "nodeps", false, "do not check the spec's BuildRequires (if the host has no RPM database, dpkg is asked)")
 	c.Flags().StringVar(&f.rootArg, "root", "", "run rpmbuild in a system with another compiler: chroot:DIR, a directory with a whole system, or mock:CONFIG")
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "build again, whatever is in the cache")

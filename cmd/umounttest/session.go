@@ -209,6 +209,9 @@ func (s session) try(ctx context.Context, release string, trials []umount.Trial)
 	if s.unload {
 		r.Unload = func() error { return unloadModule("lustreprobe") }
 	}
+	if r.Leaks, err = umount.OpenLeaks(s.dir + "-debug"); err != nil {
+		return nil, err
+	}
 	if s.lustre != nil {
 		r.Limit, r.Filesystem = lustreLimit, s.lustre.filesystem()
 	}

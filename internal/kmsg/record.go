@@ -38,6 +38,8 @@ var troubles = []string{
 	"Slab corruption", "VFS: Busy inodes after unmount",
 	"Kernel panic", "circular locking dependency", "recursive locking", "inconsistent lock state",
 	"suspicious RCU usage", "bad unlock balance", "held lock freed", "blocked for more than",
+	"lock inversion dependency", "lock order detected", "locks held!", "held when returning to user space",
+	"new suspected memory leaks",
 	"detected stall", "self-detected stall", "KASAN:", "UBSAN:", "refcount_t:",
 }
 

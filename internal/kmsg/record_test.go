@@ -67,12 +67,15 @@ func TestParseSyslog(t *testing.T) {
 
 func TestTrouble(t *testing.T) {
 	for text, want := range map[string]bool{
-		"WARNING: CPU: 0 PID: 70 at fs/namespace.c:1830 path_umount+0x1": true,
-		"BUG: kernel NULL pointer dereference, address: 0":               true,
-		"WARNING: possible circular locking dependency detected":         true,
-		"watchdog: BUG: soft lockup - CPU#0 stuck for 22s!":              true,
-		"Lustre: setting import INACTIVE by administrator request":       false,
-		"Kernel command line: console=ttyS0 oops=panic panic=1":          false,
+		"WARNING: CPU: 0 PID: 70 at fs/namespace.c:1830 path_umount+0x1":          true,
+		"BUG: kernel NULL pointer dereference, address: 0":                        true,
+		"WARNING: possible circular locking dependency detected":                  true,
+		"WARNING: lock held when returning to user space!":                        true,
+		"WARNING: possible irq lock inversion dependency detected":                true,
+		"kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)": true,
+		"watchdog: BUG: soft lockup - CPU#0 stuck for 22s!":                       true,
+		"Lustre: setting import INACTIVE by administrator request":                false,
+		"Kernel command line: console=ttyS0 oops=panic panic=1":                   false,
 
 		// What 2.6.18-028stab056 said when a module made it stumble: on i386,
 		"BUG: warning at /root/trouble.c:14/t_init()":                                       true,

@@ -60,6 +60,7 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 	rep := &report.Report{Source: source}
 	o.Recipe.Report, o.Build.Report, o.Trial.Report = o.Report, o.Report, o.Report
 	o.Trial.LogDir = o.Out
+	o.Trial.Debug = o.Recipe.Debug
 	s, err := recipe.Make(ctx, source, o.Recipe)
 	if err != nil {
 		return rep, err

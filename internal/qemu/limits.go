@@ -36,6 +36,14 @@ func LimitsFor(slowdown float64) Limits {
 	}
 }
 
+// ForDebug returns the limits for a kernel that watches itself.
+func (l Limits) ForDebug() Limits {
+	l.Silent *= 4
+	l.Progress *= 4
+	l.Total *= 4
+	return l
+}
+
 // ForLustre returns the limits for a guest that mounts real Lustre. Before its first case it may
 // be silent for 15 minutes: a setup script may take 10, and a client whose servers do not answer
 // takes 160 s to say so. And a forced umount takes 10 s.

@@ -40,6 +40,7 @@ type Options struct {
 	Compat    bool     // also apply what the line's old sources need for this machine's compiler
 	Modernize bool     // rewrite what rpm since 4.20 refuses in a source RPM's own spec
 	Beside    bool     // add to a source RPM's own spec what makes dnf and zypper keep older kernels
+	Debug     bool     // a kernel that watches itself
 	Misplaced bool     // go on with a patch that the gate check refuses
 	Root      rpmbuild.Root
 	Report    job.Reporter
@@ -183,6 +184,9 @@ func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
 		return nil, err
 	}
 	original.Target = m.o.Target
+	if m.o.Debug {
+		return nil, job.BadRequest(fmt.Errorf("--debug-kernel: %s brings configurations of its own: use --spec=replace, or a flavour of its that debugs (--flavour)", original.SpecName))
+	}
 	m.u.Say("rpmbuild on %s will run the scripts and macros of %s", m.o.Root.Name(), original.SpecName)
 	if specs.Own(original.Spec) {
 		// A package of ours has the patch and the switch for it.
@@ -236,7 +240,14 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 	if err != nil {
 		return nil, err
 	}
-	config = specs.FlavourConfig(flavour, config)
+	config, needs := specs.FlavourConfig(flavour, config), specs.FlavourNeeds(flavour)
+	if m.o.Debug {
+		var more []string
+		if config, more, err = specs.DebugConfig(m.Line, config); err != nil {
+			return nil, job.BadRequest(fmt.Errorf("--debug-kernel: %w", err))
+		}
+		needs = append(needs, more...)
+	}
 	r := &Recipe{
 		Patched: true, Port: m.Name, Touched: m.Touched(), With: m.o.With, Without: m.o.Without, Source: archive,
 		Inputs: srpm.Inputs{
@@ -247,7 +258,7 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 	}
 	v := specs.Values{
 		Base: m.Kernel.Base(), Stable: m.Kernel.Stable(), Release: "1", Tag: m.o.Tag,
-		Archive: filepath.Base(archive), Top: top, Port: m.Name, Config: configName, Flavour: flavour,
+		Archive: filepath.Base(archive), Top: top, Port: m.Name, Config: configName, Flavour: flavour, Needs: needs,
 	}
 	if own := m.Kernel.Release(); own != "" {
 		v.Release = own + ".1"
@@ -263,6 +274,9 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 		}
 		v.Release += compatTag
 	}
+	if m.o.Debug {
+		v.Release += debugTag
+	}
 	if r.Spec, err = specs.Spec(v); err != nil {
 		return nil, err
 	}
@@ -275,6 +289,9 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 
 // compatTag marks a test build, which is not to be taken for one for production.
 const compatTag = ".compat"
+
+// debugTag marks a kernel that watches itself, which is slow.
+const debugTag = ".debug"
 
 // compat is what --compat adds. It says what that was tried on: the patches of a line go into its
 // sources together, so that one of them speaks for all.

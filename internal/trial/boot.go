@@ -130,6 +130,9 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 	if b.t.Kernel.Livepatch != "" {
 		m.Limits.Total *= livepatchStates
 	}
+	if b.o.Debug {
+		m.Limits = m.Limits.ForDebug()
+	}
 	if b.o.Limit > 0 {
 		m.Limits.Total = b.o.Limit
 	}

@@ -30,6 +30,7 @@ type Options struct {
 	Cases      string        // a regular expression; "" for all
 	Containers []string      // backends; nil for all that the kernel offers, and VEs alone where it has them
 	Limit      time.Duration // of one guest; 0 for what suits the measured speed of this machine
+	Debug      bool          // kernels watch themselves, and are slow
 	Cache      cache.Cache
 	Home       string     // where this program lies, with the guest's programs beside it
 	LogDir     string     // where consoles' logs go; "" is the cache

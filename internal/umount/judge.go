@@ -22,7 +22,7 @@ func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why, finding 
 		return guest.Inconclusive, "the case is not meant for this backend", ""
 	}
 	if got.Trouble != "" {
-		return guest.Faulty, "the kernel complained: " + got.Trouble, ""
+		return guest.Faulty, complaint(got.Trouble), ""
 	}
 	if want.Finding != nil && c.differences(*want.Finding, got) == "" {
 		// What is left of it says which kernel it was.
@@ -44,6 +44,36 @@ func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why, finding 
 		return guest.Faulty, "on any kernel: " + patched, ""
 	}
 	return guest.Faulty, "with the patch: " + patched + "; without it: " + unpatched, ""
+}
+
+// harms names what a kernel complains of that watches itself (--debug-kernel).
+var harms = []struct{ name, text string }{
+	{"sleeps where it must not", "sleeping function called from invalid context"},
+	{"sleeps where it must not", "scheduling while atomic"},
+	{"locks wrongly", "locking dependency"},
+	{"locks wrongly", "recursive locking"},
+	{"locks wrongly", "inconsistent lock state"},
+	{"locks wrongly", "lock inversion"},
+	{"locks wrongly", "lock order detected"},
+	{"locks wrongly", "bad unlock balance"},
+	{"locks wrongly", "held lock freed"},
+	{"locks wrongly", "locks held"},
+	{"locks wrongly", "held when returning to user space"},
+	{"locks wrongly", "suspicious RCU usage"},
+	{"keeps memory", leakedText},
+}
+
+// leakedText is part of what kmemleak says when it has found something.
+const leakedText = "new suspected memory leaks"
+
+// complaint says what the kernel complained of, and what harm that is where it has a name.
+func complaint(trouble string) string {
+	for _, h := range harms {
+		if strings.Contains(trouble, h.text) {
+			return h.name + ", the kernel says: " + trouble
+		}
+	}
+	return "the kernel complained: " + trouble
 }
 
 // differences says in words where got is not as wanted; "" means nowhere.

@@ -37,6 +37,8 @@ type Runner struct {
 	Bucket bool
 	// Unload takes the filesystem's module away when all was tried; nil leaves it there.
 	Unload func() error
+	// Leaks is looked into when all was tried; nil where the kernel has no kmemleak.
+	Leaks *Leaks
 	// Start is called before each trial.
 	Start func(Trial) error
 
@@ -126,7 +128,7 @@ func (r *Runner) try(ctx context.Context, t Trial, dir string) guest.Result {
 		res.Verdict, res.Why = guest.Inconclusive, err.Error()
 		// A case that its kernel broke off is not without a verdict.
 		if res.Got.Trouble != "" {
-			res.Verdict, res.Why = guest.Faulty, "the kernel complained: "+res.Got.Trouble+" ("+err.Error()+")"
+			res.Verdict, res.Why = guest.Faulty, complaint(res.Got.Trouble)+" ("+err.Error()+")"
 		}
 		return res
 	}
@@ -197,8 +199,27 @@ func (r *Runner) leave(res guest.Result) guest.Result {
 	if err != nil || res.Got.Left > 0 {
 		res.Verdict = guest.Faulty
 		res.Why = fmt.Sprintf("on any kernel: superblocks left behind 0, not %d; unloading the probe's module gives %s", res.Got.Left, res.Got.Errno)
+		return res
+	}
+	if res.Log, err = r.leaked(&res.Got); err != nil {
+		res.Verdict, res.Why = guest.Inconclusive, err.Error()
+	} else if res.Got.Trouble != "" {
+		res.Verdict, res.Why = guest.Faulty, complaint(res.Got.Trouble)
 	}
 	return res
+}
+
+// leaked looks for memory that is kept, and returns where the first of it was allocated.
+func (r *Runner) leaked(seen *guest.Seen) ([]string, error) {
+	if r.Leaks == nil {
+		return nil, nil
+	}
+	lines, err := r.Leaks.scan()
+	if err != nil {
+		return nil, err
+	}
+	seen.Trouble, err = r.between()
+	return lines, err
 }
 
 // between returns the first trouble that the kernel told of since the case before ended, as

@@ -3,6 +3,8 @@
 package umount
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,6 +53,32 @@ func TestPerhapsElsewhere(t *testing.T) {
 	} {
 		if perhapsElsewhere(c.got) != c.again {
 			t.Errorf("%+v: again is not %v", c.got, c.again)
+		}
+	}
+}
+
+// noFilesystem is one that nobody mounts.
+type noFilesystem struct{ Filesystem }
+
+func (noFilesystem) Live() (int, error) { return 0, nil }
+
+// When all was tried, memory that is kept is the last case's.
+func TestLeaveLooksForLeaks(t *testing.T) {
+	const said = "kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"
+	for text, want := range map[string]string{"": "", said: "keeps memory, the kernel says: " + said} {
+		f, err := os.OpenFile(filepath.Join(t.TempDir(), "kmemleak"), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		r := Runner{Log: &scriptedLog{{{Text: text}}}, Filesystem: noFilesystem{}, Leaks: &Leaks{f: f}}
+		got := r.leave(guest.Result{})
+		if got.Why != want || (got.Verdict == guest.Faulty) != (want != "") {
+			t.Errorf("the kernel says %q: %s, %q", text, got.Verdict, got.Why)
+		}
+		// What stands in for kmemleak keeps what it was told.
+		if len(got.Log) != 1 || got.Log[0] != "scanscan" {
+			t.Errorf("it was told %q, and what it holds is to be in the log", got.Log)
 		}
 	}
 }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package specs
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// DebugConfig lays the options of a kernel that watches itself over a configuration, whole or a
+// fragment: of an option that is there twice the later counts. needs are those that the kernel
+// must have in the end. An error says why a line's kernels cannot.
+func DebugConfig(line string, config []byte) (changed []byte, needs []string, err error) {
+	sleep := "CONFIG_DEBUG_ATOMIC_SLEEP"
+	switch line {
+	case "rhel5-2.6.18":
+		return nil, nil, fmt.Errorf("kernels of line %s have no kmemleak, which came with 2.6.31", line)
+	case "rhel6-2.6.32":
+		sleep = "CONFIG_DEBUG_SPINLOCK_SLEEP"
+	}
+	debug, _ := files.ReadFile("debug.config") // embedded
+	changed = bytes.Clone(config)
+	if len(changed) > 0 && !bytes.HasSuffix(changed, []byte("\n")) {
+		changed = append(changed, '\n')
+	}
+	return append(changed, debug...), []string{"CONFIG_PROVE_LOCKING", sleep, "CONFIG_DEBUG_KMEMLEAK"}, nil
+}
