@@ -56,6 +56,9 @@ Where locks of a user who is not root are.
 PATH, TMPDIR, TERM
 Where programs are looked for, where temporary files go, and whether the progress is drawn over on a terminal.
 .TP
+OVZPATCH_JOBS and others
+The value of a flag, here \fB--jobs\fP, for all calls; see \fBovzpatch\-config\fP(1).
+.TP
 GITHUB_ACTIONS, GITLAB_CI
 Where one is true, results are written as that system shows them.
 .TP
@@ -65,6 +68,9 @@ The date of these pages, when they are made.
 .TP
 ~/.cache/ovzpatch
 Expensive results, by content: up to 20 GiB and 30 days; see \fBovzpatch\-cache\fP(1).
+.TP
+~/.config/ovzpatch/ovzpatch.toml
+Settings for all calls.
 .TP
 /run/ovzpatch
 Locks of datastores.

@@ -92,7 +92,14 @@ Results go to standard output, progress to standard error.
 	app := &app{home: home()}
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
-	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) (err error) {
+		settings, err := readSettings(os.Getenv, settingsFile())
+		if err == nil {
+			err = applySettings(c, settings)
+		}
+		if err != nil {
+			return err
+		}
 		// Programs that work in there are run in other directories.
 		app.cacheDir, err = filepath.Abs(app.cacheDir)
 		return err
@@ -113,6 +120,7 @@ Results go to standard output, progress to standard error.
 		newStore(app),
 		newPublish(app),
 		newCache(app),
+		newConfig(),
 		newDoctor(app),
 		newVersion(app),
 		newMan(),
