@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"ovzpatch/internal/extmod"
 	"ovzpatch/internal/guest"
@@ -75,7 +76,7 @@ func columns(k report.Kernel, states []guest.State, broken bool) ([]report.Kerne
 		c := next(st.Cases)
 		c.Verdict, c.Broken, c.AtFault = st.Verdict, "", false
 		if st.Failed != "" {
-			c.Notes, c.Verdict = append(c.Notes[:len(c.Notes):len(c.Notes)], st.Failed), guest.Faulty
+			c.Notes, c.Verdict = append(slices.Clip(c.Notes), st.Failed), guest.Faulty
 			return append(all, c), nil
 		}
 		all = append(all, c)

@@ -20,8 +20,10 @@ func seen(names ...string) (k report.Kernel) {
 
 func TestColumns(t *testing.T) {
 	all, err := columns(seen("a", "b", "c", "d", "e"), []guest.State{
-		{Name: guest.NotLoaded, Cases: 1, Verdict: guest.Vulnerable}, {Name: guest.Loaded, Cases: 1, Verdict: guest.Protected},
-		{Name: guest.Disabled, Cases: 1, Verdict: guest.Protected}, {Name: guest.LoadedAgain, Cases: 2, Verdict: guest.Protected},
+		{Name: guest.NotLoaded, Cases: 1, Verdict: guest.Vulnerable},
+		{Name: guest.Loaded, Cases: 1, Verdict: guest.Protected},
+		{Name: guest.Disabled, Cases: 1, Verdict: guest.Protected},
+		{Name: guest.LoadedAgain, Cases: 2, Verdict: guest.Protected},
 	}, false)
 	if err != nil || len(all) != 4 {
 		t.Fatalf("%+v, %v", all, err)
