@@ -40,8 +40,13 @@ func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []s
 	if err := c.configure(s.key.public); err != nil {
 		return nil, err
 	}
-	// With --best only the newest of each name are looked at.
-	if err := c.dnf(ctx, "--disableplugin=*", "--enableplugin=repoclosure", "--nobest", "repoclosure", "--check", "published"); err != nil {
+	// With --best only the newest of each name are looked at. What a source package wants is there
+	// where it is built.
+	closure := []string{"--disableplugin=*", "--enableplugin=repoclosure", "--nobest", "repoclosure", "--check", "published"}
+	for _, arch := range binaryArchs(s.rec.Packages) {
+		closure = append(closure, "--arch", arch)
+	}
+	if err := c.dnf(ctx, closure...); err != nil {
 		return nil, fmt.Errorf("look for unmet dependencies in %s: %w", p, err)
 	}
 	if err := c.becomeRoot(ctx); err != nil {
@@ -218,6 +223,17 @@ gpgcheck=0
 func (c *client) dnf(ctx context.Context, args ...string) error {
 	all := append(slices.Clone(c.as), "dnf", "--assumeyes", "--config", filepath.Join(c.dir, "dnf.conf"), "--releasever=1")
 	return command.Run(ctx, command.Cmd{Args: append(all, args...), Env: []string{"LC_ALL=C.UTF-8"}})
+}
+
+// binaryArchs returns the architectures of all but the source packages.
+func binaryArchs(packages []Package) []string {
+	var archs []string
+	for _, p := range packages {
+		if !p.Source && !slices.Contains(archs, p.Arch) {
+			archs = append(archs, p.Arch)
+		}
+	}
+	return archs
 }
 
 // newestKernels returns the newest kernel of each name, by architecture, with its -devel package.

@@ -28,6 +28,7 @@ Version: 6.1.1
 Release: %{rel}.lustre1
 Summary: A kernel
 License: GPLv2
+BuildRequires: only-where-it-is-built >= 1
 Requires: /sbin/depmod, coreutils >= 8
 Requires(post): /bin/sh
 Provides: kernel = %{version}-%{release}
