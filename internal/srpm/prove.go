@@ -61,6 +61,7 @@ type proof struct {
 	made    Inputs
 	anchors []anchor
 	again   *repetition    // of the original, once it was run
+	trees   []string       // that the patch changes, once they are known
 	listed  *regexp.Regexp // PatchFile in a list
 	own     string         // the package's own directory in BUILD; "" where that is BUILD itself
 }
@@ -118,7 +119,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	if err != nil {
 		return fail(fmt.Errorf("%%prep of the original does not come to its end here: %w", err))
 	}
-	was, err := p.built(ctx, p.Original, before)
+	was, err := p.builtPatched(ctx, before)
 	if err != nil {
 		return fail(err)
 	}
@@ -132,6 +133,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	}
 	found := Proven{}
 	differ := p.differences(before, after)
+	p.trees = differ.trees
 	if len(differ.other) > 0 {
 		again, err := p.repeated(ctx)
 		if err != nil {
@@ -154,7 +156,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 		err = p.compiledInPlace(is.left, trees, p.filesOf(before, differ.trees[0]), &found)
 	}
 	if err == nil {
-		err = p.sameBuild(ctx, was, is, &found)
+		err = p.sameBuild(ctx, before, after, was, is, &found)
 	}
 	if err != nil {
 		return fail(err)
@@ -231,7 +233,7 @@ func (p *proof) repeated(ctx context.Context) (*repetition, error) {
 	if err != nil {
 		return nil, err
 	}
-	built, err := p.built(ctx, p.Original, prepared)
+	built, err := p.builtPatched(ctx, prepared)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"ovzpatch/internal/command"
@@ -152,30 +153,80 @@ var makes = regexp.MustCompile(`^[^#]*(\bg?make\s|%\{?(__make|make_build)\b|\$\{
 var scriptName = regexp.MustCompile(`^/\S*/rpm-tmp\.\w+: `)
 
 // goesBy is what a package may do that makes it another one than the original's with the patch.
-const goesBy = "by the release, by the number of patches, by the spec's text, or by the content or the time of the file that is patched"
+const goesBy = "by the release, by the number of patches, or by the spec's text"
 
-// sameBuild makes sure that %build does with the patch what it does without it, but for what
-// it does otherwise each time.
-func (p *proof) sameBuild(ctx context.Context, was, is *built, found *Proven) error {
-	files := func(is *built) []string {
-		return slices.DeleteFunc(p.differences(was.left, is.left).other, func(name string) bool { return slices.Contains(found.Unsteady, name) })
+// builtPatched runs %build of the original on the files as the patch makes them: what %build
+// does may well hang on these.
+func (p *proof) builtPatched(ctx context.Context, prepared *outcome) (*built, error) {
+	trees := map[string]bool{}
+	for name, e := range prepared.known {
+		if dir, ok := p.inTree(name); ok && e.kept && (p.trees == nil || slices.Contains(p.trees, dir)) {
+			trees[dir] = true
+		}
 	}
-	differ := p.differently(was, is)
-	if differ == "" && len(files(is)) == 0 {
+	for dir := range trees {
+		patched, err := p.Apply(p.filesOf(prepared, dir))
+		if err != nil {
+			continue // another tree than the one that gets it
+		}
+		for _, file := range p.Files {
+			if err := replace(filepath.Join(p.build(), dir, file), patched[file]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p.built(ctx, p.Original, prepared)
+}
+
+// replace puts a text in the place of a file, as patch does: links to the old one stay. nil
+// removes it.
+func replace(path string, text []byte) error {
+	mode := fs.FileMode(0o644)
+	if i, err := os.Lstat(path); err == nil {
+		mode = i.Mode().Perm()
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if text == nil {
 		return nil
 	}
-	again, err := p.repeated(ctx)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, mode)
+}
+
+// sameBuild makes sure that %build does with the patch what it does without it, but for what
+// it does otherwise each time. before and after are what %prep left.
+func (p *proof) sameBuild(ctx context.Context, before, after *outcome, was, is *built, found *Proven) error {
+	files := func(was, is *built) []string {
+		return slices.DeleteFunc(p.differences(was.left, is.left).other, func(name string) bool {
+			fromPrep := was.left.files[name] == before.files[name] && is.left.files[name] == after.files[name]
+			return fromPrep || slices.Contains(found.Unsteady, name)
+		})
+	}
+	if p.differently(was, is) == "" && len(files(was, is)) == 0 {
+		return nil
+	}
+	// Now it is known which trees get the patch.
+	repetition, err := p.repeated(ctx)
 	if err != nil {
 		return err
 	}
-	found.Unsteady = append(found.Unsteady, files(again.built)...)
-	if list := files(is); len(list) > 0 {
+	again := repetition.built
+	differ := p.differently(again, is)
+	if differ == "" && len(files(again, is)) == 0 {
+		return nil
+	}
+	found.Unsteady = append(found.Unsteady, files(was, again)...)
+	if list := files(again, is); len(list) > 0 {
 		return p.not("%%build makes %s otherwise than with the original. Does it go %s?", few(list), goesBy)
 	}
-	switch {
+	switch each := p.differently(was, again); {
 	case differ == "":
-	case p.differently(was, again.built) != "":
-		found.Unseen = append(found.Unseen, "whether %build does the same as with the original, as it is never the same: the next time it "+p.differently(was, again.built))
+	case each != "":
+		found.Unseen = append(found.Unseen, "whether %build does the same as with the original, as it is never the same: the next time it "+each)
 	default:
 		return p.not("with the patch %%build %s. Does it go %s?", differ, goesBy)
 	}

@@ -191,6 +191,10 @@ func TestProveHidden(t *testing.T) {
 		"makes by its release":    {"", "", "case %{release} in *lustre*) make bzImage;; esac\nmake\n", `calls "make bzImage" in linux-5.14.0, which it does not`},
 		"copied in %build, twice": {"", "", "cp fs/namespace.c fs/kept.c\nmake\n", "linux-5.14.0"},
 
+		"makes of its text":   {"", "", "sha256sum fs/namespace.c > sums\ngrep -c lustre fs/namespace.c > count || :\nmake\n", "linux-5.14.0"},
+		"needs its text":      {"", "", "grep -q lustre fs/namespace.c\nmake\n", "linux-5.14.0"},
+		"links of it, before": {"cp -rl . ../vanilla\n", "", "grep -q lustre ../vanilla/fs/namespace.c && exit 1\nmake\n", "linux-5.14.0"},
+
 		"restored in %conf":   {"cp fs/namespace.c fs/kept\n", "", "make\n%conf\ncp fs/kept fs/namespace.c\n", "in linux-5.14.0, where fs/namespace.c is not"},
 		"named in %conf":      {"", "", "make EXTRAVERSION=-$(cat release)\n%conf\necho 1.el9 > release\n", "by the original's release"},
 		"configured in %conf": {"", "", ": none\n%conf\nmake -C ../second-5 defconfig\n", "in second-5"},

@@ -115,7 +115,7 @@ func few(names []string) string {
 // the digests that each of its files may have.
 func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, error) {
 	if len(d.other) > 0 {
-		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go %s?", few(d.other), goesBy)
+		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go by the content or the time of the file that is patched, or %s?", few(d.other), goesBy)
 	}
 	if len(d.trees) == 0 {
 		return nil, p.not("after %%prep the tree is the original's: the patch is 0 times in %s", strings.Join(p.Files, ", "))
