@@ -192,9 +192,9 @@ func checkArgs(c *cobra.Command, args []string, check cobra.PositionalArgs) erro
 	case c.HasSubCommands():
 		return noSuchCommand(c, args)
 	}
-	for n := len(args) - 1; n >= 0; n-- {
+	for n, arg := range slices.Backward(args) {
 		if check(c, args[:n]) == nil {
-			return usagef(c, "%q is one argument too many; write: %s", args[n], c.UseLine())
+			return usagef(c, "%q is one argument too many; write: %s", arg, c.UseLine())
 		}
 	}
 	return usagef(c, "an argument is missing; write: %s", c.UseLine())

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"ovzpatch/internal/cache"
@@ -305,11 +306,12 @@ func (s *stage) notes() error {
 	if !s.rec.Unproved {
 		return nil
 	}
-	text := "UNPROVED: this repository was published with --allow-unproved. Nobody has shown that these kernels are protected:\n"
+	var text strings.Builder
+	text.WriteString("UNPROVED: this repository was published with --allow-unproved. Nobody has shown that these kernels are protected:\n")
 	for _, p := range s.rec.Kernels() {
 		if !p.Proved {
-			text += p.NEVRA() + "\n"
+			text.WriteString(p.NEVRA() + "\n")
 		}
 	}
-	return os.WriteFile(filepath.Join(s.dir, "UNPROVED"), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(s.dir, "UNPROVED"), []byte(text.String()), 0o644)
 }

@@ -44,7 +44,6 @@ func TestOnlyWhatWasProved(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.what, got, tt.want)
 		}
 	}
-
 }
 
 // A group is published without those that are not proved; one that is named must be.

@@ -127,11 +127,12 @@ func (s *selection) choose(ctx context.Context) error {
 	}
 	s.settle()
 	if len(s.packages) == 0 {
-		text := "nothing that was asked for can be published"
+		var text strings.Builder
+		text.WriteString("nothing that was asked for can be published")
 		for _, l := range s.leftOut {
-			text += "\n  " + l.What + ": " + l.Why
+			text.WriteString("\n  " + l.What + ": " + l.Why)
 		}
-		return job.BadRequest(errors.New(text))
+		return job.BadRequest(errors.New(text.String()))
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (r *Report) KTAP(w io.Writer) error {
 // taken for results, so all have a mark.
 func (t test) tap(b *strings.Builder, indent string, n int, name string) {
 	if t.status == failed || t.status == errored {
-		for _, line := range strings.Split(strings.TrimRight(t.message+"\n"+t.text, "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimRight(t.message+"\n"+t.text, "\n"), "\n") {
 			fmt.Fprintf(b, "%s# | %s\n", indent, line)
 		}
 		b.WriteString(indent + "not ")

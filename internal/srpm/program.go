@@ -46,7 +46,7 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 		}
 	}
 	if how, ok := w.patching(s, c, words); ok {
-		after := st
+		var after *state
 		if to, given := elsewhere(name, words[1:]); given {
 			after = w.applyIn(s, c, how, w.textOf(s), to, st)
 		} else {

@@ -10,11 +10,12 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"ovzpatch/internal/command"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/command"
 )
 
 // compiled makes sure that each tree in which %build should compile holds the patch at that

@@ -113,10 +113,14 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "a call takes 50 ms at least"},
 		"writes more":                {"force-idle", Open, func(s *guest.Seen) { s.Odd = "umount by sh" }, `the kernel also wrote "umount by sh"`},
 		"whispers":                   {"force-idle", Open, func(s *guest.Seen) { s.Level = "7" }, "level of a message 4, not 7"},
-		"sleeps wrongly": {"plain", Open, func(s *guest.Seen) { s.Trouble = "BUG: sleeping function called from invalid context at mm/slab.h:494" },
-			"sleeps where it must not, the kernel says: BUG: sleeping function called from invalid context at mm/slab.h:494"},
-		"locks wrongly": {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: possible recursive locking detected" },
-			"locks wrongly, the kernel says: WARNING: possible recursive locking detected"},
+		"sleeps wrongly": {
+			"plain", Open, func(s *guest.Seen) { s.Trouble = "BUG: sleeping function called from invalid context at mm/slab.h:494" },
+			"sleeps where it must not, the kernel says: BUG: sleeping function called from invalid context at mm/slab.h:494",
+		},
+		"locks wrongly": {
+			"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: possible recursive locking detected" },
+			"locks wrongly, the kernel says: WARNING: possible recursive locking detected",
+		},
 		"warns": {"plain", Open, func(s *guest.Seen) { s.Trouble = "WARNING: CPU: 0" }, "the kernel complained: WARNING: CPU: 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
