@@ -45,7 +45,7 @@ If the patch is already applied, apply says so and leaves the tree alone.
 			}
 			defer tree.Close()
 			if tree.Recovered() {
-				newUI(c.ErrOrStderr()).Say("an earlier run was stopped in the middle; the tree is now as it was before that run")
+				newUI(c).Say("an earlier run was stopped in the middle; the tree is now as it was before that run")
 			}
 			plan, err := fit.Plan(tree, args[0], port.Port, opt)
 			if err != nil {

@@ -178,7 +178,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 }
 
 func (b *buildCommand) run(c *cobra.Command, args []string) error {
-	u := newUI(c.ErrOrStderr())
+	u := newUI(c)
 	if err := errors.Join(b.flags.check(b.app, u), checkOutput(b.out), b.report.check()); err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (b *buildCommand) build(c *cobra.Command, u *ui, source string, keeper *dat
 	if err != nil {
 		return nil, err
 	}
-	if err := contentsTable(c.ErrOrStderr(), packages); err != nil {
+	if err := u.Contents(packages); err != nil {
 		return nil, err
 	}
 	if b.twice {

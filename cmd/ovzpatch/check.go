@@ -71,7 +71,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
   ovzpatch check ~/src/linux --patch my.patch --compile`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			ctx, u := c.Context(), newUI(c)
 			opt, err := place.options()
 			if err == nil {
 				err = compile.build.check(a, u)

@@ -34,7 +34,7 @@ everything is there and 1 if something is missing.`,
 			d := &doctor{w: c.OutOrStdout(), healthy: true}
 			d.tools()
 			d.guests(a.home)
-			d.accelerator(c.Context(), trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Report: newUI(c.ErrOrStderr())})
+			d.accelerator(c.Context(), trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Report: newUI(c)})
 			if err := d.space(a.cacheDir); err != nil {
 				return err
 			}

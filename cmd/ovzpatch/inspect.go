@@ -34,7 +34,7 @@ order; of one that could not be read "error" says why, and the rest says nothing
   ovzpatch inspect kernel-2.6.18-92.i686.rpm --keyring RPM-GPG-KEY --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			u := newUI(c.ErrOrStderr())
+			u := newUI(c)
 			var good, all []*kernelrpm.Contents
 			var bad []error
 			for _, path := range args {

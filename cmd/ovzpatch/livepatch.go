@@ -40,7 +40,7 @@ remove it; ovzpatch test --livepatch proves it in a guest.
   ovzpatch livepatch --kernel /boot/vmlinuz-6.1.0-56-amd64 --modules /lib/modules/6.1.0-56-amd64 -o module`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			ctx, u := c.Context(), newUI(c)
 			if (len(args) == 1) == (kernel.Image != "") {
 				return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
 			}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"ovzpatch/internal/command"
-	"ovzpatch/internal/terminal"
 )
 
 func main() { os.Exit(run()) }
@@ -66,7 +65,7 @@ func run() int {
 	if by != nil && !errors.As(err, new(*stopped)) {
 		err = fmt.Errorf("%w: %w", by, err)
 	}
-	fmt.Fprintln(os.Stderr, "ovzpatch:", terminal.Text(err.Error()))
+	newUI(c).Fail(err)
 	err = errors.Join(err, out.failure(c, err))
 	if by != nil {
 		by.die()

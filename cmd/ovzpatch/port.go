@@ -15,7 +15,6 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/derive"
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/prove"
 	"ovzpatch/internal/tool"
@@ -50,7 +49,7 @@ says when.
   ovzpatch port linux-7.3.tar.xz -o my.patch --prove`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			ctx, u := c.Context(), newUI(c)
 			if err := errors.Join(flags.check(a, u), test.check(a, u)); err != nil {
 				return err
 			}
@@ -115,7 +114,7 @@ says when.
 			r, err := prove.Prove(ctx, args[0], prove.Options{
 				Recipe: flags.recipeOf(portFlags{fit.Port{Derive: fit.Always}}), Build: flags.build, Trial: test.Options,
 				Place: true, Afresh: flags.noCache, Report: u,
-				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
+				Built: u.Contents,
 			})
 			return new(reportFlags).finish(c, r, err, false)
 		},

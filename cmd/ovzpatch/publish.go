@@ -57,7 +57,7 @@ where one would remove a kernel, or refuses what --profile says is for it.
   ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org
   ovzpatch publish --check rpms /srv/www/kernels/current --profile rhel5`,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.Names, o.Report = args, newUI(c.ErrOrStderr())
+			o.Names, o.Report = args, newUI(c)
 			if check {
 				return checkClients(c, o, store, asJSON)
 			}

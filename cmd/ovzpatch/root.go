@@ -90,12 +90,16 @@ Results go to standard output, progress to standard error.
 	}
 	root.SetFlagErrorFunc(wrongFlag)
 	app := &app{home: home()}
+	app.progress.register(root)
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) (err error) {
 		settings, err := readSettings(os.Getenv, settingsFile())
 		if err == nil {
 			err = applySettings(c, settings)
+		}
+		if err == nil {
+			err = app.progress.check()
 		}
 		if err != nil {
 			return err
@@ -143,6 +147,7 @@ Results go to standard output, progress to standard error.
 type app struct {
 	cacheDir string
 	home     string // where this program lies
+	progress progressFlags
 }
 
 // readyCache tells before the work whether results can be kept.

@@ -13,7 +13,6 @@ import (
 
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/prove"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
@@ -88,7 +87,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
   ovzpatch run ~/src/linux --config my.config --patch my.patch`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			ctx, u := c.Context(), newUI(c)
 			if flags.recipe.Tag == "" {
 				return usage(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
 			}
@@ -115,7 +114,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 				Recipe: flags.recipeOf(port), Build: flags.build, Trial: test.Options,
 				Place: proof.wanted(), Afresh: flags.noCache, Out: out, Report: u,
 				Store: keeper, Words: os.Args[1:],
-				Built: func(list []*kernelrpm.Contents) error { return contentsTable(c.ErrOrStderr(), list) },
+				Built: u.Contents,
 			})
 			return rep.finish(c, r, err, asJSON)
 		},

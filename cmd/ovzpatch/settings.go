@@ -20,7 +20,7 @@ import (
 
 // settable are the flags that a pipeline or a user sets once, for all calls.
 var settable = []string{
-	"boot-timeout", "build-timeout", "cache-dir", "container", "jobs", "keyring", "launcher", "nice", "report", "root",
+	"boot-timeout", "build-timeout", "cache-dir", "container", "jobs", "keyring", "launcher", "log-format", "nice", "report", "root",
 }
 
 // builtIn is where a value comes from that nobody set.

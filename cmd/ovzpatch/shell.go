@@ -51,7 +51,7 @@ there is ovzpatch exec.`,
 			if !ok {
 				return errors.New("a guest's console needs a file as standard input")
 			}
-			script, err := readScript(c.Context(), newUI(c.ErrOrStderr()), in)
+			script, err := readScript(c.Context(), newUI(c), in)
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func (s *shellSession) check(c *cobra.Command, args []string) error {
 
 // boot runs the guest with its console on in and out until it is off.
 func (s *shellSession) boot(c *cobra.Command, in *os.File, out io.Writer, script []byte) error {
-	ctx, u := c.Context(), newUI(c.ErrOrStderr())
+	ctx, u := c.Context(), newUI(c)
 	o := trial.Options{Cache: cache.Cache{Dir: s.cacheDir}, Home: s.home, Report: u}
 	if err := o.Accelerate(ctx); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func testUI() *ui { return newUI(io.Discard) }
+func testUI() *ui { return progressFlags{}.on(io.Discard) }
 
 func TestReadScript(t *testing.T) {
 	in, w, err := os.Pipe()

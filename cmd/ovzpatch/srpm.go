@@ -38,7 +38,7 @@ compiles nothing: nothing but the patch may differ, and it must be where %build 
   ovzpatch srpm linux-6.1.tar.xz --config my.config -o out`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c.ErrOrStderr())
+			ctx, u := c.Context(), newUI(c)
 			if err := errors.Join(flags.check(a, u), checkOutput(out)); err != nil {
 				return err
 			}

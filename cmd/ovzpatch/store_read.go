@@ -161,7 +161,7 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 			if err != nil {
 				return err
 			}
-			u := newUI(c.ErrOrStderr())
+			u := newUI(c)
 			results, err := s.Verify(c.Context(), refs, !noMark, func(p datastore.Progress) {
 				u.Live("verify: %s of %s", bytesText(p.Done), bytesText(p.Total))
 			})

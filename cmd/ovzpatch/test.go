@@ -155,7 +155,7 @@ the same source without the patch was vulnerable.
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			u := newUI(c.ErrOrStderr())
+			u := newUI(c)
 			if err := kernel.check(c, args); err != nil {
 				return err
 			}

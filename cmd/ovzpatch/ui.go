@@ -3,26 +3,61 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/terminal"
 )
 
 // quietTime is how often a line about the same step is written off a terminal.
 const quietTime = 15 * time.Second
 
+// progressFlags say how much goes to standard error, and in which form.
+type progressFlags struct {
+	quiet, verbose bool
+	format         string
+}
+
+// What --log-format takes.
+const (
+	logText = "text"
+	logJSON = "json"
+)
+
+func (f *progressFlags) register(c *cobra.Command) {
+	c.PersistentFlags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress on standard error, only an error")
+	c.PersistentFlags().BoolVarP(&f.verbose, "verbose", "v", false, "each step of the progress as a line of its own that stays")
+	c.PersistentFlags().StringVar(&f.format, "log-format", logText, "the form of the progress: text, or json, one object a line")
+	c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{logText, logJSON}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *progressFlags) check() error {
+	if f.quiet && f.verbose {
+		return usage(fmt.Errorf("--quiet and --verbose: choose one"))
+	}
+	if f.format != logText && f.format != logJSON {
+		return usage(fmt.Errorf("--log-format=%s: it must be %s or %s", f.format, logText, logJSON))
+	}
+	return nil
+}
+
 // ui is what goes to standard error: on a terminal one live line that is drawn over,
 // elsewhere a line now and then.
 type ui struct {
+	progressFlags
 	w    io.Writer
-	term *os.File // the terminal that a line is drawn over on; nil where there is none
+	term *os.File     // the terminal that a line is drawn over on; nil where there is none
+	log  *slog.Logger // takes the lines as JSON; nil for text
 
 	mu    sync.Mutex
 	live  bool // a live line stands on the terminal
@@ -31,13 +66,28 @@ type ui struct {
 	start time.Time
 }
 
-func newUI(w io.Writer) *ui {
-	u := &ui{w: w, start: time.Now()}
-	// A dumb terminal does not know the sequence that clears a line.
-	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
+// newUI is the progress of a command, as its flags want it.
+func newUI(c *cobra.Command) *ui {
+	f := progressFlags{format: logText}
+	f.quiet, _ = c.Flags().GetBool("quiet") // a command of a test may lack them
+	f.verbose, _ = c.Flags().GetBool("verbose")
+	if form, err := c.Flags().GetString("log-format"); err == nil {
+		f.format = form
+	}
+	return f.on(c.ErrOrStderr())
+}
+
+func (f progressFlags) on(w io.Writer) *ui {
+	u := &ui{progressFlags: f, w: w, start: time.Now()}
+	if f.format == logJSON {
+		u.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		return u
 	}
-	if f, ok := w.(*os.File); ok && columns(f) > narrow {
+	// A dumb terminal does not know the sequence that clears a line.
+	if term := os.Getenv("TERM"); term == "" || term == "dumb" || f.verbose {
+		return u
+	}
+	if f, ok := w.(*os.File); ok && columns(f) > 0 {
 		u.term = f
 	}
 	return u
@@ -63,23 +113,51 @@ const narrow = 20
 func (u *ui) Say(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	fmt.Fprintf(u.w, "%s%s %s\n", u.clear(), u.stamp(), terminal.Text(fmt.Sprintf(format, args...)))
+	u.line(slog.LevelInfo, u.stamp()+" ", fmt.Sprintf(format, args...))
+}
+
+// line writes a line that stays, unless nobody wants it.
+func (u *ui) line(level slog.Level, stamp, text string) {
+	text = terminal.Text(text)
+	switch {
+	case u.quiet && level < slog.LevelError:
+	case u.log != nil:
+		u.log.Log(context.Background(), level, text)
+	default:
+		fmt.Fprintf(u.w, "%s%s%s\n", u.clear(), stamp, text)
+	}
 	u.last = time.Now()
+}
+
+// Fail writes the error that ends the command.
+func (u *ui) Fail(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.line(slog.LevelError, "ovzpatch: ", err.Error())
+}
+
+// Contents says what is in packages.
+func (u *ui) Contents(list []*kernelrpm.Contents) error {
+	if u.quiet || u.log != nil {
+		return nil
+	}
+	u.Done()
+	return contentsTable(u.w, list)
 }
 
 // Live tells how a long step is going.
 func (u *ui) Live(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	line := u.stamp() + "   " + terminal.Text(fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
 	width := columns(u.term)
-	if width <= narrow {
-		if time.Since(u.last) >= quietTime {
-			fmt.Fprintln(u.w, u.clear()+line)
-			u.last = time.Now()
+	if width <= narrow || u.quiet {
+		if u.verbose || time.Since(u.last) >= quietTime {
+			u.line(slog.LevelDebug, u.stamp()+"   ", text)
 		}
 		return
 	}
+	line := u.stamp() + "   " + terminal.Text(text)
 	if time.Since(u.last) < 100*time.Millisecond && u.live {
 		return
 	}

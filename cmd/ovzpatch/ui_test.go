@@ -3,8 +3,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,11 +15,43 @@ import (
 
 func TestSayCannotCommandATerminal(t *testing.T) {
 	var b strings.Builder
-	u := newUI(&b)
+	u := progressFlags{}.on(&b)
 	u.Say("guest: %s", "\x1b]0;owned\a\u009bm\r\nnext\tline")
 	got := b.String()
 	if strings.ContainsAny(got, "\x1b\a\r\u009b") || !strings.Contains(got, "]0;owned") || !strings.Contains(got, "\nnext\tline\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+// What --quiet, --verbose and --log-format make of the same progress and error.
+func TestProgress(t *testing.T) {
+	for _, tt := range []struct {
+		how  progressFlags
+		want string // without times
+	}{
+		{progressFlags{}, "TIME said\novzpatch: no\n"},
+		{progressFlags{quiet: true}, "ovzpatch: no\n"},
+		{progressFlags{verbose: true}, "TIME said\nTIME   step 1\nTIME   step 2\novzpatch: no\n"},
+		{progressFlags{format: logJSON}, `{"time":"","level":"INFO","msg":"said"}` + "\n" + `{"time":"","level":"ERROR","msg":"no"}` + "\n"},
+		{progressFlags{format: logJSON, quiet: true}, `{"time":"","level":"ERROR","msg":"no"}` + "\n"},
+		{progressFlags{format: logJSON, verbose: true}, `{"time":"","level":"INFO","msg":"said"}
+{"time":"","level":"DEBUG","msg":"step 1"}
+{"time":"","level":"DEBUG","msg":"step 2"}
+{"time":"","level":"ERROR","msg":"no"}
+`},
+	} {
+		var b strings.Builder
+		u := tt.how.on(&b)
+		u.Say("said")
+		u.Live("step 1")
+		u.Live("step 2")
+		u.Done()
+		u.Fail(errors.New("no"))
+		got := regexp.MustCompile(`\[ \d:\d\d\]`).ReplaceAllString(b.String(), "TIME")
+		got = regexp.MustCompile(`"time":"[^"]+"`).ReplaceAllString(got, `"time":""`)
+		if got != tt.want {
+			t.Errorf("%+v: got\n%s want\n%s", tt.how, got, tt.want)
+		}
 	}
 }
 
@@ -42,14 +76,14 @@ func TestLiveLineFitsTheTerminal(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	width(120)
 	t.Setenv("TERM", "dumb")
-	u := newUI(tty)
+	u := progressFlags{}.on(tty)
 	u.last = u.last.Add(-quietTime)
 	u.Live("%s", long)
 	if got := read(); strings.Contains(got, "\x1b") || !strings.HasSuffix(got, "\n") {
 		t.Errorf("dumb terminal: %q", got)
 	}
 	t.Setenv("TERM", "vt100")
-	u = newUI(tty)
+	u = progressFlags{}.on(tty)
 	u.Live("%s", long)
 	if got := read(); len(got) != 119 {
 		t.Errorf("%d columns of 120: %q", len(got), got)
