@@ -81,6 +81,29 @@ func TestChooseCancelled(t *testing.T) {
 	}
 }
 
+// A QEMU that does not take -icount runs guests without, and its words are told.
+func TestCount(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for _, tt := range []struct {
+		script, says string
+		want         bool
+	}{
+		{"exit 0", "", true},
+		{"echo 'shift=auto is for guests' >&2; echo that sleep >&2; exit 1", "takes its time: shift=auto is for guests; that sleep", false},
+		{"exit 1", "takes its time: run " + Program, false},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, Program), []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		a := Accel{Name: "tcg", Reason: "no KVM"}
+		err := a.count(t.Context())
+		if err != nil || a.Icount != tt.want || !strings.HasPrefix(a.Reason, "no KVM") || !strings.Contains(a.Reason, tt.says) || strings.Contains(a.Reason, "\n") {
+			t.Errorf("%s: %+v, %v", tt.script, a, err)
+		}
+	}
+}
+
 func TestOpenKVM(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "kvm")
 	if err := openKVM(missing); !errors.Is(err, os.ErrNotExist) {
@@ -139,6 +162,9 @@ func TestChooseAccel(t *testing.T) {
 	t.Logf("%+v", first)
 	if first.Slowdown < 0.01 || first.Slowdown > 60 {
 		t.Errorf("slowdown %v is no measurement", first.Slowdown)
+	}
+	if first.Name == "tcg" && !first.Icount {
+		t.Errorf("no QEMU is known that refuses -icount %s: %s", icount, first.Reason)
 	}
 	start := time.Now()
 	second, err := ChooseAccel(t.Context(), c)

@@ -70,11 +70,10 @@ func (m Machine) args(console, results string) ([]string, error) {
 		cpus = 1
 	}
 	args := board(m.Accel.Name)
-	if m.Accel.Name == "tcg" && results == resultsPipe {
-		// The guest's clock counts its instructions and jumps ahead when it is idle: waiting in
-		// the guest, for example for a rate limit, costs no time here. Nobody could type at such
-		// a guest.
-		args = append(args, "-icount", "shift=auto,sleep=off")
+	if m.Accel.Icount && results == resultsPipe {
+		// Waiting in the guest, for example for a rate limit, costs no time here then. Nobody could
+		// type at such a guest.
+		args = append(args, "-icount", icount)
 	}
 	args = append(args,
 		"-cpu", cpu, "-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),

@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestArgs(t *testing.T) {
-	small := Machine{Arch: "x86_64", Accel: Accel{Name: "tcg"}, Kernel: "/k/bzImage"}
+	small := Machine{Arch: "x86_64", Accel: Accel{Name: "tcg", Icount: true}, Kernel: "/k/bzImage"}
 	full := Machine{
 		Arch: "i386", Accel: Accel{Name: "kvm"}, Kernel: "/k/bzImage", Initrd: "/k/initrd",
 		Append: []string{"umounttest.case=force", "quiet"}, MemoryMiB: 768, CPUs: 2, Extra: []string{"-gdb", "tcp:127.0.0.1:1234"},
