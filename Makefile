@@ -151,7 +151,7 @@ bin/test/debian:
 test short: export GORACE = atexit_sleep_ms=0
 
 # What boots takes both cores, so packages are tested one after the other.
-test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper
+test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian
 	$(call step,VET,./...)
 	$(GO) vet ./...
 	$(call step,TEST,./...)
