@@ -5,7 +5,7 @@
 #   make short     the quick tests, seconds
 #   make test-systems SUITE=trixie   demo and tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
-#   make mutants   wrong ports by rule, all in one kernel, each booted: who passes for protected
+#   make mutants   of the tests: wrong ports by rule, all in one kernel, each booted: who passes for protected
 #                  (MUTANTS=REGEX: those whose names match)
 #   make lint      what golangci-lint finds, by .golangci.yml; the first run builds it, in some minutes
 #   make install   the program, what its guests need, man pages and completions, below PREFIX
@@ -150,12 +150,15 @@ bin/test/debian:
 # The race detector lets every program sleep for a second before it ends, and the tests start thousands.
 test short: export GORACE = atexit_sleep_ms=0
 
+# Of the mutants, those whose names match are booted.
+MUTANTS = .
+
 # What boots takes both cores, so packages are tested one after the other.
 test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian
 	$(call step,VET,./...)
 	$(GO) vet ./...
 	$(call step,TEST,./...)
-	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage $(GO) test -race -p 1 -timeout 80m ./...
+	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage OVZPATCH_TEST_MUTANTS='$(MUTANTS)' $(GO) test -race -p 1 -timeout 80m ./...
 
 bench: deps all
 	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
@@ -164,7 +167,6 @@ bench: deps all
 test-systems:
 	.ci/test-systems $(SUITE)
 
-MUTANTS = .
 mutants: deps all
 	OVZPATCH_TEST_MUTANTS='$(MUTANTS)' $(GO) test ./cmd/ovzpatch -run '^TestBootedMutants$$' -v -timeout 60m
 
