@@ -93,7 +93,7 @@ func browse(t *testing.T, page []byte, width, height int, args ...string) string
 		t.Fatal(err)
 	}
 	args = append([]string{
-		"--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--user-data-dir=" + filepath.Join(dir, "profile"),
+		"--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "--user-data-dir=" + filepath.Join(dir, "profile"),
 		fmt.Sprintf("--window-size=%d,%d", width, height),
 	}, args...)
 	cmd := exec.CommandContext(t.Context(), "chromium-headless-shell", append(args, "file://"+path)...)

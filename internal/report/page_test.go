@@ -88,7 +88,7 @@ func browse(t *testing.T, page []byte, width int, dark bool) (m measured, ran bo
 	if dark {
 		scheme = "0"
 	}
-	cmd := exec.CommandContext(t.Context(), "chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+	cmd := exec.CommandContext(t.Context(), "chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
 		"--user-data-dir="+filepath.Join(dir, "profile"), fmt.Sprintf("--window-size=%d,900", width), "--blink-settings=preferredColorScheme="+scheme, "--dump-dom", "file://"+path)
 	cmd.Env = append(os.Environ(), "HOME="+dir)
 	out, err := cmd.Output()
