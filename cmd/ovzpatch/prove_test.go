@@ -28,8 +28,9 @@ func ovzpatch(t *testing.T, args ...string) (stdout, stderr string, code int) {
 // ownLocks begins a command line whose rest has a tmpfs of its own for locks, which must be
 // on one: not every machine's /run is.
 var ownLocks = []string{
-	"unshare", "--mount", "--propagation", "private", "sh", "-ec",
-	`mkdir -p /run/ovzpatch; mount -t tmpfs -o mode=755 tmpfs /run/ovzpatch; exec "$@"`, "sh",
+	// In a chroot whose / is no mount point unshare cannot set the propagation.
+	"sh", "-ec", `p=private; mountpoint -q / || p=unchanged; exec unshare --mount --propagation $p "$@"`, "sh",
+	"sh", "-ec", `mkdir -p /run/ovzpatch; mount -t tmpfs -o mode=755 tmpfs /run/ovzpatch; exec "$@"`, "sh",
 }
 
 func ovzpatchIn(t *testing.T, prefix []string, args ...string) (stdout, stderr string, code int) {

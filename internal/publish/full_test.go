@@ -24,7 +24,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	dir := t.TempDir()
 	// The small filesystem is seen by this child alone.
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", os.Args[0], "-test.run=TestFullDisk$", "-test.v")
+	args := append(alone(), os.Args[0], "-test.run=TestFullDisk$", "-test.v")
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "PUBLISH_FULL="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v\n%s", err, out)

@@ -78,7 +78,8 @@ func TestInstructionsWork(t *testing.T) {
 			}
 			do := func(args ...string) {
 				t.Helper()
-				cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"--mount", "--propagation", "private"}, args...)...)
+				all := append(alone(), args...)
+				cmd := exec.CommandContext(t.Context(), all[0], all[1:]...)
 				cmd.Env = append(os.Environ(), "HOME="+home, "LC_ALL=C", "LD_LIBRARY_PATH="+zypper+"/lib/x86_64-linux-gnu", "PATH="+zypper+"/bin:"+os.Getenv("PATH"))
 				out, err := cmd.CombinedOutput()
 				// Zypper's 107: it is installed, and its script failed; the root has no shell.

@@ -32,10 +32,10 @@ func makeRPM(t *testing.T, repo, name, version string, kind Kind, payload string
 	return filepath.Join(repo, name+"-"+version+".rpm")
 }
 
-func run(t *testing.T, home, program string, args ...string) {
+func run(t *testing.T, home string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	// The programs and libraries of zypper's that are not installed.
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	// The args[0]s and libraries of zypper's that are not installed.
 	zypper, err := filepath.Abs("../../bin/test/zypper/usr")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func run(t *testing.T, home, program string, args ...string) {
 	cmd.Env = append(os.Environ(), "HOME="+home, "LC_ALL=C",
 		"LD_LIBRARY_PATH="+zypper+"/lib/x86_64-linux-gnu", "PATH="+zypper+"/bin:"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", program, err, out)
+		t.Fatalf("%s: %v\n%s", args[0], err, out)
 	}
 }
 
@@ -51,9 +51,9 @@ func run(t *testing.T, home, program string, args ...string) {
 // this test has no scripts.
 var installers = map[string]func(t *testing.T, home, root, repo, what string){
 	"dnf": func(t *testing.T, home, root, repo, what string) {
-		run(t, home, "unshare", "--mount", "--propagation", "private", "dnf", "-q", "-y", "--installroot="+root, "--releasever=1",
+		run(t, home, append(alone(), "dnf", "-q", "-y", "--installroot="+root, "--releasever=1",
 			"--repofrompath=sample,file://"+repo, "--repo=sample", "--nogpgcheck", "--setopt=cachedir="+filepath.Join(home, "cache"),
-			"--setopt=tsflags=noscripts", "--setopt=reposdir="+filepath.Join(home, "none"), "--disableplugin=*", "install", what)
+			"--setopt=tsflags=noscripts", "--setopt=reposdir="+filepath.Join(home, "none"), "--disableplugin=*", "install", what)...)
 	},
 	"zypper": func(t *testing.T, home, root, repo, what string) {
 		// SUSE's line; zypper reads the file of the root.
@@ -64,9 +64,19 @@ var installers = map[string]func(t *testing.T, home, root, repo, what string){
 		if err := os.WriteFile(filepath.Join(etc, "zypp.conf"), []byte("[main]\nmultiversion = provides:multiversion(kernel)\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		run(t, home, "unshare", "--mount", "--propagation", "private", "zypper", "-q", "-n", "--root", root, "--no-gpg-checks",
-			"--plus-repo", "file://"+repo, "install", "--no-recommends", "--", what)
+		run(t, home, append(alone(), "zypper", "-q", "-n", "--root", root, "--no-gpg-checks",
+			"--plus-repo", "file://"+repo, "install", "--no-recommends", "--", what)...)
 	},
+}
+
+// alone begins a command line that is run in a mount namespace of its own. In a chroot whose / is no
+// mount point unshare cannot set the propagation.
+func alone() []string {
+	propagation := "private"
+	if exec.Command("mountpoint", "-q", "/").Run() != nil {
+		propagation = "unchanged"
+	}
+	return []string{"unshare", "--mount", "--propagation", propagation}
 }
 
 // The real dnf and zypper, with two versions of a package one after the other: what is left is
