@@ -34,7 +34,7 @@ SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
 UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
 PACKAGES := bc binutils bison bzip2 ccache chromium-headless-shell cpio createrepo-c distcc dnf dnf-plugins-core dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
-	libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl python3-junitparser python3-tap qemu-system-x86 rpm sccache systemd tar xz-utils zstd
+	libsolv-tools libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl python3-junitparser python3-tap qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
 .PHONY: all guest deps demo test short lint test-systems bench mutants install uninstall clean
 all: bin/ovzpatch guest
@@ -123,7 +123,7 @@ bin/test/systemd-boot:
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
 # Debian's dnf-plugins-core and zypper cannot be installed together, so zypper is unpacked too,
-# with those of its libraries that are not here.
+# with those of its libraries that are not here. It looks for repo2solv in /usr/bin only: libsolv-tools is installed.
 bin/test/zypper:
 	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
