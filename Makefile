@@ -114,11 +114,12 @@ bin/test/bzImage: bin/ovzpatch guest
 	cd bin/test && rpm2cpio kernel-ovz-[0-9]*.x86_64.rpm | cpio -i --quiet --to-stdout './boot/vmlinuz-*' > bzImage.tmp && mv bzImage.tmp bzImage
 
 # The boot loader of the guest with a disk. Its package is unpacked and not installed: on a
-# machine with an EFI system partition that would make it the boot loader.
+# machine with an EFI system partition that would make it the boot loader. Debian 13 has bootctl in a package of its own.
 bin/test/systemd-boot:
 	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
-	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root systemd-boot systemd-boot-efi libsystemd-shared
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root systemd-boot systemd-boot-efi libsystemd-shared \
+		$$(apt-cache pkgnames systemd-boot-tools | grep -x systemd-boot-tools)
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
