@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/datastore"
@@ -38,7 +37,7 @@ func (b *Result) Keep(ctx context.Context, store *datastore.Store, f *fit.Fit, r
 	if err != nil {
 		return datastore.Ref{}, err
 	}
-	w, err := store.Create(ctx, group, time.Now())
+	w, err := store.CreateNow(ctx, group)
 	if err != nil {
 		return datastore.Ref{}, err
 	}

@@ -45,6 +45,26 @@ func (s *Store) Create(ctx context.Context, g Group, at time.Time) (*Writer, err
 	return w, nil
 }
 
+// nowWait is how long CreateNow waits. A kernel's packages are copied in seconds.
+const nowWait = time.Minute
+
+// CreateNow begins a snapshot of the present second, for a caller to whom the time is only a
+// name: it waits for the next second where this one has a snapshot, and up to a minute for
+// another writer of the group.
+func (s *Store) CreateNow(ctx context.Context, g Group) (*Writer, error) {
+	for until := time.Now().Add(nowWait); ; {
+		w, err := s.Create(ctx, g, time.Now())
+		if !errors.Is(err, ErrExists) && !errors.Is(err, ErrLocked) || time.Now().After(until) {
+			return w, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 func (s *Store) create(ctx context.Context, ref Ref) (*Writer, error) {
 	if err := ref.check(); err != nil {
 		return nil, err

@@ -185,6 +185,57 @@ func TestSnapshotHoldsWhatWasPutIn(t *testing.T) {
 	})
 }
 
+// Builds that end in the same second, one after the other or together, are all kept.
+func TestCreateNowTakesTheNextSecond(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store) {
+		var refs []Ref
+		for range 2 {
+			w, err := s.CreateNow(t.Context(), kernel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			refs = append(refs, w.Ref())
+		}
+		if !refs[0].Time.Before(refs[1].Time) {
+			t.Errorf("got %v", refs)
+		}
+
+		w, err := s.CreateNow(t.Context(), kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error)
+		time.AfterFunc(200*time.Millisecond, func() { ended <- w.Commit(t.Context()) })
+		beside, err := s.CreateNow(t.Context(), kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(<-ended, beside.Commit(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if !w.Ref().Time.Before(beside.Ref().Time) {
+			t.Errorf("got %v, then %v", w.Ref(), beside.Ref())
+		}
+	})
+}
+
+func TestCreateNowEndsWithItsContext(t *testing.T) {
+	s := newStore(t)
+	w, err := s.CreateNow(t.Context(), kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.CreateNow(ctx, kernel); !errors.Is(err, ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFilesAreStoredOnce(t *testing.T) {
 	s := newStore(t)
 	a := put(t, s, kernel, day, "a.rpm", "same", "b.rpm", "other")
