@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/runlock"
 )
 
@@ -90,6 +91,12 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Condition: func(cond string) (bool, error) {
+			if cond != "rpm-empties-builds" {
+				return false, fmt.Errorf("unknown condition %s", cond)
+			}
+			return rpmbuild.Root{}.EmptiesBuildDir(t.Context()), nil
+		},
 		Setup: func(e *testscript.Env) error {
 			// Locks must be on a tmpfs.
 			locks, err := os.MkdirTemp("/dev/shm", "ovzpatch")

@@ -30,13 +30,20 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 	if err := b.checkMachine(ctx, &j); err != nil {
 		return nil, err
 	}
+	if err := b.clearUnused(ctx, j.BuildDir); err != nil {
+		return nil, err
+	}
 	recompiling, whole, err := startPoint(b.u, work, j.BuildDir)
 	if err != nil {
 		return nil, err
 	}
-	if j.Whole = whole; whole {
+	j.Whole = whole
+	switch {
+	case whole:
 		b.u.Say("building the kernel %s the patch from nothing", b.Label())
-	} else {
+	case b.Foreign:
+		b.u.Say("building the kernel %s the patch, continuing from files compiled earlier as far as %s keeps them", b.Label(), b.SpecName)
+	default:
 		b.u.Say("building the kernel %s the patch, continuing from files compiled earlier", b.Label())
 	}
 	if err := j.Dirs(); err != nil {
@@ -97,6 +104,18 @@ func keepLog(err error, log, work string) error {
 		be.Log = kept
 	}
 	return err
+}
+
+// clearUnused removes a build directory whose files rpm would not leave to the next build: one
+// since 4.20 empties a foreign spec's before %prep. Our own spec moves its objects out first.
+func (b *builder) clearUnused(ctx context.Context, buildDir string) error {
+	if !b.Foreign || buildDir == "" || !b.Root.EmptiesBuildDir(ctx) {
+		return nil
+	}
+	if err := os.RemoveAll(buildDir); err != nil {
+		return fmt.Errorf("clear build directory: %w", err)
+	}
+	return nil
 }
 
 // startPoint tells whether there is nothing in the build directory to go on from. Where

@@ -86,6 +86,33 @@ func TestRunIsNice(t *testing.T) {
 	}
 }
 
+// What is known of rpm's build directory is what it does.
+func TestEmptiesBuildDir(t *testing.T) {
+	top := t.TempDir()
+	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "tiny.spec"), Topdir: top, NoDeps: true, Log: filepath.Join(top, "log")}
+	if err := job.Dirs(); err != nil {
+		t.Fatal(err)
+	}
+	// A build that failed leaves its directory in any case.
+	script := strings.Replace(spec, "BUILD", "[ ! -e kept.o ] || echo KEPT\ntouch kept.o\nexit 1", 1)
+	if err := os.WriteFile(job.Spec, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := rpmbuild.Run(t.Context(), job, func(rpmbuild.Progress) {}); err == nil {
+			t.Fatal("the build was to fail")
+		}
+	}
+	log, err := os.ReadFile(job.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := slices.Contains(strings.Split(string(log), "\n"), "KEPT")
+	if emptied := (rpmbuild.Root{}).EmptiesBuildDir(t.Context()); emptied == kept {
+		t.Errorf("emptied: %v, kept: %v\n%s", emptied, kept, log)
+	}
+}
+
 // spec builds a small package; its %build does what a test wants.
 const spec = `Name: tiny
 Version: 1

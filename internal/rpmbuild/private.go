@@ -92,3 +92,11 @@ func (r Root) Settings(ctx context.Context) (string, error) {
 	}
 	return string(out), nil
 }
+
+// EmptiesBuildDir tells whether rpm makes a directory for each build, and empties it before %prep,
+// as it does since 4.20. One that cannot be asked is taken for an older one: it will say more
+// when it is to build.
+func (r Root) EmptiesBuildDir(ctx context.Context) bool {
+	out, err := r.Query(ctx, "rpmbuild", "--eval", "%{?__spec_builddir_template:yes}")
+	return err == nil && strings.TrimSpace(string(out)) == "yes"
+}
