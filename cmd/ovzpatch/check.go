@@ -13,6 +13,7 @@ import (
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/report"
 )
 
 // placeFlags say how a patch is placed.
@@ -45,6 +46,7 @@ func newCheck(a *app) *cobra.Command {
 		key     keyFlags
 		place   placeFlags
 		compile compileFlags
+		rep     reportFlags
 		asJSON  bool
 	)
 	c := &cobra.Command{
@@ -74,7 +76,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			ctx, u := c.Context(), newUI(c)
 			opt, err := place.options()
 			if err == nil {
-				err = compile.build.check(a, u)
+				err = errors.Join(compile.build.check(a, u), rep.check())
 			}
 			if err == nil && compile.wanted {
 				err = a.readyCache()
@@ -85,8 +87,9 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 			f, err := fit.Check(ctx, fit.Request{
 				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
 			})
+			result := &report.Report{Source: args[0]}
 			if f == nil {
-				return err
+				return rep.write(c, result, err)
 			}
 			defer f.Close()
 			found := &f.Findings
@@ -102,6 +105,11 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 					found.Compiled = fit.NotCompiled
 				}
 			}
+			result.Line, result.Patch = f.Line, f.Name
+			if f.Derived != nil {
+				result.Derived = f.Derived.Summary()
+			}
+			err = rep.write(c, result, err)
 			if asJSON {
 				return errors.Join(err, printJSON(c.OutOrStdout(), found))
 			}
@@ -113,6 +121,7 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 	key.register(c)
 	place.register(c)
 	compile.register(c)
+	rep.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the result as JSON")
 	return c
 }

@@ -67,6 +67,7 @@ func newRun(a *app) *cobra.Command {
 		rep    reportFlags
 		out    string
 		store  string
+		only   string
 		asJSON bool
 	)
 	c := &cobra.Command{
@@ -91,6 +92,9 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if flags.recipe.Tag == "" {
 				return usage(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
 			}
+			if only != "" && !slices.Contains(prove.Sides, only) {
+				return usage(fmt.Errorf("--only=%s: it must be %s, for the kernel with the patch or without it", only, strings.Join(prove.Sides, " or ")))
+			}
 			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out), rep.check()); err != nil {
 				return err
 			}
@@ -112,7 +116,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			}
 			r, err := prove.Prove(ctx, path, prove.Options{
 				Recipe: flags.recipeOf(port), Build: flags.build, Trial: test.Options,
-				Place: proof.wanted(), Afresh: flags.noCache, Out: out, Report: u,
+				Place: proof.wanted(), Afresh: flags.noCache, Only: only, Out: out, Report: u,
 				Store: keeper, Words: os.Args[1:],
 				Built: u.Contents,
 			})
@@ -127,7 +131,11 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	rep.register(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
+	c.Flags().StringVar(&only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	// A snapshot gets both verdicts.
+	c.MarkFlagsMutuallyExclusive("only", "store")
+	c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(prove.Sides, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 

@@ -35,6 +35,7 @@ type Options struct {
 	// Place runs %prep of a source RPM's own spec, and looks for the patch where %build works.
 	Place  bool
 	Afresh bool   // build anew, whatever is in the cache
+	Only   string // one of Sides: only that kernel; "" for both
 	Out    string // directory that gets packages, logs and the report; "" for none
 	// Store keeps the build with the patch as a snapshot with both verdicts; nil for none. Words
 	// are noted with it: those that it was asked for with.
@@ -45,6 +46,15 @@ type Options struct {
 	// Report is for the steps, too.
 	Report job.Reporter
 }
+
+// The kernel with the patch, and the one without it.
+const (
+	With    = "with"
+	Without = "without"
+)
+
+// Sides are what Options.Only may be.
+var Sides = []string{With, Without}
 
 // side is one of the two kernels.
 type side struct {
@@ -82,15 +92,21 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		return rep, err
 	}
 	rep.Accel = o.Trial.Accel.Name
-	patched, with, err := o.prove(ctx, side{s.With, "with the patch", guest.Protected})
-	rep.Kernels = append(rep.Kernels, with...)
-	if err != nil {
-		return rep, err
+	var patched *build.Result
+	var with, without []report.Kernel
+	if o.Only != Without {
+		patched, with, err = o.prove(ctx, side{s.With, "with the patch", guest.Protected})
+		rep.Kernels = append(rep.Kernels, with...)
+		if err != nil {
+			return rep, err
+		}
 	}
-	_, without, err := o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
-	rep.Kernels = append(rep.Kernels, without...)
-	if err != nil {
-		return rep, err
+	if o.Only != With {
+		_, without, err = o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
+		rep.Kernels = append(rep.Kernels, without...)
+		if err != nil {
+			return rep, err
+		}
 	}
 	if o.Store != nil {
 		ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
