@@ -83,6 +83,7 @@ var layers = []layer{
 		{"fit", "does the patch fit a source, and is its hook reached"},
 		{"recipe", "the spec with the patch in it, and its sources"},
 		{"build", "packages by rpmbuild, or from the cache; keeps them"},
+		{"adopt", "keeps what was built elsewhere"},
 		{"extmod", "compiles a module of ours for a kernel that is built already"},
 		{"probe", "compiles the module that stands in for Lustre"},
 		{"livepatch", "the port as a module for a kernel that runs"},

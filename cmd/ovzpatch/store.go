@@ -58,7 +58,7 @@ func newStore(*app) *cobra.Command {
 	f := &storeFlags{}
 	c := &cobra.Command{
 		Use:   "store",
-		Short: "Keep finished builds: list, verify, protect, prune",
+		Short: "Keep finished builds: add, list, verify, protect, prune",
 		Long: `store works on a datastore: snapshots of finished builds, each with its packages, its
 log and a manifest that says what it was made from and how it was tested. Many jobs may
 use one datastore at the same time.
@@ -73,6 +73,7 @@ group, the namespace may have up to 8 levels.`,
 	c.PersistentFlags().BoolVar(&f.json, "json", false, "write the result as JSON")
 	c.AddCommand(
 		newStoreInit(f),
+		newStoreAdd(f),
 		newStoreList(f),
 		newStoreShow(f),
 		newStoreVerify(f),

@@ -271,7 +271,7 @@ func (s *snapshot) controlOf(ctx context.Context, name string) (*snapshot, error
 	if err != nil {
 		return nil, err
 	}
-	if err := trial.IsControl(s.Manifest, patched.Manifest); err != nil {
+	if err := trial.IsControl(ctx, s.Reader, patched); err != nil {
 		return nil, errors.Join(err, patched.Close())
 	}
 	return &snapshot{s.store, patched}, nil

@@ -177,12 +177,17 @@ func openPlain(path string) (*os.File, error) {
 
 // AddPath stores the file at path under its own name.
 func (w *Writer) AddPath(ctx context.Context, path string) (File, error) {
+	return w.AddPathAs(ctx, path, filepath.Base(path))
+}
+
+// AddPathAs stores the file at path under another name.
+func (w *Writer) AddPathAs(ctx context.Context, path, name string) (File, error) {
 	f, err := openPlain(path)
 	if err != nil {
 		return File{}, fmt.Errorf("add to snapshot %s: %w", w.ref, err)
 	}
 	defer f.Close()
-	return w.AddFile(ctx, filepath.Base(path), f)
+	return w.AddFile(ctx, name, f)
 }
 
 func (w *Writer) add(ctx context.Context, name string, r io.Reader) (File, error) {

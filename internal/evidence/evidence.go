@@ -38,7 +38,7 @@ type Kernel struct {
 	Spec      Input             `json:"spec"`
 	Toolchain map[string]string `json:"toolchain,omitempty"` // program to version, as it says itself
 	Options   []string          `json:"options,omitempty"`   // of the build
-	Finished  time.Time         `json:"finished"`            // when the build was
+	Finished  time.Time         `json:"finished,omitzero"`   // when the build was; zero where that is not known
 	Log       Input             `json:"build_log,omitzero"`
 
 	Tests []Test `json:"tests"`

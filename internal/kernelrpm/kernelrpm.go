@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/job"
@@ -48,19 +49,30 @@ func isImage(e rpmfile.Entry) bool {
 	return ok && e.Mode.IsRegular() && e.Flags&rpmfile.FileGhost == 0 && e.Size > 0
 }
 
-// Devel looks for the -devel package of a kernel package in the same directory:
+// DevelNames are the file names that the -devel package of a kernel package may have:
 // kernel-PAE-2.6.18-1 has kernel-PAE-devel-2.6.18-1, kernel-core has kernel-devel.
-func (p *Package) Devel() (string, error) {
-	var tried []string
+func (p *Package) DevelNames() []string {
+	var files []string
 	for _, name := range []string{p.Name(), strings.TrimSuffix(p.Name(), "-core")} {
 		file := fmt.Sprintf("%s-devel-%s-%s.%s.rpm", name, p.Version(), p.Release(), p.Arch())
-		path := filepath.Join(filepath.Dir(p.path), file)
+		if !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// Devel looks for the -devel package of a kernel package in the same directory.
+func (p *Package) Devel() (string, error) {
+	dir := filepath.Dir(p.path)
+	names := p.DevelNames()
+	for _, name := range names {
+		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
-		tried = append(tried, path)
 	}
-	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s), and the probe is built against it: build it, or name it with --devel of ovzpatch test", tried[0]))
+	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s), and the probe is built against it: build it, or name it with --devel of ovzpatch test", filepath.Join(dir, names[0])))
 }
 
 // FindDevel is Devel for a package that is not open.

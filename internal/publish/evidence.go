@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"ovzpatch/internal/adopt"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/evidence"
 	"ovzpatch/internal/guest"
@@ -93,6 +95,9 @@ func fromManifest(k *evidence.Kernel, m *datastore.Manifest, p Package) {
 	input := func(in datastore.Input) evidence.Input { return evidence.Input{Name: in.Name, SHA256: in.SHA256} }
 	k.Source, k.Port, k.Spec = input(m.Source), input(m.Port), input(m.Spec)
 	k.Derived, k.Toolchain, k.Options, k.Finished = m.Derived, m.Toolchain, m.Options, m.Finished.UTC()
+	if adopt.Elsewhere(m) {
+		k.Finished = time.Time{} // nobody says when
+	}
 	for _, f := range m.Files {
 		if f.Name == m.Log {
 			k.Log = evidence.Input{Name: f.Name, SHA256: f.SHA256}

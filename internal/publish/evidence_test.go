@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/evidence"
 )
 
 const caseText = `[{"name":"force-idle","backend":"namespaces","verdict":"VERDICT","got":{"errno":"0","forced":0,"messages":1,"inactive":0,"host":"0","mounted":false,"acted_ms":1},"log":["Forced umount of lustre fs is not allowed inside container (999). Overriding MNT_FORCE flag."],"ms":3}]`
@@ -191,5 +192,28 @@ func TestEvidenceStays(t *testing.T) {
 	}
 	if page := read(t, current, pageFile); strings.Count(page, "<article") != 2 {
 		t.Errorf("the page after the rollback:\n%s", page)
+	}
+}
+
+// Of a build from elsewhere nobody says when it was finished.
+func TestBuiltElsewhere(t *testing.T) {
+	m := &datastore.Manifest{Finished: firstDay, Options: []string{"built elsewhere, taken by ovzpatch store add"}}
+	k := &evidence.Kernel{Name: "k", Packages: []evidence.Package{{File: "k.rpm", SHA256: strings.Repeat("ab", 32)}}}
+	fromManifest(k, m, Package{})
+	text, err := k.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	statement, err := k.Statement("ABCD", text)
+	if err != nil || strings.Contains(string(statement), "finishedOn") || strings.Contains(string(text), `"finished"`) {
+		t.Errorf("%v\n%s\n%s", err, text, statement)
+	}
+	page, err := (&evidence.Page{Kernels: []evidence.Kernel{*k}}).HTML()
+	if err != nil || !strings.Contains(string(page), "<dt>Built</dt><dd>elsewhere,") {
+		t.Errorf("%v", err)
+	}
+	m.Options = nil
+	if fromManifest(k, m, Package{}); !k.Finished.Equal(firstDay) {
+		t.Errorf("%v", k.Finished)
 	}
 }

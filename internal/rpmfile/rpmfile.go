@@ -197,6 +197,14 @@ func (f *File) arch() string {
 	return f.Arch()
 }
 
+// PackageID is the MD5 digest of header and payload, by which the binary packages that were built
+// along with a source package name it; nil where the package has none, as in format 6.
+func (f *File) PackageID() []byte { return f.signature.Bytes(sigMD5) }
+
+// SourceID is the PackageID of the source package that was built along with a binary one; nil
+// where none was.
+func (f *File) SourceID() []byte { return f.Header.Bytes(TagSourcePackageID) }
+
 // PayloadSize is the size of the compressed payload in bytes.
 func (f *File) PayloadSize() int64 { return f.size - f.payloadStart }
 

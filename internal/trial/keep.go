@@ -5,11 +5,9 @@ package trial
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 )
 
@@ -34,25 +32,6 @@ func KeepBoth(ctx context.Context, s *datastore.Store, ref datastore.Ref, with, 
 		if err := KeepControl(ctx, s, ref, &k); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// IsControl refuses a snapshot that does not hold the kernel of another without its patch. It
-// is told before a guest is booted for it.
-func IsControl(control, patched *datastore.Manifest) error {
-	fail := func(why string) error {
-		return job.BadRequest(fmt.Errorf("take %s as the control of %s: %s", control.Snapshot, patched.Snapshot, why))
-	}
-	switch {
-	case control.Port.Name != "":
-		return fail("it has the patch, too; build it with ovzpatch build --without-patch --store")
-	case patched.Port.Name == "":
-		return fail("that one has no patch")
-	case control.Source.SHA256 == "" || control.Source.SHA256 != patched.Source.SHA256:
-		return fail("they were not built from the same source")
-	case control.Snapshot.Type != patched.Snapshot.Type || control.Snapshot.ID != patched.Snapshot.ID:
-		return fail("they are not the same kernel for the same architecture")
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func TestIsControl(t *testing.T) {
 	source, port := datastore.Input{Name: "k.src.rpm", SHA256: "1a"}, datastore.Input{Name: "p.patch"}
 	patched := datastore.Manifest{Snapshot: ref("kernel/k.x86_64/2026-11-01T00:00:00Z"), Source: source, Port: port}
 	control := datastore.Manifest{Snapshot: ref("kernel/k.x86_64/2026-11-02T00:00:00Z"), Source: source}
-	if err := IsControl(&control, &patched); err != nil {
+	if err := IsControl(t.Context(), &datastore.Reader{Manifest: &control}, &datastore.Reader{Manifest: &patched}); err != nil {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(c, p *datastore.Manifest){
@@ -89,7 +89,7 @@ func TestIsControl(t *testing.T) {
 	} {
 		c, p := control, patched
 		change(&c, &p)
-		if err := IsControl(&c, &p); err == nil || !strings.Contains(err.Error(), want) {
+		if err := IsControl(t.Context(), &datastore.Reader{Manifest: &c}, &datastore.Reader{Manifest: &p}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
