@@ -116,10 +116,10 @@ func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 }
 
 // markApplied marks the files whose change is already applied, that is, could be reverted; the
-// others do not fit.
+// others do not fit. A renamed file has one name in one direction and another in the other.
 func markApplied(problems, back []*Problem) {
 	for _, p := range problems {
-		if !slices.ContainsFunc(back, func(b *Problem) bool { return b.File == p.File }) {
+		if !slices.ContainsFunc(back, func(b *Problem) bool { return b.File == p.File || b.section == p.section }) {
 			p.Reason, p.Detail, p.Closest = Applied, "", nil
 		}
 	}
@@ -189,8 +189,12 @@ func work(p *Patch, files Files, opt Options) (*Plan, []*Problem, error) {
 		slices.Reverse(order)
 	}
 	for _, f := range order {
+		known := len(w.issues)
 		if err := w.file(f); err != nil {
 			return nil, nil, err
+		}
+		for _, problem := range w.issues[known:] {
+			problem.section = f
 		}
 	}
 	for name, s := range w.states {

@@ -53,6 +53,12 @@ func TestPlacesThatAreRefused(t *testing.T) {
 			map[string]string{"f": "ONE\n", "g": "two\n"},
 			"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+ONE\n--- a/g\n+++ b/g\n@@ -1 +1 @@\n-two\n+TWO\n", Applied, "",
 		},
+		{
+			"a rename of a file that is nowhere",
+			map[string]string{"f": "one\n"},
+			"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+ONE\n" +
+				"diff --git a/old b/new\nsimilarity index 100%\nrename from old\nrename to new\n", Missing, "old",
+		},
 		{"parent directory", map[string]string{"f": "x\n"}, "--- a/../f\n+++ b/../f\n@@ -1 +1 @@\n-x\n+y\n", UnsafeName, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -33,7 +33,8 @@ type Problem struct {
 	Detail    string   // more facts: the other places, the functions
 	Closest   *Closest // for NoMatch: the place that resembles it most, or nil
 
-	reject string // the hunk as text, for the reject file
+	section *File  // the patch's change of one file that it is about
+	reject  string // the hunk as text, for the reject file
 }
 
 func (p *Problem) Error() string {
