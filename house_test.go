@@ -54,6 +54,7 @@ var layers = []layer{
 		{"runlock", "the lock files below /run"},
 		{"scratch", "temporary directories"},
 		{"terminal", "text and tables that cannot command a terminal"},
+		{"testutil", "what the tests of several packages need"},
 		{"tool", "which programs there are, and the packages that bring them"},
 	}},
 	{"domain", noSibling, []room{ // one noun of the field each

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/testutil"
 )
 
 // ovzpatch runs the program as `make` built it, guest programs beside it, and returns its
@@ -27,11 +28,7 @@ func ovzpatch(t *testing.T, args ...string) (stdout, stderr string, code int) {
 
 // ownLocks begins a command line whose rest has a tmpfs of its own for locks, which must be
 // on one: not every machine's /run is.
-var ownLocks = []string{
-	// In a chroot whose / is no mount point unshare cannot set the propagation.
-	"sh", "-ec", `p=private; mountpoint -q / || p=unchanged; exec unshare --mount --propagation $p "$@"`, "sh",
-	"sh", "-ec", `mkdir -p /run/ovzpatch; mount -t tmpfs -o mode=755 tmpfs /run/ovzpatch; exec "$@"`, "sh",
-}
+var ownLocks = append(testutil.Alone(), "sh", "-ec", `mkdir -p /run/ovzpatch; mount -t tmpfs -o mode=755 tmpfs /run/ovzpatch; exec "$@"`, "sh")
 
 func ovzpatchIn(t *testing.T, prefix []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()

@@ -4,11 +4,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/testutil"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,7 +57,7 @@ func TestProgress(t *testing.T) {
 
 // A dumb terminal gets no sequences, and one whose width changes a line that fits.
 func TestLiveLineFitsTheTerminal(t *testing.T) {
-	user, tty := openTerminal(t)
+	user, tty := testutil.Terminal(t)
 	width := func(n uint16) {
 		t.Helper()
 		if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: n, Row: 24}); err != nil {
@@ -100,27 +100,4 @@ func TestLiveLineFitsTheTerminal(t *testing.T) {
 	if got := read(); got != "\x1b[2A\r\x1b[J[ 0:00]   case 2\r\n" {
 		t.Errorf("too narrow to draw on: %q", got)
 	}
-}
-
-// openTerminal returns both ends of a pseudo terminal.
-func openTerminal(t *testing.T) (user, tty *os.File) {
-	t.Helper()
-	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { user.Close() })
-	if err := unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return user, tty
 }

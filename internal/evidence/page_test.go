@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"html"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"ovzpatch/internal/testutil"
 )
 
 // samplePage has a kernel that is proved, one that is not, and text that tries to be more.
@@ -84,29 +85,6 @@ type seen struct {
 	Alarm                    float64
 }
 
-// browse lays out a page in a window of that size, and returns the document as it was then.
-func browse(t *testing.T, page []byte, width, height int, args ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "index.html")
-	if err := os.WriteFile(path, page, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	args = append([]string{
-		"--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "--user-data-dir=" + filepath.Join(dir, "profile"),
-		fmt.Sprintf("--window-size=%d,%d", width, height),
-	}, args...)
-	cmd := exec.CommandContext(t.Context(), "chromium-headless-shell", append(args, "file://"+path)...)
-	cmd.Env = append(os.Environ(), "HOME="+dir)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("chromium-headless-shell: %v\n%s", err, stderr.String())
-	}
-	return string(out)
-}
-
 var policy = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`)
 
 // The page in a real browser, on a telephone and a screen, light and dark.
@@ -120,10 +98,10 @@ func TestPageInABrowser(t *testing.T) {
 	}
 	backgrounds := map[string]string{}
 	for _, width := range []int{400, 1280} {
-		for scheme, setting := range map[string]string{"dark": "0", "light": "1"} {
+		for scheme, dark := range map[string]bool{"dark": true, "light": false} {
 			t.Run(fmt.Sprint(width, "/", scheme), func(t *testing.T) {
 				open := strings.Replace(policy.ReplaceAllString(string(page), ""), "</body>", measure+"</body>", 1)
-				dom := browse(t, []byte(open), width, 900, "--dump-dom", "--blink-settings=preferredColorScheme="+setting)
+				dom := testutil.Browse(t, []byte(open), width, 900, dark, "--dump-dom")
 				_, text, ok := strings.Cut(dom, `<pre id="seen">`)
 				text, _, _ = strings.Cut(text, "</pre>")
 				var s seen
@@ -168,7 +146,7 @@ func TestPageForbidsScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dom := browse(t, []byte(strings.Replace(string(page), "</body>", measure+"</body>", 1)), 400, 900, "--dump-dom")
+	dom := testutil.Browse(t, []byte(strings.Replace(string(page), "</body>", measure+"</body>", 1)), 400, 900, false, "--dump-dom")
 	if strings.Contains(dom, `<pre id="seen">`) {
 		t.Error("a script ran")
 	}
@@ -187,7 +165,7 @@ func TestPageOnPaper(t *testing.T) {
 			t.Fatal(err)
 		}
 		pdf := filepath.Join(t.TempDir(), "page.pdf")
-		browse(t, page, 1280, 900, "--print-to-pdf="+pdf, "--blink-settings=preferredColorScheme=0")
+		testutil.Browse(t, page, 1280, 900, true, "--print-to-pdf="+pdf)
 		b, err := os.ReadFile(pdf)
 		if err != nil {
 			t.Fatal(err)

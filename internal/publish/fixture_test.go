@@ -103,16 +103,6 @@ func run(t testing.TB, env []string, args ...string) string {
 	return string(out)
 }
 
-// alone begins a command line that is run in a mount namespace of its own. In a chroot whose / is no
-// mount point unshare cannot set the propagation.
-func alone() []string {
-	propagation := "private"
-	if exec.Command("mountpoint", "-q", "/").Run() != nil {
-		propagation = "unchanged"
-	}
-	return []string{"unshare", "--mount", "--propagation", propagation}
-}
-
 var testRoot string
 
 func TestMain(m *testing.M) {

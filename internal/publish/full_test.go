@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ovzpatch/internal/testutil"
 )
 
 // A full disk is told, at whatever step it is met, and leaves the old generation as it was; with
@@ -24,7 +26,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	dir := t.TempDir()
 	// The small filesystem is seen by this child alone.
-	args := append(alone(), os.Args[0], "-test.run=TestFullDisk$", "-test.v")
+	args := append(testutil.Alone(), os.Args[0], "-test.run=TestFullDisk$", "-test.v")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "PUBLISH_FULL="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/testutil"
 )
 
 // What the page says is typed as it stands, but for the root in which it is done: the key comes into
@@ -78,7 +80,7 @@ func TestInstructionsWork(t *testing.T) {
 			}
 			do := func(args ...string) {
 				t.Helper()
-				all := append(alone(), args...)
+				all := append(testutil.Alone(), args...)
 				cmd := exec.CommandContext(t.Context(), all[0], all[1:]...)
 				cmd.Env = append(os.Environ(), "HOME="+home, "LC_ALL=C", "LD_LIBRARY_PATH="+zypper+"/lib/x86_64-linux-gnu", "PATH="+zypper+"/bin:"+os.Getenv("PATH"))
 				out, err := cmd.CombinedOutput()

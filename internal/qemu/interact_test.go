@@ -3,58 +3,18 @@
 package qemu
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"ovzpatch/internal/testutil"
 
 	"golang.org/x/sys/unix"
 )
-
-// screen is what a user sees; typed answers follow what appears on it.
-type screen struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{}
-}
-
-func newScreen() *screen { return &screen{more: make(chan struct{}, 1)} }
-
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.text.Write(p)
-	select {
-	case s.more <- struct{}{}:
-	default:
-	}
-	return len(p), nil
-}
-
-func (s *screen) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-// await waits until text has appeared n times.
-func (s *screen) await(text string, n int) error {
-	deadline := time.After(2 * time.Minute)
-	for strings.Count(s.String(), text) < n {
-		select {
-		case <-s.more:
-		case <-deadline:
-			return fmt.Errorf("%q did not appear %d times on:\n%s", text, n, s)
-		}
-	}
-	return nil
-}
 
 func TestInteractPipe(t *testing.T) {
 	m := testMachine(t, "shell")
@@ -63,11 +23,11 @@ func TestInteractPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	s := newScreen()
+	s := testutil.NewScreen()
 	go func() {
 		defer keys.Close()
 		for i, word := range []string{"hello", "bye"} {
-			if err := s.await("init> ", i+1); err != nil {
+			if err := s.Await("init> ", i+1); err != nil {
 				t.Error(err)
 				return
 			}
@@ -82,29 +42,6 @@ func TestInteractPipe(t *testing.T) {
 			t.Errorf("the screen lacks %s:\n%s", want, s)
 		}
 	}
-}
-
-// openPTY returns both ends of a terminal.
-func openPTY(t *testing.T) (user, tty *os.File) {
-	t.Helper()
-	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { user.Close() })
-	if err := unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return user, tty
 }
 
 func termios(t *testing.T, f *os.File) unix.Termios {
@@ -129,15 +66,15 @@ func TestInteractTerminal(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			m := testMachine(t, "shell")
-			user, tty := openPTY(t)
+			user, tty := testutil.Terminal(t)
 			before := termios(t, tty)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			s := newScreen()
+			s := testutil.NewScreen()
 			go io.Copy(s, user)
 			done := make(chan error, 1)
 			go func() { done <- m.Interact(ctx, tty, tty) }()
-			if err := s.await("init> ", 1); err != nil {
+			if err := s.Await("init> ", 1); err != nil {
 				t.Fatal(err)
 			}
 			if l := termios(t, tty).Lflag; l&(unix.ISIG|unix.ICANON|unix.ECHO) != 0 {
@@ -166,7 +103,7 @@ func TestInteractTerminal(t *testing.T) {
 func TestInteractRefused(t *testing.T) {
 	m := testMachine(t, "shell")
 	m.Kernel = "/no/such/kernel"
-	_, tty := openPTY(t)
+	_, tty := testutil.Terminal(t)
 	before := termios(t, tty)
 	err := m.Interact(t.Context(), tty, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "/no/such/kernel") {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/testutil"
 )
 
 // makeRPM builds a package with a file that makes it a kernel, or what modules are built
@@ -51,7 +53,7 @@ func run(t *testing.T, home string, args ...string) {
 // this test has no scripts.
 var installers = map[string]func(t *testing.T, home, root, repo, what string){
 	"dnf": func(t *testing.T, home, root, repo, what string) {
-		run(t, home, append(alone(), "dnf", "-q", "-y", "--installroot="+root, "--releasever=1",
+		run(t, home, append(testutil.Alone(), "dnf", "-q", "-y", "--installroot="+root, "--releasever=1",
 			"--repofrompath=sample,file://"+repo, "--repo=sample", "--nogpgcheck", "--setopt=cachedir="+filepath.Join(home, "cache"),
 			"--setopt=tsflags=noscripts", "--setopt=reposdir="+filepath.Join(home, "none"), "--disableplugin=*", "install", what)...)
 	},
@@ -64,19 +66,9 @@ var installers = map[string]func(t *testing.T, home, root, repo, what string){
 		if err := os.WriteFile(filepath.Join(etc, "zypp.conf"), []byte("[main]\nmultiversion = provides:multiversion(kernel)\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		run(t, home, append(alone(), "zypper", "-q", "-n", "--root", root, "--no-gpg-checks",
+		run(t, home, append(testutil.Alone(), "zypper", "-q", "-n", "--root", root, "--no-gpg-checks",
 			"--plus-repo", "file://"+repo, "install", "--no-recommends", "--", what)...)
 	},
-}
-
-// alone begins a command line that is run in a mount namespace of its own. In a chroot whose / is no
-// mount point unshare cannot set the propagation.
-func alone() []string {
-	propagation := "private"
-	if exec.Command("mountpoint", "-q", "/").Run() != nil {
-		propagation = "unchanged"
-	}
-	return []string{"unshare", "--mount", "--propagation", propagation}
 }
 
 // The real dnf and zypper, with two versions of a package one after the other: what is left is

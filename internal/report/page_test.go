@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/testutil"
 )
 
 // timed is a sample with a console and times, and with many cases.
@@ -79,27 +79,12 @@ var (
 // browse measures a page in Debian's chromium.
 func browse(t *testing.T, page []byte, width int, dark bool) (m measured, ran bool) {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "page.html")
-	if err := os.WriteFile(path, page, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	scheme := "1"
-	if dark {
-		scheme = "0"
-	}
-	cmd := exec.CommandContext(t.Context(), "chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-		"--user-data-dir="+filepath.Join(dir, "profile"), fmt.Sprintf("--window-size=%d,900", width), "--blink-settings=preferredColorScheme="+scheme, "--dump-dom", "file://"+path)
-	cmd.Env = append(os.Environ(), "HOME="+dir)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: install chromium-headless-shell (`make deps` does)", err)
-	}
-	found := findings.FindSubmatch(out)
+	out := testutil.Browse(t, page, width, 900, dark, "--dump-dom")
+	found := findings.FindStringSubmatch(out)
 	if found == nil {
 		return m, false
 	}
-	if err := json.Unmarshal([]byte(html.UnescapeString(string(found[1]))), &m); err != nil {
+	if err := json.Unmarshal([]byte(html.UnescapeString(found[1])), &m); err != nil {
 		t.Fatal(err)
 	}
 	return m, true
