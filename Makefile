@@ -31,7 +31,7 @@ PROGRAMS := $(foreach a,amd64 386,$(addprefix $(a)/,umounttest uroot.cpio umount
 SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
 
 # What a shell in the guest has; umount is what people type.
-UROOT_COMMANDS := cat cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
+UROOT_COMMANDS := cat chroot cp dmesg echo find grep gosh head id insmod kill ln ls lsmod mkdir mount mv ps pwd rm rmmod sleep sync tail umount uname unshare
 
 PACKAGES := bc binutils bison bzip2 ccache chromium-headless-shell cpio createrepo-c distcc dnf dnf-plugins-core dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
 	libsolv-tools libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl python3-junitparser python3-tap qemu-system-x86 rpm sccache systemd tar xz-utils zstd
@@ -66,16 +66,17 @@ bin/u-root: go.mod
 	$(call step,GO)
 	$(GO) build -o $@ github.com/u-root/u-root
 
-# At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on. So its
-# interpreter is built from a changed copy, in which an exit ends the program. u-root finds it
-# by the go.mod of the directory it runs in.
+# At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on; and it dies of the
+# Ctrl-C that ends a command. So its interpreter is built from a changed copy: an exit ends the program,
+# and Ctrl-C ends what runs. u-root finds the copy by the go.mod of the directory it runs in.
 bin/_gosh/go.mod: go.mod go.sum Makefile
 	$(call step,SHELL,$(@D))
 	rm -rf $(@D) && mkdir -p $(@D)
 	$(GO) mod download mvdan.cc/sh/v3
 	cp -R "$$($(GO) list -m -f '{{.Dir}}' mvdan.cc/sh/v3)" $(@D)/sh && chmod -R u+w $(@D)/sh
-	sed -i '/^func (r \*Runner) Run(/,/^}/s/^\treturn r\.err$$/\tif r.shellExited {\n\t\tos.Exit(int(r.exit))\n\t}\n&/' $(@D)/sh/interp/api.go
-	grep -q '^		os.Exit(int(r.exit))$$' $(@D)/sh/interp/api.go
+	sed -i -e '/^func (r \*Runner) Run(/,/^}/{s/^\treturn r\.err$$/\tif r.shellExited {\n\t\tos.Exit(int(r.exit))\n\t}\n&/;s/^\tif !r\.didReset {$$/\tctx, stop := signal.NotifyContext(ctx, os.Interrupt)\n\tdefer stop()\n&/}' \
+		-e '/^func New(/s/$$/\n\tsignal.Notify(make(chan os.Signal, 1), os.Interrupt)/' -e 's/^\t"os"$$/&\n\t"os\/signal"/' $(@D)/sh/interp/api.go
+	for text in 'os.Exit(int(r.exit))' 'NotifyContext(ctx, os.Interrupt)' 'signal.Notify(make'; do grep -qF "$$text" $(@D)/sh/interp/api.go || exit 1; done
 	cp go.sum $(@D)/
 	{ cat go.mod; echo 'replace mvdan.cc/sh/v3 => ./sh'; } >$@.tmp && mv $@.tmp $@
 

@@ -32,10 +32,11 @@ output; lines of the kernel's log may stand between, for both use one console. W
 guest ends before the command does, the exit code is 1 and the end of the console goes to
 standard error.
 
-The guest has u-root's commands, its shell gosh, and umounttest, which is /init. Nothing of this machine is
-in it, and what the command writes is lost.`,
+The guest has u-root's commands, its shell gosh, and umounttest, which is /init. Of this machine it has
+the directory of --share, at /mnt/share. What the command writes elsewhere is lost.`,
 		Example: `  ovzpatch exec kernel-ovz-6.1.192-1.lustre1.x86_64.rpm -- uname -r
   ovzpatch exec kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --memory=2G --cpus=2 -- cat /proc/meminfo
+  ovzpatch exec kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --share . --rw -- gosh /mnt/share/test.sh
   ovzpatch exec kernel-ovz-6.1.192-1.lustre1.x86_64.rpm -- gosh -c 'umount -f /mnt/lustre; dmesg | tail -n 3'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -31,8 +31,9 @@ func newShell(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "shell RPM",
 		Short: "An interactive guest with the same kernel and initramfs",
-		Long: `shell boots the kernel of RPM as ovzpatch test does, with the probe or your own Lustre, but gives
-you a shell on its console. Leave it with exit, or with the keys it names.
+		Long: `shell boots the kernel of RPM as ovzpatch test does, with the probe or your own Lustre, but opens
+a shell on its console. Ctrl-C ends a command there; exit, or Ctrl-D, ends the shell, and Ctrl-A X
+the guest, whatever it does.
 
 Where standard input is no terminal, it is a script: ovzpatch reads it to its end, the guest runs
 it with nothing on its own standard input, and goes off. The exit code is then the status of the
@@ -108,7 +109,7 @@ func (s *shellSession) boot(c *cobra.Command, in *os.File, out io.Writer, script
 	if err != nil {
 		return err
 	}
-	k.Script, k.Livepatch = script, s.machine.livepatch
+	k.Script, k.Livepatch, k.Share = script, s.machine.livepatch, s.machine.shared(dir)
 	m, err := trial.Machine(ctx, k, o)
 	if err != nil {
 		return err

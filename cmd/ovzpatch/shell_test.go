@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/testutil"
 )
 
 func testUI() *ui { return progressFlags{}.on(io.Discard) }
@@ -86,14 +88,47 @@ func TestShellEnd(t *testing.T) {
 	}
 }
 
+// A real guest: Ctrl-C ends what runs there, a loop too, and not the shell.
+func TestShellKeys(t *testing.T) {
+	long(t)
+	kernel := testKernel(t, "kernel-ovz-")
+	user, tty := testutil.Terminal(t)
+	cmd := exec.CommandContext(t.Context(), "../../bin/ovzpatch", "shell", kernel)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := testutil.NewScreen()
+	go io.Copy(s, user)
+	// What is typed appears too, so each answer is in a form that nobody typed. What is typed before
+	// a prompt is lost.
+	for _, step := range []struct{ keys, answer string }{
+		{"", "goes off.\r\n$ "},
+		{"echo a''b; sleep 9999\r", "ab"},
+		{"\x03", "canceled\r\n$ "},
+		{"while true; do echo e''f; sleep 1; done\r", "ef"},
+		{"\x03", "canceled\r\n$ "},
+		{"echo g''h\r", "gh"},
+	} {
+		n := strings.Count(s.String(), step.answer)
+		io.WriteString(user, step.keys)
+		if err := s.Await(step.answer, n+1); err != nil {
+			t.Error(err)
+			io.WriteString(user, "\x01x")
+			break
+		}
+	}
+	io.WriteString(user, "exit\r")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, s)
+	}
+}
+
 // Real guests: a script arrives whole, its status comes back, and no end of input hangs.
 func TestShellScript(t *testing.T) {
 	long(t)
-	kernels, err := filepath.Glob("../../bin/test/kernel-ovz-[0-9]*.x86_64.rpm") // beside the bzImage of `make test`
-	if err != nil || len(kernels) != 1 {
-		t.Fatalf("kernel packages in bin/test: %v, %v: run the tests with `make test`, which builds one", kernels, err)
-	}
-	long := strings.Repeat("# a comment\n", 2000) // more than a terminal takes at once
+	kernel := testKernel(t, "kernel-ovz-")
+	comments := strings.Repeat("# a comment\n", 2000) // more than a terminal takes at once
 	for name, tt := range map[string]struct {
 		in   io.Reader // nil is /dev/null
 		want string
@@ -101,11 +136,11 @@ func TestShellScript(t *testing.T) {
 	}{
 		"nothing":  {nil, "status 0", 0},
 		"no exit":  {strings.NewReader("echo he\"\"llo"), "hello", 0},
-		"exit 7":   {strings.NewReader("echo he\"\"llo\ncat\n" + long + "exit 7\necho unreached\n"), "hello", 7},
+		"exit 7":   {strings.NewReader("echo he\"\"llo\ncat\n" + comments + "exit 7\necho unreached\n"), "hello", 7},
 		"no shell": {strings.NewReader("if then\n"), "must be followed by", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "../../bin/ovzpatch", "shell", kernels[0])
+			cmd := exec.CommandContext(t.Context(), "../../bin/ovzpatch", "shell", kernel)
 			cmd.Stdin = tt.in
 			out, err := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code != tt.code {
@@ -115,5 +150,33 @@ func TestShellScript(t *testing.T) {
 				t.Errorf("the console lacks %q, or goes on after exit:\n%s", tt.want, text)
 			}
 		})
+	}
+}
+
+// Real guests: a directory of the host can be read, and written to only where that was asked for.
+func TestShellShare(t *testing.T) {
+	long(t)
+	kernel := testKernel(t, "kernel-ovz-")
+	dir := filepath.Join(t.TempDir(), "a, b")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "in"), []byte("he said\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const command = "cat /mnt/share/in && echo she said >/mnt/share/out"
+	out := filepath.Join(dir, "out")
+	stdout, stderr, code := ovzpatch(t, "exec", kernel, "--share", dir, "--", "gosh", "-c", command)
+	if _, err := os.Stat(out); code == 0 || err == nil || !strings.Contains(stdout, "he said\n") || !strings.Contains(stdout, "read-only") {
+		t.Errorf("for reading: exit code %d, %v\n%s\n%s", code, err, stdout, stderr)
+	}
+	stdout, stderr, code = ovzpatch(t, "exec", kernel, "--share", dir, "--rw", "--", "gosh", "-c", command)
+	if b, err := os.ReadFile(out); code != 0 || err != nil || string(b) != "she said\n" {
+		t.Errorf("for writing: exit code %d, %q, %v\n%s\n%s", code, b, err, stdout, stderr)
+	}
+	// A program of this machine, on the kernel under test.
+	stdout, stderr, code = ovzpatch(t, "exec", kernel, "--share", "/", "--", "chroot", "/mnt/share", "/bin/sh", "-c", "cat /etc/os-release")
+	if want, err := os.ReadFile("/etc/os-release"); code != 0 || err != nil || !strings.Contains(stdout, string(want)) {
+		t.Errorf("this machine's shell: exit code %d, %v\n%s\n%s", code, err, stdout, stderr)
 	}
 }

@@ -26,6 +26,7 @@ type words struct {
 	stop     bool   // at the first case that a protected kernel does not show
 	skip     string // a case on a backend that is left out: BACKEND/NAME
 	patch    string // path of a livepatch on trial, "" for none
+	share    string // "ro" or "rw": how the host's directory is mounted, "" for not
 }
 
 // parseWords reads the umounttest.KEY=VALUE words of a kernel command line.
@@ -51,6 +52,8 @@ func parseWords(cmdline string) words {
 			w.skip = value
 		case "umounttest.livepatch":
 			w.patch = value
+		case "umounttest.share":
+			w.share = value
 		case "umounttest.mount":
 			w.source = value
 		}
@@ -89,6 +92,11 @@ func bootGuest() {
 	if w.source != "" {
 		problems = append(problems, bringUpNetwork()...)
 		problems = append(problems, loadModules(lustreModules)...)
+	}
+	if w.share != "" {
+		if err := mountShare(w.share); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	if w.mode == "shell" {
 		if err := errors.Join(append(problems, shell(w.source))...); err != nil {

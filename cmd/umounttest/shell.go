@@ -26,7 +26,7 @@ lustre is mounted at ` + shellMount + `. Try:
   /init list
   /init run --cases=force-idle%s
   dmesg
-The machine goes off when this shell ends.
+Ctrl-C ends a command. exit or Ctrl-D ends this shell, and the machine goes off.
 `
 
 // shell runs a shell on the console until it ends, and says its status there, with a user's

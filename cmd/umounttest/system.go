@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"ovzpatch/internal/guest"
 	"ovzpatch/internal/kmsg"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,24 @@ func mountVEs() error {
 		return fmt.Errorf("mount the ve cgroup at %s: %w", dir, err)
 	}
 	return nil
+}
+
+// mountShare mounts the host's directory. Kernels before 2.6.34 do not know the newer protocol.
+func mountShare(mode string) error {
+	var flags uintptr = unix.MS_RDONLY
+	if mode == "rw" {
+		flags = 0
+	}
+	err := os.MkdirAll(guest.ShareDir, 0o755)
+	if err == nil {
+		const options = "trans=virtio,msize=131072,version=9p2000."
+		for _, version := range []string{"L", "u"} {
+			if err = unix.Mount(guest.ShareTag, guest.ShareDir, "9p", flags, options+version); err == nil {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("mount the host's directory at %s: %w", guest.ShareDir, err)
 }
 
 // makeNodes is for kernels before devtmpfs (2.6.32).

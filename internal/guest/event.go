@@ -29,6 +29,12 @@ const (
 	ShellEnded = "umounttest: the shell ended with status "
 )
 
+// A directory of the host is at ShareDir, by 9p under the mount tag ShareTag, or as a copy.
+const (
+	ShareDir = "/mnt/share"
+	ShareTag = "share"
+)
+
 // Verdict says which kernel a case, or a whole run, behaved like.
 type Verdict string
 

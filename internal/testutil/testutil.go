@@ -79,7 +79,7 @@ func (s *Screen) String() string {
 
 // Await waits, minutes at most, until text has appeared n times.
 func (s *Screen) Await(text string, n int) error {
-	deadline := time.After(4 * time.Minute)
+	deadline := time.After(2 * time.Minute)
 	for strings.Count(s.String(), text) < n {
 		select {
 		case <-s.more:

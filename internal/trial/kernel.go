@@ -24,6 +24,8 @@ type Kernel struct {
 	Livepatch string
 	// Script is what the guest's shell runs; nil is a shell that asks for commands.
 	Script []byte
+	// Share is the host's directory that the guest has, nil for none.
+	Share *Share
 }
 
 // Choice says which kernel a guest boots, and with which Lustre.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"ovzpatch/internal/compress"
@@ -50,11 +51,21 @@ func Machine(ctx context.Context, k *Kernel, o Options) (qemu.Machine, error) {
 	if k.Script != nil {
 		im.Files[guest.ShellScript] = initramfs.Content{Data: k.Script}
 	}
+	byCopy, err := k.addShare(ctx, &im, o)
+	if err != nil {
+		return qemu.Machine{}, err
+	}
 	archive, err := initramfs.Build(o.Cache, im)
+	if err == nil && byCopy {
+		archive, err = archive.WithCopy(filepath.Join(k.Share.Scratch, "initramfs.cpio"), k.Share.Dir, guest.ShareDir)
+	}
 	if err != nil {
 		return qemu.Machine{}, err
 	}
 	m := qemu.Machine{Arch: k.Arch, Accel: o.Accel, Kernel: k.Image, Initrd: archive.Path}
+	if k.Share != nil && !byCopy {
+		k.Share.join(&m)
+	}
 	if k.Lustre != nil {
 		err = k.Lustre.join(&m)
 	}
