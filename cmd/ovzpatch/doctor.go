@@ -11,6 +11,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
 
@@ -31,7 +32,7 @@ which accelerator works, and checks the space for builds. The exit code is 0 if
 everything is there and 1 if something is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d := &doctor{w: c.OutOrStdout(), healthy: true}
+			d := &doctor{w: c.OutOrStdout(), healthy: true, colours: colours(c, c.OutOrStdout())}
 			d.tools()
 			d.guests(a.home)
 			d.accelerator(c.Context(), trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Report: newUI(c)})
@@ -56,14 +57,19 @@ everything is there and 1 if something is missing.`,
 type doctor struct {
 	w       io.Writer
 	healthy bool // nothing is missing so far
+	colours bool
 }
 
 func (d *doctor) say(ok bool, what, how string) {
-	mark := "ok      "
+	mark := terminal.Painted{Text: "ok      ", Colour: terminal.Green}
 	if !ok {
-		mark, d.healthy = "MISSING ", false
+		mark, d.healthy = terminal.Painted{Text: "MISSING ", Colour: terminal.Red}, false
 	}
-	fmt.Fprintf(d.w, "%s%-22s %s\n", mark, what, how)
+	text := mark.Text
+	if d.colours {
+		text = mark.String()
+	}
+	fmt.Fprintf(d.w, "%s%-22s %s\n", text, what, how)
 }
 
 func (d *doctor) tools() {

@@ -53,8 +53,8 @@ The cache is in ovzpatch below it; see \fB--cache-dir\fP.
 XDG_RUNTIME_DIR
 Where locks of a user who is not root are.
 .TP
-PATH, TMPDIR, TERM
-Where programs are looked for, where temporary files go, and whether the progress is drawn over on a terminal.
+PATH, TMPDIR, TERM, NO_COLOR
+Where programs are looked for, where temporary files go, and what a terminal shows: whether progress is drawn over, and colours.
 .TP
 OVZPATCH_JOBS and others
 The value of a flag, here \fB--jobs\fP, for all calls; see \fBovzpatch\-config\fP(1).

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, a
 	if err := f.write(c, r, failed); err != nil {
 		return err
 	}
-	write := r.Text
+	write := func(w io.Writer) error { return r.Text(w, colours(c, w)) }
 	if asJSON {
 		write = r.JSON
 	}

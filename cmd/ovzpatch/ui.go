@@ -83,14 +83,29 @@ func (f progressFlags) on(w io.Writer) *ui {
 		u.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		return u
 	}
-	// A dumb terminal does not know the sequence that clears a line.
-	if term := os.Getenv("TERM"); term == "" || term == "dumb" || f.verbose {
+	if dumb() || f.verbose {
 		return u
 	}
 	if f, ok := w.(*os.File); ok && columns(f) > 0 {
 		u.term = f
 	}
 	return u
+}
+
+// dumb tells of a terminal that knows no sequences: none that clears a line, and none that colours it.
+func dumb() bool {
+	term := os.Getenv("TERM")
+	return term == "" || term == "dumb"
+}
+
+// colours tells whether a command may colour what it writes to w. Every word can be read without.
+func colours(c *cobra.Command, w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || dumb() || os.Getenv("NO_COLOR") != "" || columns(f) == 0 {
+		return false
+	}
+	form, err := c.Flags().GetString("log-format")
+	return err == nil && form == logText
 }
 
 // columns is how wide a terminal is now: its user may change that at any time. 0 is for

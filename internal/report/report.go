@@ -88,8 +88,9 @@ func (r *Report) JSON(w io.Writer) error {
 	return nil
 }
 
-// Text writes the verdicts, the table of cases, and the log lines that prove them.
-func (r *Report) Text(w io.Writer) error {
+// Text writes the table of cases, the log lines that prove them, and the verdicts, which are in
+// colours if a terminal wants that.
+func (r *Report) Text(w io.Writer, colours bool) error {
 	var b strings.Builder
 	table(&b, r.Table())
 	b.WriteString("\n")
@@ -105,18 +106,41 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Derived != "" {
 		fmt.Fprintf(&b, "The patch was derived %s.\n\n", r.Derived)
 	}
-	rows := [][]string{{"KERNEL", "", "CASES", "VERDICT", "EXPECTED"}}
+	// A guest's text must not control a terminal.
+	if _, err := io.WriteString(w, terminal.Text(b.String())); err != nil {
+		return err
+	}
+	return r.verdicts(w, colours)
+}
+
+func (r *Report) verdicts(w io.Writer, colours bool) error {
+	paint := func(text string, c terminal.Colour) any {
+		if !colours {
+			return text
+		}
+		return terminal.Painted{Text: text, Colour: c}
+	}
+	t := terminal.NewTable(w)
+	t.Row("KERNEL", "", "CASES", paint("VERDICT", terminal.Plain), "EXPECTED")
 	for _, k := range r.Kernels {
 		expect := string(k.Expect)
 		if k.Expect != "" && k.Expect != k.Verdict {
 			expect += "  <-- NOT AS EXPECTED"
 		}
-		rows = append(rows, []string{k.Release, k.Label, fmt.Sprint(len(k.Results)), string(k.Verdict), expect})
+		t.Row(k.Release, k.Label, len(k.Results), paint(string(k.Verdict), k.colour()), expect)
 	}
-	table(&b, rows)
-	// A guest's text must not control a terminal.
-	_, err := io.WriteString(w, terminal.Text(b.String()))
-	return err
+	return t.Flush()
+}
+
+// colour is what the verdict means to whoever asked for it: a kernel without the patch must be vulnerable.
+func (k Kernel) colour() terminal.Colour {
+	switch {
+	case k.Verdict == guest.Inconclusive:
+		return terminal.Yellow
+	case k.Expect != "" && k.Verdict == k.Expect, k.Expect == "" && k.Verdict == guest.Protected:
+		return terminal.Green
+	}
+	return terminal.Red
 }
 
 // Table returns what each case showed on each kernel, in a few words; its first row is the head.

@@ -4,8 +4,10 @@ package report_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,14 +54,14 @@ func TestTextSaysThatThePortIsDerived(t *testing.T) {
 	r := sample()
 	r.Derived = "from the source itself"
 	var b strings.Builder
-	if err := r.Text(&b); err != nil || !strings.Contains(b.String(), "The patch was derived from the source itself.") {
+	if err := r.Text(&b, false); err != nil || !strings.Contains(b.String(), "The patch was derived from the source itself.") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }
 
 func TestText(t *testing.T) {
 	var b strings.Builder
-	if err := sample().Text(&b); err != nil {
+	if err := sample().Text(&b, false); err != nil {
 		t.Fatal(err)
 	}
 	const golden = "testdata/report.txt"
@@ -122,11 +124,35 @@ func TestTextTellsFindings(t *testing.T) {
 		{Name: "remount-read-only", Backend: "namespaces", Verdict: guest.Either, Finding: "read-only for everybody"},
 	}}}}
 	var b strings.Builder
-	if err := r.Text(&b); err != nil {
+	if err := r.Text(&b, false); err != nil {
 		t.Fatal(err)
 	}
 	want := "this kernel, NOT COVERED by the patch: read-only for everybody, by shutdown (namespaces), remount-read-only (namespaces)\n"
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("no %q in:\n%s", want, b.String())
+	}
+}
+
+// A colour says what a verdict means: a kernel without the patch must be vulnerable. Without colours
+// the same words are there.
+func TestVerdictsInColour(t *testing.T) {
+	r := &report.Report{Kernels: []report.Kernel{
+		{Label: "with", Verdict: guest.Protected, Expect: guest.Protected},
+		{Label: "without", Verdict: guest.Vulnerable, Expect: guest.Vulnerable},
+		{Label: "wrong", Verdict: guest.Vulnerable, Expect: guest.Protected},
+		{Label: "asked", Verdict: guest.Protected},
+		{Label: "open", Verdict: guest.Inconclusive, Expect: guest.Protected},
+	}}
+	var plain, coloured strings.Builder
+	if err := errors.Join(r.Text(&plain, false), r.Text(&coloured, true)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"32mprotected", "32mvulnerable", "31mvulnerable", "33minconclusive"} {
+		if !strings.Contains(coloured.String(), "\x1b["+want+"\x1b[0m") {
+			t.Errorf("no %q in\n%q", want, coloured.String())
+		}
+	}
+	if got := regexp.MustCompile("\x1b\\[[0-9]+m").ReplaceAllString(coloured.String(), ""); got != plain.String() {
+		t.Errorf("without colours other text:\n%s\nand\n%s", got, plain.String())
 	}
 }

@@ -52,6 +52,10 @@ func NewTable(w io.Writer) Table {
 func (t Table) Row(cells ...any) {
 	line := make([]string, len(cells))
 	for i, c := range cells {
+		if p, ok := c.(Painted); ok {
+			line[i] = p.String()
+			continue
+		}
 		line[i] = Line(fmt.Sprint(c))
 	}
 	// Flush reports the writer's error.

@@ -36,6 +36,19 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Colours move no column, and text in one cannot end it.
+func TestTableInColours(t *testing.T) {
+	var b strings.Builder
+	table := NewTable(&b)
+	table.Row("A", Painted{"VERDICT", Plain}, "B")
+	table.Row("1", Painted{"protected", Green}, "x")
+	table.Row("2", Painted{"odd\x1b[0m", Red}, "y")
+	want := "A  \x1b[39mVERDICT\x1b[0m    B\n" + "1  \x1b[32mprotected\x1b[0m  x\n" + "2  \x1b[31modd\uFFFD[0m\x1b[0m    y\n"
+	if err := table.Flush(); err != nil || b.String() != want {
+		t.Errorf("got %q, want %q, %v", b.String(), want, err)
+	}
+}
+
 type counter struct{ writes int }
 
 func (c *counter) Write(p []byte) (int, error) {
