@@ -90,6 +90,7 @@ var layers = []layer{
 		{"livepatch", "the port as a module for a kernel that runs"},
 		{"trial", "boots one kernel, and what is found there"},
 		{"prove", "the main job: all of these, for both kernels"},
+		{"matrix", "many of them at once, cell by cell"},
 		{"publish", "signed repositories of what was proved"},
 	}},
 }

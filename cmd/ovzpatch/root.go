@@ -119,6 +119,7 @@ Results go to standard output, progress to standard error.
 		newTest(app),
 		newLivepatch(app),
 		newRun(app),
+		newMatrix(app),
 		newShell(app),
 		newExec(app),
 		newStore(app),

@@ -189,7 +189,7 @@ func checkArgs(c *cobra.Command, args []string, check cobra.PositionalArgs) erro
 		return nil
 	case errors.Is(err, job.ErrRequest):
 		return err
-	case c.HasSubCommands():
+	case c.HasSubCommands() && c.Use == c.Name():
 		return noSuchCommand(c, args)
 	}
 	for n, arg := range slices.Backward(args) {

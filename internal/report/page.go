@@ -4,7 +4,7 @@ package report
 
 import (
 	"cmp"
-	_ "embed"
+	"embed"
 	"fmt"
 	"html/template"
 	"io"
@@ -14,10 +14,10 @@ import (
 	"ovzpatch/internal/guest"
 )
 
-//go:embed page.html
-var pageText string
+//go:embed style.css page.html matrix.html
+var pageFiles embed.FS
 
-var pageTemplate = template.Must(template.New("page").Parse(pageText))
+var pageTemplates = template.Must(template.ParseFS(pageFiles, "*"))
 
 // maxCases is how many cases a page shows: browsers become slow with more.
 const maxCases = 2000
@@ -80,7 +80,13 @@ type stretch struct {
 
 // HTML writes the report as one page, which needs nothing else.
 func (r *Report) HTML(w io.Writer) error {
-	if err := pageTemplate.Execute(w, r.page()); err != nil {
+	name, data := "page.html", any(nil)
+	if r.isMatrix() {
+		name, data = "matrix.html", r.matrixPage()
+	} else {
+		data = r.page()
+	}
+	if err := pageTemplates.ExecuteTemplate(w, name, data); err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
 	return nil

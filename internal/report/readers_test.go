@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,25 @@ func reports(t *testing.T) map[string]struct {
 		"hung":       {broken, counts{7, 0, 4, 0}},
 		"panic":      {panicked, counts{7, 4, 0, 1}},
 		"hostile":    {hostile, counts{10, 6, 0, 2}},
+		"matrix":     {matrix(good, unexpected), counts{12, 5, 1, 0}},
 	}
+}
+
+// matrix has a cell as it is to be, one that misbehaved, one whose patch does not fit, and one that was lost.
+func matrix(good, wrong *report.Report) *report.Report {
+	label := func(r *report.Report, name string) *report.Report {
+		labelled := *r
+		labelled.Kernels = slices.Clone(r.Kernels)
+		labelled.Kernels[0].Label = name
+		return &labelled
+	}
+	return &report.Report{Command: "matrix", Cells: []report.Cell{
+		{Name: "a/with", Kernel: "a", Variant: "with", Outcome: "protected", Seconds: 61, Report: label(good, "a/with")},
+		{Name: "a/without", Kernel: "a", Variant: "without", Outcome: "protected", ExitCode: 4, Report: label(wrong, "a/without")},
+		{Name: "<b>\nok 1 # SKIP/with", Kernel: "<b>\nok 1 # SKIP", Variant: "with", Outcome: "misfit", ExitCode: 3, Log: "no\x1bwhere",
+			Report: &report.Report{Failure: &report.Failure{Error: "choose port: no line fits\nBail out!", ExitCode: 3}}},
+		{Name: "c/without", Kernel: "c", Variant: "without", Outcome: "no result", ExitCode: 1, Missing: true, Notes: []string{"the node died"}},
+	}}
 }
 
 func write(t *testing.T, r *report.Report, format string) string {

@@ -27,6 +27,8 @@ type Report struct {
 	// Snapshot is what the kernel with the patch was kept as in a datastore.
 	Snapshot string   `json:"snapshot,omitempty"`
 	Kernels  []Kernel `json:"kernels"`
+	// Cells are what a matrix is made of; each has a report of its own.
+	Cells []Cell `json:"cells,omitempty"`
 	// Failure is why the work ended before there was a result for everything; nil if it did not.
 	Failure *Failure `json:"failure,omitempty"`
 }
@@ -92,6 +94,9 @@ func (r *Report) JSON(w io.Writer) error {
 // colours if a terminal wants that.
 func (r *Report) Text(w io.Writer, colours bool) error {
 	var b strings.Builder
+	if r.isMatrix() {
+		return r.matrixText(w, colours)
+	}
 	table(&b, r.Table())
 	b.WriteString("\n")
 	for _, k := range r.Kernels {
@@ -113,13 +118,18 @@ func (r *Report) Text(w io.Writer, colours bool) error {
 	return r.verdicts(w, colours)
 }
 
-func (r *Report) verdicts(w io.Writer, colours bool) error {
-	paint := func(text string, c terminal.Colour) any {
+// painter returns what gives a cell of a table its colour, if a terminal wants that.
+func painter(colours bool) func(string, terminal.Colour) any {
+	return func(text string, c terminal.Colour) any {
 		if !colours {
 			return text
 		}
 		return terminal.Painted{Text: text, Colour: c}
 	}
+}
+
+func (r *Report) verdicts(w io.Writer, colours bool) error {
+	paint := painter(colours)
 	t := terminal.NewTable(w)
 	t.Row("KERNEL", "", "CASES", paint("VERDICT", terminal.Plain), "EXPECTED")
 	for _, k := range r.Kernels {

@@ -59,6 +59,9 @@ func (r *Report) suites() []suite {
 	for i := range r.Kernels {
 		list = append(list, r.kernelSuites(i, ids)...)
 	}
+	if len(r.Cells) > 0 {
+		list = append(list, r.cellSuites()...)
+	}
 	b, names := budget{maxTexts, maxTests}, map[string]bool{}
 	for i := range list {
 		list[i].name = oneLine(list[i].name, maxName)
@@ -72,6 +75,9 @@ func (r *Report) run() test {
 	t := test{name: cmp.Or(r.Command, "run"), class: runSuite}
 	for _, k := range r.Kernels {
 		t.seconds += k.Seconds
+	}
+	for _, c := range r.Cells {
+		t.seconds += c.Seconds
 	}
 	if f := r.Failure; f != nil {
 		t.status, t.message, t.text = errored, firstLine(f.Error), f.Error

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/matrix"
+	"ovzpatch/internal/report"
+	"ovzpatch/internal/terminal"
+	"ovzpatch/internal/tool"
+)
+
+// matrixFlags choose the cells of a file.
+type matrixFlags struct {
+	work  string
+	only  string
+	shard string
+}
+
+func (f *matrixFlags) register(c *cobra.Command) {
+	c.Flags().StringVarP(&f.work, "output", "o", "", "directory for the results (default: beside FILE, with .results in place of .toml)")
+	c.Flags().StringVar(&f.only, "only", "", "only the cells whose names match: * is any text, ? any character")
+	c.Flags().StringVar(&f.shard, "shard", "", "only one part of the cells: k/n, as 1/3, for CI workers that share the work")
+}
+
+// open reads the file, and tells what is wrong with it.
+func (f *matrixFlags) open(c *cobra.Command, a *app, file string) (*matrix.Matrix, error) {
+	settings, err := readSettings(os.Getenv, settingsFile())
+	if err != nil {
+		return nil, err
+	}
+	o := matrix.Options{
+		Commands: &ownCommands{flags: map[string]*cobra.Command{}}, OpenStore: openStore, Home: a.home, Work: f.work, Only: f.only, Settings: map[string][]string{}, Report: newUI(c),
+	}
+	for _, s := range settings {
+		o.Settings[s.Name] = s.Values
+	}
+	if f.shard != "" {
+		if o.Shard, err = matrix.ParseShard(f.shard); err != nil {
+			return nil, usage(fmt.Errorf("--shard: %w", err))
+		}
+	}
+	if o.Program, err = os.Executable(); err != nil {
+		return nil, fmt.Errorf("find this program, which does the cells: %w", err)
+	}
+	if o.Work != "" {
+		if o.Work, err = filepath.Abs(o.Work); err != nil {
+			return nil, err
+		}
+	}
+	return matrix.Open(c.Context(), file, o)
+}
+
+// ownCommands are this program's.
+type ownCommands struct{ flags map[string]*cobra.Command }
+
+func (*ownCommands) find(name string) *cobra.Command {
+	c, _, err := newRoot().Find([]string{name})
+	if err != nil {
+		panic(err) // the matrix names none that is not there
+	}
+	return c
+}
+
+func (o *ownCommands) Has(command, flag string) bool {
+	c := o.flags[command]
+	if c == nil {
+		c = o.find(command)
+		o.flags[command] = c
+	}
+	return c.Flags().Lookup(flag) != nil || c.InheritedFlags().Lookup(flag) != nil
+}
+
+func (o *ownCommands) Check(command string, args []string) error {
+	c := o.find(command)
+	if err := c.ParseFlags(args); err != nil {
+		return wrongFlag(c, err)
+	}
+	return c.Args(c, c.Flags().Args())
+}
+
+func newMatrix(a *app) *cobra.Command {
+	var (
+		flags    matrixFlags
+		rep      reportFlags
+		jobs     int
+		keep     bool
+		failFast bool
+		asJSON   bool
+	)
+	c := &cobra.Command{
+		Use:   "matrix FILE",
+		Short: "Do many kernels at once: sources x targets x flavours x with and without the patch",
+		Long: `matrix reads FILE (TOML; docs/matrix.md has its keys), which names sources and what is to be
+tried of each, and does all of that on this machine. Each cell is one call of ovzpatch
+check, run or test. The end is one table, one report of every kind, and one exit code:
+that of the worst cell, in the order 4, 1, 3, 2, 5.
+
+All that can be wrong with FILE is told before the first cell. What became of a cell is
+kept in the results' directory under the digest of its source, its options and this
+program: a cell that was done is never done again, and a matrix that was stopped goes on
+where it was. A cell that failed around the kernel (exit code 1) is tried again.
+` + exitLongText,
+		Example: `  ovzpatch matrix kernels.toml --report html=kernels.html,junit=kernels.xml
+  ovzpatch matrix kernels.toml --only '*/i686/*' --jobs=4
+  ovzpatch matrix kernels.toml --shard=1/3
+  ovzpatch matrix plan kernels.toml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := rep.check(); err != nil {
+				return err
+			}
+			// The setting jobs is meant for compilers.
+			if !c.Flags().Changed("jobs") {
+				jobs = max(2, runtime.NumCPU()/4)
+			}
+			if jobs < 1 {
+				return usage(fmt.Errorf("--jobs=%d: it must be 1 or more", jobs))
+			}
+			m, err := flags.open(c, a, args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			if err := errors.Join(checkOutput(m.Work.Dir), a.readyCache()); err != nil {
+				return err
+			}
+			tools, err := matrix.Tools(m.Cells)
+			if err == nil {
+				err = tool.Need(tools...)
+			}
+			if err != nil {
+				return err
+			}
+			program, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			u := newUI(c)
+			engine := &matrix.Local{
+				Attempt: matrix.Attempt{Program: program, CacheDir: a.cacheDir, Name: fmt.Sprintf("%d.%d", time.Now().Unix(), os.Getpid())},
+				Jobs:    jobs, Memory: matrix.FreeMemory, Report: u,
+			}
+			if jobs > 2 {
+				// Compilers of several cells share the processors.
+				engine.Compile = max(2, 2*runtime.NumCPU()/jobs)
+			}
+			r, err := m.Run(c.Context(), engine, failFast, u)
+			return finishMatrix(c, &rep, r, err, asJSON)
+		},
+	}
+	flags.register(c)
+	rep.register(c)
+	c.Flags().IntVarP(&jobs, "jobs", "j", 0, "cells at a time (default: 2, or a fourth of the processors)")
+	c.Flags().BoolVar(&keep, "keep-going", true, "do all cells, whatever becomes of one")
+	c.Flags().BoolVar(&failFast, "fail-fast", false, "stop at the first cell that is not as expected")
+	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	c.AddCommand(newMatrixPlan(a))
+	return c
+}
+
+// finishMatrix writes the reports and the table, and turns the worst cell into its exit code.
+func finishMatrix(c *cobra.Command, rep *reportFlags, r *report.Report, failed error, asJSON bool) error {
+	if err := rep.write(c, r, failed); err != nil {
+		return err
+	}
+	write := func(w io.Writer) error { return r.Text(w, colours(c, w)) }
+	if asJSON {
+		write = r.JSON
+	}
+	if err := workflowOf(c.Context()).section("ovzpatch_result", "What became of the cells", func() error { return write(c.OutOrStdout()) }); err != nil {
+		return err
+	}
+	err := errors.New("not every cell is as expected: " + r.Count())
+	switch r.Worst() {
+	case 0:
+		return nil
+	case exitUsage:
+		return usage(err)
+	case exitMisfit:
+		return job.Misfit(err)
+	case exitBehaved:
+		return job.Misbehaved(err)
+	case exitUnknown:
+		return job.NoVerdict(err)
+	}
+	return err
+}
+
+func newMatrixPlan(a *app) *cobra.Command {
+	var (
+		flags  matrixFlags
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Show the cells of a matrix, what they share, and how long they may take",
+		Long: `plan reads FILE as ovzpatch matrix does and finds all that is wrong with it, shows its cells and
+which of them are done, and does nothing else. Cells that share a tree compile again only
+what the patch changes. The times are those of earlier calls, as the results have them:
+of the same cell, else the mean of those that tried the same.`,
+		Example: `  ovzpatch matrix plan kernels.toml
+  ovzpatch matrix plan kernels.toml --only '*/with' --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := flags.open(c, a, args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			list, err := m.Plan(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), list)
+			}
+			return printPlan(c.OutOrStdout(), list)
+		},
+	}
+	flags.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "write the cells as JSON, each with the arguments of its ovzpatch")
+	return c
+}
+
+// printPlan writes the cells, and how long they take one after the other.
+func printPlan(w io.Writer, list []matrix.Planned) error {
+	t := terminal.NewTable(w)
+	t.Row("CELL", "STATE", "MAY TAKE", "EXPECTED", "SHARES WORK WITH")
+	var left float64
+	todo, unknown := 0, 0
+	for _, p := range list {
+		state, takes := "to do", "unknown"
+		if p.From != "" {
+			takes = fmt.Sprintf("%v, by %s", time.Duration(p.Seconds*float64(time.Second)).Round(100*time.Millisecond), p.From)
+		}
+		switch {
+		case p.Done:
+			state, takes = "done", "-"
+		case p.From == "":
+			unknown++
+			todo++
+		default:
+			left += p.Seconds
+			todo++
+		}
+		t.Row(p.Name, state, takes, p.Expect, strings.Join(p.Shares, " "))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%d of %d cells to do", todo, len(list))
+	if left > 0 {
+		text += fmt.Sprintf("; one after the other %v", time.Duration(left*float64(time.Second)).Round(time.Second))
+	}
+	if unknown > 0 && todo > 0 {
+		text += fmt.Sprintf("; nothing is known of %d", unknown)
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", text)
+	return err
+}

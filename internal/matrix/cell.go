@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ovzpatch/internal/build"
+	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
+)
+
+// Cell is one thing to do.
+type Cell struct {
+	Name    string   `json:"name"`
+	Kernel  string   `json:"kernel"` // its row in the table: the source, target and flavour
+	Source  string   `json:"source"` // absolute path
+	Target  string   `json:"target,omitempty"`
+	Flavour string   `json:"flavour,omitempty"`
+	Variant string   `json:"variant"`
+	Expect  string   `json:"expect,omitempty"` // "" for a good end
+	Args    []string `json:"args"`             // what ovzpatch is called with
+	Limits  Limits   `json:"limits"`
+	// Key is the digest of all that goes in; "" before it is asked for.
+	Key string `json:"key,omitempty"`
+
+	options map[string]any
+	table   string         // of the file
+	ref     *datastore.Ref // of a snapshot
+	sha256  string         // of what it is made from, where that is known without reading
+}
+
+// commandOf is which of ovzpatch's commands does a variant.
+func commandOf(variant string) string {
+	switch variant {
+	case Check:
+		return "check"
+	case Kept:
+		return "test"
+	}
+	return "run"
+}
+
+// reserved are the flags that a matrix sets itself, and those that make no sense for one cell.
+var reserved = []string{
+	"report", "json", "output", "store", "only", "target", "flavour", "cache-dir", "help", "quiet", "verbose",
+	"log-format", "control-of", "expect", "livepatch", "kernel", "modules",
+}
+
+// fileOptions are the flags that name a file: one named in the matrix file is looked for beside
+// that, and what is in it counts for whether a cell was done.
+var fileOptions = []string{"config", "patch", "keyring", "devel", "lustre-setup"}
+
+// expand makes the cells.
+func (m *Matrix) expand(ctx context.Context, o Options) error {
+	f := m.File
+	if err := m.checkOptions(o, f.Options, "options"); err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, name := range f.order {
+		s := f.Sources[name]
+		if err := m.checkOptions(o, s.Options, "source", name, "options"); err != nil {
+			return err
+		}
+		cells, err := m.sourceCells(ctx, o, name, s)
+		if err != nil {
+			return err
+		}
+		for _, c := range cells {
+			if other, twice := names[c.Name]; twice {
+				return f.at(fmt.Errorf("two cells have the name %s: the other is of %s", c.Name, other), "source", name)
+			}
+			names[c.Name] = "source." + name
+			if err := m.complete(o, c, s); err != nil {
+				return err
+			}
+			m.Cells = append(m.Cells, c)
+		}
+	}
+	if err := m.exclude(); err != nil {
+		return err
+	}
+	return m.expect()
+}
+
+// checkOptions refuses options that no command has.
+func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) error {
+	for _, flag := range slices.Sorted(maps.Keys(options)) {
+		at := append(slices.Clone(key), flag)
+		known := slices.ContainsFunc([]string{"run", "check", "test"}, func(c string) bool { return o.Commands.Has(c, flag) })
+		switch {
+		case slices.Contains(reserved, flag):
+			return m.File.at(errors.New("a matrix sets this flag itself, or has no use for it"), at...)
+		case !known:
+			return m.File.at(errors.New("neither ovzpatch run nor check nor test has such a flag"), at...)
+		}
+		values, err := flagValues(options[flag])
+		if err != nil {
+			return m.File.at(err, at...)
+		}
+		if slices.Contains(fileOptions, flag) {
+			for i, v := range values {
+				values[i] = m.File.beside(v)
+				if st, err := os.Stat(values[i]); err != nil {
+					return m.File.at(err, at...)
+				} else if st.IsDir() {
+					return m.File.at(fmt.Errorf("%s: it is a directory; name a file", values[i]), at...)
+				}
+			}
+			options[flag] = values
+		}
+		if flag == "root" {
+			if dir, ok := strings.CutPrefix(values[0], "chroot:"); ok {
+				options[flag] = "chroot:" + m.File.beside(dir)
+			}
+		}
+	}
+	return nil
+}
+
+// flagValues are the texts of an option's value.
+func flagValues(value any) ([]string, error) {
+	switch v := value.(type) {
+	case string, int64, bool:
+		return []string{fmt.Sprint(v)}, nil
+	case []string:
+		return v, nil
+	case []any:
+		texts := []string{}
+		for _, one := range v {
+			text, ok := one.(string)
+			if !ok {
+				return nil, fmt.Errorf("%v is no text", one)
+			}
+			texts = append(texts, text)
+		}
+		if len(texts) > 0 {
+			return texts, nil
+		}
+	}
+	return nil, fmt.Errorf("%v is neither a text, nor a number, nor true or false, nor a list of texts", value)
+}
+
+// beside is a path of the file, which is meant from where the file is.
+func (f *File) beside(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(filepath.Dir(f.Path), path)
+}
+
+// sourceCells are the cells of one table of sources.
+func (m *Matrix) sourceCells(ctx context.Context, o Options, name string, s Source) ([]*Cell, error) {
+	if s.Store != "" {
+		return m.snapshotCells(ctx, o, name, s)
+	}
+	paths, err := m.paths(name, s)
+	if err != nil {
+		return nil, err
+	}
+	axes := m.File.Axes
+	axis := func(own, all, standard []string) []string {
+		if own != nil {
+			return own
+		}
+		if all != nil {
+			return all
+		}
+		return standard
+	}
+	var cells []*Cell
+	for _, path := range paths {
+		kernel := name
+		if s.Glob != "" {
+			kernel += ":" + filepath.Base(path)
+		}
+		for _, target := range axis(s.Targets, axes.Targets, []string{"x86_64"}) {
+			for i, flavour := range axis(s.Flavours, axes.Flavours, []string{""}) {
+				for _, variant := range axis(s.Variants, axes.Variants, []string{With, Without}) {
+					c := &Cell{Kernel: kernel + "/" + target, Source: path, Target: target, Flavour: flavour, Variant: variant, table: name}
+					if variant == Check {
+						// A source is checked, not a flavour of it.
+						if c.Flavour = ""; i > 0 {
+							continue
+						}
+					}
+					if c.Flavour != "" {
+						c.Kernel += "/" + c.Flavour
+					}
+					c.Name = c.Kernel + "/" + variant
+					cells = append(cells, c)
+				}
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return nil, m.File.at(errors.New("an empty list of targets, flavours or variants leaves no cell"), "source", name)
+	}
+	return cells, nil
+}
+
+// paths are the sources of a table that are files or trees.
+func (m *Matrix) paths(name string, s Source) ([]string, error) {
+	if s.Path != "" {
+		path := m.File.beside(s.Path)
+		if _, err := os.Stat(path); err != nil {
+			return nil, m.File.at(err, "source", name, "path")
+		}
+		return []string{path}, nil
+	}
+	paths, err := filepath.Glob(m.File.beside(s.Glob))
+	if err == nil && len(paths) == 0 {
+		err = fmt.Errorf("nothing matches %s", m.File.beside(s.Glob))
+	}
+	if err != nil {
+		return nil, m.File.at(err, "source", name, "glob")
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, m.File.at(fmt.Errorf("%s leads nowhere", path), "source", name, "glob")
+		}
+	}
+	return paths, nil
+}
+
+// snapshotCells are the cells of finished kernels. The snapshots stay whole as long as the matrix
+// is open.
+func (m *Matrix) snapshotCells(ctx context.Context, o Options, name string, s Source) ([]*Cell, error) {
+	dir := m.File.beside(s.Store)
+	fail := func(err error, key string) error { return m.File.at(err, "source", name, key) }
+	store := m.stores[dir]
+	if store == nil {
+		var err error
+		if store, err = o.OpenStore(dir); err != nil {
+			return nil, fail(err, "store")
+		}
+		m.stores[dir] = store
+	}
+	refs, err := store.All()
+	if err != nil {
+		return nil, fail(err, "store")
+	}
+	var cells []*Cell
+	for _, ref := range refs {
+		if !matches(s.Snapshots, ref.String()) {
+			continue
+		}
+		snap, err := store.OpenSnapshot(ctx, ref)
+		if err != nil {
+			return nil, fail(err, "snapshots")
+		}
+		m.readers = append(m.readers, snap)
+		if err := snap.Whole(); err != nil {
+			return nil, fail(err, "snapshots")
+		}
+		kernels, err := build.FromSnapshot(snap).Kernels(ctx)
+		if err != nil {
+			return nil, fail(fmt.Errorf("%s: %w", ref, err), "snapshots")
+		}
+		for _, k := range kernels {
+			c := &Cell{Kernel: name + ":" + ref.String(), Source: k.Kernel, Variant: Kept, table: name, ref: &ref}
+			for _, file := range snap.Manifest.Files {
+				if file.Name == filepath.Base(k.Kernel) {
+					c.sha256 = file.SHA256
+				}
+			}
+			if len(kernels) > 1 {
+				c.Flavour = strings.TrimSuffix(filepath.Base(k.Kernel), ".rpm")
+				c.Kernel += "/" + c.Flavour
+			}
+			c.Name = c.Kernel + "/" + Kept
+			c.Args = []string{"--expect=vulnerable"}
+			if snap.Manifest.Port.Name != "" {
+				c.Args = []string{"--expect=protected"}
+			}
+			if k.Devel != "" {
+				c.Args = append(c.Args, "--devel="+k.Devel)
+			}
+			cells = append(cells, c)
+		}
+	}
+	if len(cells) == 0 {
+		return nil, fail(fmt.Errorf("no snapshot of %s matches %q", dir, s.Snapshots), "snapshots")
+	}
+	return cells, nil
+}
+
+// complete works out what ovzpatch is called with for a cell.
+func (m *Matrix) complete(o Options, c *Cell, s Source) error {
+	c.Limits = m.File.Limits
+	if c.Limits.Time == 0 {
+		c.Limits.Time = standardTime
+	}
+	// A check compiles and boots nothing.
+	if c.Variant != Check {
+		if c.Limits.Memory == 0 {
+			c.Limits.Memory = standardMemory
+		}
+		if c.Limits.Disk == 0 {
+			c.Limits.Disk = standardDisk
+		}
+	} else {
+		c.Limits.Memory, c.Limits.Disk = 0, 0
+	}
+	command := commandOf(c.Variant)
+	args := c.Args
+	switch c.Variant {
+	case With, Without:
+		args = append(args, "--only="+c.Variant)
+	}
+	if c.Target != "" {
+		args = append(args, "--target="+c.Target)
+	}
+	if c.Flavour != "" && c.Variant != Kept {
+		args = append(args, "--flavour="+c.Flavour)
+	}
+	c.options = map[string]any{}
+	for flag, values := range o.Settings {
+		if !slices.Contains(reserved, flag) {
+			c.options[flag] = values
+		}
+	}
+	maps.Copy(c.options, m.File.Options)
+	maps.Copy(c.options, s.Options)
+	for _, flag := range slices.Sorted(maps.Keys(c.options)) {
+		if !o.Commands.Has(command, flag) {
+			delete(c.options, flag)
+			continue
+		}
+		values, err := flagValues(c.options[flag])
+		if err != nil {
+			return job.BadRequest(fmt.Errorf("--%s: %w", flag, err))
+		}
+		for _, v := range values {
+			args = append(args, "--"+flag+"="+v)
+		}
+	}
+	c.Args = append(append([]string{command}, args...), "--", c.Source)
+	if err := o.Commands.Check(command, c.Args[1:]); err != nil {
+		return m.File.at(fmt.Errorf("cell %s: %w", c.Name, err), "source", c.table)
+	}
+	return nil
+}
+
+// exclude takes cells out.
+func (m *Matrix) exclude() error {
+	for _, pattern := range m.File.Exclude {
+		before := len(m.Cells)
+		m.Cells = slices.DeleteFunc(m.Cells, func(c *Cell) bool { return matches(pattern, c.Name) })
+		if len(m.Cells) == before {
+			return m.File.at(fmt.Errorf("%q names no cell", pattern), "exclude")
+		}
+	}
+	if len(m.Cells) == 0 {
+		return m.File.at(errors.New("it leaves no cell"), "exclude")
+	}
+	return nil
+}
+
+// expect notes what is to become of cells.
+func (m *Matrix) expect() error {
+	from := map[*Cell]string{}
+	for _, pattern := range slices.Sorted(maps.Keys(m.File.Expect)) {
+		found, want := false, m.File.Expect[pattern]
+		for _, c := range m.Cells {
+			if !matches(pattern, c.Name) {
+				continue
+			}
+			found = true
+			if other, twice := from[c]; twice && c.Expect != want {
+				return m.File.at(fmt.Errorf("of %s %q expects %s already", c.Name, other, c.Expect), "expect", pattern)
+			}
+			if c.Variant == Check && want != Misfit {
+				return m.File.at(fmt.Errorf("%s boots no kernel, so it cannot be %s; of a check only %s can be expected", c.Name, want, Misfit), "expect", pattern)
+			}
+			c.Expect, from[c] = want, pattern
+		}
+		if !found {
+			return m.File.at(errors.New("it names no cell; ovzpatch matrix plan shows all"), "expect", pattern)
+		}
+	}
+	return nil
+}
+
+// shares is what a cell has in common with others, "" for nothing: those of one source and target
+// work in one tree, and compile again only what the patch changes.
+func (c *Cell) shares() string {
+	if c.Variant == With || c.Variant == Without {
+		return c.Source + "\x00" + c.Target
+	}
+	return ""
+}

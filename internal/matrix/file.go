@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
+)
+
+// File is what a matrix is described by.
+type File struct {
+	Path string `toml:"-"` // absolute
+
+	Exclude []string          `toml:"exclude"` // names of cells, with * and ?
+	Options map[string]any    `toml:"options"` // flags of ovzpatch, for all cells
+	Axes    Axes              `toml:"axes"`
+	Limits  Limits            `toml:"limits"`
+	Sources map[string]Source `toml:"source"`
+	Expect  map[string]string `toml:"expect"` // what is to become of cells, by their names with * and ?
+
+	data  []byte
+	order []string // the sources as they stand in the file
+}
+
+// Axes are what every source is combined with.
+type Axes struct {
+	Targets  []string `toml:"targets"`
+	Flavours []string `toml:"flavours"`
+	Variants []string `toml:"variants"`
+}
+
+// Source is one table of sources; it names them in one of three ways.
+type Source struct {
+	Path      string `toml:"path"`
+	Glob      string `toml:"glob"`
+	Store     string `toml:"store"`     // a datastore
+	Snapshots string `toml:"snapshots"` // which of its snapshots, with * and ?
+	Axes
+	Options map[string]any `toml:"options"`
+}
+
+// Limits are what one cell may take.
+type Limits struct {
+	Time   time.Duration `toml:"time"`
+	Memory Bytes         `toml:"memory"`
+	Disk   Bytes         `toml:"disk"`
+}
+
+// Standard limits: of what the cells of Debian's kernel took, the double.
+const (
+	standardTime   = 4 * time.Hour
+	standardMemory = 2 << 30
+	standardDisk   = 8 << 30
+)
+
+// Bytes is a size such as 3GiB.
+type Bytes int64
+
+// UnmarshalText reads a number of bytes with its unit.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	m := regexp.MustCompile(`^([0-9]+)(MiB|GiB)$`).FindStringSubmatch(string(text))
+	if m == nil {
+		return fmt.Errorf("%q: write a whole number with MiB or GiB, for example 3GiB", text)
+	}
+	unit := int64(1 << 20)
+	if m[2] == "GiB" {
+		unit = 1 << 30
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil || n > math.MaxInt64/unit {
+		return fmt.Errorf("%q: the number is too large", text)
+	}
+	*b = Bytes(n * unit)
+	return nil
+}
+
+// sourceName is what a table of sources may be called: the name becomes a part of cells' names.
+var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// maxFile is how large a file may be.
+const maxFile = 4 << 20
+
+// Read reads a file and refuses what nobody could have meant.
+func Read(path string) (*File, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	st, err := os.Stat(abs)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is not a file")
+	}
+	if err == nil && st.Size() > maxFile {
+		err = fmt.Errorf("it has more than %d bytes", maxFile)
+	}
+	if err != nil {
+		return nil, job.BadRequest(fmt.Errorf("read matrix %s: %w", path, err))
+	}
+	f := &File{Path: abs}
+	if f.data, err = os.ReadFile(abs); err != nil {
+		return nil, fmt.Errorf("read matrix: %w", err)
+	}
+	md, err := toml.Decode(string(f.data), f)
+	if err != nil {
+		return nil, f.decodeError(err)
+	}
+	if left := md.Undecoded(); len(left) > 0 {
+		return nil, f.at(errors.New("there is no such key; docs/matrix.md has all"), left[0]...)
+	}
+	for _, key := range md.Keys() {
+		if len(key) >= 2 && key[0] == "source" && !slices.Contains(f.order, key[1]) {
+			f.order = append(f.order, key[1])
+		}
+	}
+	return f, f.check(md)
+}
+
+// check refuses values that mean nothing, before anything is looked for.
+func (f *File) check(md toml.MetaData) error {
+	if len(f.order) == 0 {
+		return f.at(errors.New("it names no source: write a table [source.NAME] with path, glob, or store and snapshots"))
+	}
+	for _, l := range []struct {
+		key string
+		bad bool
+	}{{"time", f.Limits.Time <= 0}, {"memory", f.Limits.Memory <= 0}, {"disk", f.Limits.Disk <= 0}} {
+		if md.IsDefined("limits", l.key) && l.bad {
+			return f.at(errors.New("it must be above 0"), "limits", l.key)
+		}
+	}
+	if err := f.checkAxes(f.Axes, "axes"); err != nil {
+		return err
+	}
+	for _, name := range f.order {
+		s := f.Sources[name]
+		if !sourceName.MatchString(name) {
+			return f.at(fmt.Errorf("the source's name %q: use letters, digits, dots, - and _", name), "source", name)
+		}
+		ways := 0
+		for _, way := range []string{s.Path, s.Glob, s.Store} {
+			if way != "" {
+				ways++
+			}
+		}
+		if ways != 1 || (s.Store == "") != (s.Snapshots == "") {
+			return f.at(errors.New("name its sources in one way: path, or glob, or store and snapshots"), "source", name)
+		}
+		if s.Store != "" && len(s.Targets)+len(s.Flavours)+len(s.Variants) > 0 {
+			return f.at(errors.New("a snapshot is one finished kernel, so it has no targets, flavours or variants"), "source", name)
+		}
+		if err := f.checkAxes(s.Axes, "source", name); err != nil {
+			return err
+		}
+	}
+	for pattern, want := range f.Expect {
+		if !slices.Contains(Expectations, want) {
+			return f.at(fmt.Errorf("%q is nothing to expect; there are %s", want, strings.Join(Expectations, ", ")), "expect", pattern)
+		}
+	}
+	return nil
+}
+
+// Misfit is the expectation that the patch does not fit, or is misplaced.
+const Misfit = "misfit"
+
+// Expectations are what a file may expect of a cell. Without one, a cell is to end well.
+var Expectations = []string{Misfit, string(guest.Protected), string(guest.Vulnerable), string(guest.Faulty), string(guest.Inconclusive)}
+
+// Targets and variants that there are.
+var targets = []string{"x86_64", "i686"}
+
+// The variants: what is tried of a kernel.
+const (
+	Check   = "check"   // does the patch fit, and is its hook reached
+	With    = "with"    // the kernel with the patch is built and booted
+	Without = "without" // the kernel without it
+	Kept    = "kept"    // a finished kernel of a datastore is booted; no file asks for it by name
+)
+
+var variants = []string{Check, With, Without}
+
+func (f *File) checkAxes(a Axes, key ...string) error {
+	for _, axis := range []struct {
+		name   string
+		values []string
+		all    []string
+	}{{"targets", a.Targets, targets}, {"flavours", a.Flavours, nil}, {"variants", a.Variants, variants}} {
+		key := append(slices.Clone(key), axis.name)
+		for i, v := range axis.values {
+			switch {
+			case slices.Contains(axis.values[:i], v):
+				return f.at(fmt.Errorf("%q stands there twice, which would be two cells of one name", v), key...)
+			case axis.name == "variants" && v == "livepatch":
+				return f.at(errors.New("livepatch is not tried in a matrix yet: use ovzpatch livepatch and ovzpatch test --livepatch"), key...)
+			case axis.all != nil && !slices.Contains(axis.all, v):
+				return f.at(fmt.Errorf("%q is none of %s", v, strings.Join(axis.all, ", ")), key...)
+			case axis.all == nil && v != "" && !sourceName.MatchString(v):
+				return f.at(fmt.Errorf("%q: a flavour is one name, as a spec has it, or \"\" for what is built without one", v), key...)
+			}
+		}
+	}
+	return nil
+}
+
+// decodeError says what the library says of a file, with its line.
+func (f *File) decodeError(err error) error {
+	var parse toml.ParseError
+	if errors.As(err, &parse) {
+		text := parse.Message
+		if parse.LastKey != "" {
+			text = parse.LastKey + ": " + text
+		}
+		return job.BadRequest(fmt.Errorf("read matrix %s:%d: %s", f.Path, parse.Position.Line, text))
+	}
+	// A value of the wrong type has no ParseError, but its text has the line.
+	if m := regexp.MustCompile(`^toml: line (\d+) \(last key "(.*?)"\): (.*)$`).FindStringSubmatch(err.Error()); m != nil {
+		return job.BadRequest(fmt.Errorf("read matrix %s:%s: %s: %s", f.Path, m[1], m[2], wrongType(m[3])))
+	}
+	return job.BadRequest(fmt.Errorf("read matrix %s: %w", f.Path, err))
+}
+
+// wrongType says in our words what the library says of a value of the wrong type.
+func wrongType(text string) string {
+	m := regexp.MustCompile(`^incompatible types: TOML value has type (\w+); destination has type (\w+)$`).FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	for i, name := range m {
+		switch name {
+		case "slice":
+			m[i] = "list"
+		case "map", "struct":
+			m[i] = "table"
+		case "string":
+			m[i] = "text"
+		}
+	}
+	return fmt.Sprintf("it is of type %s, and must be of type %s", m[1], m[2])
+}
+
+// refused is a value that is refused whatever it is: the library then says in which line it
+// stands.
+type refused struct{ err error }
+
+func (r *refused) UnmarshalTOML(any) error { return r.err }
+
+// at makes err a usage error that names the file, and the key with its line.
+func (f *File) at(err error, key ...string) error {
+	line := ""
+	var table map[string]toml.Primitive
+	md, decodeErr := toml.Decode(string(f.data), &table)
+	for i, k := range key {
+		value, ok := table[k]
+		if decodeErr != nil || !ok {
+			break
+		}
+		var parse toml.ParseError
+		if errors.As(md.PrimitiveDecode(value, &refused{err}), &parse) && parse.Position.Line > 0 {
+			line = fmt.Sprintf(":%d", parse.Position.Line)
+		}
+		table = nil
+		if i+1 < len(key) {
+			decodeErr = md.PrimitiveDecode(value, &table)
+		}
+	}
+	where := f.Path + line
+	if len(key) > 0 {
+		where += ": " + toml.Key(key).String()
+	}
+	return job.BadRequest(fmt.Errorf("read matrix %s: %w", where, err))
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/trial"
+)
+
+// howOnly are the options that say how a cell is done, and change nothing of what becomes of it.
+var howOnly = []string{"jobs", "nice", "launcher", "build-timeout", "boot-timeout"}
+
+// Digest works out the keys of all cells.
+func (m *Matrix) Digest(ctx context.Context) error {
+	for _, c := range m.Cells {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		key := cache.NewKey("cell").Add("variant", c.Variant).Add("target", c.Target).Add("flavour", c.Flavour)
+		for _, flag := range slices.Sorted(maps.Keys(c.options)) {
+			if slices.Contains(howOnly, flag) {
+				continue
+			}
+			values, err := flagValues(c.options[flag])
+			if err != nil {
+				return err
+			}
+			for _, v := range values {
+				if slices.Contains(fileOptions, flag) {
+					if v, err = m.digests.of(v); err != nil {
+						return fmt.Errorf("read the file of --%s: %w", flag, err)
+					}
+				}
+				key.Add("--"+flag, v)
+			}
+		}
+		source, err := c.sha256, error(nil)
+		if source == "" {
+			source, err = m.digests.of(c.Source)
+		}
+		if err != nil {
+			return fmt.Errorf("read source of %s: %w", c.Name, err)
+		}
+		key.Add("source", source)
+		for _, file := range m.files {
+			digest, err := m.digests.of(file)
+			if err != nil {
+				return fmt.Errorf("read this program: %w", err)
+			}
+			key.Add(filepath.Base(file), digest)
+		}
+		c.Key = key.String()
+	}
+	return nil
+}
+
+// programFiles are this program, and what its guests are made of.
+func programFiles(program, home string) []string {
+	files := []string{program}
+	for _, arch := range []string{"x86_64", "i386"} {
+		p, err := trial.FindPrograms(home, arch)
+		if err != nil {
+			continue // who checks only has no use for them; a cell that boots says what is missing
+		}
+		for _, f := range p.Files() {
+			if _, err := os.Stat(f); err == nil {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// digests are those of files, which are read again only when they have changed.
+type digests struct {
+	path  string
+	Files map[string]known `json:"files"`
+	fresh bool             // there is something to keep
+}
+
+// known is a file as it was when it was read.
+type known struct {
+	Size    int64  `json:"size"`
+	Inode   uint64 `json:"inode"`
+	Written int64  `json:"written"` // ns
+	Changed int64  `json:"changed"` // ns
+	SHA256  string `json:"sha256"`
+}
+
+func (w *Work) digests() *digests {
+	d := &digests{path: filepath.Join(w.Dir, "digests.json")}
+	// Without the file, or with a broken one, everything is read.
+	if data, err := os.ReadFile(d.path); err == nil {
+		json.Unmarshal(data, d)
+	}
+	if d.Files == nil {
+		d.Files = map[string]known{}
+	}
+	return d
+}
+
+// keep writes them down, where there is a place for that.
+func (d *digests) keep() error {
+	if _, err := os.Stat(filepath.Dir(d.path)); err != nil || !d.fresh {
+		return nil
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	d.fresh = false
+	return atomicfile.WriteBytes(d.path, data)
+}
+
+// of is the digest of a file, or of what a tree looks like: the names, sizes and times of its
+// files.
+func (d *digests) of(path string) (string, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if st.IsDir() {
+		return treeDigest(path)
+	}
+	now := known{Size: st.Size(), Written: st.ModTime().UnixNano()}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		now.Inode, now.Changed = sys.Ino, sys.Ctim.Nano()
+	}
+	before := d.Files[path]
+	now.SHA256 = before.SHA256
+	if now == before && now.SHA256 != "" {
+		return now.SHA256, nil
+	}
+	if now.SHA256, err = (*cache.Digests)(nil).Of(path); err != nil {
+		return "", err
+	}
+	d.Files[path], d.fresh = now, true
+	return now.SHA256, nil
+}
+
+func treeDigest(dir string) (string, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() && e.Name() == ".git" {
+			return fs.SkipDir
+		}
+		st, err := e.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		written := st.ModTime().UnixNano()
+		if e.IsDir() {
+			written = 0 // it changes with every file that an editor writes beside
+		}
+		_, err = fmt.Fprintf(h, "%q %v %d %d\n", rel, st.Mode(), st.Size(), written)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	_, err = io.WriteString(h, "end")
+	return hex.EncodeToString(h.Sum(nil)), err
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/build"
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/tool"
+)
+
+// Local does cells on this machine.
+type Local struct {
+	Attempt
+	Jobs int // cells at a time
+	// Memory returns what this machine has left, in bytes.
+	Memory func() (int64, error)
+	Report job.Reporter
+}
+
+// errNoRoom tells of a cell that this machine has no room for.
+var errNoRoom = errors.New("no room")
+
+// check tells before the first cell whether each alone has room here.
+func (l *Local) check(cells []*Cell) error {
+	for _, c := range cells {
+		if err := l.room(c, nil); err != nil {
+			return job.BadRequest(fmt.Errorf("cell %s: %w; free some, or lower it in [limits]", c.Name, err))
+		}
+	}
+	return nil
+}
+
+// room looks whether there are memory and disk for a cell beside those that run. These may not
+// have taken yet what they will, so what they may take counts.
+func (l *Local) room(c *Cell, running map[*Cell]time.Time) error {
+	memory, disk := c.Limits.Memory, c.Limits.Disk
+	for other, since := range running {
+		if time.Since(since) < time.Minute {
+			memory += other.Limits.Memory
+			disk += other.Limits.Disk
+		}
+	}
+	if memory > 0 {
+		free, err := l.Memory()
+		if err != nil {
+			return err
+		}
+		if free < int64(memory) {
+			return fmt.Errorf("%w: %s of memory are free, and it may take %s", errNoRoom, cache.Size(free), cache.Size(int64(memory)))
+		}
+	}
+	if disk > 0 {
+		temp := l.Temp
+		if temp == "" {
+			temp = os.TempDir()
+		}
+		for _, dir := range []string{temp, l.CacheDir} {
+			var st unix.Statfs_t
+			if err := unix.Statfs(dir, &st); err != nil {
+				return fmt.Errorf("look at the room in %s: %w", dir, err)
+			}
+			if free := int64(st.Bavail) * st.Bsize; free < int64(disk) {
+				return fmt.Errorf("%w: %s has %s left, and it may take %s", errNoRoom, dir, cache.Size(free), cache.Size(int64(disk)))
+			}
+		}
+	}
+	return nil
+}
+
+// FreeMemory is what the kernel says it can give without swapping.
+func FreeMemory() (int64, error) {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
+			return kib << 10, nil
+		}
+	}
+	return 0, errors.New("read free memory: /proc/meminfo has no MemAvailable")
+}
+
+// ended is a cell that came to its end, err being why it has no result.
+type ended struct {
+	cell *Cell
+	err  error
+}
+
+// Run does the cells and calls each when one has ended. It returns early with the error that
+// each returns, or with why ctx ended.
+func (l *Local) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell, error) error) error {
+	if err := l.check(cells); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var all sync.WaitGroup
+	// Nothing may be left of a cell when this returns.
+	defer all.Wait()
+	defer cancel(nil)
+	waiting, running, ends := slices.Clone(cells), map[*Cell]time.Time{}, make(chan ended, len(cells))
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	defer l.Report.Done()
+	for len(waiting)+len(running) > 0 {
+		for len(waiting) > 0 && len(running) < l.Jobs && ctx.Err() == nil {
+			c := waiting[0]
+			if err := l.room(c, running); errors.Is(err, errNoRoom) && len(running) > 0 {
+				break // until one has ended
+			} else if err != nil {
+				waiting = waiting[1:]
+				ends <- ended{c, err}
+				running[c] = time.Now()
+				continue
+			}
+			waiting = waiting[1:]
+			running[c] = time.Now()
+			all.Go(func() { ends <- ended{c, w.Try(ctx, c, l.Attempt)} })
+		}
+		l.tell(len(cells)-len(waiting)-len(running), len(cells), running)
+		select {
+		case e := <-ends:
+			delete(running, e.cell)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := each(e.cell, e.err); err != nil {
+				cancel(err)
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// tell says what is going on.
+func (l *Local) tell(done, all int, running map[*Cell]time.Time) {
+	var names []string
+	for c, since := range running {
+		names = append(names, fmt.Sprintf("%s (%s)", c.Name, time.Since(since).Round(time.Second)))
+	}
+	slices.Sort(names)
+	l.Report.Live("%d of %d cells done; running: %s", done, all, strings.Join(names, ", "))
+}
+
+// Tools are the sets of programs that cells need on the machine that does them.
+func Tools(cells []*Cell) ([][]tool.Tool, error) {
+	roots, guests := map[string]bool{}, false
+	var sets [][]tool.Tool
+	for _, c := range cells {
+		switch c.Args[0] {
+		case "check":
+			continue
+		case "run":
+			root := ""
+			if values, err := flagValues(c.options["root"]); err == nil {
+				root = values[0]
+			}
+			if !roots[root] {
+				parsed, err := rpmbuild.ParseRoot(root)
+				if err != nil {
+					return nil, job.BadRequest(fmt.Errorf("cell %s: --root: %w", c.Name, err))
+				}
+				sets = append(sets, build.Tools(parsed))
+			}
+			roots[root] = true
+		default:
+			sets = append(sets, tool.Probe)
+		}
+		guests = true
+	}
+	if guests {
+		sets = append(sets, tool.Guest)
+	}
+	return sets, nil
+}

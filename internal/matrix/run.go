@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/report"
+	"ovzpatch/internal/trial"
+)
+
+// Engine does cells, somewhere. It calls each for every cell that came to its end, with why it
+// has no result.
+type Engine interface {
+	Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell, error) error) error
+}
+
+// errFailFast ends a matrix whose first bad cell is enough.
+var errFailFast = errors.New("stopped at the first cell that is not as expected (--fail-fast)")
+
+// Run does the cells that are not done yet. The report has all cells, also with an error, which
+// tells why the work ended early.
+func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporter) (*report.Report, error) {
+	rep := &report.Report{Source: m.File.Path, Kernels: []report.Kernel{}}
+	unlock, err := m.Work.Ready()
+	if err != nil {
+		return rep, err
+	}
+	defer unlock()
+	u.Say("reading %d cells of %s", len(m.Cells), m.File.Path)
+	if err := m.Digest(ctx); err != nil {
+		return rep, err
+	}
+	if err := m.digests.keep(); err != nil {
+		return rep, err
+	}
+	done, todo, err := m.split()
+	if err != nil {
+		return rep, err
+	}
+	u.Say("%d of %d cells were done before; results are in %s", len(done), len(m.Cells), m.Work.Dir)
+	estimate, reasons, ended := m.Work.newEstimate(), map[*Cell]string{}, 0
+	if len(todo) > 0 {
+		err = e.Run(ctx, m.Work, todo, func(c *Cell, failed error) error {
+			ended++
+			if failed != nil {
+				reasons[c] = failed.Error()
+			}
+			cell, err := m.take(ctx, c, false, reasons[c])
+			if err != nil {
+				return err
+			}
+			if r, err := m.Work.Result(c.Key); err == nil && r != nil {
+				estimate.add(r)
+			}
+			text := fmt.Sprintf("%s: %s (%d of %d", c.Name, cell.Outcome, ended, len(todo))
+			if left := estimate.left(todo[ended:]); left != "" {
+				text += "; " + left + " of work left"
+			}
+			if cell.ExitCode != 0 {
+				text += "; not as expected"
+			}
+			u.Say("%s)", text)
+			if failFast && cell.ExitCode != 0 {
+				return errFailFast
+			}
+			return nil
+		})
+	}
+	if errors.Is(err, errFailFast) {
+		u.Say("%v", err)
+		err = nil
+	}
+	for _, c := range m.Cells {
+		_, before := done[c]
+		cell, judgeErr := m.judge(c, before, reasons[c])
+		if judgeErr != nil {
+			return rep, errors.Join(err, judgeErr)
+		}
+		rep.Cells = append(rep.Cells, cell)
+	}
+	return rep, err
+}
+
+// split tells what is done from what is not.
+func (m *Matrix) split() (done map[*Cell]*Result, todo []*Cell, err error) {
+	done = map[*Cell]*Result{}
+	seen := map[string]bool{}
+	for _, c := range m.Cells {
+		if err := m.Work.sweep(c); err != nil {
+			return nil, nil, err
+		}
+		r, err := m.Work.Result(c.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case r != nil:
+			done[c] = r
+		case !seen[c.Key]: // two names for the same work: it is done once
+			todo = append(todo, c)
+		}
+		seen[c.Key] = true
+	}
+	return done, todo, nil
+}
+
+// judge reads the result of a cell and compares it.
+func (m *Matrix) judge(c *Cell, before bool, reason string) (report.Cell, error) {
+	r, err := m.Work.Result(c.Key)
+	if err != nil {
+		return report.Cell{}, err
+	}
+	return m.Work.Judge(c, r, before, reason), nil
+}
+
+// take is judge for a result that has just come. What was found of a snapshot is noted with it:
+// this machine alone writes into a datastore.
+func (m *Matrix) take(ctx context.Context, c *Cell, before bool, reason string) (report.Cell, error) {
+	cell, err := m.judge(c, before, reason)
+	if err != nil || c.ref == nil || cell.Report == nil {
+		return cell, err
+	}
+	for _, k := range cell.Report.Kernels {
+		if err := trial.Keep(ctx, m.stores[m.File.beside(m.File.Sources[c.table].Store)], *c.ref, &k); err != nil {
+			return cell, err
+		}
+	}
+	return cell, nil
+}
+
+// Planned is a cell as matrix plan shows it.
+type Planned struct {
+	*Cell
+	Done    bool     `json:"done"`
+	Shares  []string `json:"shares_with"`       // cells that work in the same tree, or are the same work
+	Seconds float64  `json:"seconds,omitempty"` // an estimate; 0 is unknown
+	From    string   `json:"estimate_from,omitempty"`
+}
+
+// Plan says what would be done.
+func (m *Matrix) Plan(ctx context.Context) ([]Planned, error) {
+	if err := errors.Join(m.Digest(ctx), m.digests.keep()); err != nil {
+		return nil, err
+	}
+	estimate := m.Work.newEstimate()
+	var list []Planned
+	for _, c := range m.Cells {
+		r, err := m.Work.Result(c.Key)
+		if err != nil {
+			return nil, err
+		}
+		p := Planned{Cell: c, Done: r != nil && r.done(), Shares: []string{}}
+		for _, other := range m.Cells {
+			if other != c && (c.shares() != "" && other.shares() == c.shares() || other.Key == c.Key) {
+				p.Shares = append(p.Shares, other.Name)
+			}
+		}
+		p.Seconds, p.From = estimate.of(c)
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// estimate knows how long cells took.
+type estimate struct {
+	byName    map[string]*Result
+	byVariant map[string][]float64
+}
+
+func (w *Work) newEstimate() *estimate {
+	e := &estimate{map[string]*Result{}, map[string][]float64{}}
+	for _, r := range w.all() {
+		e.add(r)
+	}
+	return e
+}
+
+func (e *estimate) add(r *Result) {
+	if last := e.byName[r.Cell]; last == nil || last.Finished.Before(r.Finished) {
+		e.byName[r.Cell] = r
+	}
+	variant := r.Cell[strings.LastIndex(r.Cell, "/")+1:]
+	e.byVariant[variant] = append(e.byVariant[variant], r.Seconds)
+}
+
+// of is how long a cell takes, by what it or others of its kind took; 0 is unknown.
+func (e *estimate) of(c *Cell) (seconds float64, from string) {
+	if r := e.byName[c.Name]; r != nil {
+		return r.Seconds, "this cell"
+	}
+	list := e.byVariant[c.Variant]
+	if len(list) == 0 {
+		return 0, ""
+	}
+	for _, s := range list {
+		seconds += s
+	}
+	return seconds / float64(len(list)), fmt.Sprintf("%d others", len(list))
+}
+
+// left is how long cells take one after the other, "" where that is not known of all.
+func (e *estimate) left(cells []*Cell) string {
+	var sum float64
+	for _, c := range cells {
+		s, from := e.of(c)
+		if from == "" {
+			return ""
+		}
+		sum += s
+	}
+	if sum == 0 {
+		return ""
+	}
+	return time.Duration(sum * float64(time.Second)).Round(time.Second).String()
+}

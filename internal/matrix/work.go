@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/report"
+)
+
+// Work is the directory with the results:
+//
+//	results/KEY.json      what became of a cell: there, it is done
+//	attempts/KEY/NAME/    the log and the consoles of one try
+//	digests.json          those of sources, so that they are read once
+//	lock                  held by who works here
+type Work struct{ Dir string }
+
+// Result is what became of a cell.
+type Result struct {
+	Cell     string    `json:"cell"`
+	Key      string    `json:"key"`
+	ExitCode int       `json:"exit_code"` // of ovzpatch
+	Seconds  float64   `json:"seconds"`
+	Finished time.Time `json:"finished"`
+	Host     string    `json:"host"`
+	Attempt  string    `json:"attempt"` // the name of the try
+	Log      string    `json:"log"`     // below the directory
+	// Report is what the command wrote; it says why there is none.
+	Report *report.Report `json:"report"`
+}
+
+// done tells a result that stays. What failed around the kernel is tried again by the next call.
+func (r *Result) done() bool { return r.ExitCode != codeFailed }
+
+func (w *Work) results() string              { return filepath.Join(w.Dir, "results") }
+func (w *Work) resultPath(key string) string { return filepath.Join(w.results(), key+".json") }
+func (w *Work) attempts(key string) string   { return filepath.Join(w.Dir, "attempts", key) }
+
+// Ready makes the directory, and locks it: two calls would do the same cells.
+func (w *Work) Ready() (unlock func(), err error) {
+	for _, dir := range []string{w.results(), filepath.Join(w.Dir, "attempts")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, job.BadRequest(fmt.Errorf("make directory for results: %w", err))
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(w.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, job.BadRequest(fmt.Errorf("lock %s: %w", w.Dir, err))
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another ovzpatch matrix works in %s: wait for it, or name another directory with --output", w.Dir)
+		}
+		return nil, fmt.Errorf("lock %s: %w", w.Dir, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// Result returns what became of a cell; nil where it is not done.
+func (w *Work) Result(key string) (*Result, error) {
+	data, err := os.ReadFile(w.resultPath(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read result: %w", err)
+	}
+	var r Result
+	if err := json.Unmarshal(data, &r); err != nil || r.Key != key || r.Report == nil {
+		return nil, fmt.Errorf("read result %s: it is none of ours (%v); remove it, and the cell is done again", w.resultPath(key), err)
+	}
+	return &r, nil
+}
+
+// all are the results that can be read, of whatever keys.
+func (w *Work) all() []*Result {
+	files, err := filepath.Glob(filepath.Join(w.results(), "*.json"))
+	if err != nil {
+		return nil
+	}
+	var list []*Result
+	for _, f := range files {
+		if r, err := w.Result(strings.TrimSuffix(filepath.Base(f), ".json")); err == nil && r != nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// errLate tells of a try that ended after another one of the same cell.
+var errLate = errors.New("another try of this cell was first")
+
+// put makes a result visible, whole. The first one of a cell stays.
+func (w *Work) put(r *Result, dir string) error {
+	tmp := filepath.Join(dir, "result.json")
+	err := atomicfile.Write(tmp, func(out io.Writer) error {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	})
+	if err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	// A link is made whole or not at all, and never in place of another.
+	if err := os.Link(tmp, w.resultPath(r.Key)); errors.Is(err, fs.ErrExist) {
+		return errLate
+	} else if err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return atomicfile.Sync(w.results())
+}
+
+// late are the tries of a cell that ended after another one had.
+func (w *Work) late(r *Result) []*Result {
+	files, err := filepath.Glob(filepath.Join(w.attempts(r.Key), "*", "result.json"))
+	if err != nil {
+		return nil
+	}
+	var list []*Result
+	for _, f := range files {
+		var other Result
+		data, err := os.ReadFile(f)
+		if err == nil && json.Unmarshal(data, &other) == nil && other.Attempt != r.Attempt {
+			list = append(list, &other)
+		}
+	}
+	return list
+}
+
+// sweep forgets what stopped before its end, and results that are to be tried again.
+func (w *Work) sweep(c *Cell) error {
+	r, err := w.Result(c.Key)
+	if err != nil || r != nil && r.done() {
+		return err
+	}
+	err = os.Remove(w.resultPath(c.Key))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(w.attempts(c.Key)))
+}
