@@ -46,12 +46,18 @@ func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []s
 	for _, arch := range binaryArchs(s.rec.Packages) {
 		closure = append(closure, "--arch", arch)
 	}
-	if err := c.dnf(ctx, closure...); err != nil {
-		return nil, fmt.Errorf("look for unmet dependencies in %s: %w", p, err)
-	}
+	steps := []func(context.Context) error{func(ctx context.Context) error {
+		if err := c.dnf(ctx, "closure", closure...); err != nil {
+			return fmt.Errorf("look for unmet dependencies in %s: %w", p, err)
+		}
+		return nil
+	}}
 	if err := c.becomeRoot(ctx); err != nil {
 		s.u.Say("NOT checked: dnf installs into an empty root as root only, and a user namespace could not be had: %v", err)
-	} else if err := s.install(ctx, p, c); err != nil {
+	} else {
+		steps = append(steps, func(ctx context.Context) error { return s.install(ctx, p, c) })
+	}
+	if err := together(ctx, steps...); err != nil {
 		return nil, err
 	}
 	for _, w := range wants {
@@ -67,7 +73,7 @@ func (s *stage) install(ctx context.Context, p Profile, c *client) error {
 		s.u.Live("dnf installs %s for %s into an empty root", strings.Join(names, " "), p)
 		// No plugin: "local" would keep copies below /var.
 		args := append([]string{"--noplugins", "--installroot", filepath.Join(c.dir, "root-"+arch), "--forcearch", arch, "install"}, names...)
-		if err := c.dnf(ctx, args...); err != nil {
+		if err := c.dnf(ctx, "install", args...); err != nil {
 			return fmt.Errorf("install %s from %s as a client does: %w", strings.Join(names, " "), p, err)
 		}
 	}
@@ -197,9 +203,6 @@ best=1
 installonly_limit=0
 tsflags=noscripts
 skip_if_unavailable=0
-cachedir=%[1]s/cache
-persistdir=%[1]s/persist
-logdir=%[1]s/log
 reposdir=%[1]s/none
 varsdir=%[1]s/none
 pluginconfpath=%[1]s/none
@@ -215,13 +218,20 @@ gpgcheck=0
 `, c.dir, c.repo, key, systemName)
 	return errors.Join(
 		os.WriteFile(key, public, 0o644),
-		os.Mkdir(filepath.Join(c.dir, "log"), 0o755),
 		os.WriteFile(filepath.Join(c.dir, "dnf.conf"), []byte(conf), 0o644),
 	)
 }
 
-func (c *client) dnf(ctx context.Context, args ...string) error {
+// dnf runs dnf with a cache of that name, which one of them locks.
+func (c *client) dnf(ctx context.Context, name string, args ...string) error {
 	all := append(slices.Clone(c.as), "dnf", "--assumeyes", "--config", filepath.Join(c.dir, "dnf.conf"), "--releasever=1")
+	for _, kind := range []string{"cache", "persist", "log"} {
+		dir := filepath.Join(c.dir, name, kind)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		all = append(all, "--setopt="+kind+"dir="+dir)
+	}
 	return command.Run(ctx, command.Cmd{Args: append(all, args...), Env: []string{"LC_ALL=C.UTF-8"}})
 }
 

@@ -23,9 +23,36 @@ import (
 // maxMetadata is how many bytes unpacked metadata may have.
 const maxMetadata = 4 << 30
 
-// metadata makes and signs the metadata of one profile's repository, and makes sure that it says of
-// each package what is there.
-func (s *stage) metadata(ctx context.Context, p Profile) (*primary, error) {
+// metadata makes and signs the metadata of all profiles' repositories, and makes sure that it says
+// of each package what is there.
+func (s *stage) metadata(ctx context.Context) ([]*primary, error) {
+	defer s.u.Done()
+	s.u.Live("making the metadata")
+	list := make([]*primary, len(s.rec.Profiles))
+	err := parallel(ctx, len(list), func(ctx context.Context, i int) (err error) {
+		list[i], err = s.createrepo(ctx, s.rec.Profiles[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range s.rec.Profiles {
+		if err := s.compare(p, list[i]); err != nil {
+			return nil, err
+		}
+		repomd := filepath.Join(s.repo(p), "repodata/repomd.xml")
+		if err := s.key.detach(ctx, repomd); err != nil {
+			return nil, fmt.Errorf("sign metadata for %s: %w", p, err)
+		}
+		if err := os.WriteFile(repomd+".key", s.key.public, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// createrepo makes the metadata of one profile's repository.
+func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 	repo := s.repo(p)
 	// Everything is said, as the defaults differ between releases; and nothing is taken over from
 	// earlier metadata, as a signature changes neither size nor time of a package.
@@ -43,14 +70,7 @@ func (s *stage) metadata(ctx context.Context, p Profile) (*primary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read metadata for %s: %w", p, err)
 	}
-	if err := s.compare(p, prim); err != nil {
-		return nil, err
-	}
-	repomd := filepath.Join(repo, "repodata/repomd.xml")
-	if err := s.key.detach(ctx, repomd); err != nil {
-		return nil, fmt.Errorf("sign metadata for %s: %w", p, err)
-	}
-	return prim, os.WriteFile(repomd+".key", s.key.public, 0o644)
+	return prim, nil
 }
 
 // compare holds what createrepo_c read against what was published before: a file that went bad, or

@@ -239,25 +239,35 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 	if err := s.warn(ctx); err != nil {
 		return err
 	}
-	var outside []string
-	for _, p := range s.rec.Profiles {
-		s.u.Live("making the metadata for %s", p)
-		prim, err := s.metadata(ctx, p)
-		s.u.Done()
-		if err != nil {
-			return err
-		}
-		wants, err := s.look(ctx, p, prim)
-		if err != nil {
-			return err
-		}
-		outside = append(outside, wants...)
+	primaries, err := s.metadata(ctx)
+	if err != nil {
+		return err
 	}
 	if err := s.digests(); err != nil {
 		return err
 	}
-	slices.Sort(outside)
-	res.Outside = slices.Compact(outside)
+	outside := make([][]string, len(primaries))
+	steps := []func(context.Context) error{func(ctx context.Context) error { return s.beside(ctx, keep) }}
+	for i, prim := range primaries {
+		steps = append(steps, func(ctx context.Context) (err error) {
+			outside[i], err = s.look(ctx, s.rec.Profiles[i], prim)
+			return err
+		})
+	}
+	if err := together(ctx, steps...); err != nil {
+		return err
+	}
+	res.Outside = slices.Concat(outside...)
+	slices.Sort(res.Outside)
+	res.Outside = slices.Compact(res.Outside)
+	if err := writeRecord(s.dir, s.rec); err != nil {
+		return err
+	}
+	return openUp(s.dir)
+}
+
+// beside makes what stands beside the packages and their metadata.
+func (s *stage) beside(ctx context.Context, keep int) error {
 	if err := s.carry(keep); err != nil {
 		return err
 	}
@@ -267,13 +277,7 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 	if err := s.notes(); err != nil {
 		return err
 	}
-	if err := s.evidence(ctx); err != nil {
-		return err
-	}
-	if err := writeRecord(s.dir, s.rec); err != nil {
-		return err
-	}
-	return openUp(s.dir)
+	return s.evidence(ctx)
 }
 
 // digests completes the checksums with the SHA-256 of every package, which the metadata for old
