@@ -25,6 +25,7 @@ func newPublish(*app) *cobra.Command {
 		reason string
 		check  bool
 		asJSON bool
+		notice publish.Advisory
 	)
 	c := &cobra.Command{
 		Use:   "publish [GROUP|SNAPSHOT]...",
@@ -52,14 +53,21 @@ where one would remove a kernel, or refuses what --profile says is for it.
 ` + exitLongText,
 		Example: `  ovzpatch publish --store builds kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org
   ovzpatch publish --namespace rhel6/release --latest 3 --profile rhel6 --to /srv/www/rhel6 --key 0x1234567890ABCDEF
+  ovzpatch publish kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org --advisory OVZ-2026:001 --severity Important --description 'umount -f in a container no longer stops Lustre' --reference CVE-2026-1234
   ovzpatch publish --to /srv/www/kernels --rollback
   ovzpatch publish --to /srv/www/kernels --retire kernel-ovz-6.1.1-1.lustre1.x86_64 --reason 'CVE-2026-1'
   ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org
   ovzpatch publish --check rpms /srv/www/kernels/current --profile rhel5`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Names, o.Report = args, newUI(c)
+			if c.Flags().Changed("advisory") {
+				o.Advisory = &notice
+			}
 			if check {
 				return checkClients(c, o, store, asJSON)
+			}
+			if o.Advisory == nil && len(notice.References) > 0 {
+				return usage(errors.New("--reference belongs to a notice: name that with --advisory"))
 			}
 			if o.To == "" {
 				return usage(errors.New("--to is missing: name the repository's directory; or say --check; see ovzpatch publish --help"))
@@ -115,6 +123,15 @@ where one would remove a kernel, or refuses what --profile says is for it.
 	f.Lookup("rollback").NoOptDefVal = previous
 	f.StringVar(&retire, "retire", "", "take this published kernel out, and never publish it again; wants --reason")
 	f.StringVar(&reason, "reason", "", "why the kernel is retired: it is published")
+	f.StringVar(&notice.ID, "advisory", "", "add a security notice of this name, of the newest kernels among those that are published; wants --severity and --description")
+	f.StringVar(&notice.Severity, "severity", "", "of the notice: Critical, Important, Moderate or Low")
+	f.StringVar(&notice.Description, "description", "", "what the notice says; its first line is its title")
+	f.StringArrayVar(&notice.References, "reference", nil, "a CVE, or an address that tells more; may be repeated")
+	c.MarkFlagsRequiredTogether("advisory", "severity", "description")
+	for _, other := range []string{"check", "rollback", "retire"} {
+		c.MarkFlagsMutuallyExclusive("advisory", other)
+	}
+	c.RegisterFlagCompletionFunc("severity", cobra.FixedCompletions(publish.Severities, cobra.ShellCompDirectiveNoFileComp))
 	c.MarkFlagsRequiredTogether("retire", "reason")
 	c.MarkFlagsMutuallyExclusive("retire", "rollback", "check")
 	c.MarkFlagsMutuallyExclusive("check", "to")

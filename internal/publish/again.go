@@ -21,6 +21,7 @@ func Rollback(ctx context.Context, o Options, number int) (*Result, error) {
 	res, err := o.again(ctx, number, func(p *publication, from *Record) (*Record, error) {
 		return &Record{
 			Unproved: from.Unproved, URL: from.URL, Packages: slices.Clone(from.Packages), Retired: slices.Clone(from.Retired),
+			Advisories: slices.Clone(from.Advisories),
 		}, nil
 	})
 	if err != nil {

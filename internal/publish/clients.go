@@ -246,23 +246,30 @@ func binaryArchs(packages []Package) []string {
 	return archs
 }
 
-// newestKernels returns the newest kernel of each name, by architecture, with its -devel package.
-func newestKernels(packages []Package) map[string][]string {
-	newest := map[string]Package{}
+// newest returns the newest kernel of each name and architecture.
+func newest(packages []Package) map[string]Package {
+	found := map[string]Package{}
 	for _, p := range packages {
 		key := p.Arch + " " + p.Name
-		if old, there := newest[key]; p.Kernel && (!there || p.Time.After(old.Time)) {
-			newest[key] = p
+		if old, there := found[key]; p.Kernel && (!there || p.Time.After(old.Time)) {
+			found[key] = p
 		}
 	}
+	return found
+}
+
+// isDevel reports whether a package is the -devel package of a kernel.
+func isDevel(p, kernel Package) bool {
+	return p.Name == strings.TrimSuffix(kernel.Name, "-core")+"-devel" && p.Version == kernel.Version && p.Arch == kernel.Arch
+}
+
+// newestKernels returns the newest kernel of each name, by architecture, with its -devel package.
+func newestKernels(packages []Package) map[string][]string {
 	names := map[string][]string{}
-	for _, p := range newest {
-		names[p.Arch] = append(names[p.Arch], p.NEVRA())
-		devel := slices.IndexFunc(packages, func(d Package) bool {
-			return d.Name == strings.TrimSuffix(p.Name, "-core")+"-devel" && d.Version == p.Version && d.Arch == p.Arch
-		})
-		if devel >= 0 {
-			names[p.Arch] = append(names[p.Arch], packages[devel].NEVRA())
+	for _, k := range newest(packages) {
+		names[k.Arch] = append(names[k.Arch], k.NEVRA())
+		if i := slices.IndexFunc(packages, func(p Package) bool { return isDevel(p, k) }); i >= 0 {
+			names[k.Arch] = append(names[k.Arch], packages[i].NEVRA())
 		}
 	}
 	for arch := range names {

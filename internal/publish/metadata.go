@@ -18,6 +18,7 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/compress"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/scratch"
 )
 
 // maxMetadata is how many bytes unpacked metadata may have.
@@ -54,17 +55,33 @@ func (s *stage) metadata(ctx context.Context) ([]*primary, error) {
 // createrepo makes the metadata of one profile's repository.
 func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 	repo := s.repo(p)
+	groups, err := group(s.rec)
+	if err != nil {
+		return nil, err
+	}
+	dir, remove, err := scratch.New("", "comps")
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	comps := filepath.Join(dir, "comps.xml")
+	if err := os.WriteFile(comps, groups, 0o644); err != nil {
+		return nil, err
+	}
 	// Everything is said, as the defaults differ between releases; and nothing is taken over from
 	// earlier metadata, as a signature changes neither size nor time of a package.
-	err := command.Run(ctx, command.Cmd{Args: []string{
+	err = command.Run(ctx, command.Cmd{Args: []string{
 		"createrepo_c", "--quiet", "--no-database", "--error-exit-val",
 		"--checksum", p.checksum(), "--general-compress-type", p.compression(),
-		"--unique-md-filenames",
+		"--unique-md-filenames", "--groupfile", comps,
 		"--revision", strconv.FormatInt(s.rec.Revision, 10), "--set-timestamp-to-revision",
 		repo,
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("make metadata for %s: %w", p, err)
+	}
+	if err := s.addNotices(ctx, p); err != nil {
+		return nil, fmt.Errorf("add security notices for %s: %w", p, err)
 	}
 	prim, err := readPrimary(ctx, repo)
 	if err != nil {

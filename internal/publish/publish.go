@@ -43,6 +43,8 @@ type Options struct {
 	Resign         bool // put our signature in the place of others'
 	Keep           int  // generations that stay
 
+	Advisory *Advisory // a security notice of the newest kernels, nil for none
+
 	Report job.Reporter
 }
 
@@ -84,6 +86,11 @@ func (o *Options) Check() error {
 	}
 	if err := checkURL(o.URL); err != nil {
 		return err
+	}
+	if o.Advisory != nil {
+		if err := o.Advisory.check(); err != nil {
+			return err
+		}
 	}
 	_, err := o.profiles()
 	return err
@@ -137,9 +144,13 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 			}
 			return nil
 		}
-		return &Record{
-			Unproved: len(sel.unproved) > 0, URL: o.URL, Packages: sel.packages, Retired: sel.retired,
-		}, nil
+		rec := &Record{Unproved: len(sel.unproved) > 0, URL: o.URL, Packages: sel.packages, Retired: sel.retired}
+		if o.Advisory != nil {
+			a := *o.Advisory
+			a.covers(rec.Packages)
+			rec.Advisories = []Advisory{a}
+		}
+		return rec, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", o.To, err)
@@ -211,6 +222,14 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 	}
 	rec.Made = time.Now().UTC().Truncate(time.Second)
 	rec.Revision, rec.Number = rec.Made.Unix(), p.t.current+1
+	var earlier []Advisory
+	if last := p.t.latest(); last != nil {
+		earlier = last.Advisories
+	}
+	if p.o.Advisory != nil {
+		rec.Advisories[0].issue(earlier)
+	}
+	rec.Advisories = keepAdvisories(rec.Packages, rec.Advisories, earlier)
 	if last := p.t.latest(); last != nil {
 		if rec.same(last) {
 			p.result.Generation = last

@@ -39,13 +39,14 @@ type Record struct {
 	Revision int64  `json:"revision"`
 	Key      string `json:"key"` // fingerprint
 	// KeySHA256 is that of the public key as it is published: a key that was extended is new to clients.
-	KeySHA256 string    `json:"key_sha256"`
-	V3        bool      `json:"v3_signatures,omitempty"`
-	Unproved  bool      `json:"unproved,omitempty"` // it has kernels that nobody proved
-	URL       string    `json:"url,omitempty"`
-	Profiles  []Profile `json:"profiles"`
-	Packages  []Package `json:"packages"`
-	Retired   []Retired `json:"retired,omitempty"`
+	KeySHA256  string     `json:"key_sha256"`
+	V3         bool       `json:"v3_signatures,omitempty"`
+	Unproved   bool       `json:"unproved,omitempty"` // it has kernels that nobody proved
+	URL        string     `json:"url,omitempty"`
+	Profiles   []Profile  `json:"profiles"`
+	Packages   []Package  `json:"packages"`
+	Retired    []Retired  `json:"retired,omitempty"`
+	Advisories []Advisory `json:"advisories,omitempty"` // security notices
 }
 
 // Package is one package of a generation, binary or source.

@@ -55,6 +55,7 @@ var (
 	}
 	Publish = []Tool{
 		{"createrepo_c", "createrepo-c", "createrepo_c"},
+		{"modifyrepo_c", "createrepo-c", "createrepo_c"},
 		{"rpmsign", "rpm", "rpm-sign"},
 		{"rpmkeys", "rpm", "rpm"},
 		{"rpmbuild", "rpm", "rpm-build"},
