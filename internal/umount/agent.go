@@ -92,15 +92,20 @@ var agentOps = map[string]func(*agent, request) (reply, error){
 	"uid":           (*agent).umountUser,
 	"uid-admin":     (*agent).umountUserWithAdmin,
 	"without-admin": (*agent).umountWithoutAdmin,
-	"unshare":       (*agent).umountUnshared,
-	"unshare-pid":   (*agent).umountUnsharedPID,
-	"own-pid":       (*agent).umountSelfUnshared,
-	"setns":         (*agent).umountSetns,
-	"nested":        (*agent).umountNested,
-	"compat":        (*agent).umountCompat,
-	"oldumount":     (*agent).oldumount,
-	"chroot":        (*agent).umountChrooted,
-	"pivot":         (*agent).umountPivoted,
+
+	"no-new-privileges": (*agent).umountNoNewPrivileges,
+
+	"unshare":      (*agent).umountUnshared,
+	"unshare-pid":  (*agent).umountUnsharedPID,
+	"own-pid":      (*agent).umountSelfUnshared,
+	"setns":        (*agent).umountSetns,
+	"nested":       (*agent).umountNested,
+	"nested-twice": (*agent).umountNestedTwice,
+	"relative":     (*agent).umountRelative,
+	"compat":       (*agent).umountCompat,
+	"oldumount":    (*agent).oldumount,
+	"chroot":       (*agent).umountChrooted,
+	"pivot":        (*agent).umountPivoted,
 }
 
 func (a *agent) serve(q request) (reply, error) {

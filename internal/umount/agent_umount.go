@@ -3,20 +3,13 @@
 package umount
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"ovzpatch/internal/guest"
 )
 
 func (a *agent) umount(q request) (reply, error) {
@@ -83,6 +76,28 @@ func (a *agent) umountUserWithAdmin(q request) (reply, error) {
 }
 
 func (a *agent) umountWithoutAdmin(q request) (reply, error) { return onSpoiltThread(q, dropAdmin) }
+
+// umountNoNewPrivileges is one more umount before 3.5.
+func (a *agent) umountNoNewPrivileges(q request) (reply, error) {
+	return onSpoiltThread(q, func() error {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("give up new privileges: %w", err)
+		}
+		return nil
+	})
+}
+
+// umountRelative names the mount without a slash.
+func (a *agent) umountRelative(q request) (reply, error) {
+	dir := filepath.Dir(q.Path)
+	q.Path = filepath.Base(q.Path)
+	return onSpoiltThread(q, func() error {
+		if err := unshare(unix.CLONE_FS)(); err != nil {
+			return err
+		}
+		return unix.Chdir(dir)
+	})
+}
 
 func unshare(what int) func() error {
 	return func() error {
@@ -222,67 +237,4 @@ func (a *agent) umountPivoted(q request) (reply, error) {
 		}
 		return nil
 	})
-}
-
-func (a *agent) umountChild(q request) (reply, error) {
-	return onceIn(exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path))
-}
-
-// umountCompat umounts by the kernel's entry for 32-bit programs.
-func (a *agent) umountCompat(q request) (reply, error) {
-	return onceIn(exec.Command(guest.CompatProgram, UmountWord, strconv.Itoa(q.Flags), q.Path))
-}
-
-// oldumount has a 32-bit program make the call that 64-bit programs do not have.
-func (a *agent) oldumount(q request) (reply, error) {
-	return onceIn(exec.Command(guest.CompatProgram, UmountWord, oldWord, q.Path))
-}
-
-func (a *agent) umountNested(q request) (reply, error) {
-	cmd := exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
-	return onceIn(cmd)
-}
-
-func onceIn(cmd *exec.Cmd) (reply, error) {
-	b, err := cmd.Output()
-	if err != nil {
-		return reply{}, fmt.Errorf("umount in another process: %w", err)
-	}
-	return parseOnce(b)
-}
-
-// oldWord stands for the flags of the call that has none.
-const oldWord = "old"
-
-// Once does one umount and writes what came of it for the process that started this
-// one. Arguments: the flags as a number, or oldWord; the path.
-func Once(args []string, w io.Writer) error {
-	if len(args) != 2 {
-		return fmt.Errorf("umount once: %d arguments, want flags and path", len(args))
-	}
-	var r reply
-	if args[0] == oldWord {
-		r.Errno = errnoName(oldUmount(args[1]))
-	} else {
-		flags, err := strconv.Atoi(args[0])
-		if err != nil {
-			return fmt.Errorf("umount once: flags: %w", err)
-		}
-		r.Errno = errnoName(unix.Unmount(args[1], flags))
-	}
-	// Kernels before 3.8 have no such file; there the id is not a namespace's.
-	if ns, err := os.Readlink("/proc/self/ns/pid"); err == nil {
-		r.ID = strings.Trim(strings.TrimPrefix(ns, "pid:"), "[]")
-	}
-	return json.NewEncoder(w).Encode(r)
-}
-
-// parseOnce reads what Once wrote.
-func parseOnce(b []byte) (reply, error) {
-	var r reply
-	if err := json.Unmarshal(b, &r); err != nil {
-		return r, fmt.Errorf("read what the umount said: %w", err)
-	}
-	return r, nil
 }

@@ -70,6 +70,17 @@ func callerCases() []Case {
 			Wants: notInVE(keepsMount(forced("0", false))),
 		},
 		{
+			Name: "force-nested-twice", act: umountNestedTwice(force),
+			Text:  "umount2(MNT_FORCE) from a container within a container within the container",
+			For:   "protects from the first levels alone",
+			Wants: notInVE(keepsMount(forced("0", false))),
+		},
+		{
+			Name: "force-no-new-privileges", act: umountBy("no-new-privileges", force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) by a thread that set PR_SET_NO_NEW_PRIVS, as services and containers do",
+			For:  "trusts callers that have given something up",
+		},
+		{
 			Name: "force-entered", act: umountEntered(force),
 			Text: "umount2(MNT_FORCE) by a process of the host that entered the container",
 			For:  "looks at credentials",
@@ -113,6 +124,17 @@ func umountBy(caller string, flags int) act {
 func umountNested(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		r, err := s.container.call(ctx, request{Op: "nested", Path: s.path, Flags: flags})
+		if !s.ve {
+			s.id = r.ID
+		}
+		return r.Errno, err
+	}
+}
+
+// umountNestedTwice has the program in the nested container nest once more.
+func umountNestedTwice(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		r, err := s.container.call(ctx, request{Op: "nested-twice", Path: s.path, Flags: flags})
 		if !s.ve {
 			s.id = r.ID
 		}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // floods is how often a flood forces.
@@ -24,9 +26,9 @@ const floodsEach = 500
 // sometimes. Every case looks for superblocks that stay, for lines in the log that nobody
 // expects, and for a filesystem that cannot be written to any more.
 func harmCases() []Case {
-	flood := func(times int) map[Gate]Wants {
+	flood := func(times, messages int) map[Gate]Wants {
 		w := inside(
-			Want{Errno: "EBUSY", Messages: 1, Flood: true, Host: "0", Mounted: true},
+			Want{Errno: "EBUSY", Messages: messages, Flood: true, Host: "0", Mounted: true},
 			// A superblock is set inactive once, however often that is asked for.
 			Want{Errno: "EBUSY", Forced: times, Inactive: 1, Host: down, Mounted: true},
 			Want{Errno: "EPERM", Host: "0", Mounted: true})
@@ -46,17 +48,18 @@ func harmCases() []Case {
 	}
 	return []Case{
 		{
-			Name: "force-flood", act: floodOne, Hold: true, Wants: flood(floods),
+			Name: "force-flood", act: floodOne, Hold: true, Wants: flood(floods, 1),
 			Text: "two thousand umount2(MNT_FORCE) in a row on a busy mount, while another container mounts and umounts a tmpfs",
 			For:  "protects the first calls alone, or while the rate limit lets messages through; has no limit; sleeps, now and then too; keeps memory; changes its caller",
 		},
 		{
-			Name: "force-flood-threads", act: floodThreads, Hold: true, Wants: flood(2 * threads),
+			// It comes behind a flood, when the rate limit lets no message through, and waits for no room: it is there for what calls keep.
+			Name: "force-flood-threads", act: floodThreads, Hold: true, Wants: flood(2*threads, 0),
 			Text: "umount2(MNT_FORCE) by four hundred threads that end, each with credentials of its own",
 			For:  "keeps a reference to its caller, or to what that may do",
 		},
 		{
-			Name: "force-flood-both", act: floodBoth, Hold: true, Both: true, Wants: flood(2 * floodsEach),
+			Name: "force-flood-both", act: floodBoth, Hold: true, Both: true, Wants: flood(2*floodsEach, 1),
 			Text: "five hundred umount2(MNT_FORCE) in each of two containers at once",
 			For:  "has a rate limit for each container",
 		},
@@ -86,7 +89,7 @@ func harmCases() []Case {
 // floodOne floods twice, the first time beside a neighbour. What the second time leaves in the
 // kernel's memory is kept for ever.
 func floodOne(ctx context.Context, s *scene) (string, error) {
-	flood := request{Op: "flood", Path: s.path, Flags: force, Times: floods / 2}
+	flood := request{Op: "flood", Path: s.path, Source: s.host, Other: s.other, Flags: force, Times: floods / 2}
 	neighbour := request{Op: "neighbour", Path: s.other, Times: neighbours}
 	alone, err := s.peer.call(ctx, neighbour)
 	if err != nil {
@@ -101,8 +104,14 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 		return "", err
 	}
 	s.slower, s.changed, s.waited = r.Slower, r.Changed, keptWaiting(alone.Slower, beside.Slower)
+	// Messages may come again only when a window of the rate limit is over.
+	time.Sleep(pause)
 	flood.Op = "umount"
 	before, err := slab()
+	if err != nil {
+		return "", err
+	}
+	count, err := kernelObjects()
 	if err != nil {
 		return "", err
 	}
@@ -112,7 +121,44 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 	}
 	after, err := slab()
 	s.grown = after - before
+	if err != nil {
+		return "", err
+	}
+	s.kept, err = waitForObjects(count, flood.Times)
 	return errno, err
+}
+
+// pause is most of a window of the rate limit.
+const pause = interval - time.Second
+
+// hostFloods is how often the host forces, and how often it does not.
+const hostFloods = 500
+
+// floodHost looks for what calls cost that are none of the port's business.
+func floodHost(_ context.Context, s *scene) (string, error) {
+	s.slower = max(fastest(s.path, 0, sample), fastest(s.path, force, sample)).Milliseconds()
+	before, err := kernelObjects()
+	if err != nil {
+		return "", err
+	}
+	var answer error
+	for range hostFloods {
+		unix.Unmount(s.path, 0)
+		answer = unix.Unmount(s.path, force)
+	}
+	s.kept, err = waitForObjects(before, hostFloods)
+	return errnoName(answer), err
+}
+
+// waitForObjects names the objects that calls left, when what is freed has had its time.
+func waitForObjects(before map[string]objects, calls int) (string, error) {
+	for limit := time.Now().Add(leftLimit); ; time.Sleep(10 * time.Millisecond) {
+		after, err := kernelObjects()
+		kept := keptObjects(before, after, calls)
+		if err != nil || kept == "" || time.Now().After(limit) {
+			return kept, err
+		}
+	}
 }
 
 // keptWaiting is by how many milliseconds an umount takes longer beside a flood than four do
@@ -134,14 +180,8 @@ func floodThreads(ctx context.Context, s *scene) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// What is freed may take its time.
-	for limit := time.Now().Add(leftLimit); ; time.Sleep(10 * time.Millisecond) {
-		after, err := kernelObjects()
-		s.kept = keptObjects(before, after, threads)
-		if err != nil || s.kept == "" || time.Now().After(limit) {
-			return errno, err
-		}
-	}
+	s.kept, err = waitForObjects(before, threads)
+	return errno, err
 }
 
 // meanwhile lets a container do something meanwhile; the function that it returns waits for the

@@ -36,6 +36,12 @@ func hostCases() []Case {
 			For:  "takes MNT_FORCE from whoever does not follow",
 		},
 		{
+			Name: "host-flood", act: floodHost, Hold: true,
+			Text:  "five hundred umount2(MNT_FORCE), and as many without a flag, by the host on a busy bind mount of its own",
+			For:   "does harm to whoever is in no container: sleeps, keeps memory",
+			Wants: onHost(Want{Errno: "EBUSY", Forced: hostFloods + sample, Inactive: 1, Host: down, Mounted: true}),
+		},
+		{
 			Name: "host-expire", act: umountHost(expire), Wants: onHost(Want{Errno: "EAGAIN", Host: "0", Mounted: true}),
 			Text: "umount2(MNT_EXPIRE) by the host on a bind mount of its own",
 			For:  "takes one flag for another",
@@ -46,12 +52,17 @@ func hostCases() []Case {
 			For:  "protects the servers' type on the host, too",
 		},
 		{
-			Name: "host-force-unshare", act: umountHostUnshared(unix.CLONE_NEWNS, force), Wants: onHost(harmed),
+			Name: "host-force-unshare", act: umountHostUnshared([]int{unix.CLONE_NEWNS}, force), Wants: onHost(harmed),
 			Text: "umount2(MNT_FORCE) by a process of the host in a mount namespace of its own, as services have",
 			For:  "takes any mount namespace for a container",
 		},
 		{
-			Name: "host-force-unshare-pid", act: umountHostUnshared(unix.CLONE_NEWPID, force), Wants: onHost(harmed),
+			Name: "host-force-unshare-all", act: umountHostUnshared([]int{unix.CLONE_NEWNS, unix.CLONE_NEWUTS, unix.CLONE_NEWIPC, unix.CLONE_NEWNET}, force), Wants: onHost(harmed),
+			Text: "umount2(MNT_FORCE) by a process of the host with a hostname, network and queues of its own, as services have",
+			For:  "takes any namespace for a container",
+		},
+		{
+			Name: "host-force-unshare-pid", act: umountHostUnshared([]int{unix.CLONE_NEWPID}, force), Wants: onHost(harmed),
 			Text: "unshare(CLONE_NEWPID) by a process of the host, then umount2(MNT_FORCE)",
 			For:  "takes the namespace of children to come for the caller's",
 		},
@@ -103,7 +114,7 @@ func umountHost(flags int) act {
 }
 
 // umountHostUnshared acts on a thread that is thrown away.
-func umountHostUnshared(what int, flags int) act {
+func umountHostUnshared(what []int, flags int) act {
 	return func(_ context.Context, s *scene) (string, error) {
 		type result struct {
 			errno string
@@ -112,9 +123,11 @@ func umountHostUnshared(what int, flags int) act {
 		done := make(chan result, 1)
 		go func() {
 			runtime.LockOSThread()
-			if err := unshareFor(what); err != nil {
-				done <- result{"", err}
-				return
+			for _, namespace := range what {
+				if err := unshareFor(namespace); err != nil {
+					done <- result{"", err}
+					return
+				}
 			}
 			done <- result{errnoName(unix.Unmount(s.path, flags)), nil}
 		}()

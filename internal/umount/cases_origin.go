@@ -4,8 +4,10 @@ package umount
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,6 +63,43 @@ func originCases() []Case {
 			For:  "looks at the propagation; those of the other cases are slaves",
 		},
 		{
+			Name: "force-peer", act: umount(force), origin: "peer", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a mount that shares its propagation with another",
+			For:  "looks at the propagation",
+		},
+		{
+			Name: "force-nosuid", act: umount(force), origin: "nosuid", Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a mount with nosuid, nodev and noexec, as containers are given them",
+			For:  "looks at the mount's own options",
+		},
+		{
+			Name: "force-read-only-mount", act: umount(force), origin: "read-only",
+			Text: "umount2(MNT_FORCE) on a bind mount that is read-only, on a filesystem that is not",
+			For:  "takes what cannot be written to for harmless",
+			// 2.6.18 has no such mounts: there it would be a remount of the filesystem.
+			Wants: notInVE(forced("0", false)),
+		},
+		{
+			Name: "force-read-only", act: umountReadOnly(force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) while the host has the filesystem read-only",
+			For:  "takes what cannot be written to for harmless",
+		},
+		{
+			Name: "force-after-expire", act: umountAfter(expire, force), Wants: forced("0", false),
+			Text: "umount2(MNT_EXPIRE), which marks the mount, then umount2(MNT_FORCE)",
+			For:  "lets a mount pass that is marked",
+		},
+		{
+			Name: "force-on-top", act: umount(force), origin: "on top", Wants: forced("0", true),
+			Text: "umount2(MNT_FORCE) on a mount on top of another, at the same place",
+			For:  "looks at where the mount hangs",
+		},
+		{
+			Name: "force-below-itself", act: umountBelow(dirName, force), origin: "below itself", Wants: forced("0", true),
+			Text: "umount2(MNT_FORCE) on a mount that hangs below another of the same filesystem",
+			For:  "looks at where the mount hangs",
+		},
+		{
 			Name: "force-parent", act: umount(force), origin: "parent", Wants: forced("EBUSY", true),
 			Text: "umount2(MNT_FORCE) on a mount with a tmpfs mounted below it",
 			For:  "lets a mount with others on it pass",
@@ -107,6 +146,21 @@ func originCases() []Case {
 			For:  "knows mounts by their path",
 		},
 		{
+			Name: "force-slash", act: umountNamed(func(path string) string { return path + "/" }, force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a name that ends in a slash",
+			For:  "looks at the name",
+		},
+		{
+			Name: "force-long-name", act: umountNamed(func(path string) string { return strings.Repeat("/.", 500) + path }, force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a name of a thousand letters",
+			For:  "looks at the name",
+		},
+		{
+			Name: "force-relative", act: umountBy("relative", force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) on a name without a slash, in the caller's directory",
+			For:  "looks at the name",
+		},
+		{
 			Name: "force-nofollow-symlink", act: umountSymlink(force | nofollow),
 			Text: "umount2(MNT_FORCE|UMOUNT_NOFOLLOW) on a symbolic link to the mount",
 			For:  "drops UMOUNT_NOFOLLOW, too",
@@ -138,55 +192,35 @@ func keepsMount(wants map[Gate]Wants) map[Gate]Wants {
 	return wants
 }
 
-// origins make the mount under test at path, of a superblock that is mounted at source.
-// other is a directory for a mount on the way there.
-var origins = map[string]func(source, other, path string) error{
-	"":     func(source, _, path string) error { return bind(source+"/"+dirName, path) },
-	"root": func(source, _, path string) error { return bind(source, path) },
-	"file": func(source, _, path string) error { return bind(source+"/"+dataFile, path) },
-	"again": func(source, other, path string) error {
-		if err := bind(source+"/"+dirName, other); err != nil {
-			return err
+// umountReadOnly umounts while the host has the filesystem read-only, which it gives up again.
+func umountReadOnly(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		if err := unix.Mount("", s.host, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+			return "", fmt.Errorf("make the filesystem read-only: %w", err)
 		}
-		return bind(other, path)
-	},
-	"moved": func(source, other, path string) error {
-		if err := bind(source+"/"+dirName, other); err != nil {
-			return err
+		errno, err := umount(flags)(ctx, s)
+		if e := unix.Mount("", s.host, "", unix.MS_REMOUNT, ""); e != nil {
+			err = errors.Join(err, fmt.Errorf("make the filesystem writable again: %w", e))
 		}
-		if err := unix.Mount(other, path, "", unix.MS_MOVE, ""); err != nil {
-			return fmt.Errorf("move %s to %s: %w", other, path, err)
-		}
-		return nil
-	},
-	"shared":  func(source, _, path string) error { return bindAs(source, path, unix.MS_SHARED) },
-	"private": func(source, _, path string) error { return bindAs(source, path, unix.MS_PRIVATE) },
-	"parent": func(source, _, path string) error {
-		if err := bind(source+"/"+dirName, path); err != nil {
-			return err
-		}
-		if err := unix.Mount("none", path+"/"+dirName, "tmpfs", 0, ""); err != nil {
-			return fmt.Errorf("mount tmpfs at %s: %w", path+"/"+dirName, err)
-		}
-		return nil
-	},
+		return errno, err
+	}
 }
 
-func bind(source, path string) error {
-	if err := unix.Mount(source, path, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("bind %s to %s: %w", source, path, err)
+// umountAfter umounts by one call with some flags, and one with others.
+func umountAfter(first, flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		if _, err := umount(first)(ctx, s); err != nil {
+			return "", err
+		}
+		return umount(flags)(ctx, s)
 	}
-	return nil
 }
 
-func bindAs(source, path string, propagation uintptr) error {
-	if err := bind(source+"/"+dirName, path); err != nil {
-		return err
+// umountNamed umounts by another name of the mount.
+func umountNamed(name func(path string) string, flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return s.ask(ctx, request{Op: "umount", Path: name(s.path), Flags: flags, Times: 1})
 	}
-	if err := unix.Mount("", path, "", propagation, ""); err != nil {
-		return fmt.Errorf("set the propagation of %s: %w", path, err)
-	}
-	return nil
 }
 
 func umountBelow(name string, flags int) act {

@@ -2,7 +2,10 @@
 
 package umount
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // typeCases differ in the filesystem's type.
 func typeCases() []Case {
@@ -37,6 +40,26 @@ func typeCases() []Case {
 			},
 		})
 	}
+	busy := cases[len(lustres)]
+	busy.Name, busy.Hold = "force-busy-other-type", true
+	busy.Text = "umount2(MNT_FORCE) on a busy mount of " + busy.Type + ", which is not Lustre"
+	busy.For = "changes what others are answered"
+	busy.Wants = map[Gate]Wants{
+		Open:   both(Want{Errno: "EBUSY", Forced: 1, Host: down, Mounted: true}),
+		VE:     both(Want{Errno: "EBUSY", Forced: 1, Host: down, Mounted: true}),
+		Closed: both(Want{Errno: "EPERM", Host: "0", Mounted: true}),
+	}
+	cases = append(cases, busy, Case{
+		Name: "force-tmpfs", act: umountTmpfs(force), origin: "beside tmpfs",
+		Text: "umount2(MNT_FORCE) on a tmpfs of the container's own, which has nothing to force",
+		For:  "refuses others what they may",
+		Wants: map[Gate]Wants{
+			Open: both(Want{Errno: "0", Host: "0", Mounted: true}),
+			VE:   both(Want{Errno: "0", Host: "0", Mounted: true}),
+			// Of a user namespace's own filesystem the gates of some kernels think otherwise.
+			Closed: both(Want{Errno: "0|EPERM", Host: "0", Mounted: true}),
+		},
+	})
 	for _, f := range []struct {
 		name, words string
 		flags       int
@@ -51,6 +74,13 @@ func typeCases() []Case {
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+// umountTmpfs umounts what lies beside the mount.
+func umountTmpfs(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return s.ask(ctx, request{Op: "umount", Path: s.other, Flags: flags, Times: 1})
+	}
 }
 
 // nfsCase takes a kernel without an NFS of its own, whose name the probe can use.

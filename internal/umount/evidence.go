@@ -36,6 +36,10 @@ func named(text string) bool {
 func odd(records []kmsg.Record) string {
 	for _, r := range records {
 		text := strings.TrimRight(r.Text, "\n")
+		// The kernel takes one end of a line away, so that this is an empty line more.
+		if r.Kernel() && text != r.Text && override.MatchString(text) {
+			return r.Text
+		}
 		if r.Kernel() && !r.Trouble() && !override.MatchString(text) && !inactive.MatchString(text) && !expected.MatchString(text) {
 			return text
 		}

@@ -107,7 +107,7 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	default:
 		differ("messages", want.Messages, got.Messages)
 	}
-	if want.Messages > 0 && got.Messages > 0 && !rightIDs(got.Want, got.ID) {
+	if (want.Messages > 0 || want.Flood) && got.Messages > 0 && !rightIDs(got.Want, got.ID) {
 		differ("container id", got.Want, got.ID)
 	}
 	if got.Level != "" {
@@ -129,7 +129,7 @@ func (c Case) differences(want Want, got guest.Seen) string {
 		out = append(out, "the calls leave in the kernel: "+got.Kept)
 	}
 	if got.Changed != "" {
-		out = append(out, "the calls change the thread that makes them: "+got.Changed)
+		out = append(out, "the calls change their caller, or the mount: "+got.Changed)
 	}
 	differ("superblocks left behind", 0, got.Left)
 	// The host's administrator is to know, not the container's.

@@ -101,6 +101,8 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"a limit for each container": {"force-flood-both", Open, func(s *guest.Seen) { s.Messages = 2 * burst }, "messages 1 to 11, not 20"},
 		"one of two":                 {"force-flood", Open, func(s *guest.Seen) { s.Forced = floods / 2 }, "umount_begin calls 0, not 1000"},
 		"names a third":              {"force-flood-both", Open, func(s *guest.Seen) { s.Want, s.ID = "7|8", "7,9" }, "container id 7|8, not 7,9"},
+		"names another in a flood":   {"force-flood-threads", Open, func(s *guest.Seen) { s.Messages, s.Want, s.ID = 1, "7", "8" }, "container id 7, not 8"},
+		"floods from threads":        {"force-flood-threads", Open, func(s *guest.Seen) { s.Messages = 2 * threads }, "messages 0 to 11, not 400"},
 		"names one twice":            {"force-two-containers", Open, func(s *guest.Seen) { s.Want, s.ID = "7,8", "7" }, "container id 7,8, not 7"},
 		"read-only":                  {"force-idle", Open, func(s *guest.Seen) { s.Host = "EROFS" }, "a use on the host 0, not EROFS"},
 		"read-only for the other":    {"plain", Open, func(s *guest.Seen) { s.Peer = "EROFS" }, "a use in the other container 0, not EROFS"},
@@ -109,7 +111,7 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"keeps memory":               {"force-flood", Open, func(s *guest.Seen) { s.Grown = 64 }, "the calls leave 64 KiB"},
 		"keeps its callers":          {"force-flood-threads", VE, func(s *guest.Seen) { s.Kept = "200 task_struct" }, "the calls leave in the kernel: 200 task_struct"},
 		"sleeps under the lock":      {"force-flood", Open, func(s *guest.Seen) { s.Waited = 50 }, "another container's umount of a tmpfs is kept waiting for 50 ms"},
-		"changes its caller":         {"force-flood", Open, func(s *guest.Seen) { s.Changed = "flags 0x0 becomes 0x200000" }, "the calls change the thread that makes them: flags 0x0 becomes 0x200000"},
+		"changes its caller":         {"force-flood", Open, func(s *guest.Seen) { s.Changed = "flags 0x0 becomes 0x200000" }, "the calls change their caller, or the mount: flags 0x0 becomes 0x200000"},
 		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "a call takes 50 ms at least"},
 		"writes more":                {"force-idle", Open, func(s *guest.Seen) { s.Odd = "umount by sh" }, `the kernel also wrote "umount by sh"`},
 		"whispers":                   {"force-idle", Open, func(s *guest.Seen) { s.Level = "7" }, "level of a message 4, not 7"},
@@ -142,6 +144,21 @@ func TestJudgeOfASlowFlood(t *testing.T) {
 	seen.Messages, seen.Acted = 40, 16_000
 	if got, why, _ := Judge(c, VE, seen); got != guest.Protected {
 		t.Errorf("got %s, %q", got, why)
+	}
+}
+
+// Behind another flood the rate limit may let some messages of the threads through, or none.
+func TestJudgeOfThreadsBehindAFlood(t *testing.T) {
+	c := find(t, "force-flood-threads")
+	for _, messages := range []int{0, burst} {
+		seen := show(c, c.Wants[Open].Patched)
+		seen.Messages, seen.ID = messages, seen.Want
+		if got, why, _ := Judge(c, Open, seen); got != guest.Protected {
+			t.Errorf("%d messages: %s, %q", messages, got, why)
+		}
+	}
+	if n := room(c.Wants[Open].Patched); n != 0 {
+		t.Errorf("it waits for room for %d messages", n)
 	}
 }
 

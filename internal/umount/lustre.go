@@ -151,7 +151,7 @@ func ForLustre(cases []Case) (kept []Case, left []string) {
 
 func (c Case) floods() bool {
 	for _, w := range c.Wants {
-		if w.Patched.Flood {
+		if w.Patched.Flood || w.Unpatched.Forced > 2 {
 			return true
 		}
 	}

@@ -96,7 +96,10 @@ func perhapsElsewhere(got guest.Seen) bool {
 
 // room is how many messages must find room.
 func room(w Want) int {
-	if w.Flood {
+	switch {
+	case w.Flood && w.Messages == 0:
+		return 0
+	case w.Flood:
 		return burst
 	}
 	return max(1, w.Messages)

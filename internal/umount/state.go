@@ -17,9 +17,10 @@ type state map[string]string
 // privilege, that it used the floating point unit, and one that old kernels freeze by.
 const passing = 0x100 | 0x2000 | 0x4000
 
-// credentials are the lines of /proc/PID/status that say who a thread is and what it may do.
+// credentials are the lines of /proc/PID/status that say who a thread is, what it may do, and how.
 var credentials = []string{
 	"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "envID", "VEid",
+	"Umask", "Cpus_allowed",
 }
 
 // parseFlags reads /proc/PID/stat, whose second field is a name in parentheses that may hold
@@ -34,7 +35,12 @@ func parseFlags(stat string) (state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the caller's flags: %w", err)
 	}
-	return state{"flags": fmt.Sprintf("%#x", n&^passing)}, nil
+	s := state{"flags": fmt.Sprintf("%#x", n&^passing)}
+	const nice = 16
+	if len(fields) > nice {
+		s["nice"] = fields[nice]
+	}
+	return s, nil
 }
 
 // parseStatus reads /proc/PID/status.
@@ -47,6 +53,17 @@ func parseStatus(status string) state {
 		}
 	}
 	return s
+}
+
+// mountOptions finds the last mount at a path in /proc/self/mounts, and how it is mounted.
+func mountOptions(table, path string) string {
+	options := ""
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) > 3 && f[1] == path {
+			options = f[3]
+		}
+	}
+	return options
 }
 
 // changedState says in words what is different, "" for nothing.

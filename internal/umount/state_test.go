@@ -28,6 +28,16 @@ func TestChangedState(t *testing.T) {
 			t.Errorf("%v, %v: got %q, want %q", c.before, c.after, got, c.want)
 		}
 	}
+	nice := func(n string) string {
+		s, err := parseFlags("12 (a) R 1 1 1 0 -1 64 100 0 0 0 1 1 0 0 20 " + n + " 1 0 5\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s["nice"]
+	}
+	if nice("0") != "0" || nice("19") != "19" {
+		t.Errorf("niceness %s and %s", nice("0"), nice("19"))
+	}
 	for _, bad := range []string{"", "1 (a) R 1", "1 (a) R 1 1 1 0 -1 x 1"} {
 		if _, err := parseFlags(bad); err == nil {
 			t.Errorf("%q is taken", bad)
@@ -36,8 +46,18 @@ func TestChangedState(t *testing.T) {
 	if s, err := callerFlags(); err != nil || s["flags"] == "" {
 		t.Errorf("this thread's flags: %v, %v", s, err)
 	}
-	if s, err := callerState(); err != nil || s["Uid"] == "" {
+	if s, err := callerState("/proc"); err != nil || s["Uid"] == "" || s["mount"] == "" {
 		t.Errorf("this thread: %v, %v", s, err)
+	}
+}
+
+// The mount that a path leads to is the one on top.
+func TestMountOptions(t *testing.T) {
+	const table = "none /a tmpfs rw 0 0\nprobe /a/b lustre rw,relatime 0 0\nprobe /a/b lustre rw,nosuid 0 0\nodd\n"
+	for path, want := range map[string]string{"/a": "rw", "/a/b": "rw,nosuid", "/c": ""} {
+		if got := mountOptions(table, path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
 	}
 }
 
