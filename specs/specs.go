@@ -15,7 +15,7 @@ import (
 // Name is the file name of the spec.
 const Name = "kernel-ovz.spec"
 
-//go:embed kernel-ovz.spec guest-*.config debug.config
+//go:embed kernel-ovz.spec livepatch.spec guest-*.config debug.config
 var files embed.FS
 
 // Own tells whether a spec is this one, filled in. OpenVZ's own source RPMs have a spec of
@@ -45,29 +45,7 @@ var safe = regexp.MustCompile(`^[A-Za-z0-9._+~=/-]*$`)
 // Spec returns the spec filled in. A value that rpm or a shell could read as more than
 // a word is an error.
 func Spec(v Values) ([]byte, error) {
-	spec, _ := files.ReadFile(Name) // embedded
-	text := string(spec)
-	set := func(name string, words ...string) error {
-		for _, w := range words {
-			if !safe.MatchString(w) {
-				return fmt.Errorf("fill in spec: %s: %q is not a plain word", name, w)
-			}
-		}
-		value := strings.Join(words, " ")
-		if value == "" {
-			value = "%{nil}"
-		}
-		line := regexp.MustCompile(`(?m)^(%global ` + name + `\s+).*$`)
-		if !line.MatchString(text) {
-			return fmt.Errorf("fill in spec: no line for %s", name)
-		}
-		text = line.ReplaceAllString(text, "${1}"+strings.ReplaceAll(value, "$", "$$"))
-		return nil
-	}
-	for _, s := range []struct {
-		name  string
-		words []string
-	}{
+	return fill(Name, []field{
 		{"kbase", []string{v.Base}},
 		{"kstable", []string{v.Stable}},
 		{"krelease", []string{v.Release}},
@@ -80,10 +58,34 @@ func Spec(v Values) ([]byte, error) {
 		{"kcompat", v.Compat},
 		{"kflavour", []string{v.Flavour}},
 		{"kneeds", v.Needs},
-	} {
-		if err := set(s.name, s.words...); err != nil {
-			return nil, err
+	})
+}
+
+// field is one line of a spec's first block.
+type field struct {
+	name  string
+	words []string
+}
+
+// fill fills in one of our specs.
+func fill(name string, fields []field) ([]byte, error) {
+	spec, _ := files.ReadFile(name) // embedded
+	text := string(spec)
+	for _, f := range fields {
+		for _, w := range f.words {
+			if !safe.MatchString(w) {
+				return nil, fmt.Errorf("fill in spec: %s: %q is not a plain word", f.name, w)
+			}
 		}
+		value := strings.Join(f.words, " ")
+		if value == "" {
+			value = "%{nil}"
+		}
+		line := regexp.MustCompile(`(?m)^(%global ` + f.name + `\s+).*$`)
+		if !line.MatchString(text) {
+			return nil, fmt.Errorf("fill in spec: no line for %s", f.name)
+		}
+		text = line.ReplaceAllString(text, "${1}"+strings.ReplaceAll(value, "$", "$$"))
 	}
 	return []byte(text), nil
 }

@@ -18,18 +18,24 @@ import (
 
 func newLivepatch(*app) *cobra.Command {
 	var (
-		kernel trial.Choice
-		key    keyFlags
-		out    string
-		asJSON bool
+		kernel   trial.Choice
+		key      keyFlags
+		out      string
+		revision int
+		sign     livepatch.Signing
+		asJSON   bool
 	)
 	c := &cobra.Command{
 		Use:   "livepatch [RPM]",
 		Short: "Make the port into a module for a kernel that runs, so that no reboot is needed",
-		Long: `livepatch makes ` + livepatch.File + `, which gives the kernel of RPM the protection of the port
-while it runs. It is compiled against the kernel's -devel package or headers alone, with
-the compiler that built the kernel, and loads into this one build of the kernel and into
-no other. Load it with insmod. Containers are protected when
+		Long: `livepatch makes a module, which gives the kernel of RPM the protection of the port while it
+runs, and an RPM of the module. The module is compiled against the kernel's -devel package or
+headers alone, with the compiler that built the kernel, and loads into this one build of the
+kernel and into no other.
+
+The RPM loads the module when it is installed, if that kernel runs, and whenever that kernel
+boots; removing it takes the module out of the kernel. A later one for the same kernel
+(--revision=2, and so on) takes its place without a gap. Containers are protected when
 ovzpatch livepatch status says so, not before.
 
 A kernel that takes no livepatch, has the port already, has VEs, lacks the function or was
@@ -48,7 +54,7 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 				kernel.Package = args[0]
 			}
 			kernel.Keyring = key.keyring
-			for _, path := range []string{kernel.Package, kernel.Devel, kernel.Image, kernel.Keyring} {
+			for _, path := range append(sign.Files(), kernel.Package, kernel.Devel, kernel.Image, kernel.Keyring) {
 				if err := needFile(path, false); err != nil {
 					return err
 				}
@@ -56,10 +62,10 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 			if err := needFile(kernel.Modules, true); err != nil {
 				return err
 			}
-			if err := checkOutput(out); err != nil {
+			if err := errors.Join(livepatch.CheckRevision(revision), checkOutput(out)); err != nil {
 				return err
 			}
-			if err := tool.Need(tool.Probe); err != nil {
+			if err := tool.Need(tool.Livepatch); err != nil {
 				return err
 			}
 			dir, remove, err := scratch.New("", "kernel")
@@ -71,7 +77,10 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 			if err != nil {
 				return err
 			}
-			m, err := livepatch.Build(ctx, livepatch.Options{Image: k.Image, Modules: k.Modules, Release: k.Release, Devel: devel, Output: out, Report: u})
+			m, err := livepatch.Build(ctx, livepatch.Options{
+				Image: k.Image, Modules: k.Modules, Release: k.Release, Devel: devel, Package: kernel.Package,
+				Output: out, Revision: revision, Sign: sign, Report: u,
+			})
 			if err != nil {
 				return err
 			}
@@ -81,7 +90,7 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 			for _, note := range m.Notes {
 				u.Say("%s", note)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n", m.Path, m.Release, m.BuildID)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
 			return err
 		},
 	}
@@ -89,7 +98,11 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 	c.Flags().StringVar(&kernel.Image, "kernel", "", "make it for this bare kernel image instead of a package; needs --modules")
 	c.Flags().StringVar(&kernel.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to its headers")
 	key.register(c)
-	c.Flags().StringVarP(&out, "output", "o", "", "directory for the module")
+	c.Flags().StringVarP(&out, "output", "o", "", "directory for the module and its RPM")
+	c.Flags().IntVar(&revision, "revision", 1, "the number in the module's name, and the RPM's version: one higher for each that takes another's place in the same kernel")
+	c.Flags().StringVar(&sign.Key, "sign-key", "", "sign the module with this private key, by the kernel's scripts/sign-file: a PEM file, or a pkcs11: URI (KBUILD_SIGN_PIN is its PIN)")
+	c.Flags().StringVar(&sign.Cert, "sign-cert", "", "the certificate of --sign-key, in PEM or DER; the kernel must trust it")
+	c.MarkFlagsRequiredTogether("sign-key", "sign-cert")
 	c.Flags().BoolVar(&asJSON, "json", false, "write where the module is and which kernel it is for as JSON")
 	c.MarkFlagRequired("output")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
@@ -104,7 +117,7 @@ func newLivepatchStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether the livepatch protects this machine, and who keeps it from that",
-		Long: `status reads from /sys and /proc whether ` + livepatch.Name + ` is in effect on this machine for every task,
+		Long: `status reads from /sys and /proc whether the module of ovzpatch livepatch is in effect on this machine for every task,
 and names the threads that are not in its reach yet because they sleep in the old function.
 The exit code is 0 where containers are protected, otherwise 4. Be root to see the threads.
 `,
@@ -120,7 +133,7 @@ The exit code is 0 where containers are protected, otherwise 4. Be root to see t
 			} else {
 				_, err = fmt.Fprint(c.OutOrStdout(), terminal.Text(s.Text()))
 			}
-			if err == nil && !s.Protected() {
+			if err == nil && !s.Protected {
 				err = job.Misbehaved(errors.New("containers are not protected by the livepatch: see the status"))
 			}
 			return err

@@ -51,7 +51,7 @@ func TestLivepatch(t *testing.T) {
 	if _, stderr, code := ovzpatch(t, "livepatch", "--kernel", image, "--modules", modules, "-o", dir); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", filepath.Join(dir, livepatch.File))
+	stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", filepath.Join(dir, livepatch.Name(1)+".ko"))
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
@@ -114,7 +114,7 @@ static void survive(struct klp_object *obj)
 
 // changedModule makes the module from our source, in which each old text, followed by its new
 // one in changes, is replaced once.
-func changedModule(t *testing.T, image, modules string, changes ...string) string {
+func changedModule(t *testing.T, image, modules string, revision int, changes ...string) *livepatch.Module {
 	t.Helper()
 	source := fstest.MapFS{}
 	for _, name := range []string{"Kbuild", "old.S", "old.h", "umount.c"} {
@@ -133,12 +133,17 @@ func changedModule(t *testing.T, image, modules string, changes ...string) strin
 	}
 	source["umount.c"].Data = []byte(text)
 	m, err := livepatch.Build(t.Context(), livepatch.Options{
-		Image: image, Modules: modules, Release: filepath.Base(modules), Output: t.TempDir(), Report: job.Quiet{}, Source: source,
+		Image: image, Modules: modules, Release: filepath.Base(modules), Output: t.TempDir(), Report: job.Quiet{}, Source: source, Revision: revision,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m.Path
+	return m
+}
+
+// sleepIn changes the module so that a task sleeps in it, for milliseconds.
+func sleepIn(ms string) []string {
+	return []string{"\tbarrier();\n", "\tmsleep(" + ms + ");\n", "#include <linux/elf.h>\n", "#include <linux/delay.h>\n#include <linux/elf.h>\n"}
 }
 
 func TestWrongLivepatches(t *testing.T) {
@@ -150,7 +155,7 @@ func TestWrongLivepatches(t *testing.T) {
 			if w.name == "survives" {
 				changes = append(changes, "/* A name of NULL is the kernel itself. */\n", survivor)
 			}
-			module := changedModule(t, image, modules, changes...)
+			module := changedModule(t, image, modules, 1, changes...).Path
 			stdout, stderr, code := ovzpatch(t, "test", "--json", "--kernel", image, "--modules", modules, "--livepatch", module, "--cases", "force-idle|force-busy|host-force$")
 			if code != 4 {
 				t.Fatalf("exit code %d, want 4\n%s", code, stderr)
@@ -167,8 +172,8 @@ func TestWrongLivepatches(t *testing.T) {
 // loadScript loads and unloads the livepatch while two containers force without a pause. It
 // prints how often umount_begin ran in a second, once it is in effect, and once it is gone.
 const loadScript = `
-ko=$(echo /lib/modules/*/extra/ovzlivepatch.ko)
-lp=/sys/kernel/livepatch/ovzlivepatch
+ko=$(echo /lib/modules/*/extra/ovzlivepatch_1.ko)
+lp=/sys/kernel/livepatch/ovzlivepatch_1
 count=/sys/module/lustreprobe/parameters/lustre_umount_begin
 mkdir -p /tmp/1 /tmp/2
 for n in 1 2; do
@@ -185,7 +190,7 @@ while [ $n != 3 ]; do
 	echo 0 >$lp/enabled
 	while [ -e $lp ]; do sleep 0.1; done
 	a=$(cat $count); sleep 2; b=$(cat $count); echo "gone: $((b - a))"
-	rmmod ovzlivepatch && echo unloaded
+	rmmod ovzlivepatch_1 && echo unloaded
 	n=$((n + 1))
 done
 for word in kernel.BUG BUG:.unable BUG:.sleeping BUG:.scheduling BUG:.Bad WARNING: Oops:; do dmesg | grep $word; [ -z "$(dmesg | grep $word)" ] || echo trouble; done
@@ -217,7 +222,7 @@ func TestLivepatchWhileContainersForce(t *testing.T) {
 	if _, stderr, code := ovzpatch(t, "livepatch", "--kernel", image, "--modules", modules, "-o", dir); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	stdout := inGuest(t, image, modules, filepath.Join(dir, livepatch.File), loadScript)
+	stdout := inGuest(t, image, modules, filepath.Join(dir, livepatch.Name(1)+".ko"), loadScript)
 	effect, gone := 0, 0
 	for _, m := range regexp.MustCompile(`(in effect|gone): (-?\d+)`).FindAllStringSubmatch(stdout, -1) {
 		switch n := m[2]; {
@@ -243,8 +248,8 @@ func TestLivepatchWhileContainersForce(t *testing.T) {
 
 // sleepScript disables the livepatch while a container's umount sleeps in it.
 const sleepScript = `
-lp=/sys/kernel/livepatch/ovzlivepatch
-insmod /lib/modules/*/extra/ovzlivepatch.ko
+lp=/sys/kernel/livepatch/ovzlivepatch_1
+insmod /lib/modules/*/extra/ovzlivepatch_1.ko
 while [ "$(cat $lp/transition)" != 0 ]; do sleep 0.1; done
 mkdir /tmp/1
 echo "mount -t lustre none /tmp/1 && umount -f /tmp/1 && echo umounted >/tmp/over" >/tmp/force
@@ -253,12 +258,12 @@ while [ -z "$(dmesg | grep 'Overriding MNT_FORCE flag')" ]; do sleep 0.1; done
 echo 0 >$lp/enabled
 sleep 2
 echo "over: $(cat /tmp/over), transition: $(cat $lp/transition), states:" $(cat /proc/*/patch_state | grep 1)
-rmmod ovzlivepatch || echo refused
+rmmod ovzlivepatch_1 || echo refused
 while [ -e $lp ]; do sleep 0.1; done
 echo "then: $(cat /sys/module/lustreprobe/parameters/lustre_umount_begin) umount_begin"
 sleep 1
 cat /tmp/over
-rmmod ovzlivepatch && echo unloaded
+rmmod ovzlivepatch_1 && echo unloaded
 for word in kernel.BUG BUG:.unable BUG:.sleeping BUG:.scheduling BUG:.Bad WARNING: Oops:; do [ -z "$(dmesg | grep $word)" ] || echo trouble; done
 exit 0
 `
@@ -267,7 +272,7 @@ exit 0
 func TestLivepatchDisabledWhileAnUmountSleeps(t *testing.T) {
 	long(t)
 	image, modules := stockKernel(t)
-	module := changedModule(t, image, modules, "\tbarrier();\n", "\tmsleep(10000);\n", "#include <linux/elf.h>\n", "#include <linux/delay.h>\n#include <linux/elf.h>\n")
+	module := changedModule(t, image, modules, 1, sleepIn("10000")...).Path
 	stdout := strings.ReplaceAll(inGuest(t, image, modules, module, sleepScript), "\r\n", "\n")
 	for _, want := range []string{"over: , transition: 1, states: 1\n", "\nrefused\n", "\nthen: 0 umount_begin\n", "\numounted\n", "\nunloaded\n"} {
 		if !strings.Contains(stdout, want) {

@@ -152,19 +152,24 @@ func (g *diskGuest) firmwareState() string {
 // run runs the machine until it powers itself off, and returns the guest's own lines.
 func (g *diskGuest) run(args ...string) []string {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Minute)
+	return runGuest(g.t, append([]string{"-drive", "if=virtio,format=raw,file=" + g.disk()}, args...)...)
+}
+
+// runGuest runs a machine until it powers itself off, and returns the guest's own lines.
+func runGuest(t *testing.T, args ...string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	accel, err := qemu.ChooseAccel(ctx, cache.Cache{Dir: defaultCache()})
 	if err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
-	console := filepath.Join(g.dir, "console")
+	console := filepath.Join(t.TempDir(), "console")
 	var said []string
 	err = command.Run(ctx, command.Cmd{
 		Args: append([]string{
-			qemu.Program, "-accel", accel.Name, "-M", "pc", "-cpu", "qemu64", "-m", "512",
+			qemu.Program, "-accel", accel.Name, "-M", "pc", "-cpu", "qemu64", "-m", "768",
 			"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-			"-drive", "if=virtio,format=raw,file=" + g.disk(),
 			"-chardev", "file,id=console,path=/dev/fd/1", "-serial", "chardev:console",
 		}, args...),
 		Log: console,
@@ -175,11 +180,11 @@ func (g *diskGuest) run(args ...string) []string {
 		},
 	})
 	if err != nil {
-		g.t.Errorf("%v", err)
+		t.Errorf("%v", err)
 	}
-	if err != nil || g.t.Failed() {
+	if err != nil || t.Failed() {
 		text, _ := os.ReadFile(console)
-		g.t.Logf("the console:\n%s", text)
+		t.Logf("the console:\n%s", text)
 	}
 	return said
 }

@@ -151,7 +151,7 @@ the same source without the patch was vulnerable.
   ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
   ovzpatch test --store builds kernel/kernel-ovz.x86_64/2026-11-20T22:05:00Z
   ovzpatch test kernel.rpm --lustre lustre-root --lustre-setup setup.sh --mount 10.0.0.1@tcp:/lustre
-  ovzpatch test kernel.rpm --livepatch module/ovzlivepatch.ko
+  ovzpatch test kernel.rpm --livepatch module/ovzlivepatch_1.ko
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

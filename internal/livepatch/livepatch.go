@@ -23,11 +23,22 @@ import (
 	"ovzpatch/kmod"
 )
 
-// Name is the module's name, and File that of its file.
-const (
-	Name = "ovzlivepatch"
-	File = Name + ".ko"
-)
+// prefix is what the names of all our modules begin with.
+const prefix = "ovzlivepatch"
+
+// maxRevision is far more than anybody makes for one kernel.
+const maxRevision = 9999
+
+// Name is the name of a module of ours.
+func Name(revision int) string { return fmt.Sprintf("%s_%d", prefix, revision) }
+
+// CheckRevision refuses what is no revision.
+func CheckRevision(n int) error {
+	if n < 1 || n > maxRevision {
+		return job.BadRequest(fmt.Errorf("--revision=%d: it must be a number from 1 to %d", n, maxRevision))
+	}
+	return nil
+}
 
 // Options say for which kernel the module is, and against what it is compiled.
 type Options struct {
@@ -35,8 +46,13 @@ type Options struct {
 	Modules string // its /lib/modules/RELEASE
 	Release string // as uname -r says
 	Devel   string // its -devel package; "" where Modules has a link named build
+	Package string // that it was unpacked from, "" for none: the RPM then requires it
 	Output  string // the directory that the module goes into
-	Report  job.Reporter
+	// Revision is in the module's name: one with a higher number can be loaded while the one before
+	// it is in effect.
+	Revision int
+	Sign     Signing
+	Report   job.Reporter
 
 	// Source is the module's; nil is ours. Tests have wrong ones.
 	Source fs.FS
@@ -45,14 +61,20 @@ type Options struct {
 // Module is what was made.
 type Module struct {
 	Path    string   `json:"path"`
+	RPM     string   `json:"rpm"`      // the package of it
 	Release string   `json:"release"`  // of the kernel that it is for
 	BuildID string   `json:"build_id"` // of that kernel, without which the module refuses to load
+	Signed  bool     `json:"signed"`
 	Notes   []string `json:"notes,omitempty"`
 }
 
 // Build makes the module. A kernel that would not take it is an error, and so is one that the
 // module cannot be right for.
 func Build(ctx context.Context, o Options) (*Module, error) {
+	if err := CheckRevision(o.Revision); err != nil {
+		return nil, err
+	}
+	file := Name(o.Revision) + ".ko"
 	dir, remove, err := scratch.New("", "livepatch")
 	if err != nil {
 		return nil, err
@@ -77,7 +99,7 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{Path: filepath.Join(o.Output, File), Release: o.Release}
+	m := &Module{Path: filepath.Join(o.Output, file), Release: o.Release}
 	note, err := checkImage(ctx, c, image, systemMaps(tree, o.Image, o.Modules, o.Release))
 	if err != nil {
 		return nil, err
@@ -85,8 +107,8 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 	if note != "" {
 		m.Notes = append(m.Notes, note)
 	}
-	if c.has("MODULE_SIG_FORCE") {
-		m.Notes = append(m.Notes, "the kernel loads signed modules only (CONFIG_MODULE_SIG_FORCE): sign it with a key that the kernel trusts, by its scripts/sign-file")
+	if c.has("MODULE_SIG_FORCE") && o.Sign.Key == "" {
+		m.Notes = append(m.Notes, "the kernel loads signed modules only (CONFIG_MODULE_SIG_FORCE): sign it with a key that the kernel trusts, --sign-key and --sign-cert")
 	}
 	id, err := kernel.BuildID(ctx, image)
 	if errors.Is(err, kernel.ErrNoBuildID) {
@@ -99,12 +121,12 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 	if o.Source == nil {
 		o.Source = kmod.Livepatch()
 	}
-	o.Report.Say("compiling %s for %s, build id %s", File, o.Release, m.BuildID)
-	module, err := compile(ctx, tree, o.Source, filepath.Join(dir, "module"), id)
+	o.Report.Say("compiling %s for %s, build id %s", file, o.Release, m.BuildID)
+	module, err := compile(ctx, tree, o.Source, filepath.Join(dir, "module"), Name(o.Revision), id)
 	if err != nil {
 		return nil, fmt.Errorf("compile the module in %s: %w", tree, err)
 	}
-	if err := extmod.Check(filepath.Join(dir, "module", File), o.Release, from); err != nil {
+	if err := extmod.Check(filepath.Join(dir, "module", file), o.Release, from); err != nil {
 		return nil, err
 	}
 	if err := c.checkCompiler(module); err != nil {
@@ -113,14 +135,22 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 	if err := mark(module); err != nil {
 		return nil, err
 	}
+	if module, err = o.signed(ctx, c, tree, module, filepath.Join(dir, file)); err != nil {
+		return nil, err
+	}
+	m.Signed = o.Sign.Key != ""
 	if err := os.MkdirAll(o.Output, 0o755); err != nil {
 		return nil, err
 	}
-	return m, atomicfile.Write(m.Path, func(w io.Writer) error { _, err := w.Write(module); return err })
+	if err := atomicfile.Write(m.Path, func(w io.Writer) error { _, err := w.Write(module); return err }); err != nil {
+		return nil, err
+	}
+	m.RPM, err = pack(ctx, m, o, dir)
+	return m, err
 }
 
-// compile compiles the module for the kernel with a build id.
-func compile(ctx context.Context, tree string, source fs.FS, dir string, id []byte) ([]byte, error) {
+// compile compiles the module of that name for the kernel with a build id.
+func compile(ctx context.Context, tree string, source fs.FS, dir, name string, id []byte) ([]byte, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -133,8 +163,8 @@ func compile(ctx context.Context, tree string, source fs.FS, dir string, id []by
 		return nil, err
 	}
 	// modpost does not know what mark does later.
-	if err := extmod.Compile(ctx, tree, source, dir, "KBUILD_MODPOST_WARN=1"); err != nil {
+	if err := extmod.Compile(ctx, tree, source, dir, "OVZ_NAME="+name, "KBUILD_MODPOST_WARN=1"); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(filepath.Join(dir, File))
+	return os.ReadFile(filepath.Join(dir, name+".ko"))
 }

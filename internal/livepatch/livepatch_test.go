@@ -67,7 +67,7 @@ func assembled(t *testing.T, source string) []byte {
 
 const way = `	.text
 	call	other
-	.section .text.klp.rela.vmlinux.old, "ax"
+	.section .ovz.klp.rela.vmlinux.old, "ax"
 	jmp	".klp.sym.vmlinux.path_umount,0" + 9
 `
 

@@ -29,7 +29,7 @@ const (
 // which the kernel would apply too early, to address 0, is an error.
 //
 // The relocation sections get their names without a new table of strings: ours are called
-// .rela.text.klp.rela.vmlinux.NAME, which ends in the name that the kernel wants.
+// .rela.ovz.klp.rela.vmlinux.NAME, which ends in the name that the kernel wants.
 func mark(module []byte) error {
 	f, err := elf.NewFile(bytes.NewReader(module))
 	if err != nil {

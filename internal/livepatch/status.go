@@ -9,18 +9,25 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Status is what the kernel that runs says of the livepatch.
+// Status is what the kernel that runs says of our livepatch.
 type Status struct {
-	Loaded     bool     `json:"loaded"`     // the module is there
-	Enabled    bool     `json:"enabled"`    // it is in effect, or comes into it
-	Transition bool     `json:"transition"` // not for all tasks yet, or still for some
-	Waiting    []Task   `json:"waiting"`    // tasks that keep the transition from its end
-	Others     []string `json:"others"`     // other livepatches that are enabled
+	Protected bool     `json:"protected"` // one of Modules is in effect for every task
+	Modules   []Loaded `json:"modules"`   // ours: two while one takes the other's place
+	Waiting   []Task   `json:"waiting"`   // tasks that keep a transition from its end
+	Others    []string `json:"others"`    // other livepatches that are enabled
+}
+
+// Loaded is a module of ours in the kernel.
+type Loaded struct {
+	Name       string `json:"name"`
+	Enabled    bool   `json:"enabled"`    // it is in effect, or comes into it
+	Transition bool   `json:"transition"` // not for all tasks yet, or still for some
 }
 
 // Task is a thread.
@@ -29,28 +36,35 @@ type Task struct {
 	Name string `json:"name"`
 }
 
-// Protected tells whether the livepatch is in effect for every task.
-func (s *Status) Protected() bool { return s.Loaded && s.Enabled && !s.Transition }
-
 // Text is the status in a few lines.
 func (s *Status) Text() string {
 	var b strings.Builder
-	switch {
-	case s.Protected():
-		b.WriteString(Name + " is in effect for every task: containers are protected\n")
-	case s.Enabled:
-		b.WriteString(Name + " comes into effect: tasks that sleep in the old function are not protected\n")
-	case s.Transition:
-		b.WriteString(Name + " was disabled, and goes out of effect: containers are not protected\n")
-	case s.Loaded:
-		b.WriteString(Name + " is loaded, but disabled: containers are not protected; to enable it again: rmmod, insmod\n")
-	default:
-		b.WriteString(Name + " is not loaded\n")
+	if len(s.Modules) == 0 {
+		b.WriteString(prefix + " is not loaded: containers are not protected by it\n")
+	}
+	moving := false
+	for _, m := range s.Modules {
+		moving = moving || m.Transition
+		switch {
+		case m.Enabled && !m.Transition:
+			b.WriteString(m.Name + " is in effect for every task: containers are protected\n")
+		case m.Enabled && s.Protected:
+			b.WriteString(m.Name + " comes into effect\n")
+		case m.Enabled:
+			b.WriteString(m.Name + " comes into effect: tasks that sleep in the old function are not protected\n")
+		case m.Transition:
+			b.WriteString(m.Name + " was disabled, and goes out of effect\n")
+		default:
+			b.WriteString(m.Name + " is loaded, but disabled; to enable it again: rmmod, insmod\n")
+		}
+	}
+	if len(s.Modules) > 0 && !s.Protected {
+		b.WriteString("containers are not protected\n")
 	}
 	for _, t := range s.Waiting {
 		fmt.Fprintf(&b, "  waits for thread %d (%s): /proc/%d/stack shows where it sleeps\n", t.ID, t.Name, t.ID)
 	}
-	if s.Transition && s.Waiting == nil {
+	if moving && s.Waiting == nil {
 		b.WriteString("  waits for tasks that could not be named: they ended just now, or you are not root\n")
 	}
 	if s.Others != nil {
@@ -61,44 +75,60 @@ func (s *Status) Text() string {
 
 // ReadStatus reads the status from /sys and /proc, which are in root.
 func ReadStatus(root fs.FS) (*Status, error) {
-	if _, err := fs.Stat(root, "sys/module"); err != nil {
+	modules, err := fs.ReadDir(root, "sys/module")
+	if err != nil {
 		return nil, fmt.Errorf("%w (is /sys mounted?)", err)
 	}
 	s := &Status{}
-	if _, err := fs.Stat(root, "sys/module/"+Name); err == nil {
-		s.Loaded = true
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	const dir = "sys/kernel/livepatch"
-	patches, err := fs.ReadDir(root, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil // a kernel without livepatches, or none was ever loaded
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range patches {
-		enabled, err := read(root, path.Join(dir, p.Name(), "enabled"))
-		if err != nil {
-			return nil, err
-		}
-		if p.Name() != Name {
-			if enabled == "1" {
-				s.Others = append(s.Others, p.Name())
-			}
+	for _, m := range modules {
+		if !ours.MatchString(m.Name()) {
 			continue
 		}
-		transition, err := read(root, path.Join(dir, p.Name(), "transition"))
+		// The directory is there as long as the livepatch is enabled, or in its transition.
+		l := Loaded{Name: m.Name()}
+		enabled, err := read(root, path.Join(livepatches, l.Name, "enabled"))
 		if err != nil {
 			return nil, err
 		}
-		s.Enabled, s.Transition = enabled == "1", transition == "1"
+		transition, err := read(root, path.Join(livepatches, l.Name, "transition"))
+		if err != nil {
+			return nil, err
+		}
+		l.Enabled, l.Transition = enabled == "1", transition == "1"
+		s.Modules = append(s.Modules, l)
+		s.Protected = s.Protected || l.Enabled && !l.Transition
+		if l.Transition { // of one livepatch at a time
+			if s.Waiting, err = waiting(root, l.Enabled); err != nil {
+				return nil, err
+			}
+		}
 	}
-	if s.Transition {
-		s.Waiting, err = waiting(root, s.Enabled)
-	}
+	s.Others, err = others(root)
 	return s, err
+}
+
+const livepatches = "sys/kernel/livepatch"
+
+// ours are the names of our modules, of every revision.
+var ours = regexp.MustCompile(`^` + prefix + `(_[0-9]+)?$`)
+
+// others are the enabled livepatches that are not ours.
+func others(root fs.FS) ([]string, error) {
+	patches, err := fs.ReadDir(root, livepatches)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a kernel without livepatches, or none was ever loaded
+	}
+	var names []string
+	for _, p := range patches {
+		enabled, err := read(root, path.Join(livepatches, p.Name(), "enabled"))
+		if err != nil {
+			return nil, err
+		}
+		if enabled == "1" && !ours.MatchString(p.Name()) {
+			names = append(names, p.Name())
+		}
+	}
+	return names, err
 }
 
 // read reads a file of one line. One that has just gone is empty.

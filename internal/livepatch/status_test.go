@@ -17,9 +17,10 @@ func TestStatus(t *testing.T) {
 		return m
 	}
 	const (
-		module, ours = "sys/module/ovzlivepatch/refcnt", "sys/kernel/livepatch/ovzlivepatch/"
-		kthread      = "proc/2/task/2/"
-		thread       = "proc/300/task/310/"
+		module, ours   = "sys/module/ovzlivepatch_1/refcnt", "sys/kernel/livepatch/ovzlivepatch_1/"
+		module2, ours2 = "sys/module/ovzlivepatch_2/refcnt", "sys/kernel/livepatch/ovzlivepatch_2/"
+		kthread        = "proc/2/task/2/"
+		thread         = "proc/300/task/310/"
 	)
 	if s, err := ReadStatus(files("proc/version", "x")); err == nil {
 		t.Errorf("without /sys: %+v", s)
@@ -40,6 +41,14 @@ func TestStatus(t *testing.T) {
 			files(module, "1", ours+"enabled", "0", ours+"transition", "1", kthread+"patch_state", "1", kthread+"comm", "kthreadd", thread+"patch_state", "0", thread+"comm", "umount"),
 			false, "waits for thread 2 (kthreadd)",
 		},
+		"a newer one comes": {
+			files(module, "1", ours+"enabled", "1", ours+"transition", "0", module2, "1", ours2+"enabled", "1", ours2+"transition", "1", thread+"patch_state", "0", thread+"comm", "umount"),
+			true, "ovzlivepatch_2 comes into effect\n  waits for thread 310 (umount)",
+		},
+		"the older one goes": {
+			files(module, "1", ours+"enabled", "0", ours+"transition", "1", module2, "1", ours2+"enabled", "1", ours2+"transition", "0"),
+			true, "ovzlivepatch_1 was disabled, and goes out of effect\novzlivepatch_2 is in effect",
+		},
 		"nobody is named": {files(module, "1", ours+"enabled", "1", ours+"transition", "1"), false, "could not be named"},
 		"another one": {
 			files(module, "1", ours+"enabled", "1", ours+"transition", "0", "sys/kernel/livepatch/vendor/enabled", "1", "sys/kernel/livepatch/old/enabled", "0"),
@@ -51,7 +60,7 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if s.Protected() != c.protected || !strings.Contains(s.Text(), c.want) {
+		if s.Protected != c.protected || !strings.Contains(s.Text(), c.want) {
 			t.Errorf("%s: %+v\n%s", name, s, s.Text())
 		}
 		if n := strings.Count(s.Text(), "waits for thread"); n > 1 {

@@ -47,6 +47,12 @@ var (
 		{"gcc", "gcc", "gcc"},
 		{"ld", "binutils", "binutils"},
 	}
+	Livepatch = []Tool{
+		{"make", "make", "make"},
+		{"gcc", "gcc", "gcc"},
+		{"ld", "binutils", "binutils"},
+		{"rpmbuild", "rpm", "rpm-build"},
+	}
 	Modules = []Tool{
 		{"depmod", "kmod", "kmod"},
 	}

@@ -13,12 +13,15 @@
  * is there for livepatches, Documentation/livepatch/module-elf-format.rst: the
  * symbols are called .klp.sym.OBJECT.NAME,POSITION, and the relocation sections
  * .klp.rela.OBJECT.SECTION. That they are such is marked in the linked module.
+ *
+ * The sections' names do not begin with .text or .rodata: since Linux 6.19 the
+ * linker puts all of those into one.
  */
 
 #include <linux/linkage.h>
 #include "old.h"
 
-	.section .text.klp.rela.vmlinux.old, "ax"
+	.section .ovz.klp.rela.vmlinux.old, "ax"
 SYM_FUNC_START(ovz_old_path_umount)
 	jmp	".klp.sym.vmlinux.path_umount,0" + OVZ_ENTRY
 SYM_FUNC_END(ovz_old_path_umount)
@@ -27,7 +30,7 @@ SYM_FUNC_START(ovz_old_security_sb_umount)
 	jmp	".klp.sym.vmlinux.security_sb_umount,0" + OVZ_ENTRY
 SYM_FUNC_END(ovz_old_security_sb_umount)
 
-	.section .rodata.klp.rela.vmlinux.notes, "a"
+	.section .ovz.klp.rela.vmlinux.notes, "a"
 	.balign	8
 SYM_DATA_START(ovz_notes)
 	.quad	".klp.sym.vmlinux.__start_notes,0"
