@@ -162,7 +162,7 @@ test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/d
 	$(call step,TEST,./...)
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage OVZPATCH_TEST_MUTANTS='$(MUTANTS)' $(GO) test -race -p 1 -timeout 80m ./...
 
-bench: deps all
+bench: deps all bin/test/debian
 	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
 	$(GO) test ./internal/patch ./internal/rpmfile ./internal/srpm ./internal/runlock ./internal/datastore ./internal/publish -p 1 -run '^$$' -bench . -timeout 80m
 

@@ -138,9 +138,9 @@ With --lustre your own Lustre takes the place of the probe: its modules are load
 script given with --lustre-setup is run, and the source given with --mount is mounted.
 If that does not come up, the exit code is 1, for nothing is known of the kernel then.
 
-With --livepatch the kernel is one without the port, and each case runs four times in one
-boot: without the module, loaded, disabled, and loaded again. The report has a column for
-each; all must be as expected.
+With --livepatch the kernel is one without the port. In one boot all cases run with the module
+loaded, and those that tell kernels apart before that, when it is disabled, and when it is
+loaded again. The report has a column for each; all must be as expected.
 
 With --store the argument is a snapshot of that datastore, as ovzpatch store list shows
 it, and the verdict goes into the snapshot's manifest. With --control-of it goes into

@@ -49,19 +49,21 @@ func (st state) reached(ctx context.Context) (ms int64, err error) {
 	return time.Since(start).Milliseconds(), err
 }
 
-// states returns the states in which the trials run. What is tried when all is over is tried
-// in the last one only.
+// states returns the states in which the trials run: all of them where the livepatch is loaded, and in
+// the others those that tell kernels apart. What is tried when all is over is tried in the last one.
 func (s session) states(trials []umount.Trial) []state {
 	if s.livepatch == nil {
 		return []state{{trials: trials}}
 	}
 	early := slices.DeleteFunc(slices.Clone(trials), func(t umount.Trial) bool { return t.Case.Last })
+	few := umount.Telling(early)
+	last := slices.Concat(few, slices.DeleteFunc(slices.Clone(trials), func(t umount.Trial) bool { return !t.Case.Last }))
 	l := s.livepatch
 	return []state{
-		{name: guest.NotLoaded, want: guest.Vulnerable, trials: early},
+		{name: guest.NotLoaded, want: guest.Vulnerable, trials: few},
 		{name: guest.Loaded, want: guest.Protected, trials: early, reach: l.load},
-		{name: guest.Disabled, want: guest.Vulnerable, trials: early, reach: l.disable},
-		{name: guest.LoadedAgain, want: guest.Protected, trials: trials, reach: func(ctx context.Context) error {
+		{name: guest.Disabled, want: guest.Vulnerable, trials: few, reach: l.disable},
+		{name: guest.LoadedAgain, want: guest.Protected, trials: last, reach: func(ctx context.Context) error {
 			return errors.Join(l.remove(ctx), l.load(ctx))
 		}},
 	}

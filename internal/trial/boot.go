@@ -128,7 +128,7 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 		m.Limits = m.Limits.ForLustre()
 	}
 	if b.t.Kernel.Livepatch != "" {
-		m.Limits.Total *= livepatchStates
+		m.Limits.Total *= livepatchWork
 	}
 	if b.o.Debug {
 		m.Limits = m.Limits.ForDebug()
@@ -204,7 +204,11 @@ func (b *boot) consoleLog() (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("keep console: %w", err)
 	}
-	log := filepath.Join(dir, "console-"+b.t.Kernel.Release+".log")
+	name := "console-" + b.t.Kernel.Release
+	if b.t.Kernel.Livepatch != "" {
+		name += "-livepatch"
+	}
+	log := filepath.Join(dir, name+".log")
 	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("keep console: %w", err)
 	}

@@ -16,9 +16,9 @@ import (
 	"ovzpatch/internal/report"
 )
 
-// livepatchStates is how many states of a livepatch the cases run in, one after the other, in
-// one boot.
-const livepatchStates = 4
+// livepatchWork is how much more there is to do in a boot that tries a livepatch: all cases in one
+// state, few in three others, and the ways between them.
+const livepatchWork = 3
 
 // expected is what a kernel without the port must be in each state.
 var expected = map[string]guest.Verdict{
@@ -31,8 +31,8 @@ func (k *Kernel) livepatch() string {
 	return path.Join("/lib/modules", k.Release, "extra", filepath.Base(k.Livepatch))
 }
 
-// RunLivepatch boots the kernel once, and tries the cases without the livepatch, with it, with
-// it disabled, and with it loaded again: one kernel of the report each.
+// RunLivepatch boots the kernel once, and tries all cases with the livepatch, and those that tell
+// kernels apart without it, with it disabled, and with it loaded again: one kernel of the report each.
 // Of a boot that broke off it returns what came before, too.
 func RunLivepatch(ctx context.Context, t Trial, module string, o Options) ([]report.Kernel, error) {
 	if err := extmod.Check(module, t.Kernel.Release, module); err != nil {

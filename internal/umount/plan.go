@@ -31,3 +31,16 @@ func Plan(cases []Case, backends []Backend) []Trial {
 	}
 	return append(trials, last...)
 }
+
+// telling are the cases that tell a kernel with the patch from one without it by every way into the
+// kernel, and show that the host may force on either.
+var telling = []string{"force-idle", "force-busy", "force-detach-idle", "oldumount", "force-32-bit", "force-lustre-tgt", "force-type-lustrex", "host-force"}
+
+// Telling returns those among trials, or all where there are none among them.
+func Telling(trials []Trial) []Trial {
+	few := slices.DeleteFunc(slices.Clone(trials), func(t Trial) bool { return !slices.Contains(telling, t.Case.Name) })
+	if len(few) == 0 {
+		return trials
+	}
+	return few
+}

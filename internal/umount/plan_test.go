@@ -156,3 +156,24 @@ func TestPaceWaitEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The few cases are there, and where none of them was chosen it is what was.
+func TestTelling(t *testing.T) {
+	names := map[string]bool{}
+	backends := []Backend{{Name: "namespaces", Gate: Open}}
+	for _, f := range Telling(Plan(Cases(), backends)) {
+		names[f.Case.Name] = true
+	}
+	for _, name := range telling {
+		if !names[name] {
+			t.Errorf("%s is left out", name)
+		}
+	}
+	if len(names) != len(telling) {
+		t.Errorf("%d cases, want %d: %v", len(names), len(telling), names)
+	}
+	chosen := Plan(slices.DeleteFunc(Cases(), func(c Case) bool { return c.Name != "plain" }), backends)
+	if few := Telling(chosen); len(chosen) != 1 || len(few) != 1 {
+		t.Errorf("of %d chosen ones %d are left", len(chosen), len(few))
+	}
+}
