@@ -23,7 +23,7 @@ import (
 )
 
 // Version is the form of store that this program writes.
-const Version = 3
+const Version = 4
 
 // What a caller may want to tell apart. ErrLocked comes with who holds the lock.
 var (

@@ -51,13 +51,15 @@ type File struct {
 
 // Verdict is the outcome of one test of the snapshot's kernel.
 type Verdict struct {
-	Time     time.Time       `json:"time"`
-	File     string          `json:"file,omitempty"`    // the RPM that was tested
-	SHA256   string          `json:"sha256,omitempty"`  // of that RPM, lower-case hex; since version 3
-	Control  bool            `json:"control,omitempty"` // it was the kernel without the patch, of the same source; since version 3
-	Verdict  string          `json:"verdict"`
-	Expected string          `json:"expected,omitempty"`
-	Evidence json.RawMessage `json:"evidence,omitempty"` // what the verdict rests on, as the test reported it
+	Time    time.Time `json:"time"`
+	File    string    `json:"file,omitempty"`    // the RPM that was tested
+	SHA256  string    `json:"sha256,omitempty"`  // of that RPM, lower-case hex; since version 3
+	Control bool      `json:"control,omitempty"` // it was the kernel without the patch, of the same source; since version 3
+	// ConsoleSHA256 is that of the guest's console, lower-case hex; since version 4.
+	ConsoleSHA256 string          `json:"console_sha256,omitempty"`
+	Verdict       string          `json:"verdict"`
+	Expected      string          `json:"expected,omitempty"`
+	Evidence      json.RawMessage `json:"evidence,omitempty"` // what the verdict rests on, as the test reported it
 }
 
 // Verification is the outcome of reading every byte.
@@ -118,13 +120,12 @@ func parseManifest(b []byte, ref Ref) (*Manifest, error) {
 		return nil, fmt.Errorf("log %q: no such file in the snapshot", m.Log)
 	}
 	for i, v := range m.Verdicts {
-		if v.SHA256 == "" {
-			continue
+		for _, sum := range []*string{&m.Verdicts[i].SHA256, &m.Verdicts[i].ConsoleSHA256} {
+			if b, err := hex.DecodeString(*sum); *sum != "" && (err != nil || len(b) != 32) {
+				return nil, fmt.Errorf("verdict of %s: sha256 %q cannot be", v.Time, *sum)
+			}
+			*sum = strings.ToLower(*sum)
 		}
-		if sum, err := hex.DecodeString(v.SHA256); err != nil || len(sum) != 32 {
-			return nil, fmt.Errorf("verdict of %s: sha256 %q cannot be", v.Time, v.SHA256)
-		}
-		m.Verdicts[i].SHA256 = strings.ToLower(v.SHA256)
 	}
 	if v := m.Verification; v != nil && v.OK && len(v.Problems) > 0 {
 		return nil, errors.New("verification: it is called good and has problems")

@@ -16,7 +16,7 @@ import (
 
 func TestOpenRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
-		"newer":    {`{"format":"ovzpatch datastore","version":4,"name":"store","more":1}`, "version 4, this program knows up to 3: a newer ovzpatch made it"},
+		"newer":    {`{"format":"ovzpatch datastore","version":5,"name":"store","more":1}`, "version 5, this program knows up to 4: a newer ovzpatch made it"},
 		"no":       {`{"format":"other","version":1,"name":"store"}`, "does not describe a datastore"},
 		"zero":     {`{"format":"ovzpatch datastore","version":0,"name":"store"}`, "does not describe a datastore"},
 		"bad name": {`{"format":"ovzpatch datastore","version":1,"name":"../x"}`, "datastore name"},
@@ -128,7 +128,7 @@ func TestOthersStoresAreOnlyLookedAt(t *testing.T) {
 
 // A store of each form, with nothing but what that form must have.
 func TestOldStoresOpen(t *testing.T) {
-	for _, archive := range []string{"testdata/store-v1.txtar", "testdata/store-v2.txtar", "testdata/store-v3.txtar"} {
+	for _, archive := range []string{"testdata/store-v1.txtar", "testdata/store-v2.txtar", "testdata/store-v3.txtar", "testdata/store-v4.txtar"} {
 		t.Run(archive, func(t *testing.T) { openOld(t, archive) })
 	}
 }

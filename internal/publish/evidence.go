@@ -106,10 +106,22 @@ func fromManifest(k *evidence.Kernel, m *datastore.Manifest, p Package) {
 	for _, v := range m.Verdicts {
 		if v.File == p.File && !v.Control || v.Control && sameKernel(v.File, p.File) {
 			k.Tests = append(k.Tests, evidence.Test{
-				Time: v.Time.UTC(), File: v.File, SHA256: v.SHA256, Control: v.Control, Verdict: v.Verdict, Expected: v.Expected, Results: v.Evidence,
+				Time: v.Time.UTC(), File: v.File, SHA256: v.SHA256, Control: v.Control, Console: v.ConsoleSHA256, Verdict: v.Verdict, Expected: v.Expected, Results: v.Evidence,
 			})
 		}
 	}
+}
+
+// knowledge is the digest of what is known of a kernel from its snapshot: a further verdict is new
+// to clients, though the packages are the same.
+func knowledge(m *datastore.Manifest, p Package) string {
+	var k evidence.Kernel
+	fromManifest(&k, m, p)
+	b, err := json.Marshal(k)
+	if err != nil {
+		return err.Error() // plain values can be encoded
+	}
+	return digest(b)
 }
 
 // earlier reads what the newest generation that had this kernel says of it.

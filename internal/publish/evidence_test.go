@@ -217,3 +217,36 @@ func TestBuiltElsewhere(t *testing.T) {
 		t.Errorf("%v", k.Finished)
 	}
 }
+
+// A further verdict is new to who reads the evidence, though the packages are the same.
+func TestFurtherVerdict(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	ref := f.keep("x86_64", "1", nil)
+	first := f.publish()
+	console := strings.Repeat("0c", 32)
+	err := f.store.UpdateManifest(t.Context(), ref, func(m *datastore.Manifest) error {
+		v := m.Verdicts[0]
+		v.Time, v.ConsoleSHA256 = firstDay.AddDate(0, 1, 0), console
+		m.Verdicts = append(m.Verdicts, v)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := f.publish()
+	if !second.Changed || second.Generation.Kernels()[0].Path != first.Generation.Kernels()[0].Path {
+		t.Errorf("%+v", second.Generation)
+	}
+	text, err := os.ReadFile(filepath.Join(f.o.To, "current/evidence/kernel-ovz-6.1.1-1.lustre1.x86_64.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := evidence.Read(text)
+	if err != nil || len(k.Tests) != 3 || k.Tests[2].Console != console {
+		t.Errorf("%v: %+v", err, k.Tests)
+	}
+	if again := f.publish(); again.Changed {
+		t.Errorf("%+v", again.Generation)
+	}
+}

@@ -137,6 +137,11 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 		for _, u := range sel.unproved {
 			o.Report.Say("WARNING: published UNPROVED, as --allow-unproved says: %s", u)
 		}
+		for i := range sel.packages {
+			if k := &sel.packages[i]; k.Kernel {
+				k.Evidence = knowledge(sel.readers[k.Snapshot].Manifest, *k)
+			}
+		}
 		p.open = fromSnapshots(sel.readers)
 		p.manifest = func(ref datastore.Ref) *datastore.Manifest {
 			if r := sel.readers[ref]; r != nil {

@@ -64,6 +64,8 @@ type Package struct {
 	// SHA256 is that of the file in the snapshot, which is not signed.
 	SHA256 string    `json:"sha256"`
 	Time   time.Time `json:"time"` // when the snapshot was finished
+	// Evidence is the digest of what the snapshot's manifest said of the kernel.
+	Evidence string `json:"evidence,omitempty"`
 	// Path is where the signed file is, below each profile's directory.
 	Path string `json:"path"`
 	// Checksums are those of the signed file, by the name that the metadata has for the

@@ -4,6 +4,8 @@ package qemu
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +20,9 @@ import (
 type Boot struct {
 	Events  []guest.Event // in order; complete if Run returned no error
 	Console string        // the console's last lines
-	Elapsed time.Duration // from the start of QEMU to its end
+	// ConsoleSHA256 is the digest of the whole console.
+	ConsoleSHA256 string
+	Elapsed       time.Duration // from the start of QEMU to its end
 }
 
 // errEnough ends QEMU once a boot's outcome is known.
@@ -36,14 +40,15 @@ func (m Machine) Run(ctx context.Context) (Boot, error) {
 	if limits == (Limits{}) {
 		limits = LimitsFor(m.Accel.Slowdown)
 	}
-	log := io.Discard
+	sum := sha256.New()
+	var log io.Writer = sum
 	if m.ConsoleLog != "" {
 		f, err := os.Create(m.ConsoleLog)
 		if err != nil {
 			return Boot{}, fmt.Errorf("keep console: %w", err)
 		}
 		defer f.Close()
-		log = f
+		log = io.MultiWriter(f, sum)
 	}
 	p, err := start(ctx, args)
 	if err != nil {
@@ -51,7 +56,7 @@ func (m Machine) Run(ctx context.Context) (Boot, error) {
 	}
 	w := newWatch(limits, time.Now())
 	logErr := p.follow(w, log, m.Event)
-	boot := Boot{Events: w.events, Console: w.console.text(), Elapsed: w.exited.Sub(w.started)}
+	boot := Boot{Events: w.events, Console: w.console.text(), ConsoleSHA256: hex.EncodeToString(sum.Sum(nil)), Elapsed: w.exited.Sub(w.started)}
 	if ctx.Err() != nil {
 		return boot, fmt.Errorf("boot %s: %w", m.Kernel, context.Cause(ctx))
 	}

@@ -161,7 +161,7 @@ func (b *boot) event(e guest.Event) {
 func (b *boot) result(m qemu.Machine, done qemu.Boot) (k *report.Kernel, failed string) {
 	k = &report.Kernel{
 		Label: b.t.Label, Package: b.t.Package, SHA256: b.t.SHA256, Expect: b.t.Expect,
-		Console: m.ConsoleLog, Seconds: done.Elapsed.Seconds(), Ended: b.ended,
+		Console: m.ConsoleLog, ConsoleSHA256: done.ConsoleSHA256, Seconds: done.Elapsed.Seconds(), Ended: b.ended,
 	}
 	if !b.ready.IsZero() {
 		k.Ready = b.ready.Sub(b.started).Seconds()

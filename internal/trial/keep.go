@@ -43,7 +43,7 @@ func note(ctx context.Context, s *datastore.Store, ref datastore.Ref, k *report.
 	}
 	return s.UpdateManifest(ctx, ref, func(m *datastore.Manifest) error {
 		m.Verdicts = append(m.Verdicts, datastore.Verdict{
-			Time: time.Now().UTC().Truncate(time.Second), File: k.Package, SHA256: k.SHA256, Control: control,
+			Time: time.Now().UTC().Truncate(time.Second), File: k.Package, SHA256: k.SHA256, ConsoleSHA256: k.ConsoleSHA256, Control: control,
 			Verdict: string(k.Verdict), Expected: string(k.Expect), Evidence: evidence,
 		})
 		return nil

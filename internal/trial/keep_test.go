@@ -49,7 +49,7 @@ func TestVerdictsAreKeptWithTheDigest(t *testing.T) {
 	if err := tried.Of(r.Path("kernel.rpm")); err != nil || tried.Package != "kernel.rpm" || tried.SHA256 != file.SHA256 {
 		t.Fatalf("%+v, %v", tried, err)
 	}
-	with := report.Kernel{Package: tried.Package, SHA256: tried.SHA256, Verdict: guest.Protected}
+	with := report.Kernel{Package: tried.Package, SHA256: tried.SHA256, ConsoleSHA256: strings.Repeat("cd", 32), Verdict: guest.Protected}
 	without := report.Kernel{Package: "plain.rpm", SHA256: strings.Repeat("ab", 32), Verdict: guest.Vulnerable}
 	if err := KeepBoth(t.Context(), s, w.Ref(), []report.Kernel{with}, []report.Kernel{without}); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestVerdictsAreKeptWithTheDigest(t *testing.T) {
 	}
 	defer again.Close()
 	v := again.Manifest.Verdicts
-	if len(v) != 2 || v[0].Control || v[0].SHA256 != file.SHA256 || v[0].Verdict != "protected" ||
+	if len(v) != 2 || v[0].Control || v[0].SHA256 != file.SHA256 || v[0].Verdict != "protected" || v[0].ConsoleSHA256 != with.ConsoleSHA256 ||
 		!v[1].Control || v[1].SHA256 != without.SHA256 || v[1].Verdict != "vulnerable" {
 		t.Errorf("%+v", v)
 	}
