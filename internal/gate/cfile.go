@@ -12,6 +12,7 @@ import (
 type cfile struct {
 	functions map[string]*function
 	outside   map[string]bool // words that stand outside of functions' bodies
+	top       []token         // what stands outside of functions
 	defines   []string        // its #define and #undef lines
 	prefixed  bool            // it defines pr_fmt
 	leads     map[string]bool // functions that come to umount_begin
@@ -35,7 +36,7 @@ func parseFile(src string) *cfile {
 	f.defines = definitions(src)
 	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
 	t := tokens(src)
-	start := 0 // of the declaration
+	start, kept := 0, 0 // of the declaration, and of what stands outside of functions
 	for i := 0; i < len(t); i++ {
 		f.outside[t[i].text] = true
 		switch t[i].text {
@@ -49,6 +50,8 @@ func parseFile(src string) *cfile {
 		case "{":
 			end := closing(t, i)
 			if name := declared(t[start:i]); name != "" {
+				f.top = append(f.top, t[kept:start]...)
+				kept = min(end+1, len(t))
 				inner := t[i+1 : min(end, len(t))]
 				body, _ := statements(inner)
 				fn := &function{
@@ -65,6 +68,7 @@ func parseFile(src string) *cfile {
 			i, start = end, end+1
 		}
 	}
+	f.top = append(f.top, t[min(kept, len(t)):]...)
 	f.leads = f.leading(nil)
 	return f
 }

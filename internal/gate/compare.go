@@ -4,6 +4,7 @@ package gate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,7 @@ type comparison struct {
 	pidfact     bool
 	told        map[int]bool   // lines of which it is told what they do wrong
 	used        map[string]int // names in the hook, each with a line
+	written     map[string]int // names that are set and are no variable of the function, each with a line
 }
 
 func (c *comparison) run() {
@@ -61,13 +63,14 @@ func (c *comparison) run() {
 }
 
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
-	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used, entered: map[string]bool{}}
+	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}}}
 	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
 	m.event("return "+v.String(), "return", 0)
 	if f == c.after {
 		for name := range m.entered {
 			c.entered[name] = true
 		}
+		maps.Copy(c.written, m.out.written)
 	}
 	return &m.out
 }

@@ -238,6 +238,7 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 	switch to.op {
 	case name:
 		place = term(to.tok.text)
+		m.out.written[to.tok.text] = line
 	case ".", "->":
 		place = member(m.eval(fr, to.args[0]), to.op, to.tok.text)
 		if of := to.args[0]; to.op == "." && of.op == name {

@@ -80,7 +80,7 @@ func (e *Error) Error() string {
 // of the source declares. The Gate is complete also when the error is an *Error.
 func Check(before, after []byte, names *Names) (*Gate, error) {
 	g := &Gate{}
-	c := &comparison{gate: g, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, entered: map[string]bool{}}
+	c := &comparison{gate: g, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, written: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, entered: map[string]bool{}}
 	if c.base.functions[umount] == nil || c.after.functions[umount] == nil {
 		g.doubt("the file has no umount system call, so the hook cannot be checked", nil)
 		return g.end()

@@ -44,6 +44,8 @@ type trace struct {
 	pidfact   bool // it asked for a container as mainline does
 	limited   limit
 	limitAt   int
+	refusals  []refusal      // by what looks like a permission check, and is none that is known
+	written   map[string]int // names that are set and are no variable of the function, each with a line
 }
 
 // limit is what a rate limit said.

@@ -109,6 +109,9 @@ func (c *comparison) judgePlace(is *trace, l logLine, report func(string, ...int
 		switch {
 		case i < l.at && asks:
 			c.permits = true
+		case i >= l.at && asks && len(is.refusals) > 0 && is.refusals[0].at <= l.at:
+			r := is.refusals[0]
+			c.gate.doubt("whether "+short(r.text)+" is the permission check, before which there must be no message, is not known", []int{r.line})
 		case i >= l.at && asks && !slices.ContainsFunc(is.events[:l.at], func(e event) bool { return slices.Contains(capabilities, e.call) }):
 			report("the message comes before the permission check: any user could flood the host's log", l.line, e.line)
 		case i < l.at:

@@ -34,6 +34,12 @@ func (s Step) String() string {
 	return fmt.Sprintf("%s at %s:%d: %s", s.Kind, s.Function, s.Line, s.Text)
 }
 
+// refusal is a condition that refuses as a permission check does.
+type refusal struct {
+	text     string
+	line, at int // how many events come before it
+}
+
 func has(t []token, text string) bool {
 	return slices.ContainsFunc(t, func(tok token) bool { return tok.text == text })
 }
@@ -45,12 +51,16 @@ func hasCapability(t []token) bool {
 	return slices.ContainsFunc(t, func(tok token) bool { return slices.Contains(capabilities, tok.text) })
 }
 
-// refuses reports whether a block gives up with one of the errors of MNT_EXPIRE.
-func refuses(body []stmt) bool {
+func hasPrefix(t []token, prefix string) bool {
+	return slices.ContainsFunc(t, func(tok token) bool { return strings.HasPrefix(tok.text, prefix) })
+}
+
+// refuses reports whether a block gives up with one of some errors.
+func refuses(body []stmt, errors ...string) bool {
 	found := false
 	each(body, func(s *stmt) {
-		for _, t := range [][]token{s.cond, s.tokens} {
-			found = found || has(t, "EINVAL") || has(t, "EAGAIN") || has(t, "EBUSY")
+		for _, e := range errors {
+			found = found || has(s.cond, e) || has(s.tokens, e)
 		}
 	})
 	return found
@@ -65,7 +75,9 @@ func (m *machine) note(fr *frame, s *stmt) {
 			step.Kind = ForceGate
 		case hasCapability(s.cond):
 			step.Kind = Permission
-		case has(s.cond, "MNT_EXPIRE") && !has(s.cond, "~") && refuses(s.body):
+		case has(s.cond, "(") && (hasPrefix(s.cond, "CAP_") || refuses(s.body, "EPERM")):
+			m.out.refusals = append(m.out.refusals, refusal{step.Text, step.Line, len(m.out.events)})
+		case has(s.cond, "MNT_EXPIRE") && !has(s.cond, "~") && refuses(s.body, "EINVAL", "EAGAIN", "EBUSY"):
 			step.Kind = ExpireTest
 		}
 		each(s.body, func(inner *stmt) {
