@@ -31,7 +31,7 @@ func (s *spec) built(first, p *prep, st *state) error {
 	w := newWalker(s, b.script, b.known)
 	w.sources, w.build = p.sources, true
 	st = st.clone()
-	st.dir, st.lost, st.exits, st.stack, st.args = p.subdir, note{}, true, nil, nil
+	st.dir, st.lost, st.exits, st.stack, st.args = st.real(p.subdir), note{}, true, nil, nil
 	st.vars = environmentOf()
 	w.after(w.list(b.file.Stmts, st, false), p.end)
 	if !w.works {
@@ -54,7 +54,7 @@ func (w *walker) worksIn(name string, args []word, st *state, line int) {
 	dir := st.dir
 	if name == "make" || name == "gmake" {
 		if _, values, _ := flags(args, "Cfj"); values['C'] != "" {
-			if dir = resolve(st.dir, values['C']); strings.Contains(values['C'], "*") {
+			if dir = st.at(values['C']); strings.Contains(values['C'], "*") {
 				return
 			}
 		}

@@ -12,7 +12,7 @@ func (w *walker) mkdir(args []word, st *state) *state {
 	_, _, rest := flags(args, "m")
 	c := st.clone()
 	for _, a := range rest {
-		if name := resolve(st.dir, a.text); name != "" && !a.wild && c.top(name) == "" {
+		if name := st.at(a.text); name != "" && !a.wild && c.top(name) == "" {
 			for ; len(name) > len(buildRoot) && !st.exists(name); name = path.Dir(name) {
 				c.made[name] = true
 			}
@@ -23,7 +23,7 @@ func (w *walker) mkdir(args []word, st *state) *state {
 
 // into is where a file gets to that is moved or copied to a place.
 func (st *state) into(from, to word) string {
-	name := resolve(st.dir, to.text)
+	name := st.at(to.text)
 	if name == "" || to.wild {
 		return ""
 	}
@@ -44,13 +44,16 @@ func (w *walker) move(args []word, st *state, line int) *state {
 	}
 	to := rest[len(rest)-1]
 	for _, from := range rest[:len(rest)-1] {
-		source := resolve(st.dir, from.text)
+		source := st.named(from.text)
 		if from.wild {
 			st = st.clone()
 			w.maybe(st, from, note{line, "it may be moved there"})
 			continue
 		}
-		st = st.enter(source, w.sources.stem).clone()
+		if _, isLink := st.links[source]; !isLink {
+			st = st.enter(source, w.sources.stem)
+		}
+		st = st.clone()
 		target := st.into(from, to)
 		st.overwritten(source, note{line, "it is moved away there"})
 		if target != "" {
@@ -79,6 +82,7 @@ func (st *state) rename(from, to string) {
 	renameKeys(st.boxes, from, renamed)
 	renameKeys(st.made, from, renamed)
 	renameKeys(st.odd, from, renamed)
+	renameKeys(st.links, from, renamed)
 }
 
 func renameKeys[V any](m map[string]V, from string, renamed func(string) string) {
@@ -100,12 +104,13 @@ func (st *state) drop(name string) {
 	renameKeys(st.boxes, name, func(string) string { return "" })
 	renameKeys(st.made, name, func(string) string { return "" })
 	renameKeys(st.odd, name, func(string) string { return "" })
+	renameKeys(st.links, name, func(string) string { return "" })
 }
 
 // maybe notes that whichever directory a pattern finds may be gone. The state is the
 // caller's own.
 func (w *walker) maybe(st *state, x word, n note) {
-	name := resolve(st.dir, x.text)
+	name := st.at(x.text)
 	for top, t := range st.trees {
 		above := path.Dir(name)
 		if t.ours != no && (name == "" && st.dir == "" || name != "" && above != top && within(above, top) && may(name, firstBelow(above, top))) {
@@ -126,8 +131,12 @@ func (w *walker) remove(args []word, st *state, line int) *state {
 	deep := strings.ContainsAny(options, "rR") || strings.Contains(options, "recursive")
 	st = st.clone()
 	for _, x := range rest {
-		name := resolve(st.dir, x.text)
+		name := st.named(x.text)
+		_, isLink := st.links[name]
 		switch {
+		case isLink && !x.wild:
+			// What it leads to stays.
+			delete(st.links, name)
 		case x.wild && deep:
 			w.maybe(st, x, note{line, "it may be removed there"})
 		case x.wild || name == "":
@@ -157,7 +166,7 @@ func (w *walker) copies(name string, args []word, st *state, line int) *state {
 	}
 	to := rest[len(rest)-1]
 	for _, from := range rest[:len(rest)-1] {
-		source := resolve(st.dir, strings.TrimSuffix(strings.TrimSuffix(from.text, "/*"), "/."))
+		source := st.at(strings.TrimSuffix(strings.TrimSuffix(from.text, "/*"), "/."))
 		if from.text == "*" {
 			source = st.dir
 		}
@@ -173,6 +182,10 @@ func (w *walker) copies(name string, args []word, st *state, line int) *state {
 			if target != "" {
 				st.overwritten(target, note{line, "another file is copied over its own there"})
 			}
+			continue
+		}
+		if link, isLink := st.links[st.named(from.text)]; isLink && !strings.ContainsAny(options, "LH") && !strings.ContainsAny(from.text[len(from.text)-1:], "/.*") {
+			st.links[target] = link // it is copied as a link
 			continue
 		}
 		t, isTree := st.trees[source]

@@ -115,7 +115,7 @@ func (p *prep) follow(trial ours) {
 	s, w, parsed := p.spec, p.walker, p.parsed
 	p.after = p.section(parsed, &state{
 		dir: buildRoot, exits: true, vars: environmentOf(),
-		files: files{map[string]tree{}, map[string]box{}, map[string]bool{}, map[string]note{}},
+		files: files{map[string]tree{}, map[string]box{}, map[string]bool{}, map[string]note{}, map[string]string{}},
 	})
 	for i := p.first; i < p.end; i++ {
 		text := s.lines[i].text
@@ -163,7 +163,7 @@ func (o ours) dir(st *state) string {
 	if o.in == "" {
 		return st.dir
 	}
-	return resolve(st.dir, o.in)
+	return st.at(o.in)
 }
 
 // through follows commands, tells of each line from first to end what is there before it, and

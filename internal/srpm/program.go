@@ -59,6 +59,8 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 	switch name {
 	case "mkdir":
 		next = w.mkdir(args, st)
+	case "ln":
+		return w.link(args, st, line)
 	case "mv":
 		next = w.move(args, st, line)
 	case "cp", "rsync", "install":
@@ -78,7 +80,7 @@ func (w *walker) program(s *syntax.Stmt, c *syntax.CallExpr, words []word, st *s
 
 // applyIn notes that a command applies patches in the directory that it is told.
 func (w *walker) applyIn(s, key syntax.Node, how style, text string, to word, st *state) *state {
-	dir := resolve(st.dir, to.text)
+	dir := st.at(to.text)
 	at := st.enter(dir, w.sources.stem).clone()
 	if at.dir = dir; to.wild {
 		at.dir, at.lost = "", note{w.line(s), "a variable or a pattern tells the directory"}

@@ -31,7 +31,7 @@ func (w *walker) redirect(r *syntax.Redirect, st *state) *state {
 	case syntax.RdrOut, syntax.ClbOut, syntax.RdrAll:
 		if to := w.eval(r.Word, st); !to.wild {
 			st = st.clone()
-			st.overwritten(resolve(st.dir, to.text), note{w.line(r), "what is written there takes its place"})
+			st.overwritten(st.at(to.text), note{w.line(r), "what is written there takes its place"})
 		}
 	}
 	return st
@@ -234,6 +234,7 @@ func (w *walker) directory(name string, words []word, st *state, line int) ends 
 		return ends{ok: c}
 	}
 	next := st
+	aside := st.aside
 	to, sure, why := "", false, "the directory there is known only where it is run"
 	switch {
 	case name == "popd" && len(words) == 0 && len(st.stack) > 0:
@@ -251,7 +252,14 @@ func (w *walker) directory(name string, words []word, st *state, line int) ends 
 		to, sure = st.old, true
 	case strings.HasPrefix(words[0].text, "+") || words[0].wild:
 	default:
-		to = resolve(st.dir, words[0].text)
+		to = st.at(words[0].text)
+		switch link, _ := st.firstLink(resolve(st.dir, words[0].text)); {
+		case st.aside && (strings.HasPrefix(words[0].text, "..") || strings.Contains(words[0].text, "/..")):
+			to, why = "", "where .. leads from a directory that was entered by a link is not followed"
+		case to == "" && link != "":
+			why = "where the link " + path.Base(link) + " leads is not known"
+		}
+		aside = st.beside(words[0].text) || st.aside && !strings.HasPrefix(words[0].text, "/")
 		next = st.enter(to, w.sources.stem)
 		sure = next.exists(to)
 		if name == "pushd" {
@@ -260,7 +268,7 @@ func (w *walker) directory(name string, words []word, st *state, line int) ends 
 		}
 	}
 	next = next.clone()
-	next.old, next.dir = st.dir, to
+	next.old, next.dir, next.aside = st.dir, to, aside
 	if to == "" {
 		if next.lost = (note{line, why}); st.dir == "" {
 			next.lost = st.lost
@@ -280,6 +288,13 @@ func (w *walker) setup(text string, st *state, line int) *state {
 		name = w.macros("%{name}-%{version}")
 	}
 	to := path.Join(buildRoot, name)
+	if hasOption(text, 'D') {
+		to = st.real(to)
+	} else {
+		// What was there is removed first.
+		st = st.clone()
+		delete(st.links, to)
+	}
 	onto := hasOption(text, 'D') && hasOption(text, 'T')
 	if len(st.trees) > 0 && !(onto && (st.top(to) == to || st.boxes[to].named)) {
 		// Another tree, or this one unpacked again, over what was done to it.
@@ -287,7 +302,11 @@ func (w *walker) setup(text string, st *state, line int) *state {
 	}
 	c := st.clone()
 	w.subdir = to
-	c.dir, c.old, c.lost = to, "", note{}
+	c.dir, c.old, c.lost, c.aside = to, "", note{}, false
+	if to == "" {
+		c.lost = note{line, "%setup goes through a link there of which it is not known where it leads"}
+		return c
+	}
 	if c.top(to) != "" {
 		return c
 	}

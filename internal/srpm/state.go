@@ -18,6 +18,7 @@ const gateFile = "fs/namespace.c"
 type state struct {
 	dir   string // "" where it is not known
 	lost  note   // why it is not
+	aside bool   // it was entered by a link to somewhere with another parent
 	old   string // of cd -
 	stack []string
 	vars  map[string]string
@@ -32,6 +33,9 @@ type files struct {
 	boxes map[string]box  // where tarballs were unpacked that have directories of their own
 	made  map[string]bool // directories that are no trees
 	odd   map[string]note // directories of which nobody knows what was put in them
+	// links are the links that were made, with what they were told to lead to; "" where that
+	// is not known.
+	links map[string]string
 }
 
 // tree is a directory with a kernel in it.
@@ -68,7 +72,7 @@ func (s *state) clone() *state {
 	c := *s
 	c.stack = slices.Clone(s.stack)
 	c.vars = maps.Clone(s.vars)
-	c.files = files{maps.Clone(s.trees), maps.Clone(s.boxes), maps.Clone(s.made), maps.Clone(s.odd)}
+	c.files = files{maps.Clone(s.trees), maps.Clone(s.boxes), maps.Clone(s.made), maps.Clone(s.odd), maps.Clone(s.links)}
 	return &c
 }
 
@@ -89,6 +93,7 @@ func join(a, b *state, line int) *state {
 			c.lost = b.lost
 		}
 	}
+	c.aside = a.aside || b.aside
 	if a.old != b.old {
 		c.old = ""
 	}
@@ -122,6 +127,13 @@ func join(a, b *state, line int) *state {
 	}
 	maps.DeleteFunc(c.made, func(k string, _ bool) bool { return !b.made[k] })
 	maps.Copy(c.odd, b.odd)
+	maps.Copy(c.links, b.links)
+	for name := range c.links {
+		one, inA := a.links[name]
+		if other, inB := b.links[name]; !inA || !inB || one != other {
+			c.links[name] = ""
+		}
+	}
 	return c
 }
 

@@ -36,7 +36,7 @@ func (w *walker) unpack(name string, args []word, st *state, line int) *state {
 	dir := st.dir
 	for _, key := range []byte("Cd") {
 		if to, ok := values[key]; ok && (name != "cpio") {
-			dir = resolve(st.dir, to)
+			dir = st.at(to)
 			if strings.Contains(to, "*") {
 				dir = ""
 			}
@@ -98,7 +98,7 @@ func (w *walker) git(args []word, st *state, line int) *state {
 		back = true
 	case "clone", "worktree":
 		st = st.clone()
-		if to := resolve(st.dir, args[len(args)-1].text); to != "" && !args[len(args)-1].wild {
+		if to := st.at(args[len(args)-1].text); to != "" && !args[len(args)-1].wild {
 			st.odd[to] = note{line, "git puts a tree there without what is not committed"}
 		}
 		return st
@@ -108,7 +108,7 @@ func (w *walker) git(args []word, st *state, line int) *state {
 	}
 	dir := st.dir
 	if _, values, _ := flags(args, "Cc"); values['C'] != "" {
-		dir = resolve(st.dir, values['C'])
+		dir = st.at(values['C'])
 	}
 	st = st.clone()
 	for top := range st.trees {
