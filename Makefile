@@ -134,6 +134,16 @@ bin/test/zypper:
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
+# A Slurm cluster for the tests, with those of its libraries that are not here. Unpacked: the packages would start daemons.
+bin/test/slurm:
+	$(call step,UNPACK)
+	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
+		$$({ apt-get install -s --no-install-recommends slurmctld slurmd slurm-client munge | awk '$$1 == "Inst" {print $$2}'; \
+			echo slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge libmunge2 | tr ' ' '\n'; } | sort -u)
+	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
+	rm -rf $@.tmp/deb && mv $@.tmp $@
+
 # Debian's stock kernel for the cloud, its smallest, with its headers: the livepatch is tried on
 # it. Unpacked and not installed, as a machine may have no room for another kernel in /boot.
 bin/test/debian:
@@ -156,7 +166,7 @@ test short: export GORACE = atexit_sleep_ms=0
 MUTANTS = .
 
 # What boots takes both cores, so packages are tested one after the other.
-test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian
+test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian bin/test/slurm
 	$(call step,VET,./...)
 	$(GO) vet ./...
 	$(call step,TEST,./...)

@@ -74,6 +74,7 @@ var layers = []layer{
 		{"repoclient", "what yum, dnf and zypper do with a package"},
 		{"report", "verdicts as a table, JSON, and what CI systems read"},
 		{"rpmdiff", "where two packages begin to differ"},
+		{"slurm", "runs arrays of tasks on a cluster"},
 		{"source", "a tree, a tarball or a source RPM"},
 		{"srpm", "specs, and making source RPMs"},
 		{"umount", "the cases, and how they are judged"},

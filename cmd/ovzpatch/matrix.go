@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/matrix"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/slurm"
 	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
 )
@@ -94,7 +96,7 @@ func newMatrix(a *app) *cobra.Command {
 	var (
 		flags    matrixFlags
 		rep      reportFlags
-		jobs     int
+		how      engineFlags
 		keep     bool
 		failFast bool
 		asJSON   bool
@@ -103,8 +105,8 @@ func newMatrix(a *app) *cobra.Command {
 		Use:   "matrix FILE",
 		Short: "Do many kernels at once: sources x targets x flavours x with and without the patch",
 		Long: `matrix reads FILE (TOML; docs/matrix.md has its keys), which names sources and what is to be
-tried of each, and does all of that on this machine. Each cell is one call of ovzpatch
-check, run or test. The end is one table, one report of every kind, and one exit code:
+tried of each, and does all of that on this machine, or with --engine=slurm on a cluster.
+Each cell is one call of ovzpatch check, run or test. The end is one table, one report of every kind, and one exit code:
 that of the worst cell, in the order 4, 1, 3, 2, 5.
 
 All that can be wrong with FILE is told before the first cell. What became of a cell is
@@ -115,18 +117,15 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 		Example: `  ovzpatch matrix kernels.toml --report html=kernels.html,junit=kernels.xml
   ovzpatch matrix kernels.toml --only '*/i686/*' --jobs=4
   ovzpatch matrix kernels.toml --shard=1/3
+  ovzpatch matrix kernels.toml --engine=slurm
   ovzpatch matrix plan kernels.toml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := rep.check(); err != nil {
 				return err
 			}
-			// The setting jobs is meant for compilers.
-			if !c.Flags().Changed("jobs") {
-				jobs = max(2, runtime.NumCPU()/4)
-			}
-			if jobs < 1 {
-				return usage(fmt.Errorf("--jobs=%d: it must be 1 or more", jobs))
+			if err := how.check(c); err != nil {
+				return err
 			}
 			m, err := flags.open(c, a, args[0])
 			if err != nil {
@@ -136,38 +135,112 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 			if err := errors.Join(checkOutput(m.Work.Dir), a.readyCache()); err != nil {
 				return err
 			}
-			tools, err := matrix.Tools(m.Cells)
-			if err == nil {
-				err = tool.Need(tools...)
-			}
-			if err != nil {
-				return err
-			}
-			program, err := os.Executable()
-			if err != nil {
-				return err
-			}
 			u := newUI(c)
-			engine := &matrix.Local{
-				Attempt: matrix.Attempt{Program: program, CacheDir: a.cacheDir, Name: fmt.Sprintf("%d.%d", time.Now().Unix(), os.Getpid())},
-				Jobs:    jobs, Memory: matrix.FreeMemory, Report: u,
+			do, err := how.of(a, m, u)
+			if err != nil {
+				return err
 			}
-			if jobs > 2 {
-				// Compilers of several cells share the processors.
-				engine.Compile = max(2, 2*runtime.NumCPU()/jobs)
-			}
-			r, err := m.Run(c.Context(), engine, failFast, u)
+			r, err := m.Run(c.Context(), do, failFast, u)
 			return finishMatrix(c, &rep, r, err, asJSON)
 		},
 	}
 	flags.register(c)
 	rep.register(c)
-	c.Flags().IntVarP(&jobs, "jobs", "j", 0, "cells at a time (default: 2, or a fourth of the processors)")
+	how.register(c)
 	c.Flags().BoolVar(&keep, "keep-going", true, "do all cells, whatever becomes of one")
 	c.Flags().BoolVar(&failFast, "fail-fast", false, "stop at the first cell that is not as expected")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
-	c.AddCommand(newMatrixPlan(a))
+	c.AddCommand(newMatrixPlan(a), newMatrixCell())
+	return c
+}
+
+// engineFlags say where cells are done.
+type engineFlags struct {
+	engine string
+	jobs   int
+}
+
+// What --engine takes.
+const (
+	engineLocal = "local"
+	engineSlurm = "slurm"
+)
+
+func (f *engineFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.engine, "engine", engineLocal, "where cells are done: local, on this machine, or slurm, as tasks of a Slurm cluster")
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "cells at a time (default: here 2, or a fourth of the processors; with slurm, of each array, what the cluster has)")
+	c.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{engineLocal, engineSlurm}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *engineFlags) check(c *cobra.Command) error {
+	if f.engine != engineLocal && f.engine != engineSlurm {
+		return usage(fmt.Errorf("--engine=%s: it must be %s or %s", f.engine, engineLocal, engineSlurm))
+	}
+	// The setting jobs is meant for compilers.
+	if !c.Flags().Changed("jobs") {
+		if f.jobs = 0; f.engine == engineLocal {
+			f.jobs = max(2, runtime.NumCPU()/4)
+		}
+	} else if f.jobs < 1 {
+		return usage(fmt.Errorf("--jobs=%d: it must be 1 or more", f.jobs))
+	}
+	return nil
+}
+
+// of is what does the cells, which has what it needs.
+func (f *engineFlags) of(a *app, m *matrix.Matrix, u *ui) (matrix.Engine, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program, which does the cells: %w", err)
+	}
+	if f.engine == engineSlurm {
+		if err := tool.Need(slurm.Tools); err != nil {
+			return nil, usage(err)
+		}
+		return &matrix.Cluster{Slurm: m.File.Slurm, Program: program, AtOnce: f.jobs, Report: u}, nil
+	}
+	tools, err := matrix.Tools(m.Cells)
+	if err == nil {
+		err = tool.Need(tools...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &matrix.Local{
+		Attempt: matrix.Attempt{Program: program, CacheDir: a.cacheDir, Name: fmt.Sprintf("%d.%d", time.Now().Unix(), os.Getpid())},
+		Jobs:    f.jobs, Memory: matrix.FreeMemory, Report: u,
+	}
+	if f.jobs > 2 {
+		// Compilers of several cells share the processors.
+		l.Compile = max(2, 2*runtime.NumCPU()/f.jobs)
+	}
+	return l, nil
+}
+
+// newMatrixCell is what a task of a cluster calls.
+func newMatrixCell() *cobra.Command {
+	var plan, attempt string
+	c := &cobra.Command{
+		Use:    "cell NUMBER",
+		Short:  "Do one cell; matrix --engine=slurm calls it",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			i, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usage(fmt.Errorf("%q is no number of a cell", args[0]))
+			}
+			if attempt != filepath.Base(attempt) {
+				return usage(fmt.Errorf("--attempt=%s: it must be one name", attempt))
+			}
+			return matrix.DoHanded(c.Context(), plan, i, attempt, newUI(c))
+		},
+	}
+	c.Flags().StringVar(&plan, "plan", "", "the file with the cells")
+	c.Flags().StringVar(&attempt, "attempt", "", "the name of this try")
+	c.MarkFlagRequired("plan")
+	c.MarkFlagRequired("attempt")
 	return c
 }
 

@@ -48,7 +48,8 @@ func (w *Work) Try(ctx context.Context, c *Cell, a Attempt) (err error) {
 	defer remove()
 	file := filepath.Join(temp, "report.json")
 	args := append([]string{a.Program}, c.Args[0], "--cache-dir="+a.CacheDir, "--report=json="+file)
-	if _, said := c.options["jobs"]; a.Compile > 0 && !said && c.Args[0] == "run" {
+	if a.Compile > 0 && c.Args[0] == "run" {
+		// The cell's own options come behind it, and count.
 		args = append(args, fmt.Sprintf("--jobs=%d", a.Compile))
 	}
 	args = append(args, c.Args[1:]...)

@@ -28,6 +28,7 @@ type File struct {
 	Options map[string]any    `toml:"options"` // flags of ovzpatch, for all cells
 	Axes    Axes              `toml:"axes"`
 	Limits  Limits            `toml:"limits"`
+	Slurm   Slurm             `toml:"slurm"`
 	Sources map[string]Source `toml:"source"`
 	Expect  map[string]string `toml:"expect"` // what is to become of cells, by their names with * and ?
 
@@ -87,6 +88,9 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// MarshalText writes it as it is read.
+func (b Bytes) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%dMiB", b>>20), nil }
+
 // sourceName is what a table of sources may be called: the name becomes a part of cells' names.
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
@@ -134,11 +138,19 @@ func (f *File) check(md toml.MetaData) error {
 		return f.at(errors.New("it names no source: write a table [source.NAME] with path, glob, or store and snapshots"))
 	}
 	for _, l := range []struct {
-		key string
-		bad bool
-	}{{"time", f.Limits.Time <= 0}, {"memory", f.Limits.Memory <= 0}, {"disk", f.Limits.Disk <= 0}} {
-		if md.IsDefined("limits", l.key) && l.bad {
-			return f.at(errors.New("it must be above 0"), "limits", l.key)
+		table, key string
+		bad        bool
+	}{
+		{"limits", "time", f.Limits.Time <= 0}, {"limits", "memory", f.Limits.Memory <= 0}, {"limits", "disk", f.Limits.Disk <= 0},
+		{"slurm", "cpus", f.Slurm.CPUs <= 0}, {"slurm", "wait", f.Slurm.Wait <= 0}, {"slurm", "poll", f.Slurm.Poll <= 0}, {"slurm", "settle", f.Slurm.Settle <= 0},
+	} {
+		if md.IsDefined(l.table, l.key) && l.bad {
+			return f.at(errors.New("it must be above 0"), l.table, l.key)
+		}
+	}
+	for key, dir := range map[string]string{"cache": f.Slurm.Cache, "tmp": f.Slurm.Temp} {
+		if dir != "" && !filepath.IsAbs(dir) {
+			return f.at(fmt.Errorf("%q: a directory of the nodes begins with /", dir), "slurm", key)
 		}
 	}
 	if err := f.checkAxes(f.Axes, "axes"); err != nil {

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cluster is Slurm with two nodes on loopback, from Debian's packages in bin/test/slurm. Each node is a
+// pid namespace: what kills it kills all that runs there, as a power cut does.
+type cluster struct {
+	t     *testing.T
+	dir   string   // nothing is below it that is not the cluster's
+	blind string   // a directory that nodes do not see
+	env   []string // for Slurm's commands
+	nodes map[string]*exec.Cmd
+}
+
+// freePorts are some that nobody listens on.
+func freePorts(t *testing.T, n int) (ports []any) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+const slurmConf = `ClusterName=lab
+SlurmctldHost=%[1]s(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthInfo=socket=%[2]s/munge.sock,cred_expire=5
+SlurmctldPort=%[4]d
+PluginDir=%[3]s
+StateSaveLocation=%[2]s/state
+SlurmdSpoolDir=%[2]s/spool-%%n
+SlurmctldPidFile=%[2]s/slurmctld.pid
+SlurmdPidFile=%[2]s/slurmd-%%n.pid
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+ReturnToService=2
+SlurmdTimeout=3
+MessageTimeout=3
+TCPTimeout=1
+KillWait=3
+MaxArraySize=4
+NodeName=n1 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[5]d CPUs=2 RealMemory=4000
+NodeName=n2 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[6]d CPUs=2 RealMemory=4000
+PartitionName=main Nodes=n1,n2 Default=YES State=UP
+`
+
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	root, err := filepath.Abs("../../bin/test/slurm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	libs, err := filepath.Glob(root + "/usr/lib/*-linux-gnu/slurm-wlm")
+	if err != nil || len(libs) != 1 {
+		t.Fatalf("there is no Slurm in %s (%v): make bin/test/slurm", root, err)
+	}
+	// The socket's path must be short, and nobody else may write on the way to it.
+	dir, err := os.MkdirTemp("/var/tmp", "slurm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, dir: dir, blind: filepath.Join(dir, "blind"), nodes: map[string]*exec.Cmd{}}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"state", "spool-n1", "spool-n2", "blind"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _, _ = strings.Cut(host, ".")
+	conf := fmt.Sprintf(slurmConf, append([]any{host, dir, libs[0]}, freePorts(t, 3)...)...)
+	key := bytes.Repeat([]byte("not secret here "), 4)
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "slurm.conf"), []byte(conf), 0o644), os.WriteFile(filepath.Join(dir, "munge.key"), key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c.env = append(os.Environ(),
+		"LD_LIBRARY_PATH="+filepath.Dir(libs[0])+":"+libs[0]+":"+root+"/lib/x86_64-linux-gnu",
+		"PATH="+root+"/usr/bin:"+root+"/usr/sbin:"+os.Getenv("PATH"), "SLURM_CONF="+dir+"/slurm.conf")
+	c.start("munged", "munged -F --force --key-file="+dir+"/munge.key --socket="+dir+"/munge.sock --pid-file="+dir+"/munged.pid --seed-file="+dir+"/seed --log-file="+dir+"/munged.syslog")
+	eventually(t, 20*time.Second, "munged listens", func() bool { _, err := os.Stat(dir + "/munge.sock"); return err == nil })
+	c.start("slurmctld", "slurmctld-wlm -D -i")
+	for _, n := range []string{"n1", "n2"} {
+		c.startNode(n)
+	}
+	c.await("n1 and n2 are idle", func() bool { return c.state("n1") == "idle" && c.state("n2") == "idle" })
+	return c
+}
+
+// start starts a daemon as the first child of a pid namespace of its own, which ends with the test whatever
+// ends that.
+func (c *cluster) start(name, command string) *exec.Cmd {
+	c.t.Helper()
+	log, err := os.Create(filepath.Join(c.dir, name+".log"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--mount-proc",
+		"sh", "-c", "mount -t tmpfs none "+c.blind+"; "+command+" & wait")
+	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, log, log
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { c.kill(cmd) })
+	return cmd
+}
+
+func (c *cluster) startNode(name string) {
+	c.t.Helper()
+	c.nodes[name] = c.start(name, "slurmd-wlm -D -N "+name+" -d "+c.program("slurmstepd-wlm"))
+}
+
+func (c *cluster) program(name string) string {
+	root, _ := filepath.Abs("../../bin/test/slurm/usr/sbin")
+	return filepath.Join(root, name)
+}
+
+// kill ends a daemon and all that it started.
+func (c *cluster) kill(cmd *exec.Cmd) {
+	cmd.Process.Kill() // --kill-child ends the first process of the namespace, and so all of it
+	cmd.Wait()
+}
+
+// run runs one of Slurm's commands.
+func (c *cluster) run(args ...string) string {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), c.program("../bin/"+args[0]), args[1:]...)
+	cmd.Env = c.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Logf("%s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (c *cluster) state(node string) string {
+	return c.run("sinfo", "--noheader", "--nodes="+node, "--format=%T")
+}
+
+// await is eventually, with the daemons' logs.
+func (c *cluster) await(what string, is func() bool) {
+	c.t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			for _, name := range []string{"munged", "slurmctld", "n1", "n2"} {
+				log, _ := os.ReadFile(filepath.Join(c.dir, name+".log"))
+				c.t.Logf("%s: %s", name, log[max(0, len(log)-2000):])
+			}
+			c.t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+// submitter is ovzpatch matrix on the cluster.
+type submitter struct {
+	cmd         *exec.Cmd
+	out, stderr bytes.Buffer
+}
+
+func (c *cluster) matrix(args ...string) *submitter {
+	c.t.Helper()
+	s := &submitter{cmd: exec.CommandContext(c.t.Context(), "../../bin/ovzpatch", append([]string{"matrix", "--engine=slurm", "--verbose"}, args...)...)}
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = c.env, &s.out, &s.stderr
+	if err := s.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+// end waits for its end, and returns the exit code.
+func (s *submitter) end() int {
+	s.cmd.Wait()
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func (s *submitter) String() string { return s.out.String() + s.stderr.String() }
+
+// tasks are the lines of squeue about tasks of arrays of cells.
+func (c *cluster) tasks(state string) []string {
+	return strings.Fields(c.run("squeue", "--noheader", "--array", "--states="+state, "--format=%F_%K"))
+}
+
+// A cluster that loses a node in the middle, with a task that is cancelled and a node that is drained: every other
+// cell has its result, the cancelled one is told, and the next call does just that one.
+func TestMatrixOnSlurm(t *testing.T) {
+	long(t)
+	c := startCluster(t)
+	cache := filepath.Join(c.dir, "cache")
+	const cells = 7
+	file := slowMatrix(t, cells, 10, "[slurm]\ncpus = 1\npoll = \"500ms\"\nsettle = \"2s\"\ncache = \""+cache+"\"\ntmp = \""+c.dir+"/tmp\"\n")
+	work := strings.TrimSuffix(file, ".toml") + ".results"
+
+	s := c.matrix(file)
+	c.await("four tasks run, and two arrays are there", func() bool {
+		return len(c.tasks("RUNNING")) == 4 && len(c.tasks("PENDING")) == 3
+	})
+	cancelled := c.tasks("PENDING")[0]
+	c.run("scancel", cancelled)
+	c.run("scontrol", "update", "nodename=n2", "state=drain", "reason=test")
+	c.kill(c.nodes["n1"])
+	c.await("n2 has ended what ran there, and takes nothing", func() bool { return c.state("n2") == "drained" && len(c.tasks("PENDING")) > 0 })
+	c.run("scontrol", "update", "nodename=n2", "state=resume")
+	if code := s.end(); code != 1 || !strings.Contains(s.out.String(), fmt.Sprintf("%d of %d cells as expected, 1 without a result", cells-1, cells)) {
+		t.Fatalf("exit code %d\n%s", code, s)
+	}
+	if want := fmt.Sprintf("task %s of Slurm left no result: it is not in the queue any more, and was last seen there as PENDING", cancelled); !strings.Contains(s.out.String(), want) {
+		t.Errorf("it lacks %q:\n%s", want, s)
+	}
+	if n := count(t, work, "results", "*.json"); n != cells-1 {
+		t.Errorf("%d results", n)
+	}
+	s = c.matrix(file)
+	if code := s.end(); code != 0 || !strings.Contains(s.out.String(), fmt.Sprintf("%d of %d cells as expected, %d done before", cells, cells, cells-1)) {
+		t.Fatalf("exit code %d\n%s", code, s)
+	}
+	if left := c.run("squeue", "--noheader"); left != "" {
+		t.Errorf("still there: %s", left)
+	}
+	if n := processesWith("TMPDIR=" + c.dir); n != 0 {
+		t.Errorf("%d processes of cells are left", n)
+	}
+}
+
+// What cannot work is told before the first cell, and a matrix that is stopped leaves no task.
+func TestMatrixOnSlurmIsRefusedAndStopped(t *testing.T) {
+	long(t)
+	c := startCluster(t)
+	settings := "[slurm]\ncpus = 1\npoll = \"500ms\"\nsettle = \"2s\"\ncache = \"" + c.dir + "/cache\"\ntmp = \"" + c.dir + "/tmp\"\n"
+	file := slowMatrix(t, 2, 16, settings)
+
+	s := c.matrix(file, "--output="+filepath.Join(c.blind, "results"))
+	if code := s.end(); code != 2 || !strings.Contains(s.stderr.String(), "name a directory with --output that all nodes see") {
+		t.Errorf("a directory that nodes do not see: exit code %d\n%s", code, s)
+	}
+	s = c.matrix(slowMatrix(t, 1, 1, settings+"options = [\"--partition=none\"]\n"))
+	if code := s.end(); code != 2 || !strings.Contains(s.stderr.String(), "invalid partition") {
+		t.Errorf("no such partition: exit code %d\n%s", code, s)
+	}
+	cmd := exec.CommandContext(t.Context(), "../../bin/ovzpatch", "matrix", file, "--engine=slurm")
+	cmd.Env = []string{"PATH=/nowhere", "HOME=" + t.TempDir()}
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "sbatch") {
+		t.Errorf("without Slurm's commands: %v: %s", cmd.ProcessState, out)
+	}
+
+	work := strings.TrimSuffix(file, ".toml") + ".results"
+	s = c.matrix(file)
+	c.await("two cells run", func() bool { return count(t, work, "attempts", "*", "*", "log") == 2 })
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.end()
+	if ended := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ended.Signaled() || ended.Signal() != syscall.SIGTERM {
+		t.Errorf("it did not end by the signal: %v\n%s", s.cmd.ProcessState, s)
+	}
+	if left := c.run("squeue", "--noheader"); left != "" {
+		t.Errorf("tasks are left: %s", left)
+	}
+	if n := processesWith("TMPDIR="+c.dir) + count(t, work, "attempts", "*", "*") + count(t, work, "slurm", "*") + count(t, c.dir, "tmp", "*"); n != 0 {
+		t.Errorf("%d processes, tries, calls and temporary directories are left\n%s", n, s)
+	}
+
+	// Who is killed leaves tasks; the next call ends them. Without a node they wait, and that is told.
+	s = c.matrix(file)
+	c.await("two cells run", func() bool { return count(t, work, "attempts", "*", "*", "log") == 2 })
+	s.cmd.Process.Kill()
+	s.end()
+	for _, n := range []string{"n1", "n2"} {
+		c.run("scontrol", "update", "nodename="+n, "state=drain", "reason=test")
+	}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, bytes.Replace(text, []byte("cpus = 1"), []byte("cpus = 1\nwait = \"4s\""), 1), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = c.matrix(file)
+	code := s.end()
+	for _, want := range []string{"jobs of an earlier call are still there, and are cancelled", "did not run within 4s; Slurm says PENDING, "} {
+		if code != 1 || !strings.Contains(s.stderr.String(), want) {
+			t.Errorf("exit code %d, without %q:\n%s", code, want, s)
+		}
+	}
+	if left := c.run("squeue", "--noheader"); left != "" {
+		t.Errorf("tasks are left: %s", left)
+	}
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/slurm"
+)
+
+// Slurm is how cells are done on a cluster, as the file says.
+type Slurm struct {
+	Options []string      `toml:"options"` // for sbatch
+	CPUs    int           `toml:"cpus"`    // of one cell
+	Cache   string        `toml:"cache"`   // on each node
+	Temp    string        `toml:"tmp"`     // on each node
+	Wait    time.Duration `toml:"wait"`    // for all
+	Poll    time.Duration `toml:"poll"`    // how often the queue is looked at
+	Settle  time.Duration `toml:"settle"`  // how late a result may be seen after its task has ended
+}
+
+// complete puts in what the file does not say. user tells whose cache it is.
+func (s *Slurm) complete(user int) {
+	if s.CPUs == 0 {
+		s.CPUs = 2
+	}
+	if s.Cache == "" {
+		s.Cache = fmt.Sprintf("/var/tmp/ovzpatch-cache-%d", user)
+	}
+	if s.Temp == "" {
+		s.Temp = "/var/tmp"
+	}
+	if s.Wait == 0 {
+		s.Wait = 7 * 24 * time.Hour
+	}
+	if s.Poll == 0 {
+		s.Poll = 5 * time.Second
+	}
+	if s.Settle == 0 {
+		s.Settle = 90 * time.Second // a network filesystem may remember for a minute that a file is not there
+	}
+}
+
+// checkMemory is what a cell gets that only checks.
+const checkMemory = 512 << 20
+
+// handed is what the tasks of one call read.
+type handed struct {
+	Work    string  `json:"work"`
+	Attempt Attempt `json:"attempt"`
+	Cells   []*Cell `json:"cells"`
+}
+
+// Cluster does cells as tasks of Slurm. The tasks leave results as those of this machine do; what Slurm
+// says of a task is never taken for what became of a cell, only for the reason why it has no result.
+type Cluster struct {
+	Slurm
+	Program string
+	AtOnce  int // tasks at a time; 0 for what the cluster has
+	Report  job.Reporter
+
+	c    *slurm.Cluster
+	name string // of all jobs in this directory
+	dir  string // of this call
+}
+
+// chunk is one array.
+type chunk struct {
+	job    string
+	offset int // of its first cell
+	cells  []*Cell
+}
+
+// Run submits the cells, and waits for their results.
+func (e *Cluster) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell, error) error) (err error) {
+	e.complete(os.Getuid())
+	if e.c, err = slurm.Find(ctx); err != nil {
+		return job.BadRequest(err)
+	}
+	e.name = "ovzpatch-" + cache.NewKey("matrix").Add("work", w.Dir).String()[:12]
+	if err := e.clear(ctx); err != nil {
+		return err
+	}
+	runs := filepath.Join(w.Dir, "slurm")
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return fmt.Errorf("make directory for Slurm's tasks: %w", err)
+	}
+	if e.dir, err = os.MkdirTemp(runs, time.Now().UTC().Format("20060102T150405Z-")); err == nil {
+		err = os.Chmod(e.dir, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("make directory for Slurm's tasks: %w", err)
+	}
+	lost := 0
+	counted := func(c *Cell, err error) error {
+		if err != nil {
+			lost++
+		}
+		return each(c, err)
+	}
+	var jobs []string
+	defer func() {
+		if err != nil {
+			// Also where ctx has ended: nothing may go on.
+			err = errors.Join(err, e.cancel(context.WithoutCancel(ctx), w, cells, jobs))
+		}
+		// The logs say why a cell has no result.
+		if ctx.Err() != nil || err == nil && lost == 0 {
+			err = errors.Join(err, os.RemoveAll(e.dir))
+		}
+	}()
+	// Those of one array get the same.
+	cells = slices.Clone(cells)
+	slices.SortStableFunc(cells, func(a, b *Cell) int { return int(b.Limits.Memory>>20 - a.Limits.Memory>>20) })
+	if err := e.hand(w, cells); err != nil {
+		return err
+	}
+	if err := e.probe(ctx, &jobs); err != nil {
+		return err
+	}
+	chunks := e.split(cells)
+	for _, ch := range chunks {
+		first := ch.cells[0]
+		ch.job, err = e.c.Submit(ctx, slurm.Array{
+			Name: e.name, Script: filepath.Join(e.dir, "task.sh"), Args: []string{fmt.Sprint(ch.offset)}, Dir: e.dir, Tasks: len(ch.cells), AtOnce: e.AtOnce,
+			CPUs: e.CPUs, Memory: max(int64(first.Limits.Memory), checkMemory),
+			// The cell's own limit is told better than Slurm's.
+			Time: first.Limits.Time + 5*time.Minute, Options: e.Options,
+		})
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, ch.job)
+		e.Report.Say("job %s of Slurm: %d cells", ch.job, len(ch.cells))
+	}
+	return e.wait(ctx, w, chunks, counted)
+}
+
+// clear ends what is left of a call that was killed.
+func (e *Cluster) clear(ctx context.Context) error {
+	tasks, err := e.c.Tasks(ctx, e.name)
+	if err != nil {
+		return job.BadRequest(err)
+	}
+	left := map[string]bool{}
+	for _, t := range tasks {
+		if !t.Ended() {
+			left[t.Job] = true
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	jobs := slices.Sorted(maps.Keys(left))
+	e.Report.Say("jobs of an earlier call are still there, and are cancelled: %s", strings.Join(jobs, " "))
+	if err := e.c.Cancel(ctx, jobs...); err != nil {
+		return err
+	}
+	return e.gone(ctx, jobs)
+}
+
+// goneLimit is how long cancelled tasks may take to end: Slurm kills them after KillWait, and looks again.
+const goneLimit = 3 * time.Minute
+
+// gone waits until jobs have ended.
+func (e *Cluster) gone(ctx context.Context, jobs []string) error {
+	for end := time.Now().Add(goneLimit); ; {
+		tasks, err := e.c.Tasks(ctx, e.name)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(tasks, func(t slurm.Task) bool { return !t.Ended() && slices.Contains(jobs, t.Job) }) {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("jobs %s were cancelled and are still there after %v: see squeue --me", strings.Join(jobs, " "), goneLimit)
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// cancel ends jobs, and clears away what their tasks did not bring to an end.
+func (e *Cluster) cancel(ctx context.Context, w *Work, cells []*Cell, jobs []string) error {
+	if err := e.c.Cancel(ctx, jobs...); err != nil {
+		return err
+	}
+	if err := e.gone(ctx, jobs); err != nil {
+		return err
+	}
+	for _, c := range cells {
+		if r, err := w.Result(c.Key); err != nil || r != nil {
+			continue
+		}
+		if err := os.RemoveAll(w.attempts(c.Key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quote makes a shell's word of a text.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// hand writes what tasks read. Slurm runs a task whose directory the node lacks in /tmp, so each looks.
+func (e *Cluster) hand(w *Work, cells []*Cell) error {
+	plan := filepath.Join(e.dir, "cells.json")
+	data, err := json.Marshal(handed{w.Dir, Attempt{Program: e.Program, CacheDir: e.Cache, Temp: e.Temp, Compile: e.CPUs}, cells})
+	if err != nil {
+		return err
+	}
+	look := "#!/bin/sh\n" +
+		"[ -e " + quote(plan) + " ] || { echo \"$(hostname) does not see \"" + quote(e.dir) + " >&2; exit 1; }\n" +
+		"[ -x " + quote(e.Program) + " ] || { echo \"$(hostname) does not see \"" + quote(e.Program) + " >&2; exit 1; }\n"
+	task := look + "exec " + quote(e.Program) + " matrix cell --plan=" + quote(plan) +
+		" --attempt=\"$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}\" $(($1 + SLURM_ARRAY_TASK_ID))\n"
+	seen := filepath.Join(e.dir, "seen")
+	probe := look + quote(e.Program) + " version && hostname >" + quote(seen+".new") + " && mv " + quote(seen+".new") + " " + quote(seen) + "\n"
+	return errors.Join(
+		atomicfile.WriteBytes(plan, data),
+		atomicfile.WriteBytes(filepath.Join(e.dir, "task.sh"), []byte(task)),
+		atomicfile.WriteBytes(filepath.Join(e.dir, "probe.sh"), []byte(probe)))
+}
+
+// probe looks with one small task whether nodes see the directory and this program.
+func (e *Cluster) probe(ctx context.Context, jobs *[]string) error {
+	id, err := e.c.Submit(ctx, slurm.Array{
+		Name: e.name, Script: filepath.Join(e.dir, "probe.sh"), Dir: e.dir, Tasks: 1, Memory: checkMemory, Time: 5 * time.Minute, Options: e.Options,
+	})
+	if err != nil {
+		return job.BadRequest(err)
+	}
+	*jobs = append(*jobs, id)
+	defer e.Report.Done()
+	var endedAt time.Time
+	last := "nothing"
+	for limit := time.Now().Add(e.Wait); ; {
+		if _, err := os.Stat(filepath.Join(e.dir, "seen")); err == nil {
+			return nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if tasks, err := e.c.Tasks(ctx, e.name); err == nil {
+			i := slices.IndexFunc(tasks, func(t slurm.Task) bool { return t.Job == id })
+			if i >= 0 {
+				last = tasks[i].String()
+			}
+			if (i < 0 || tasks[i].Ended()) && endedAt.IsZero() {
+				endedAt = time.Now()
+			}
+		}
+		e.Report.Live("waiting for a first small task, job %s: %s", id, last)
+		if !endedAt.IsZero() && time.Since(endedAt) > e.Settle {
+			log := filepath.Join(e.dir, id+"_0.log")
+			text, err := os.ReadFile(log)
+			if err != nil {
+				text = []byte("it left no log, so its node does not see " + e.dir + "; name a directory with --output that all nodes see")
+			}
+			return job.BadRequest(fmt.Errorf("a first small task, job %s, ended (%s) and cannot do cells: %s", id, last, strings.TrimSpace(string(text))))
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("a first small task, job %s, did not run within %v; Slurm says %s", id, e.Wait, last)
+		}
+		if err := sleep(ctx, min(e.Poll, 2*time.Second)); err != nil {
+			return err
+		}
+	}
+}
+
+// split makes arrays of cells: as large as the cluster takes, and with the same limits.
+func (e *Cluster) split(cells []*Cell) []*chunk {
+	var list []*chunk
+	for i, c := range cells {
+		n := len(list) - 1
+		if n < 0 || len(list[n].cells) == e.c.MaxArray || list[n].cells[0].Limits.Memory != c.Limits.Memory {
+			list = append(list, &chunk{offset: i})
+			n++
+		}
+		list[n].cells = append(list[n].cells, c)
+	}
+	return list
+}
+
+// Cell does one cell of those that were handed over, in a task.
+func (h *handed) cell(ctx context.Context, i int, attempt string, u job.Reporter) error {
+	if i < 0 || i >= len(h.Cells) {
+		return job.BadRequest(fmt.Errorf("there is no cell %d among %d", i, len(h.Cells)))
+	}
+	w, c := &Work{h.Work}, h.Cells[i]
+	if r, err := w.Result(c.Key); err != nil || r != nil {
+		u.Say("%s is done already", c.Name)
+		return err
+	}
+	h.Attempt.Name = attempt
+	u.Say("%s", c.Name)
+	if err := os.MkdirAll(h.Attempt.Temp, 0o755); err != nil {
+		return err
+	}
+	err := w.Try(ctx, c, h.Attempt)
+	if errors.Is(err, errLate) {
+		u.Say("another try of %s was first", c.Name)
+		return nil
+	}
+	return err
+}
+
+// DoHanded does the i-th cell of a plan that the submitting machine wrote.
+func DoHanded(ctx context.Context, plan string, i int, attempt string, u job.Reporter) error {
+	data, err := os.ReadFile(plan)
+	if err != nil {
+		return job.BadRequest(fmt.Errorf("read the cells: %w", err))
+	}
+	var h handed
+	if err := json.Unmarshal(data, &h); err != nil {
+		return job.BadRequest(fmt.Errorf("read the cells of %s: %w", plan, err))
+	}
+	return h.cell(ctx, i, attempt, u)
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ovzpatch/internal/slurm"
+)
+
+// waited is a cell whose result has not been seen.
+type waited struct {
+	cell  *Cell
+	job   string
+	index int
+	task  slurm.Task // as it was last seen; State is "" before that
+	lost  bool       // Slurm does not list it any more
+	gone  time.Time  // since when it is over, as far as Slurm says
+}
+
+// reason says why a cell has no result, as far as Slurm knows.
+func (q *waited) reason(dir string) error {
+	state := q.task.String()
+	switch {
+	case q.task.State == "":
+		state = "Slurm never listed it"
+	case q.lost && !q.task.Ended():
+		// So it is with a task that is cancelled before it runs.
+		state = "it is not in the queue any more, and was last seen there as " + state
+	}
+	return fmt.Errorf("task %s_%d of Slurm left no result: %s; its log is %s", q.job, q.index, state, filepath.Join(dir, fmt.Sprintf("%s_%d.log", q.job, q.index)))
+}
+
+// wait calls each as results come, and for each cell that will not get one.
+func (e *Cluster) wait(ctx context.Context, w *Work, chunks []*chunk, each func(*Cell, error) error) error {
+	var queue []*waited
+	for _, ch := range chunks {
+		for i, c := range ch.cells {
+			queue = append(queue, &waited{cell: c, job: ch.job, index: i})
+		}
+	}
+	defer e.Report.Done()
+	all, limit := len(queue), time.Now().Add(e.Wait)
+	var silent error // why the controller does not answer
+	for {
+		// The queue is asked before the results are looked at: who has ended then has written.
+		tasks, err := e.c.Tasks(ctx, e.name)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && silent == nil {
+			e.Report.Say("Slurm does not answer, which is waited for: %v", err)
+		} else if err == nil && silent != nil {
+			e.Report.Say("Slurm answers again")
+		}
+		if silent = err; err == nil {
+			note(queue, tasks)
+		}
+		var left []*waited
+		for i, q := range queue {
+			r, err := w.Result(q.cell.Key)
+			switch {
+			case err != nil:
+			case r != nil:
+			case !q.gone.IsZero() && time.Since(q.gone) >= e.Settle:
+				err = q.reason(e.dir)
+			case time.Now().After(limit):
+				err = fmt.Errorf("no result within %v (wait in [slurm]): %w", e.Wait, q.reason(e.dir))
+			default:
+				left = append(left, queue[i])
+				continue
+			}
+			if err := each(q.cell, err); err != nil {
+				return err
+			}
+		}
+		if queue = left; len(queue) == 0 {
+			break
+		}
+		e.Report.Live("%d of %d cells done; %s", all-len(queue), all, summary(queue))
+		if err := sleep(ctx, e.Poll); err != nil {
+			return err
+		}
+	}
+	if time.Now().After(limit) {
+		var jobs []string
+		for _, ch := range chunks {
+			jobs = append(jobs, ch.job)
+		}
+		return e.c.Cancel(ctx, jobs...)
+	}
+	return nil
+}
+
+// note writes down what Slurm says of tasks. One that was requeued is not over any more.
+func note(queue []*waited, tasks []slurm.Task) {
+	type id struct {
+		job   string
+		index int
+	}
+	known := map[id]slurm.Task{}
+	for _, t := range tasks {
+		known[id{t.Job, t.Index}] = t
+	}
+	for _, q := range queue {
+		t, ok := known[id{q.job, q.index}]
+		if q.lost = !ok; ok {
+			q.task = t
+		}
+		switch {
+		case ok && !t.Ended():
+			q.gone = time.Time{}
+		case q.gone.IsZero():
+			q.gone = time.Now()
+		}
+	}
+}
+
+// summary counts what tasks do, and says what those wait for that do not run.
+func summary(queue []*waited) string {
+	count := map[string]int{}
+	for _, q := range queue {
+		s := q.task.State
+		switch {
+		case s == "":
+			s = "unknown"
+		case s == "PENDING":
+			s += " (" + q.task.Reason + ")"
+		}
+		count[strings.ToLower(s)]++
+	}
+	var words []string
+	for _, s := range slices.Sorted(maps.Keys(count)) {
+		words = append(words, fmt.Sprintf("%d %s", count[s], s))
+	}
+	return strings.Join(words, ", ")
+}
