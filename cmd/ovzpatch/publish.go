@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -59,7 +61,7 @@ where one would remove a kernel, or refuses what --profile says is for it.
   ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org
   ovzpatch publish --check rpms /srv/www/kernels/current --profile rhel5`,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.Names, o.Report = args, newUI(c)
+			o.Names, o.Report, o.OwnGPGHome = args, newUI(c), ownGPGHome()
 			if c.Flags().Changed("advisory") {
 				o.Advisory = &notice
 			}
@@ -137,6 +139,22 @@ where one would remove a kernel, or refuses what --profile says is for it.
 	c.MarkFlagsMutuallyExclusive("check", "to")
 	c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"rhel5", "rhel6", "modern"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// ownGPGHome is gpg's own directory of keys, "" where there is none.
+func ownGPGHome() string {
+	dir := os.Getenv("GNUPGHOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		dir = filepath.Join(home, ".gnupg")
+	}
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return ""
+	}
+	return dir
 }
 
 // previous is what --rollback without a number means.

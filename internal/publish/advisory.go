@@ -229,5 +229,5 @@ func (s *stage) addNotices(ctx context.Context, p Profile) error {
 	return command.Run(ctx, command.Cmd{Args: []string{
 		"modifyrepo_c", "--mdtype", "updateinfo", "--checksum", p.checksum(), "--compress-type", p.compression(), "--unique-md-filenames",
 		file, filepath.Join(s.repo(p), "repodata"),
-	}})
+	}, Env: nobodys(dir)})
 }

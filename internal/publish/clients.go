@@ -189,7 +189,7 @@ func (c *client) system(ctx context.Context, wants []relation) error {
 	if err != nil {
 		return err
 	}
-	return command.Run(ctx, command.Cmd{Args: []string{"createrepo_c", "--quiet", "--no-database", repo}})
+	return command.Run(ctx, command.Cmd{Args: []string{"createrepo_c", "--quiet", "--no-database", repo}, Env: nobodys(c.dir)})
 }
 
 // configure writes what dnf reads: both repositories, and that signatures must be good.
@@ -232,7 +232,7 @@ func (c *client) dnf(ctx context.Context, name string, args ...string) error {
 		}
 		all = append(all, "--setopt="+kind+"dir="+dir)
 	}
-	return command.Run(ctx, command.Cmd{Args: append(all, args...), Env: []string{"LC_ALL=C.UTF-8"}})
+	return command.Run(ctx, command.Cmd{Args: append(all, args...), Env: append(nobodys(c.dir), "LC_ALL=C.UTF-8")})
 }
 
 // binaryArchs returns the architectures of all but the source packages.

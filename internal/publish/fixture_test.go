@@ -4,6 +4,7 @@ package publish
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/runlock"
+	"ovzpatch/internal/testutil"
 )
 
 // kernelSpec is a made-up kernel with what matters to a repository: an image, modules, scripts, and
@@ -110,14 +112,18 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run()) // it will be killed, and leaves nothing behind
 	}
 	// Locks must be on a tmpfs, and the names of gpg-agent's sockets short.
-	dir, err := os.MkdirTemp("/dev/shm", "ovzpublish")
+	dir, remove, err := testutil.Memory("ovzpublish")
+	if err == nil {
+		// What is built and signed here must not depend on a user's macros.
+		err = errors.Join(os.Mkdir(filepath.Join(dir, "home"), 0o755), os.Setenv("HOME", filepath.Join(dir, "home")), os.Unsetenv("XDG_CONFIG_HOME"))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	testRoot = dir
 	code := m.Run()
-	os.RemoveAll(dir)
+	remove()
 	os.Exit(code)
 }
 

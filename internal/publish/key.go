@@ -34,6 +34,7 @@ const (
 type signer struct {
 	program     string // path of gpg, or of gpg1 for signatures in V3 form
 	home        string // "" for the user's own
+	own         string // which that is, "" where that is not known
 	v3          bool
 	fingerprint string
 	public      []byte // the key, armoured
@@ -43,7 +44,7 @@ type signer struct {
 // newSigner finds the key and shows that it signs, so that a passphrase is asked for and an error
 // is told before anything is changed.
 func newSigner(ctx context.Context, o *Options, profiles []Profile) (*signer, error) {
-	s := &signer{home: o.GPGHome, v3: profiles[0] == RHEL5}
+	s := &signer{home: o.GPGHome, own: o.OwnGPGHome, v3: profiles[0] == RHEL5}
 	name := "gpg"
 	if s.v3 {
 		name = "gpg1"
@@ -245,15 +246,27 @@ func (s *signer) macros() []string {
 		"--define", "_gpg_digest_algo sha256",
 		"--define", "_gpg_sign_cmd_extra_args " + extra,
 	}
-	if s.home != "" {
-		args = append(args, "--define", "_gpg_path "+s.home)
+	if home := s.keys(); home != "" {
+		args = append(args, "--define", "_gpg_path "+home)
 	}
 	return args
 }
 
-// addSign signs packages in place.
-func (s *signer) addSign(ctx context.Context, paths []string) error {
+// keys is the directory that gpg has the keys in, "" where that is not known.
+func (s *signer) keys() string {
+	if s.home == "" {
+		return s.own
+	}
+	return s.home
+}
+
+// addSign signs packages in place. dir is a scratch directory.
+func (s *signer) addSign(ctx context.Context, dir string, paths []string) error {
 	args := append([]string{"rpmsign"}, s.macros()...)
 	args = append(append(args, "--addsign"), paths...)
-	return command.Run(ctx, command.Cmd{Args: args, Env: s.env()})
+	env := s.env()
+	if s.keys() != "" { // or gpg looks for them in the home directory
+		env = nobodys(dir)
+	}
+	return command.Run(ctx, command.Cmd{Args: args, Env: env})
 }

@@ -76,7 +76,7 @@ func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 		"--unique-md-filenames", "--groupfile", comps,
 		"--revision", strconv.FormatInt(s.rec.Revision, 10), "--set-timestamp-to-revision",
 		repo,
-	}})
+	}, Env: nobodys(dir)})
 	if err != nil {
 		return nil, fmt.Errorf("make metadata for %s: %w", p, err)
 	}

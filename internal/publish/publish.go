@@ -37,6 +37,8 @@ type Options struct {
 
 	Key     string // what gpg knows the key by
 	GPGHome string // "" for the user's own
+	// OwnGPGHome is which that is, "" where that is not known.
+	OwnGPGHome string
 
 	WithoutControl bool // do without the verdict on the kernel without the patch
 	AllowUnproved  bool // publish kernels that nobody proved, and mark the repository

@@ -192,7 +192,7 @@ func (s *stage) sign(ctx context.Context) error {
 		for _, n := range chunks[i] {
 			paths = append(paths, filepath.Join(s.repo(s.rec.Profiles[0]), s.rec.Packages[n].Path))
 		}
-		if err := s.key.addSign(ctx, paths); err != nil {
+		if err := s.key.addSign(ctx, scratchDir, paths); err != nil {
 			return fmt.Errorf("sign packages: %w", err)
 		}
 		if err := checkSigned(ctx, db, paths); err != nil {
@@ -209,13 +209,19 @@ func (s *stage) sign(ctx context.Context) error {
 	})
 }
 
+// nobodys is the environment of a program that uses rpm: with a home directory without macros. A
+// user's own (~/.rpmmacros) could turn signing and verifying into anything.
+func nobodys(home string) []string {
+	return []string{"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, ".config"), "LC_ALL=C"}
+}
+
 // keyDatabase makes an rpm database that knows the public key and no other.
 func (s *stage) keyDatabase(ctx context.Context, dir string) (string, error) {
 	db, key := filepath.Join(dir, "db"), filepath.Join(dir, "key")
 	if err := os.WriteFile(key, s.key.public, 0o644); err != nil {
 		return "", err
 	}
-	if err := command.Run(ctx, command.Cmd{Args: []string{"rpmkeys", "--dbpath", db, "--import", key}}); err != nil {
+	if err := command.Run(ctx, command.Cmd{Args: []string{"rpmkeys", "--dbpath", db, "--import", key}, Env: nobodys(dir)}); err != nil {
 		return "", fmt.Errorf("give the public key to rpm: %w", err)
 	}
 	return db, nil
@@ -224,7 +230,7 @@ func (s *stage) keyDatabase(ctx context.Context, dir string) (string, error) {
 // checkSigned has rpm verify digests and signatures, both of which must be there.
 func checkSigned(ctx context.Context, db string, paths []string) error {
 	args := append([]string{"rpmkeys", "--dbpath", db, "--define", "_pkgverify_level all", "--checksig"}, paths...)
-	if err := command.Run(ctx, command.Cmd{Args: args, Env: []string{"LC_ALL=C"}}); err != nil {
+	if err := command.Run(ctx, command.Cmd{Args: args, Env: nobodys(filepath.Dir(db))}); err != nil {
 		return fmt.Errorf("verify signatures as a client does: %w", err)
 	}
 	return nil

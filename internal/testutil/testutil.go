@@ -28,6 +28,49 @@ func Alone() []string {
 	return []string{"unshare", "--mount", "--propagation", propagation}
 }
 
+// Memory makes a directory on a tmpfs for a whole test program, and removes those that killed ones
+// left: locks must be on a tmpfs, and nothing clears that before the next boot.
+func Memory(prefix string) (dir string, remove func(), err error) {
+	left, err := filepath.Glob(filepath.Join("/dev/shm", prefix+"[0-9]*"))
+	if err != nil {
+		return "", nil, err
+	}
+	for _, d := range left {
+		// A fresh one may be about to be locked.
+		if st, err := os.Stat(d); err != nil || time.Since(st.ModTime()) < time.Minute {
+			continue
+		}
+		if f, err := lockDir(d); err == nil {
+			os.RemoveAll(d)
+			f.Close()
+		}
+	}
+	if dir, err = os.MkdirTemp("/dev/shm", prefix); err != nil {
+		return "", nil, err
+	}
+	f, err := lockDir(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return dir, func() {
+		os.RemoveAll(dir)
+		f.Close()
+	}, nil
+}
+
+// lockDir locks a directory as long as the file is open: in no program that is started meanwhile.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // Terminal returns both ends of a pseudo terminal: the person's, and the program's.
 func Terminal(t testing.TB) (user, tty *os.File) {
 	t.Helper()
