@@ -90,6 +90,9 @@ func (f *buildFlags) check(a *app, u job.Reporter) error {
 	if f.spec != specInject && f.spec != specReplace {
 		return usage(fmt.Errorf("--spec=%s: it must be %s or %s", f.spec, specInject, specReplace))
 	}
+	if err := needFile("config", f.recipe.Config, false); err != nil {
+		return err
+	}
 	f.recipe.Replaced = f.spec == specReplace
 	if err := f.recipe.Check(); err != nil {
 		return err

@@ -54,12 +54,12 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 				kernel.Package = args[0]
 			}
 			kernel.Keyring = key.keyring
-			for _, path := range append(sign.Files(), kernel.Package, kernel.Devel, kernel.Image, kernel.Keyring) {
-				if err := needFile(path, false); err != nil {
-					return err
-				}
+			err := errors.Join(needFile("", kernel.Package, false), needFile("devel", kernel.Devel, false), needFile("kernel", kernel.Image, false),
+				needFile("keyring", kernel.Keyring, false), needFile("modules", kernel.Modules, true))
+			for _, path := range sign.Files() {
+				err = errors.Join(err, needFile("", path, false))
 			}
-			if err := needFile(kernel.Modules, true); err != nil {
+			if err != nil {
 				return err
 			}
 			if err := errors.Join(livepatch.CheckRevision(revision), checkOutput(out)); err != nil {

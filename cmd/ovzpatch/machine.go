@@ -57,11 +57,11 @@ func (f *machineFlags) check(c *cobra.Command) error {
 		return usage(fmt.Errorf("--memory=%s: it must be from %dM to %dG, as 512M or 2G", f.memory, minMemory, maxMemory>>10))
 	}
 	f.mib = int(n) * unit
-	if err := needFile(f.livepatch, false); err != nil {
+	if err := needFile("livepatch", f.livepatch, false); err != nil {
 		return err
 	}
-	if err := needFile(f.share, true); err != nil {
-		return fmt.Errorf("--share: %w", err)
+	if err := needFile("share", f.share, true); err != nil {
+		return err
 	}
 	if f.write && f.share == "" {
 		return usage(errors.New("--rw is about the directory of --share: add --share=DIR"))

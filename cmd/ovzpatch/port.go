@@ -76,7 +76,7 @@ says when.
 			}
 			defer f.Close()
 			if f.Derived == nil {
-				return errors.New("the package already has the patch; ovzpatch check says more about it")
+				return usage(errors.New("the source already has the patch; ovzpatch check says more about it"))
 			}
 			style, err := f.CheckStyle(ctx)
 			if err != nil {

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/adopt"
@@ -31,10 +33,12 @@ Signed packages stay as they are; ovzpatch publish signs copies, with --resign.`
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Packages, o.Keyring, o.Report = args, key.keyring, newUI(c)
-			for _, path := range append([]string{o.Log, key.keyring}, args...) {
-				if err := needFile(path, false); err != nil {
-					return err
-				}
+			err := errors.Join(needFile("log", o.Log, false), needFile("keyring", key.keyring, false))
+			for _, path := range args {
+				err = errors.Join(err, needFile("", path, false))
+			}
+			if err != nil {
+				return err
 			}
 			if _, err := datastore.ParseNamespace(o.Namespace); err != nil {
 				return usage(err)

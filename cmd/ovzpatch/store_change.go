@@ -135,9 +135,9 @@ programs left.`,
 			if (keep == datastore.Keep{NoLastGood: keep.NoLastGood}) {
 				return usage(errors.New("no rule given: say what to keep, for example --keep-last 3"))
 			}
-			for _, n := range []int{keep.Last, keep.Daily, keep.Weekly, keep.Monthly, keep.Yearly} {
+			for flag, n := range map[string]int{"last": keep.Last, "daily": keep.Daily, "weekly": keep.Weekly, "monthly": keep.Monthly, "yearly": keep.Yearly} {
 				if n < 0 {
-					return usage(fmt.Errorf("keep %d? It counts snapshots, from 0 on", n))
+					return usage(fmt.Errorf("--keep-%s=%d: it must be a number of snapshots, 0 or more", flag, n))
 				}
 			}
 			s, err := f.open()

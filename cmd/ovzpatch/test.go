@@ -74,16 +74,13 @@ func (f *kernelFlags) check(c *cobra.Command, args []string) error {
 // ready tells what is missing before anything slow is begun: a file that is named, and a
 // program. A kept kernel is looked for in its datastore.
 func (f *kernelFlags) ready(kept bool) error {
-	files := []string{f.Devel, f.Image, f.Lustre.Setup, f.key.keyring}
+	err := errors.Join(
+		needFile("devel", f.Devel, false), needFile("kernel", f.Image, false), needFile("lustre-setup", f.Lustre.Setup, false),
+		needFile("keyring", f.key.keyring, false), needFile("modules", f.Modules, true))
 	if !kept {
-		files = append(files, f.Package)
+		err = errors.Join(needFile("", f.Package, false), err)
 	}
-	for _, path := range files {
-		if err := needFile(path, false); err != nil {
-			return err
-		}
-	}
-	if err := needFile(f.Modules, true); err != nil {
+	if err != nil {
 		return err
 	}
 	for _, path := range f.Lustre.From { // of both kinds
@@ -98,21 +95,26 @@ func (f *kernelFlags) ready(kept bool) error {
 }
 
 // needFile refuses the name of nothing, and of a directory where a file is wanted, or the reverse;
-// "" is not named.
-func needFile(path string, dir bool) error {
+// "" is not named. flag is "" for an argument.
+func needFile(flag, path string, dir bool) error {
 	if path == "" {
 		return nil
 	}
 	st, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return usage(err)
 	case dir && !st.IsDir():
-		return usage(fmt.Errorf("%s: it is not a directory", path))
+		err = fmt.Errorf("%s: it is not a directory", path)
 	case !dir && st.IsDir():
-		return usage(fmt.Errorf("%s: it is a directory; name a file", path))
+		err = fmt.Errorf("%s: it is a directory; name a file", path)
 	}
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case flag != "":
+		return usage(fmt.Errorf("--%s: %w", flag, err))
+	}
+	return usage(err)
 }
 
 func newTest(a *app) *cobra.Command {
@@ -165,7 +167,7 @@ the same source without the patch was vulnerable.
 			if of != "" && store == "" {
 				return usage(errors.New("--control-of: it names a snapshot, so it needs --store"))
 			}
-			if err := needFile(module, false); err != nil {
+			if err := needFile("livepatch", module, false); err != nil {
 				return err
 			}
 			if err := errors.Join(test.check(a, u), rep.check()); err != nil {

@@ -85,7 +85,7 @@ func initStore(dir, name string, place runlock.Place) (*Store, error) {
 		name = filepath.Base(dir)
 	}
 	if err := checkName("datastore name", name, maxComponent); err != nil {
-		return nil, err
+		return nil, job.BadRequest(fmt.Errorf("%w; say another name with --name", err))
 	}
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, err

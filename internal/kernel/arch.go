@@ -16,5 +16,5 @@ func Arch(target string) (string, error) {
 	case "i386", "i486", "i586", "i686":
 		return "i386", nil
 	}
-	return "", job.BadRequest(fmt.Errorf("no kernel for --target=%s: x86_64 and i686 there are", target))
+	return "", job.BadRequest(fmt.Errorf("--target=%s: it must be x86_64 or i686", target))
 }

@@ -193,6 +193,9 @@ func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
 		if len(m.o.Flavours) > 0 {
 			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", m.Source.Path))
 		}
+		if m.o.Config != "" {
+			return nil, job.BadRequest(fmt.Errorf("--config: this source RPM has its configuration, %s; give another one where it is made", m.Source.Path))
+		}
 		if m.o.Tag != srpm.DefaultTag {
 			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", m.Source.Path))
 		}
