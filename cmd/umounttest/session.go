@@ -40,7 +40,7 @@ type session struct {
 	skip     string   // BACKEND/NAME of a case to leave out
 	unload   bool     // the probe's module may be unloaded in the end
 	lustre   *lustre  // what the cases are tried on; nil is the probe
-	// livepatch is on trial: the cases run once in each of its states. nil for none.
+	// livepatch is on trial: all cases run where it is loaded, and few in its other states. nil for none.
 	livepatch *livepatch
 	emit      func(guest.Event) error
 }
