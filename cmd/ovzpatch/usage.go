@@ -233,7 +233,7 @@ func wrongInput(c *cobra.Command, args []string, err error) bool {
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(all.Unwrap(), func(e error) bool { return !wrongInput(c, args, e) })
 	}
-	if errors.Is(err, rpmfile.ErrNotRPM) {
+	if errors.Is(err, rpmfile.ErrNotRPM) || errors.Is(err, rpmfile.ErrNoKeys) {
 		return true
 	}
 	var path *fs.PathError

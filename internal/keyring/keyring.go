@@ -6,9 +6,6 @@ package keyring
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -37,11 +34,8 @@ func Verify(ctx context.Context, u job.Reporter, pkg *rpmfile.File, path, keyrin
 		return err
 	}
 	report, err := pkg.Verify(ctx, keyring)
-	if errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	if err != nil {
-		return fmt.Errorf("%w; get the package from a place that you trust, or leave out --keyring", err)
+		return err
 	}
 	for _, s := range ofSignatures(report) {
 		u.Say("%s: %s", path, s)

@@ -2,13 +2,32 @@
 
 package rpmfile
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// ErrNoKeys means that a file is no keyring.
+var ErrNoKeys = errors.New("it holds no public key")
+
+const publicKey = 6 // an OpenPGP packet's tag
+
+// holdsKeys reports whether there is a public key among OpenPGP packets.
+func holdsKeys(ring []byte) bool {
+	for rest := ring; len(rest) > 0; {
+		tag, header, length, ok := packetHeader(rest)
+		if !ok || tag == publicKey || length > len(rest)-header {
+			return ok && tag == publicKey
+		}
+		rest = rest[header+length:]
+	}
+	return false
+}
 
 // readableKeys removes the keys of OpenPGP version 6 and later, with everything that belongs to
 // them: gpgv stops reading a keyring at the first of them, and then does not find the keys after
 // it. Nothing is lost, because gpgv cannot read their signatures either.
 func readableKeys(ring []byte) []byte {
-	const publicKey = 6
 	var kept []byte
 	keep := true
 	for rest := ring; len(rest) > 0; {

@@ -95,9 +95,17 @@ func OpenFile(ctx context.Context, file *os.File, path string) (*File, error) {
 func newFile(ctx context.Context, file *os.File, path string, limits Limits) (*File, error) {
 	f := &File{path: path, file: file, limits: limits}
 	if err := f.read(ctx); err != nil {
-		return nil, fmt.Errorf("read RPM file %s: %w", path, err)
+		return nil, fmt.Errorf("read RPM file %s: %w", path, damaged(ctx, err))
 	}
 	return f, nil
+}
+
+// damaged adds what to do with a package that cannot be read, or is not what its digests say.
+func damaged(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, ErrNotRPM) {
+		return err
+	}
+	return fmt.Errorf("%w; the file is damaged or incomplete: copy or download it again", err)
 }
 
 // Close closes the file.

@@ -79,16 +79,12 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 		}
 		return nil
 	}
-	keys, err := os.ReadFile(keyring)
+	keys, err := readKeyring(keyring)
 	if err != nil {
-		return fmt.Errorf("read keyring: %w", err)
+		return err
 	}
-	if keys, err = dearmour(keys); err != nil {
-		return fmt.Errorf("read keyring %s: %w", keyring, err)
-	}
-	keys = readableKeys(keys)
 	if len(list) == 0 {
-		return errors.New("the package is not signed, but a keyring was given")
+		return errors.New("the package is not signed, but a keyring was given; get the package from a place that you trust, or leave out --keyring")
 	}
 	dir, err := os.MkdirTemp("", "rpm-signature-*")
 	if err != nil {
@@ -109,16 +105,32 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 			unreadable = no
 			r.Unverified = append(r.Unverified, fmt.Sprintf("a signature over %s was not verified: %v", s.what, no))
 		case err != nil:
-			return fmt.Errorf("verify signature over %s: %w", s.what, err)
+			return fmt.Errorf("verify signature over %s: %w; get the package, and the keys of who signed it, from a place that you trust", s.what, err)
 		default:
 			checked++
 			r.Verified = append(r.Verified, fmt.Sprintf("the signature over %s is good, by key %s", s.what, by))
 		}
 	}
 	if checked == 0 {
-		return fmt.Errorf("verify signature: none of the package's %d signatures could be checked: %w", len(list), unreadable)
+		return fmt.Errorf("verify signature: none of the package's %d signatures could be checked: %w; use a newer gpgv, or a package that is signed in an older form", len(list), unreadable)
 	}
 	return nil
+}
+
+// readKeyring reads a file of public keys.
+func readKeyring(keyring string) ([]byte, error) {
+	const advice = "--keyring takes a file of OpenPGP public keys, such as RPM-GPG-KEY-*, or what gpg --export writes"
+	keys, err := os.ReadFile(keyring)
+	if err != nil {
+		return nil, fmt.Errorf("read keyring: %w; %s", err, advice)
+	}
+	if keys, err = dearmour(keys); err != nil {
+		return nil, fmt.Errorf("read keyring %s: %w; %s", keyring, err, advice)
+	}
+	if !holdsKeys(keys) {
+		return nil, fmt.Errorf("read keyring %s: %w; %s", keyring, ErrNoKeys, advice)
+	}
+	return readableKeys(keys), nil
 }
 
 // dearmour returns the binary form of OpenPGP keys in any number of blocks.

@@ -165,7 +165,7 @@ func (f *File) Verify(ctx context.Context, keyring string) (Report, error) {
 	r := Report{Verified: append([]string(nil), f.verified...)}
 	raw, unpacked, err := f.payloadDigests()
 	if err != nil {
-		return r, fmt.Errorf("verify %s: %w", f.path, err)
+		return r, fmt.Errorf("verify %s: %w", f.path, damaged(ctx, err))
 	}
 	if !f.whole {
 		err := f.walk(ctx, func(i int, content io.Reader) error {
@@ -175,7 +175,7 @@ func (f *File) Verify(ctx context.Context, keyring string) (Report, error) {
 			return f.copyContent(io.Discard, &f.Files[i], content)
 		})
 		if err != nil {
-			return r, fmt.Errorf("verify %s: %w", f.path, err)
+			return r, fmt.Errorf("verify %s: %w", f.path, damaged(ctx, err))
 		}
 		f.whole = true
 	}
