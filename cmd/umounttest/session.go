@@ -64,6 +64,14 @@ func (s session) run(ctx context.Context) error {
 			missing = append(missing, err.Error())
 		}
 	}
+	if known, err := umount.Types(); err != nil {
+		missing = append(missing, err.Error())
+	} else {
+		var left []string
+		if cases, left = umount.ForTypes(cases, known); len(left) > 0 {
+			s.notes = append(s.notes, "left out, as the kernel does not have what they need: "+strings.Join(left, ", "))
+		}
+	}
 	if s.lustre != nil {
 		var left []string
 		if cases, left = umount.ForLustre(cases); len(left) > 0 {

@@ -106,6 +106,7 @@ var agentOps = map[string]func(*agent, request) (reply, error){
 	"oldumount":    (*agent).oldumount,
 	"chroot":       (*agent).umountChrooted,
 	"pivot":        (*agent).umountPivoted,
+	"automount":    (*agent).umountAutomount,
 }
 
 func (a *agent) serve(q request) (reply, error) {

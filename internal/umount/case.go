@@ -73,6 +73,8 @@ type Case struct {
 	Compat bool
 	// Command says that the command umount acts, which the container must have.
 	Command bool
+	// Needs is a filesystem type that the kernel must know; "" for none.
+	Needs string
 	// Uncounted is a case on a filesystem that counts no umount_begin and may swallow its
 	// INACTIVE lines, as Lustre limits them: there must be none where none is wanted.
 	Uncounted bool

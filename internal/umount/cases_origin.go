@@ -31,6 +31,9 @@ func originCases() []Case {
 	closed.Patched.Errno = "EPERM"
 	chrooted[Closed] = closed
 
+	// The map stays mounted when its key is umounted.
+	automounted := only(forced("0", true), Open)
+
 	return []Case{
 		{
 			Name: "force-root-bound", act: umount(force), origin: "root", Wants: forced("0", false),
@@ -168,6 +171,17 @@ func originCases() []Case {
 			Wants: notInVE(everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true})),
 		},
 		{
+			Name: "force-automount", act: umountAutomount(force), origin: "none", Needs: "autofs", Wants: automounted,
+			Text: "umount2(MNT_FORCE) on a key of an autofs map that is not mounted, which the call has mounted first",
+			For:  "decides before the path is resolved",
+		},
+		{
+			Name: "force-overlay", act: umount(force), origin: "overlay", Needs: "overlay",
+			Text:  "umount2(MNT_FORCE) on an overlay above a directory of the filesystem, which that does not reach",
+			For:   "looks through other filesystems",
+			Wants: only(everywhere(Want{Errno: "0", Host: "0"}), Open),
+		},
+		{
 			Name: "force-not-a-mount", act: umountBelow(dirName, force),
 			Text:  "umount2(MNT_FORCE) on a directory of the filesystem that is no mount point",
 			For:   "tells of an umount that was refused anyway",
@@ -238,6 +252,12 @@ func umountHostsMount(flags int) act {
 func umountForeign(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		return s.ask(ctx, request{Op: "umount", Path: "/proc/1/root" + s.host, Flags: flags, Times: 1})
+	}
+}
+
+func umountAutomount(flags int) act {
+	return func(ctx context.Context, s *scene) (string, error) {
+		return s.ask(ctx, request{Op: "automount", Source: s.host, Path: s.path, Flags: flags})
 	}
 }
 

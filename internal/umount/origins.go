@@ -29,6 +29,14 @@ var origins = map[string]func(source, other, path string) error{
 		}
 		return nil
 	},
+	"none": func(_, _, _ string) error { return nil },
+	"overlay": func(source, other, path string) error {
+		// Without a directory to write to there must be two to read.
+		if err := unix.Mount("none", path, "overlay", 0, "lowerdir="+source+"/"+dirName+":"+other); err != nil {
+			return fmt.Errorf("mount overlay at %s: %w", path, err)
+		}
+		return nil
+	},
 	"shared": func(source, _, path string) error { return bindAs(source, path, unix.MS_SHARED) },
 	"peer": func(source, other, path string) error {
 		if err := bindAs(source, other, unix.MS_SHARED); err != nil {

@@ -2,7 +2,12 @@
 
 package umount
 
-import "slices"
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
 
 // Trial is one case on one backend.
 type Trial struct {
@@ -43,4 +48,33 @@ func Telling(trials []Trial) []Trial {
 		return trials
 	}
 	return few
+}
+
+// Types returns the filesystem types that the kernel knows, without those of modules that
+// are not loaded.
+func Types() ([]string, error) {
+	b, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return nil, fmt.Errorf("ask for the kernel's filesystem types: %w", err)
+	}
+	var types []string
+	for line := range strings.Lines(string(b)) {
+		if words := strings.Fields(line); len(words) > 0 {
+			types = append(types, words[len(words)-1])
+		}
+	}
+	return types, nil
+}
+
+// ForTypes returns the cases that a kernel with these filesystem types can try, and the others
+// as "NAME (TYPE)".
+func ForTypes(cases []Case, known []string) (kept []Case, left []string) {
+	for _, c := range cases {
+		if c.Needs != "" && !slices.Contains(known, c.Needs) {
+			left = append(left, c.Name+" ("+c.Needs+")")
+			continue
+		}
+		kept = append(kept, c)
+	}
+	return kept, left
 }

@@ -177,3 +177,14 @@ func TestTelling(t *testing.T) {
 		t.Errorf("of %d chosen ones %d are left", len(chosen), len(few))
 	}
 }
+
+func TestForTypesNamesWhatItLeavesOut(t *testing.T) {
+	cases := []Case{{Name: "a"}, {Name: "b", Needs: "autofs"}, {Name: "c", Needs: "overlay"}}
+	kept, left := ForTypes(cases, []string{"tmpfs", "overlay"})
+	if len(kept) != 2 || kept[0].Name != "a" || kept[1].Name != "c" {
+		t.Errorf("kept %v", kept)
+	}
+	if !slices.Equal(left, []string{"b (autofs)"}) {
+		t.Errorf("left %v", left)
+	}
+}
