@@ -12,7 +12,6 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
-	"ovzpatch/internal/scratch"
 )
 
 // Contents is what is in one package.
@@ -61,46 +60,34 @@ func (p *Package) Look(ctx context.Context, keyring string) (*Contents, error) {
 			c.Modules++
 		}
 	}
-	report, err := p.Verify(ctx, keyring)
+	image, content := p.Image(), []byte(nil)
+	if p.Source {
+		image = ""
+	}
+	var report rpmfile.Report
+	var err error
+	if image == "" {
+		report, err = p.Verify(ctx, keyring)
+	} else {
+		report, content, err = p.VerifyReading(ctx, keyring, image)
+	}
 	if err != nil {
 		return nil, err
 	}
 	c.Verified, c.Unverified = report.Verified, report.Unverified
-	if c.Signed, err = p.Signed(); err != nil {
-		return nil, err
-	}
-	image := p.Image()
-	if image == "" || p.Source {
-		return c, nil
+	if c.Signed, err = p.Signed(); err != nil || image == "" {
+		return c, err
 	}
 	c.Kernel, _ = kernel.ImageRelease(image)
-	c.Patched, err = p.patched(ctx, image)
-	if errors.Is(err, kernel.ErrImage) {
+	holds, err := kernel.ImageHolds(ctx, content, gate.MessageHead)
+	switch {
+	case errors.Is(err, kernel.ErrImage): // as one for Xen
 		c.Unread = fmt.Sprintf("whether the kernel %s holds the patch's message is not known: %v", c.Kernel, err)
 		c.Unverified = append(c.Unverified, c.Unread)
 		return c, nil
-	}
-	return c, err
-}
-
-// patched looks for the patch's message in the kernel image. The error is
-// kernel.ErrImage where the image cannot be read, as one for Xen.
-func (p *Package) patched(ctx context.Context, name string) (*bool, error) {
-	dir, remove, err := scratch.New("", "image")
-	if err != nil {
-		return nil, fmt.Errorf("unpack kernel image: %w", err)
-	}
-	defer remove()
-	if err := p.Extract(ctx, dir, func(n string) bool { return n == name }); err != nil {
+	case err != nil:
 		return nil, err
 	}
-	image, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
-	if err != nil {
-		return nil, fmt.Errorf("unpack kernel image: %w", err)
-	}
-	holds, err := kernel.ImageHolds(ctx, image, gate.MessageHead)
-	if err != nil {
-		return nil, err
-	}
-	return &holds, nil
+	c.Patched = &holds
+	return c, nil
 }

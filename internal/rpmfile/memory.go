@@ -21,21 +21,12 @@ func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byt
 	wanted := make(map[int][]string) // by number of the file, the names that the caller used
 	var total int64
 	for _, name := range names {
-		p, err := safePath(name, f.Source)
-		i, ok := f.index[p]
-		if err != nil || !ok {
-			return nil, fmt.Errorf("read %s from %s: %w", name, f.path, fs.ErrNotExist)
+		i, err := f.member(name, links)
+		if err != nil {
+			return nil, err
 		}
-		e := &f.Files[i]
-		if !e.Mode.IsRegular() || e.Flags&FileGhost != 0 {
-			return nil, fmt.Errorf("read %s from %s: it is a %s without content", name, f.path, kindOf(e.Mode))
-		}
-		if total += e.Size; total > maxInMemory {
-			return nil, fmt.Errorf("read %s from %s: more than %d bytes are too much for memory; unpack them", name, f.path, maxInMemory)
-		}
-		// Content comes with the last of a file's links.
-		if set := links[fileID{e.device, e.inode}]; len(set) > 0 {
-			i = set[len(set)-1]
+		if total += f.Files[i].Size; total > maxInMemory {
+			return nil, tooLarge(name, f.path)
 		}
 		wanted[i] = append(wanted[i], name)
 	}
@@ -61,6 +52,28 @@ func (f *File) ReadFiles(ctx context.Context, names ...string) (map[string][]byt
 		return nil, fmt.Errorf("read from %s: %w", f.path, err)
 	}
 	return contents, nil
+}
+
+// member returns the number of the file with which the content of the named plain file comes.
+func (f *File) member(name string, links map[fileID][]int) (int, error) {
+	p, err := safePath(name, f.Source)
+	i, ok := f.index[p]
+	if err != nil || !ok {
+		return 0, fmt.Errorf("read %s from %s: %w", name, f.path, fs.ErrNotExist)
+	}
+	e := &f.Files[i]
+	if !e.Mode.IsRegular() || e.Flags&FileGhost != 0 {
+		return 0, fmt.Errorf("read %s from %s: it is a %s without content", name, f.path, kindOf(e.Mode))
+	}
+	// It is the last of a file's links.
+	if set := links[fileID{e.device, e.inode}]; len(set) > 0 {
+		i = set[len(set)-1]
+	}
+	return i, nil
+}
+
+func tooLarge(name, path string) error {
+	return fmt.Errorf("read %s from %s: more than %d bytes are too much for memory; unpack them", name, path, maxInMemory)
 }
 
 type buffer []byte

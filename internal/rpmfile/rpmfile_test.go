@@ -106,6 +106,9 @@ func TestRealPackages(t *testing.T) {
 				if !f.Source {
 					first = "/boot/b"
 				}
+				if _, b, err := f.VerifyReading(t.Context(), "", first); err != nil || len(b) != 5 {
+					t.Errorf("%s while verifying: %q, %v", first, b, err)
+				}
 				if got, err := f.ReadFiles(t.Context(), first); err != nil || len(got[first]) != 5 {
 					t.Errorf("%s: %q, %v", first, got[first], err)
 				}

@@ -162,6 +162,32 @@ func (f *File) payloadDigests() (raw, unpacked []payloadDigest, err error) {
 // a file of OpenPGP public keys, armoured or not, the package must have a signature by one of
 // them, and no bad one; that needs the program gpgv.
 func (f *File) Verify(ctx context.Context, keyring string) (Report, error) {
+	return f.verify(ctx, keyring, func(int) io.Writer { return io.Discard })
+}
+
+// VerifyReading is Verify that also returns the content of one file, as ReadFiles does: it reads
+// the package once for both.
+func (f *File) VerifyReading(ctx context.Context, keyring, name string) (Report, []byte, error) {
+	i, err := f.member(name, f.hardLinks())
+	if err != nil {
+		return Report{}, nil, err
+	}
+	if f.Files[i].Size > maxInMemory {
+		return Report{}, nil, tooLarge(name, f.path)
+	}
+	var content buffer
+	f.whole = false
+	r, err := f.verify(ctx, keyring, func(n int) io.Writer {
+		if n == i {
+			return &content
+		}
+		return io.Discard
+	})
+	return r, content, err
+}
+
+// verify is Verify; to says where the content of a file goes, by its number.
+func (f *File) verify(ctx context.Context, keyring string, to func(i int) io.Writer) (Report, error) {
 	r := Report{Verified: append([]string(nil), f.verified...)}
 	raw, unpacked, err := f.payloadDigests()
 	if err != nil {
@@ -172,7 +198,7 @@ func (f *File) Verify(ctx context.Context, keyring string) (Report, error) {
 			if content == nil || !f.Files[i].Mode.IsRegular() {
 				return nil
 			}
-			return f.copyContent(io.Discard, &f.Files[i], content)
+			return f.copyContent(to(i), &f.Files[i], content)
 		})
 		if err != nil {
 			return r, fmt.Errorf("verify %s: %w", f.path, damaged(ctx, err))
