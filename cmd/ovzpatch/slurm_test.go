@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ovzpatch/internal/testutil"
 )
 
 // cluster is Slurm with two nodes on loopback, from Debian's packages in bin/test/slurm. Each node is a
@@ -125,8 +127,9 @@ func (c *cluster) start(name, command string) *exec.Cmd {
 		c.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--mount-proc",
-		"sh", "-c", "mount -t tmpfs none "+c.blind+"; "+command+" & wait")
+	args := append(testutil.Alone(), "unshare", "--pid", "--fork", "--kill-child",
+		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+command+" & wait")
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, log, log
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
