@@ -7,10 +7,10 @@ package adopt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
@@ -26,6 +26,9 @@ type Options struct {
 	Report    job.Reporter
 }
 
+// logFile is what the build's log is called in a snapshot, whatever it was called elsewhere.
+const logFile = "build.log"
+
 // item is one package on its way into the datastore.
 type item struct {
 	*kernelrpm.Package
@@ -36,6 +39,9 @@ type item struct {
 
 // Add reads the packages, all of each, and keeps them as a new snapshot of the kernel's group.
 func Add(ctx context.Context, store *datastore.Store, o Options) (ref datastore.Ref, err error) {
+	if st, err := os.Stat(o.Log); o.Log != "" && (err != nil || !st.Mode().IsRegular()) {
+		return ref, job.BadRequest(errors.Join(err, fmt.Errorf("--log=%s: it must be a plain file", o.Log)))
+	}
 	set, err := read(ctx, &o)
 	defer func() {
 		for _, i := range set {
@@ -73,10 +79,10 @@ func Add(ctx context.Context, store *datastore.Store, o Options) (ref datastore.
 		}
 	}
 	if o.Log != "" {
-		if _, err := w.AddPath(ctx, o.Log); err != nil {
+		if _, err := w.AddPathAs(ctx, o.Log, logFile); err != nil {
 			return ref, err
 		}
-		m.Log = filepath.Base(o.Log)
+		m.Log = logFile
 	}
 	if who, err := user.Current(); err == nil {
 		m.Owner = who.Username

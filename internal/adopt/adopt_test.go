@@ -160,7 +160,7 @@ func open(t *testing.T, s *datastore.Store, ref datastore.Ref) *datastore.Reader
 func TestAdd(t *testing.T) {
 	s := newStore(t)
 	b := build1(t, "1", "x86_64", true)
-	log := filepath.Join(b.dir, "build.log")
+	log := filepath.Join(b.dir, "the log (2).txt")
 	if err := os.WriteFile(log, []byte("built\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestBadPackages(t *testing.T) {
 	if _, err := Add(t.Context(), s, Options{Packages: b.all(), Keyring: none, Report: job.Quiet{}}); err == nil || !strings.Contains(err.Error(), "is not signed") {
 		t.Errorf("with a keyring: %v", err)
 	}
-	if _, err := Add(t.Context(), s, Options{Packages: b.all(), Log: b.dir, Report: job.Quiet{}}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := Add(t.Context(), s, Options{Packages: b.all(), Log: b.dir, Report: job.Quiet{}}); err == nil || !strings.Contains(err.Error(), "it must be a plain file") {
 		t.Errorf("a directory as the log: %v", err)
 	}
 	if all, err := s.All(); err != nil || len(all) > 0 {

@@ -25,34 +25,6 @@ import (
 	"ovzpatch/internal/tool"
 )
 
-// Options say what is published, and how.
-type Options struct {
-	To        string   // the repository's directory
-	Names     []string // groups, and snapshots, of the datastore
-	Namespace string   // all groups below this namespace, besides Names
-	Latest    int      // of each group this many of the newest that may be published; 0 for all
-	Archs     []string // nil for all
-	Profiles  []string // names; nil for Modern
-	URL       string   // where clients find the directory, for .repo files; "" for none
-
-	Key     string // what gpg knows the key by
-	GPGHome string // "" for the user's own
-	// OwnGPGHome is which that is, "" where that is not known.
-	OwnGPGHome string
-
-	WithoutControl bool // do without the verdict on the kernel without the patch
-	AllowUnproved  bool // publish kernels that nobody proved, and mark the repository
-	Resign         bool // put our signature in the place of others'
-	Keep           int  // generations that stay
-
-	Advisory *Advisory // a security notice of the newest kernels, nil for none
-
-	Report job.Reporter
-}
-
-// DefaultKeep is how many generations stay.
-const DefaultKeep = 5
-
 // Result is what was published.
 type Result struct {
 	Dir        string    `json:"directory"`
@@ -63,57 +35,6 @@ type Result struct {
 	Outside []string `json:"outside,omitempty"`
 }
 
-// tools are the programs that publishing needs.
-func tools(profiles []Profile) []tool.Tool {
-	need := slices.Clone(tool.Publish)
-	if profiles[0] == RHEL5 {
-		need = append(need, tool.GnuPG1)
-	}
-	return need
-}
-
-// Check refuses options that cannot be, and completes the others.
-func (o *Options) Check() error {
-	if o.To == "" {
-		return job.BadRequest(errors.New("no directory given: name with --to what your web server exports"))
-	}
-	if o.Latest < 0 {
-		return job.BadRequest(fmt.Errorf("--latest=%d: it must be 1 or more", o.Latest))
-	}
-	if o.Keep == 0 {
-		o.Keep = DefaultKeep
-	}
-	if o.Keep < 2 {
-		return job.BadRequest(fmt.Errorf("--keep=%d: it must be 2 or more, as clients may still be reading the generation before", o.Keep))
-	}
-	if err := checkURL(o.URL); err != nil {
-		return err
-	}
-	if o.Advisory != nil {
-		if err := o.Advisory.check(); err != nil {
-			return err
-		}
-	}
-	_, err := o.profiles()
-	return err
-}
-
-// profiles are the profiles that were asked for, the oldest clients' first.
-func (o *Options) profiles() ([]Profile, error) {
-	if len(o.Profiles) == 0 {
-		return []Profile{Modern}, nil
-	}
-	asked := map[Profile]bool{}
-	for _, name := range o.Profiles {
-		p, err := ParseProfile(name)
-		if err != nil {
-			return nil, err
-		}
-		asked[p] = true
-	}
-	return slices.DeleteFunc(slices.Clone(Profiles), func(p Profile) bool { return !asked[p] }), nil
-}
-
 // Publish makes the repository hold what the options choose from the datastore, and nothing else.
 // Whatever fails, what was published before stays.
 func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, error) {
@@ -122,6 +43,13 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 	}
 	if len(o.Names) == 0 && o.Namespace == "" {
 		return nil, job.BadRequest(errors.New("nothing to publish: name groups or snapshots of the datastore, or a --namespace"))
+	}
+	if err := o.outside(store.Dir()); err != nil {
+		return nil, fmt.Errorf("publish to %s: %w", o.To, err)
+	}
+	// What clients found until now they go on to find.
+	if last, err := o.earlier(-1); err == nil {
+		o.goOn(last)
 	}
 	res, err := o.change(ctx, func(p *publication) (*Record, error) {
 		sel := &selection{o: &o, store: store, known: p.known(), readers: map[datastore.Ref]*datastore.Reader{}}

@@ -127,3 +127,77 @@ func TestProfiles(t *testing.T) {
 		}
 	}
 }
+
+// A publish that does not say --url and --profile again goes on with them: clients that came through
+// the .repo file, or have a profile's address, would get errors.
+func TestSaidOnce(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.URL, f.o.Profiles = "https://example.org/k", []string{"rhel6", "modern"}
+	f.publish()
+	f.keep("x86_64", "2", nil)
+	f.o.URL, f.o.Profiles = "", nil
+	res := f.publish()
+	if len(res.Generation.Profiles) != 2 || res.Generation.URL != "https://example.org/k" {
+		t.Errorf("%+v", res.Generation)
+	}
+	for _, name := range []string{"rhel6/repodata/repomd.xml", mirrorList(Modern), repoFileName(RHEL6)} {
+		if _, err := os.Stat(filepath.Join(f.o.To, currentLink, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	f.o.Profiles = []string{"modern"}
+	if res := f.publish(); len(res.Generation.Profiles) != 1 || !strings.Contains(f.said.b.String(), "WARNING: generation 2 has a repository for profile rhel6") {
+		t.Errorf("%+v\n%s", res.Generation.Profiles, f.said.b.String())
+	}
+}
+
+// Damage that somebody did is told with what to do, and doing that helps.
+func TestDamagedRepository(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	to := f.o.To
+	f.o.To = filepath.Join(f.store.Dir(), "repo")
+	f.refused("is within the datastore")
+	f.o.To = filepath.Join(f.o.GPGHome, "pubring.kbx", "repo")
+	f.refused("what is above it is no directory")
+	f.o.To = to
+	f.publish()
+	f.keep("x86_64", "2", nil)
+	f.publish()
+	current := filepath.Join(to, currentLink)
+	record := filepath.Join(to, generationsDir, generationName(2), recordFile)
+	if err := os.Truncate(record, 100); err != nil {
+		t.Fatal(err)
+	}
+	f.refused("make an earlier one current, and the next publish takes this one away: ln -sfn generations/NNNNNN " + current)
+	lead := func(to string) {
+		t.Helper()
+		if err := os.Remove(current); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, current); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lead("/etc")
+	f.refused("Make it lead to one again: ln -sfn generations/NNNNNN " + current)
+	lead("generations/000001")
+	if res := f.publish(); res.Generation.Number != 2 || len(res.Generation.Kernels()) != 2 {
+		t.Errorf("%+v", res.Generation)
+	}
+	f.whole(2)
+	mark := filepath.Join(to, markFile)
+	if err := os.WriteFile(mark, []byte("garbage\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.refused("remove the file's content")
+	if err := os.Truncate(mark, 0); err != nil {
+		t.Fatal(err)
+	}
+	if res := f.publish(); res.Changed {
+		t.Errorf("%+v", res.Generation)
+	}
+}

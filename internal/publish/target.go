@@ -87,6 +87,9 @@ func checkOwn(dir string, last bool) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if errors.Is(err, unix.ENOTDIR) {
+		return job.BadRequest(fmt.Errorf("%s cannot be: what is above it is no directory", dir))
+	}
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", dir, err)
 	}
@@ -187,7 +190,7 @@ func (t *target) readMark(size int64) error {
 	}
 	var m mark
 	if err := json.Unmarshal(b, &m); err != nil || m.Format != markFormat {
-		return fmt.Errorf("read %s: it does not describe a repository of ovzpatch", filepath.Join(t.dir, markFile))
+		return fmt.Errorf("read %s: it does not describe a repository of ovzpatch; if the directory is one, and only this file is damaged, remove the file's content", filepath.Join(t.dir, markFile))
 	}
 	if m.Version > markVersion {
 		return fmt.Errorf("its form is version %d, this program knows up to %d; use the newer ovzpatch that made it", m.Version, markVersion)
@@ -205,7 +208,7 @@ func (t *target) load() error {
 		dir, name := filepath.Split(link)
 		n, bad := strconv.Atoi(name)
 		if bad != nil || dir != generationsDir+"/" || generationName(n) != name {
-			return fmt.Errorf("the link %s leads to %q, which is no generation; did somebody change it?", t.path(currentLink), link)
+			return fmt.Errorf("the link %s leads to %q, which is no generation; did somebody change it? Make it lead to one again: ln -sfn %s/NNNNNN %[1]s", t.path(currentLink), link, generationsDir)
 		}
 		t.current = n
 	}
@@ -239,7 +242,10 @@ func (t *target) load() error {
 					}
 					continue
 				}
-				return fmt.Errorf("generation %d: %w", n, err)
+				if n != t.current {
+					return fmt.Errorf("generation %d: %w; clients do not need it: remove %s", n, err, t.generation(n))
+				}
+				return fmt.Errorf("generation %d, which is current: %w; make an earlier one current, and the next publish takes this one away: ln -sfn %s/NNNNNN %s", n, err, generationsDir, t.path(currentLink))
 			}
 			t.records = append(t.records, r)
 		}
