@@ -288,9 +288,20 @@ func TestBadPackages(t *testing.T) {
 			t.Errorf("got %v, want %q", err, tt.want)
 		}
 	}
-	none := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(none, []byte("x"), 0o644); err != nil {
+	// The names of gpg-agent's sockets must be short.
+	home, err := os.MkdirTemp("/dev/shm", "ovzpatch")
+	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		exec.Command("gpgconf", "--homedir", home, "--kill", "gpg-agent").Run()
+		os.RemoveAll(home)
+	})
+	none := filepath.Join(home, "keys")
+	for _, args := range [][]string{{"--passphrase", "", "--quick-gen-key", "k", "rsa2048", "sign", "never"}, {"--output", none, "--export"}} {
+		if out, err := exec.Command("gpg", append([]string{"--homedir", home, "--batch", "--quiet"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 	if _, err := Add(t.Context(), s, Options{Packages: b.all(), Keyring: none, Report: job.Quiet{}}); err == nil || !strings.Contains(err.Error(), "is not signed") {
 		t.Errorf("with a keyring: %v", err)
