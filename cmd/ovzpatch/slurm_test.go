@@ -110,13 +110,23 @@ func startCluster(t *testing.T) *cluster {
 		"PATH="+root+"/usr/bin:"+root+"/usr/sbin:"+os.Getenv("PATH"), "SLURM_CONF="+dir+"/slurm.conf")
 	c.start("munged", "munged -F --force --key-file="+dir+"/munge.key --socket="+dir+"/munge.sock --pid-file="+dir+"/munged.pid --seed-file="+dir+"/seed --log-file="+dir+"/munged.syslog")
 	eventually(t, 20*time.Second, "munged listens", func() bool { _, err := os.Stat(dir + "/munge.sock"); return err == nil })
-	c.start("slurmctld", "slurmctld-wlm -D -i")
+	// Debian's slurmctld of 24.11 does not start under the name that its package gives it.
+	for _, name := range []string{"slurmctld", "slurmd"} {
+		if err := os.Symlink(c.program(name+"-wlm"), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.start("slurmctld", dir+"/slurmctld -D -i")
 	for _, n := range []string{"n1", "n2"} {
 		c.startNode(n)
 	}
 	c.await("n1 and n2 are idle", func() bool { return c.state("n1") == "idle" && c.state("n2") == "idle" })
 	return c
 }
+
+// cgroups mounts what slurmd of 22.05 wants to see whatever it is to use. What is there elsewhere differs from
+// one container to the next.
+const cgroups = "mount -t tmpfs none /sys && mkdir -p /sys/fs/cgroup && mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd none /sys/fs/cgroup/systemd && "
 
 // start starts a daemon as the first child of a pid namespace of its own, which ends with the test whatever
 // ends that.
@@ -128,7 +138,7 @@ func (c *cluster) start(name, command string) *exec.Cmd {
 	}
 	defer log.Close()
 	args := append(testutil.Alone(), "unshare", "--pid", "--fork", "--kill-child",
-		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+command+" & wait")
+		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+cgroups+command+" & wait")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, log, log
 	if err := cmd.Start(); err != nil {
@@ -140,7 +150,7 @@ func (c *cluster) start(name, command string) *exec.Cmd {
 
 func (c *cluster) startNode(name string) {
 	c.t.Helper()
-	c.nodes[name] = c.start(name, "slurmd-wlm -D -N "+name+" -d "+c.program("slurmstepd-wlm"))
+	c.nodes[name] = c.start(name, c.dir+"/slurmd -D -N "+name+" -d "+c.program("slurmstepd-wlm"))
 }
 
 func (c *cluster) program(name string) string {

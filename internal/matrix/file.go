@@ -60,11 +60,11 @@ type Limits struct {
 	Disk   Bytes         `toml:"disk"`
 }
 
-// Standard limits: of what the cells of Debian's kernel took, the double.
+// Standard limits: for kernels with small configurations. A distribution's own wants more.
 const (
 	standardTime   = 4 * time.Hour
 	standardMemory = 2 << 30
-	standardDisk   = 8 << 30
+	standardDisk   = 4 << 30
 )
 
 // Bytes is a size such as 3GiB.
