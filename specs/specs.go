@@ -15,7 +15,7 @@ import (
 // Name is the file name of the spec.
 const Name = "kernel-ovz.spec"
 
-//go:embed kernel-ovz.spec livepatch.spec guest-*.config debug.config
+//go:embed kernel-ovz.spec livepatch.spec guest-*.config debug.config livepatch.config
 var files embed.FS
 
 // Own tells whether a spec is this one, filled in. OpenVZ's own source RPMs have a spec of

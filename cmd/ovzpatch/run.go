@@ -98,6 +98,9 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out), rep.check()); err != nil {
 				return err
 			}
+			if only == prove.With && flags.recipe.Livepatch {
+				return usage(errors.New("--only=with: --livepatch tries its module on the kernel without the patch"))
+			}
 			path := source.Newest(source.Debian)
 			if len(args) == 1 {
 				path = args[0]
@@ -132,6 +135,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
 	c.Flags().StringVar(&store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
 	c.Flags().StringVar(&only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
+	c.Flags().BoolVar(&flags.recipe.Livepatch, "livepatch", false, "also make the port into a module for the kernel without the patch, and try that in its four states (see test --livepatch); with our own spec both kernels take livepatches")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	// A snapshot gets both verdicts.
 	c.MarkFlagsMutuallyExclusive("only", "store")

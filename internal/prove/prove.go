@@ -8,6 +8,7 @@
 //	build   packages by rpmbuild, or from the cache
 //	probe   the module that stands in for Lustre
 //	trial   boots a kernel and tries what the patch is about
+//	livepatch, if it is asked for: the port as a module for the kernel without the patch
 package prove
 
 import (
@@ -102,10 +103,18 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		}
 	}
 	if o.Only != With {
-		_, without, err = o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
+		var plain *build.Result
+		plain, without, err = o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
 		rep.Kernels = append(rep.Kernels, without...)
 		if err != nil {
 			return rep, err
+		}
+		if o.Recipe.Livepatch {
+			states, err := o.livepatch(ctx, plain)
+			rep.Kernels = append(rep.Kernels, states...)
+			if err != nil {
+				return rep, err
+			}
 		}
 	}
 	if o.Store != nil {

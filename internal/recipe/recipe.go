@@ -41,6 +41,7 @@ type Options struct {
 	Modernize bool     // rewrite what rpm since 4.20 refuses in a source RPM's own spec
 	Beside    bool     // add to a source RPM's own spec what makes dnf and zypper keep older kernels
 	Debug     bool     // a kernel that watches itself
+	Livepatch bool     // a kernel that takes livepatches, where our own configuration is used
 	Misplaced bool     // go on with a patch that the gate check refuses
 	Root      rpmbuild.Root
 	Report    job.Reporter
@@ -244,13 +245,11 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 		return nil, err
 	}
 	config, needs := specs.FlavourConfig(flavour, config), specs.FlavourNeeds(flavour)
-	if m.o.Debug {
-		var more []string
-		if config, more, err = specs.DebugConfig(m.Line, config); err != nil {
-			return nil, job.BadRequest(fmt.Errorf("--debug-kernel: %w", err))
-		}
-		needs = append(needs, more...)
+	config, more, tag, err := m.overlaid(arch, config)
+	if err != nil {
+		return nil, err
 	}
+	needs = append(needs, more...)
 	r := &Recipe{
 		Patched: true, Port: m.Name, Touched: m.Touched(), With: m.o.With, Without: m.o.Without, Source: archive,
 		Inputs: srpm.Inputs{
@@ -277,9 +276,7 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 		}
 		v.Release += compatTag
 	}
-	if m.o.Debug {
-		v.Release += debugTag
-	}
+	v.Release += tag
 	if r.Spec, err = specs.Spec(v); err != nil {
 		return nil, err
 	}
@@ -292,9 +289,6 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 
 // compatTag marks a test build, which is not to be taken for one for production.
 const compatTag = ".compat"
-
-// debugTag marks a kernel that watches itself, which is slow.
-const debugTag = ".debug"
 
 // compat is what --compat adds. It says what that was tried on: the patches of a line go into its
 // sources together, so that one of them speaks for all.

@@ -18,10 +18,20 @@ func DebugConfig(line string, config []byte) (changed []byte, needs []string, er
 	case "rhel6-2.6.32":
 		sleep = "CONFIG_DEBUG_SPINLOCK_SLEEP"
 	}
-	debug, _ := files.ReadFile("debug.config") // embedded
-	changed = bytes.Clone(config)
+	return lay("debug.config", config), []string{"CONFIG_PROVE_LOCKING", sleep, "CONFIG_DEBUG_KMEMLEAK"}, nil
+}
+
+// LivepatchConfig does that with the options of a kernel that takes livepatches.
+func LivepatchConfig(config []byte) (changed []byte, needs []string) {
+	return lay("livepatch.config", config), []string{"CONFIG_LIVEPATCH", "CONFIG_UNWINDER_ORC", "CONFIG_SECURITY"}
+}
+
+// lay lays one of our files over a configuration.
+func lay(name string, config []byte) []byte {
+	over, _ := files.ReadFile(name) // embedded
+	changed := bytes.Clone(config)
 	if len(changed) > 0 && !bytes.HasSuffix(changed, []byte("\n")) {
 		changed = append(changed, '\n')
 	}
-	return append(changed, debug...), []string{"CONFIG_PROVE_LOCKING", sleep, "CONFIG_DEBUG_KMEMLEAK"}, nil
+	return append(changed, over...)
 }

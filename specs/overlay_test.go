@@ -35,3 +35,14 @@ func TestDebugConfig(t *testing.T) {
 		t.Errorf("2.6.18: %v", err)
 	}
 }
+
+func TestLivepatchConfig(t *testing.T) {
+	const given = "CONFIG_SMP=y\nCONFIG_UNWINDER_FRAME_POINTER=y"
+	config, needs := specs.LivepatchConfig([]byte(given))
+	added, ok := strings.CutPrefix(string(config), given+"\n")
+	for _, option := range needs {
+		if !ok || !strings.Contains(added, "\n"+option+"=y\n") {
+			t.Errorf("%s is not laid over the configuration:\n%s", option, config)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipe
+
+import (
+	"fmt"
+
+	"ovzpatch/internal/job"
+	"ovzpatch/specs"
+)
+
+// What marks a kernel whose configuration was changed: one that watches itself is slow, and one that
+// takes livepatches is for run --livepatch.
+const (
+	debugTag     = ".debug"
+	livepatchTag = ".livepatch"
+)
+
+// overlaid lays what was asked for over a configuration. It returns the options that the kernel must
+// have in the end, and the mark in its Release.
+func (m maker) overlaid(arch string, config []byte) (changed []byte, needs []string, tag string, err error) {
+	if m.o.Debug {
+		if config, needs, err = specs.DebugConfig(m.Line, config); err != nil {
+			return nil, nil, "", job.BadRequest(fmt.Errorf("--debug-kernel: %w", err))
+		}
+		tag = debugTag
+	}
+	if m.o.Livepatch {
+		if err := m.takesLivepatch(arch); err != nil {
+			return nil, nil, "", err
+		}
+		var more []string
+		config, more = specs.LivepatchConfig(config)
+		needs, tag = append(needs, more...), tag+livepatchTag
+	}
+	return config, needs, tag, nil
+}
+
+// takesLivepatch refuses a kernel that our livepatch cannot be for.
+func (m maker) takesLivepatch(arch string) error {
+	switch {
+	case arch != "x86_64":
+		return job.BadRequest(fmt.Errorf("--livepatch: the module is for x86_64 only, not for %s", m.o.Target))
+	case !m.Kernel.AtLeast(5, 9, 0):
+		return job.BadRequest(fmt.Errorf("--livepatch: %s has no path_umount, which the module replaces; Linux has it since 5.9", m.Kernel))
+	}
+	return nil
+}
