@@ -80,13 +80,13 @@ type stretch struct {
 
 // HTML writes the report as one page, which needs nothing else.
 func (r *Report) HTML(w io.Writer) error {
-	name, data := "page.html", any(nil)
+	var err error
 	if r.isMatrix() {
-		name, data = "matrix.html", r.matrixPage()
+		err = pageTemplates.ExecuteTemplate(w, "matrix.html", r.matrixPage())
 	} else {
-		data = r.page()
+		err = pageTemplates.ExecuteTemplate(w, "page.html", r.page())
 	}
-	if err := pageTemplates.ExecuteTemplate(w, name, data); err != nil {
+	if err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
 	return nil

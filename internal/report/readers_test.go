@@ -84,8 +84,10 @@ func matrix(good, wrong *report.Report) *report.Report {
 	return &report.Report{Command: "matrix", Cells: []report.Cell{
 		{Name: "a/with", Kernel: "a", Variant: "with", Outcome: "protected", Seconds: 61, Report: label(good, "a/with")},
 		{Name: "a/without", Kernel: "a", Variant: "without", Outcome: "protected", ExitCode: 4, Report: label(wrong, "a/without")},
-		{Name: "<b>\nok 1 # SKIP/with", Kernel: "<b>\nok 1 # SKIP", Variant: "with", Outcome: "misfit", ExitCode: 3, Log: "no\x1bwhere",
-			Report: &report.Report{Failure: &report.Failure{Error: "choose port: no line fits\nBail out!", ExitCode: 3}}},
+		{
+			Name: "<b>\nok 1 # SKIP/with", Kernel: "<b>\nok 1 # SKIP", Variant: "with", Outcome: "misfit", ExitCode: 3, Log: "no\x1bwhere",
+			Report: &report.Report{Failure: &report.Failure{Error: "choose port: no line fits\nBail out!", ExitCode: 3}},
+		},
 		{Name: "c/without", Kernel: "c", Variant: "without", Outcome: "no result", ExitCode: 1, Missing: true, Notes: []string{"the node died"}},
 	}}
 }
