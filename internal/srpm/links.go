@@ -96,6 +96,13 @@ func (w *walker) link(args []word, st *state, line int) ends {
 		name := st.named(to.text)
 		_, isLink := st.links[name]
 		dir := st.real(name)
+		if isLink {
+			st = st.enter(dir, w.sources.stem).clone()
+		}
+		if isLink && !st.exists(dir) && !file && !never {
+			st.links[name] = "" // whether it leads to a directory, into which this goes, is not known
+			continue
+		}
 		inside := !never && (strings.HasSuffix(to.text, "/") || st.exists(dir) && !(file && isLink))
 		if inside && dir != "" {
 			name = path.Join(dir, path.Base(target.text))

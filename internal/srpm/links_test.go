@@ -39,6 +39,8 @@ func TestWalkLinks(t *testing.T) {
 		"by %setup -T -D":                 {in + "ln -s linux-5.14.0 linux\n%setup -q -T -D -n linux\n" + patches, "%patch2 -p1"},
 		"in a list":                       {in + "test -e linux || ln -s linux-5.14.0 linux\ncd linux\n" + patches, "not known since line"},
 		"to another place":                {in + "mkdir a\nmkdir a/b\nln -s ../../linux-5.14.0 a/b/src\ncd a/b/src\n%patch1 -p1\ncd ..\n%patch2 -p1", "%patch1 -p1"},
+		"a second goes into the tree":     {inBox + "ln -s linux-5.14.0 linux\nmkdir other\nln -s other linux\ncd linux\n" + patches, "%patch2 -p1"},
+		"a second, nobody knows where":    {in + "ln -s nothere linux\nln -s linux-5.14.0 linux\ncd linux\n" + patches, "where the link linux leads is not known"},
 		"of a name that nobody knows":     {in + "ln -s $SRC linux\ncd linux\n" + patches, "where the link linux leads is not known"},
 		"to itself":                       {in + "ln -s linux linux\ncd linux\n" + patches, "where the link linux leads is not known"},
 		"that fails":                      {in + "ln -s linux-5.14.0 linux\nln -sT linux-5.14.0 linux || :\ncd linux\n" + patches, "%patch2 -p1"},
