@@ -26,6 +26,8 @@ var rules = []rule{
 	{"statement doubled", doubled},
 	{"statement put in", putIn},
 	{"moved", moved},
+	{"asks for", asked},
+	{"does beside", harmful},
 }
 
 func replace(what string, chunk int, from, to int, text string) edit {
@@ -153,6 +155,7 @@ func literals(p *port) []edit {
 			{"Overriding", "Ignoring"},
 			{"flag.", "flag"},
 			{`\n`, ""},
+			{`\n`, `\n\n`},
 			{"container (", "container VE("},
 			{"Forced", "VFS: Forced"},
 			{"lustre", "Lustre"},

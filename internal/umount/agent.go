@@ -44,14 +44,19 @@ type reply struct {
 type agent struct {
 	self    string // this program, to run itself
 	held    *holding
-	ownSeen int // override messages in the container's own log so far
+	ownSeen int   // override messages in the container's own log so far
+	start   state // of its first thread when it began, before any umount
 }
 
 // Agent serves requests, one JSON value each, until they end. It is a container's first
 // process; with its end the container ends. The main thread must be locked to the main
 // goroutine, for some operations spoil the thread they run on.
 func Agent(self string, requests io.Reader, replies io.Writer) error {
-	a := &agent{self: self}
+	start, err := callerState()
+	if err != nil {
+		return err
+	}
+	a := &agent{self: self, start: start}
 	in, out := json.NewDecoder(requests), json.NewEncoder(replies)
 	for {
 		var q request

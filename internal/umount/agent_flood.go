@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ import (
 // flood umounts Times times. Slower is what the fastest of the first calls took, which write
 // a message each, of those without flags, or of some that umount something: whichever took longest.
 func (a *agent) flood(q request) (reply, error) {
-	before, err := callerState(q.Path)
+	before, err := mountState(q.Path)
 	if err != nil {
 		return reply{}, err
 	}
@@ -33,10 +34,14 @@ func (a *agent) flood(q request) (reply, error) {
 		return r, err
 	}
 	r.Slower = max(first, plain, idle).Milliseconds()
-	after, err := callerState(q.Path)
-	if r.Changed == "" {
-		r.Changed = changedState(before, after)
+	after, err := mountState(q.Path)
+	if err != nil {
+		return r, err
 	}
+	caller, err := callerState()
+	// What an umount changes in its caller may be changed since the first.
+	changed := []string{r.Changed, changedState(before, after), changedState(a.start, caller)}
+	r.Changed = strings.Join(slices.DeleteFunc(changed, func(s string) bool { return s == "" }), ", ")
 	return r, err
 }
 
@@ -128,18 +133,25 @@ func callerFlags() (state, error) {
 	return parseFlags(string(stat))
 }
 
-// callerState is what an umount that fails must leave as it is of the calling thread, besides
-// its flags, and of the mount at path.
-func callerState(path string) (state, error) {
+// callerState is what an umount must leave of the calling thread as it is, besides its flags.
+func callerState() (state, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return nil, fmt.Errorf("read what the caller may do: %w", err)
 	}
 	s := parseStatus(string(status))
+	// Kernels before 2.6.36 have none.
+	if score, err := os.ReadFile("/proc/self/oom_score_adj"); err == nil {
+		s["oom_score_adj"] = strings.TrimSpace(string(score))
+	}
+	return s, nil
+}
+
+// mountState is what an umount that fails must leave of the mount at path as it is.
+func mountState(path string) (state, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return nil, fmt.Errorf("read mount table: %w", err)
 	}
-	s["mount"] = mountOptions(string(mounts), path)
-	return s, nil
+	return state{"mount": mountOptions(string(mounts), path)}, nil
 }

@@ -47,7 +47,9 @@ var origins = map[string]func(source, other, path string) error{
 	"nosuid": func(source, _, path string) error {
 		return bindWith(source, path, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
 	},
-	"read-only": func(source, _, path string) error { return bindWith(source, path, unix.MS_RDONLY) },
+	"read-only": func(source, _, path string) error {
+		return bindWith(source, path, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
+	},
 	"beside tmpfs": func(source, other, path string) error {
 		if err := unix.Mount("none", other, "tmpfs", 0, ""); err != nil {
 			return fmt.Errorf("mount tmpfs at %s: %w", other, err)
@@ -59,12 +61,6 @@ var origins = map[string]func(source, other, path string) error{
 			return err
 		}
 		return bind(source+"/"+dirName, path)
-	},
-	"below itself": func(source, _, path string) error {
-		if err := bind(source+"/"+dirName, path); err != nil {
-			return err
-		}
-		return bind(source+"/"+dirName, path+"/"+dirName)
 	},
 	"private": func(source, _, path string) error { return bindAs(source, path, unix.MS_PRIVATE) },
 	"parent": func(source, _, path string) error {

@@ -46,7 +46,7 @@ func TestChangedState(t *testing.T) {
 	if s, err := callerFlags(); err != nil || s["flags"] == "" {
 		t.Errorf("this thread's flags: %v, %v", s, err)
 	}
-	if s, err := callerState("/proc"); err != nil || s["Uid"] == "" || s["mount"] == "" {
+	if s, err := callerState(); err != nil || s["Uid"] == "" || s["Umask"] == "" {
 		t.Errorf("this thread: %v, %v", s, err)
 	}
 }
@@ -58,6 +58,17 @@ func TestMountOptions(t *testing.T) {
 		if got := mountOptions(table, path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
+	}
+}
+
+// What the calls changed of their caller may have been changed since the agent began.
+func TestChangedSinceTheAgentBegan(t *testing.T) {
+	if s, err := mountState("/proc"); err != nil || s["mount"] == "" {
+		t.Errorf("/proc is mounted: %v, %v", s, err)
+	}
+	start, now := parseStatus("Umask:\t0022\nCapEff:\t0\n"), parseStatus("Umask:\t0777\nCapEff:\t0\n")
+	if got := changedState(start, now); got != "Umask 0022 becomes 0777" {
+		t.Errorf("%q", got)
 	}
 }
 
