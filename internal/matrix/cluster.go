@@ -169,15 +169,15 @@ func (e *Cluster) clear(ctx context.Context) error {
 	if err := e.c.Cancel(ctx, jobs...); err != nil {
 		return err
 	}
-	return e.gone(ctx, jobs)
+	return e.gone(ctx, jobs, goneLimit)
 }
 
 // goneLimit is how long cancelled tasks may take to end: Slurm kills them after KillWait, and looks again.
 const goneLimit = 3 * time.Minute
 
 // gone waits until jobs have ended.
-func (e *Cluster) gone(ctx context.Context, jobs []string) error {
-	for end := time.Now().Add(goneLimit); ; {
+func (e *Cluster) gone(ctx context.Context, jobs []string, limit time.Duration) error {
+	for end := time.Now().Add(limit); ; {
 		tasks, err := e.c.Tasks(ctx, e.name)
 		if err != nil {
 			return err
@@ -186,7 +186,7 @@ func (e *Cluster) gone(ctx context.Context, jobs []string) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("jobs %s were cancelled and are still there after %v: see squeue --me", strings.Join(jobs, " "), goneLimit)
+			return fmt.Errorf("jobs %s were cancelled and are still there after %v: see squeue --me", strings.Join(jobs, " "), limit)
 		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return err
@@ -208,7 +208,7 @@ func (e *Cluster) cancel(ctx context.Context, w *Work, cells []*Cell, jobs []str
 	if err := e.c.Cancel(ctx, jobs...); err != nil {
 		return err
 	}
-	if err := e.gone(ctx, jobs); err != nil {
+	if err := e.gone(ctx, jobs, goneLimit); err != nil {
 		return err
 	}
 	for _, c := range cells {

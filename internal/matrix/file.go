@@ -141,8 +141,13 @@ func (f *File) check(md toml.MetaData) error {
 		table, key string
 		bad        bool
 	}{
-		{"limits", "time", f.Limits.Time <= 0}, {"limits", "memory", f.Limits.Memory <= 0}, {"limits", "disk", f.Limits.Disk <= 0},
-		{"slurm", "cpus", f.Slurm.CPUs <= 0}, {"slurm", "wait", f.Slurm.Wait <= 0}, {"slurm", "poll", f.Slurm.Poll <= 0}, {"slurm", "settle", f.Slurm.Settle <= 0},
+		{"limits", "time", f.Limits.Time <= 0},
+		{"limits", "memory", f.Limits.Memory <= 0},
+		{"limits", "disk", f.Limits.Disk <= 0},
+		{"slurm", "cpus", f.Slurm.CPUs <= 0},
+		{"slurm", "wait", f.Slurm.Wait <= 0},
+		{"slurm", "poll", f.Slurm.Poll <= 0},
+		{"slurm", "settle", f.Slurm.Settle <= 0},
 	} {
 		if md.IsDefined(l.table, l.key) && l.bad {
 			return f.at(errors.New("it must be above 0"), l.table, l.key)
@@ -229,8 +234,7 @@ func (f *File) checkAxes(a Axes, key ...string) error {
 
 // decodeError says what the library says of a file, with its line.
 func (f *File) decodeError(err error) error {
-	var parse toml.ParseError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[toml.ParseError](err); ok {
 		text := parse.Message
 		if parse.LastKey != "" {
 			text = parse.LastKey + ": " + text

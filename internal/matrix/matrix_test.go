@@ -5,6 +5,7 @@ package matrix
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,10 +153,7 @@ func TestKeys(t *testing.T) {
 		{"how it is done", "m.toml", strings.Replace(twoSources, "jobs = 3", "jobs = 8", 1), nil},
 		{"what is expected", "m.toml", strings.Replace(twoSources, "faulty", "inconclusive", 1), nil},
 	} {
-		changed := map[string]string{}
-		for name, text := range files {
-			changed[name] = text
-		}
+		changed := maps.Clone(files)
 		changed[tt.file] = tt.text
 		for name, key := range keys(write(t, changed)) {
 			want := slices.ContainsFunc(tt.changed, func(s string) bool { return strings.HasPrefix(name, s) })
@@ -291,8 +289,10 @@ func TestRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	l := &Local{Attempt: Attempt{Program: filepath.Join(dir, "program"), CacheDir: dir, Name: "1", Temp: t.TempDir()}, Jobs: 3,
-		Memory: func() (int64, error) { return 5 << 30, nil }, Report: job.Quiet{}}
+	l := &Local{
+		Attempt: Attempt{Program: filepath.Join(dir, "program"), CacheDir: dir, Name: "1", Temp: t.TempDir()}, Jobs: 3,
+		Memory: func() (int64, error) { return 5 << 30, nil }, Report: job.Quiet{},
+	}
 	cells := []*Cell{{Name: "a", Key: "a"}, {Name: "b", Key: "b"}, {Name: "c", Key: "c"}}
 	for _, c := range cells {
 		c.Args, c.Limits = []string{"check"}, Limits{Time: time.Minute, Memory: 2 << 30}

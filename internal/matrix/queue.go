@@ -88,12 +88,23 @@ func (e *Cluster) wait(ctx context.Context, w *Work, chunks []*chunk, each func(
 			return err
 		}
 	}
-	if time.Now().After(limit) {
-		var jobs []string
-		for _, ch := range chunks {
-			jobs = append(jobs, ch.job)
-		}
-		return e.c.Cancel(ctx, jobs...)
+	e.Report.Done()
+	return e.finish(ctx, chunks)
+}
+
+// finish ends what still runs though every cell is decided: second copies of tasks whose node was lost, and
+// all where the time is over.
+func (e *Cluster) finish(ctx context.Context, chunks []*chunk) error {
+	var jobs []string
+	for _, ch := range chunks {
+		jobs = append(jobs, ch.job)
+	}
+	if err := e.c.Cancel(ctx, jobs...); err != nil {
+		return err
+	}
+	// What ends slowly, as on a node that is lost, changes no result.
+	if err := e.gone(ctx, jobs, 30*time.Second); err != nil && ctx.Err() == nil {
+		e.Report.Say("%v", err)
 	}
 	return nil
 }
