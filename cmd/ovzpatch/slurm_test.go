@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -101,9 +100,13 @@ func startCluster(t *testing.T) *cluster {
 	}
 	host, _, _ = strings.Cut(host, ".")
 	conf := fmt.Sprintf(slurmConf, append([]any{host, dir, libs[0]}, freePorts(t, 3)...)...)
+	// slurmd of 22.05 otherwise looks for the machine's cgroups, and what there is differs between containers.
+	cgroup := "CgroupPlugin=cgroup/v1\n"
 	key := bytes.Repeat([]byte("not secret here "), 4)
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "slurm.conf"), []byte(conf), 0o644), os.WriteFile(filepath.Join(dir, "munge.key"), key, 0o600)); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"slurm.conf": conf, "cgroup.conf": cgroup, "munge.key": string(key)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.env = append(os.Environ(),
 		"LD_LIBRARY_PATH="+filepath.Dir(libs[0])+":"+libs[0]+":"+root+"/lib/x86_64-linux-gnu",
@@ -124,10 +127,6 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-// cgroups mounts what slurmd of 22.05 wants to see whatever it is to use. What is there elsewhere differs from
-// one container to the next.
-const cgroups = "mount -t tmpfs none /sys && mkdir -p /sys/fs/cgroup && mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd none /sys/fs/cgroup/systemd && "
-
 // start starts a daemon as the first child of a pid namespace of its own, which ends with the test whatever
 // ends that.
 func (c *cluster) start(name, command string) *exec.Cmd {
@@ -138,7 +137,7 @@ func (c *cluster) start(name, command string) *exec.Cmd {
 	}
 	defer log.Close()
 	args := append(testutil.Alone(), "unshare", "--pid", "--fork", "--kill-child",
-		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+cgroups+command+" & wait")
+		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+command+" & wait")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, log, log
 	if err := cmd.Start(); err != nil {
@@ -256,9 +255,7 @@ func TestMatrixOnSlurm(t *testing.T) {
 	if code := s.end(); code != 0 || !strings.Contains(s.out.String(), fmt.Sprintf("%d of %d cells as expected, %d done before", cells, cells, cells-1)) {
 		t.Fatalf("exit code %d\n%s", code, s)
 	}
-	if left := c.run("squeue", "--noheader"); left != "" {
-		t.Errorf("still there: %s", left)
-	}
+	c.await("no task is left", func() bool { return c.run("squeue", "--noheader") == "" })
 	if n := processesWith("TMPDIR=" + c.dir); n != 0 {
 		t.Errorf("%d processes of cells are left", n)
 	}
@@ -293,9 +290,7 @@ func TestMatrixOnSlurmIsRefusedAndStopped(t *testing.T) {
 	if ended := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ended.Signaled() || ended.Signal() != syscall.SIGTERM {
 		t.Errorf("it did not end by the signal: %v\n%s", s.cmd.ProcessState, s)
 	}
-	if left := c.run("squeue", "--noheader"); left != "" {
-		t.Errorf("tasks are left: %s", left)
-	}
+	c.await("no task is left", func() bool { return c.run("squeue", "--noheader") == "" })
 	if n := processesWith("TMPDIR="+c.dir) + count(t, work, "attempts", "*", "*") + count(t, work, "slurm", "*") + count(t, c.dir, "tmp", "*"); n != 0 {
 		t.Errorf("%d processes, tries, calls and temporary directories are left\n%s", n, s)
 	}
@@ -322,7 +317,5 @@ func TestMatrixOnSlurmIsRefusedAndStopped(t *testing.T) {
 			t.Errorf("exit code %d, without %q:\n%s", code, want, s)
 		}
 	}
-	if left := c.run("squeue", "--noheader"); left != "" {
-		t.Errorf("tasks are left: %s", left)
-	}
+	c.await("no task is left", func() bool { return c.run("squeue", "--noheader") == "" })
 }
