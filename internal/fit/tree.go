@@ -3,6 +3,7 @@
 package fit
 
 import (
+	"errors"
 	"fmt"
 
 	"ovzpatch/internal/job"
@@ -28,5 +29,11 @@ func Plan(tree *patch.Tree, path string, port Port, opt patch.Options) (*patch.P
 	if err != nil {
 		return nil, err
 	}
-	return patch.NewPlan(p, tree.File, opt)
+	plan, err := patch.NewPlan(p, tree.File, opt)
+	var no *patch.NotApplicable
+	if errors.As(err, &no) && port.File == "" && !opt.Reverse {
+		// A tree that a person works on gets no text that nobody has read.
+		err = fmt.Errorf("%w\n\tour port does not fit this tree; to have one made for it: ovzpatch port %s -o my.patch, read it, then --patch my.patch", err, path)
+	}
+	return plan, err
 }
