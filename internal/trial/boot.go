@@ -194,23 +194,32 @@ func unloaded(notes []string) string {
 	return ""
 }
 
-// consoleLog names the file for a guest's console. One that is there goes first, as it may be
-// another run's, whose guest still writes.
+// consoleLog makes the file for a guest's console. In the cache each boot has one of its own; in a
+// directory of the caller's it is named by the kernel, and one that is there goes first, as it may
+// be another run's, whose guest still writes.
 func (b *boot) consoleLog() (string, error) {
-	dir := b.o.LogDir
-	if dir == "" {
-		dir = filepath.Join(b.o.Cache.Dir, "consoles")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("keep console: %w", err)
-	}
+	fail := func(err error) (string, error) { return "", fmt.Errorf("keep console: %w", err) }
 	name := "console-" + b.t.Kernel.Release
 	if b.t.Kernel.Livepatch != "" {
 		name += "-livepatch"
 	}
-	log := filepath.Join(dir, name+".log")
-	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("keep console: %w", err)
+	if b.o.LogDir != "" {
+		if err := os.MkdirAll(b.o.LogDir, 0o755); err != nil {
+			return fail(err)
+		}
+		log := filepath.Join(b.o.LogDir, name+".log")
+		if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fail(err)
+		}
+		return log, nil
 	}
-	return log, nil
+	dir := filepath.Join(b.o.Cache.Dir, "consoles")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fail(err)
+	}
+	log, err := os.CreateTemp(dir, name+time.Now().Format("-20060102-150405-*.log"))
+	if err != nil {
+		return fail(err)
+	}
+	return log.Name(), log.Close()
 }
