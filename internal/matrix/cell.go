@@ -89,6 +89,11 @@ func (m *Matrix) expand(ctx context.Context, o Options) error {
 	if err := m.exclude(); err != nil {
 		return err
 	}
+	for _, c := range m.Cells {
+		if c.Variant == Livepatch && c.Target != "x86_64" {
+			return m.File.at(fmt.Errorf("%s: there are livepatches for x86_64 only; exclude = [%q] leaves it out", c.Name, c.Name), "source", c.table)
+		}
+	}
 	return m.expect()
 }
 
@@ -316,6 +321,8 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 	switch c.Variant {
 	case With, Without:
 		args = append(args, "--only="+c.Variant)
+	case Livepatch:
+		args = append(args, "--only="+Without, "--livepatch")
 	}
 	if c.Target != "" {
 		args = append(args, "--target="+c.Target)
@@ -379,6 +386,9 @@ func (m *Matrix) expect() error {
 			if other, twice := from[c]; twice && c.Expect != want {
 				return m.File.at(fmt.Errorf("of %s %q expects %s already", c.Name, other, c.Expect), "expect", pattern)
 			}
+			if c.Variant == Livepatch && want != Misfit {
+				return m.File.at(fmt.Errorf("%s boots one kernel in four states, each with an answer of its own, so it cannot be %s; of a livepatch only %s can be expected", c.Name, want, Misfit), "expect", pattern)
+			}
 			if c.Variant == Check && want != Misfit {
 				return m.File.at(fmt.Errorf("%s boots no kernel, so it cannot be %s; of a check only %s can be expected", c.Name, want, Misfit), "expect", pattern)
 			}
@@ -394,7 +404,7 @@ func (m *Matrix) expect() error {
 // shares is what a cell has in common with others, "" for nothing: those of one source and target
 // work in one tree, and compile again only what the patch changes.
 func (c *Cell) shares() string {
-	if c.Variant == With || c.Variant == Without {
+	if c.Variant != Check && c.Variant != Kept {
 		return c.Source + "\x00" + c.Target
 	}
 	return ""

@@ -204,10 +204,12 @@ const (
 	Check   = "check"   // does the patch fit, and is its hook reached
 	With    = "with"    // the kernel with the patch is built and booted
 	Without = "without" // the kernel without it
-	Kept    = "kept"    // a finished kernel of a datastore is booted; no file asks for it by name
+	// Livepatch is the kernel without it again, and the patch as a module for that, in its four states.
+	Livepatch = "livepatch"
+	Kept      = "kept" // a finished kernel of a datastore is booted; no file asks for it by name
 )
 
-var variants = []string{Check, With, Without}
+var variants = []string{Check, With, Without, Livepatch}
 
 func (f *File) checkAxes(a Axes, key ...string) error {
 	for _, axis := range []struct {
@@ -220,8 +222,6 @@ func (f *File) checkAxes(a Axes, key ...string) error {
 			switch {
 			case slices.Contains(axis.values[:i], v):
 				return f.at(fmt.Errorf("%q stands there twice, which would be two cells of one name", v), key...)
-			case axis.name == "variants" && v == "livepatch":
-				return f.at(errors.New("livepatch is not tried in a matrix yet: use ovzpatch livepatch and ovzpatch test --livepatch"), key...)
 			case axis.all != nil && !slices.Contains(axis.all, v):
 				return f.at(fmt.Errorf("%q is none of %s", v, strings.Join(axis.all, ", ")), key...)
 			case axis.all == nil && v != "" && !sourceName.MatchString(v):

@@ -42,7 +42,11 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 	var verdicts []string
 	for i := range r.Report.Kernels {
 		k := &r.Report.Kernels[i]
-		k.Label = c.Name
+		if c.Variant == Livepatch {
+			k.Label = c.Name + ", " + k.Label // which state it is
+		} else {
+			k.Label = c.Name
+		}
 		if c.Expect != "" && c.Expect != Misfit {
 			k.Expect = guest.Verdict(c.Expect)
 		}
@@ -57,6 +61,8 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 		cell.Outcome = "refused"
 	case r.ExitCode == codeMisfit:
 		cell.Outcome = Misfit
+	case r.ExitCode == codeDone && c.Variant == Livepatch:
+		cell.Outcome = string(guest.Protected) // by the module, while it is loaded
 	case len(verdicts) > 0:
 		cell.Outcome = strings.Join(verdicts, ", ")
 	case r.ExitCode == codeDone && c.Variant == Check:

@@ -271,6 +271,9 @@ func TestJudge(t *testing.T) {
 		{With, "protected", result("k", 5, guest.Inconclusive), "inconclusive", 4},
 		{With, "vulnerable", result("k", 1, guest.Vulnerable), "failed", 1},
 		{With, "", result("k", 2), "refused", 2},
+		{Livepatch, "", result("k", 0, guest.Vulnerable, guest.Vulnerable, guest.Protected), "protected", 0},
+		{Livepatch, "", result("k", 4, guest.Vulnerable, guest.Vulnerable), "vulnerable", 4},
+		{Livepatch, "misfit", result("k", 3), "misfit", 0},
 		{With, "misfit", nil, "no result", 1},
 	} {
 		cell := w.Judge(&Cell{Name: "a", Variant: tt.variant, Expect: tt.expect}, tt.r, false, "")

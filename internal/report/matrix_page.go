@@ -89,12 +89,16 @@ func (c *Cell) page(id string, text func(string, int) string, room *int) matrixC
 	fact("Line", c.Report.Line)
 	fact("Patch", c.Report.Patch)
 	fact("Derived", c.Report.Derived)
+	last := ""
 	for _, k := range c.Report.Kernels {
-		// The console is a file beside the log.
+		// The console is a file beside the log. The states of a livepatch share one.
 		console := k.Console
 		k.Console = ""
-		p.Kernels = append(p.Kernels, k.page(p.Name, text))
-		fact("Console", console)
+		p.Kernels = append(p.Kernels, k.page(oneLine(k.Label, maxMessage), text))
+		if console != last {
+			fact("Console", console)
+		}
+		last = console
 	}
 	if c.ExitCode == 0 {
 		return p
