@@ -173,12 +173,30 @@ func TestBuildRefuses(t *testing.T) {
 }
 
 func TestMail(t *testing.T) {
-	got := mail([]byte(patchText), "A Tester <tester@example.com>", "umount", shapeDate)
-	if !bytes.HasPrefix(got, []byte("From 0000")) || !bytes.HasSuffix(got, []byte("\n\n"+patchText)) {
-		t.Errorf("got\n%s", got)
-	}
-	if again := mail(got, "B", "other", shapeDate); !bytes.Equal(again, got) {
-		t.Errorf("a mail was wrapped again:\n%s", again)
+	const text = "Why.\n\n--- a/x\n+++ b/x\n"
+	ours := []string{"From: A Tester <tester@example.com>", "Date: Tue, 20 Jan 2026 12:00:00 +0000", "Subject: [PATCH] umount"}
+	for name, test := range map[string]struct {
+		head string
+		want []string
+	}{
+		"none":                {"", ours},
+		"no address":          {"From: the ovzpatch authors\n\n", ours},
+		"no name":             {"From: other@example.com\n\n", ours},
+		"a sender":            {"From: O Ther <other@example.com>\n\n", []string{"From: O Ther <other@example.com>", ours[1], ours[2]}},
+		"no date":             {"\ndate: yesterday\n\n", ours},
+		"a date":              {"Date: Mon, 19 Jan 2026 01:00:00 +0100\n\n", []string{ours[0], "Date: Mon, 19 Jan 2026 00:00:00 +0000", ours[2]}},
+		"a subject":           {"Subject: [PATCH 1/2] fs: x\n\n", []string{ours[0], ours[1], "Subject: [PATCH 1/2] fs: x"}},
+		"a subject of lines":  {"Subject: fs:\n\tx\n y\n\n", []string{ours[0], ours[1], "Subject: fs: x y"}},
+		"all, and one behind": {"From: nobody\nSubject: fs: x\n\nDate: never\n", []string{ours[0], ours[1], "Subject: fs: x"}},
+	} {
+		got := mail([]byte(test.head+text), "A Tester <tester@example.com>", "umount", shapeDate)
+		want := "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n" + strings.Join(test.want, "\n") + "\n\n" + text
+		if string(got) != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+		if again := mail(got, "B", "other", shapeDate); !bytes.Equal(again, got) {
+			t.Errorf("%s: a mail was wrapped again:\n%s", name, again)
+		}
 	}
 }
 

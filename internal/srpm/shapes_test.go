@@ -24,7 +24,11 @@ const (
 	patchName = "ovz-kernel-lustre-umount.patch"
 	original  = "int do_umount(void)\n{\n\tint flags = 0;\n\n\tint retval = 0;\n\n\treturn retval;\n}\n"
 	patched   = "int do_umount(void)\n{\n\tint flags = 0;\n\n\tflags &= ~1; /* lustre */\n\tint retval = 0;\n\n\treturn retval;\n}\n"
-	patchText = `An override for the umount of lustre in a container.
+	// Its head is that of our ports: git am ends at a sender without an address.
+	patchText = `From: the ovzpatch authors
+Subject: [PATCH] fs: an override for the umount of lustre
+
+An override for the umount of lustre in a container.
 
 --- a/fs/namespace.c
 +++ b/fs/namespace.c

@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	netmail "net/mail"
 	"os"
 	"path/filepath"
 	"slices"
@@ -248,9 +249,35 @@ func mail(patch []byte, author, subject string, date time.Time) []byte {
 	if bytes.HasPrefix(head, []byte("From ")) && bytes.Contains(head, []byte("\nSubject: ")) {
 		return patch
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "From %040d Mon Sep 17 00:00:00 2001\nFrom: %s\nDate: %s\nSubject: [PATCH] %s\n\n",
-		0, author, date.UTC().Format(time.RFC1123Z), subject)
-	b.Write(patch)
-	return b.Bytes()
+	subject = "[PATCH] " + subject
+	// git takes such lines of the text for the mail's own, and ends at a sender without an
+	// address or at a date that is none.
+	for {
+		patch = bytes.TrimLeft(patch, "\n")
+		line, rest, _ := bytes.Cut(patch, []byte("\n"))
+		key, value, _ := strings.Cut(string(line), ":")
+		value = strings.TrimSpace(value)
+		switch strings.ToLower(key) {
+		case "from":
+			if a, err := netmail.ParseAddress(value); err == nil && a.Name != "" {
+				author = value
+			}
+		case "date":
+			if d, err := netmail.ParseDate(value); err == nil {
+				date = d
+			}
+		case "subject":
+			for len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') { // it goes on
+				line, rest, _ = bytes.Cut(rest, []byte("\n"))
+				value += " " + string(bytes.TrimSpace(line))
+			}
+			if value != "" {
+				subject = value
+			}
+		default:
+			return fmt.Appendf(nil, "From %040d Mon Sep 17 00:00:00 2001\nFrom: %s\nDate: %s\nSubject: %s\n\n%s",
+				0, author, date.UTC().Format(time.RFC1123Z), subject, patch)
+		}
+		patch = rest
+	}
 }
