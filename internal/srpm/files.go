@@ -48,6 +48,7 @@ func (w *walker) move(args []word, st *state, line int) *state {
 		if from.wild {
 			st = st.clone()
 			w.maybe(st, from, note{line, "it may be moved there"})
+			st.overwritten(st.into(from, to), note{line, "another file may be put in its place there"})
 			continue
 		}
 		if _, isLink := st.links[source]; !isLink {

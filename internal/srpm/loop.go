@@ -20,9 +20,13 @@ func (w *walker) loop(c *syntax.ForClause, st *state) (e ends) {
 		w.under(c, func() { e = w.turns(c.Do, st, w.line(c)) })
 		return e
 	}
-	words := make([]word, 0, len(iter.Items))
-	known, patches := true, false
+	items := make([]*syntax.Word, 0, len(iter.Items))
 	for _, item := range iter.Items {
+		items = append(items, braces(item)...)
+	}
+	words := make([]word, 0, len(items))
+	known, patches := true, false
+	for _, item := range items {
 		x := w.eval(item, st)
 		known = known && !x.wild
 		patches = patches || x.text == "%{patches}"

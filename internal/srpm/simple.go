@@ -57,7 +57,9 @@ func (w *walker) call(s *syntax.Stmt, c *syntax.CallExpr, st *state) ends {
 	}
 	words := make([]word, 0, len(c.Args))
 	for _, a := range c.Args {
-		words = append(words, w.eval(a, st))
+		for _, x := range braces(a) {
+			words = append(words, w.eval(x, st))
+		}
 	}
 	for len(words) > 1 && wrappers[words[0].text] {
 		words = words[1:]

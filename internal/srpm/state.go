@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -219,9 +220,17 @@ func (s *state) lose(name string, n note) {
 	}
 }
 
-// overwritten notes that a path was removed, or that something else was put in its place.
+// overwritten notes that a path was removed, or that something else was put in its place. The
+// path may be a pattern.
 func (s *state) overwritten(name string, n note) {
-	if top := s.top(name); top != "" && name != top && within(name, path.Join(top, gateFile)) {
-		s.lose(name, n)
+	top := s.top(name)
+	if top == "" || name == top {
+		return
+	}
+	below := strings.TrimPrefix(name, top+"/")
+	for file := gateFile; file != "."; file = path.Dir(file) {
+		if ok, _ := path.Match(below, file); ok || below == file {
+			s.lose(name, n)
+		}
 	}
 }

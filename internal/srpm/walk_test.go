@@ -150,6 +150,15 @@ func TestWalkKeepsThePatch(t *testing.T) {
 		"a file of it":               {behind + "cp %{SOURCE1} fs/namespace.c", "", "cp %{SOURCE1} fs/namespace.c"},
 		"its directory":              {behind + "cp -r fs ../fs\nrm -rf fs\nmv ../fs fs\nls", "", "mv ../fs fs"},
 		"written anew":               {behind + "cat x > fs/namespace.c", "", "cat x > fs/namespace.c"},
+		"files of it":                {behind + "cp ../orig/fs/*.c fs/", "", "cp ../orig/fs/*.c fs/"},
+		"files of it, from there":    {behind + "cd fs\nmv -f ../../orig/fs/n* .\ncd ..", "", "cd .."},
+		"directories of it":          {behind + "cp -r ../orig/f* .", "", "cp -r ../orig/f* ."},
+		"files of it, in braces":     {behind + "cp ../orig/fs/{namei.c,namespace.c} fs/", "", "cp ../orig/fs/{namei.c,namespace.c} fs/"},
+		"each, in braces":            {behind + "for f in {fs/namespace.c,Makefile}; do cp ../orig/$f $f; done", "", "for f in {fs/namespace.c,Makefile}; do cp ../orig/$f $f; done"},
+		"removed, in braces":         {behind + "rm -rf ../{linux-5.14.0,other-1}", "", "is removed there"},
+		"moved, in braces":           {behind + "cd ..\nmv {linux-5.14.0,work}", "cd linux-5.14.0\nmake", "not known to get the patch"},
+		"moved and built, in braces": {behind + "cd ..\nmv {linux-5.14.0,work}", "cd ../work\nmake", "%patch2 -p1"},
+		"others, by a pattern":       {behind + "cp %{_sourcedir}/*.config configs/\ncp %{_sourcedir}/kernel-*.sh .\nrm -f fs/{a,b}.orig", "", "%patch2 -p1"},
 		"a file of another name":     {behind + "cp %{SOURCE1} .config", "", "%patch2 -p1"},
 		"removed":                    {behind + "cd ..\nrm -rf linux-5.14.0", "", "is removed there"},
 		"removed by a pattern":       {behind + "cd ..\nrm -rf linux-*", "", "may be removed there"},
@@ -178,7 +187,7 @@ func TestWalkKeepsThePatch(t *testing.T) {
 // No text makes the walker panic, hang or fill the machine.
 func TestWalkEndsAnyway(t *testing.T) {
 	for _, prep := range []string{
-		strings.Repeat("(", 5000), strings.Repeat("if ", 40000), strings.Repeat("$(", 3000),
+		strings.Repeat("(", 5000), "cp {1..999999999} " + strings.Repeat("{a,b}", 5000) + "\neval x", strings.Repeat("if ", 40000), strings.Repeat("$(", 3000),
 		strings.Repeat("%define a %{a}%{a}\n%a\n", 3000), "%define a %{b}%{b}\n%define b %{c}%{c}\n%define c %{a}%{a}\n%a", strings.Repeat("for i in 1 2 3 4 5 6 7 8; do\n", 12) + "ls\n" + strings.Repeat("done\n", 12),
 		"\x00\xff\U000F0000 %{x\n<<EOF", "f() { g; }\ng() { f; }\nf", strings.Repeat("x", 300<<10),
 	} {

@@ -5,8 +5,10 @@ package srpm
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
+	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -65,6 +67,45 @@ func (w *walker) parts(parts []syntax.WordPart, st *state, out *word, quoted boo
 			unknown()
 		}
 	}
+}
+
+// maxWords is how many words the braces of one may make that are told one by one.
+const maxWords = 64
+
+// braces are the words that bash makes of one with {a,b}. Too many, and a {1..9}, stay a part
+// that is not known.
+func braces(x *syntax.Word) []*syntax.Word {
+	c := &syntax.Word{Parts: slices.Clone(x.Parts)}
+	if !syntax.SplitBraces(c) {
+		return []*syntax.Word{x}
+	}
+	if wordsOf(c) == 0 {
+		return []*syntax.Word{c}
+	}
+	return expand.Braces(c)
+}
+
+// wordsOf is how many words come of one, 0 where that is not counted.
+func wordsOf(x *syntax.Word) int {
+	n := 1
+	for _, part := range x.Parts {
+		b, ok := part.(*syntax.BraceExp)
+		if !ok {
+			continue
+		}
+		sum := 0
+		for _, e := range b.Elems {
+			one := wordsOf(e)
+			if one == 0 {
+				return 0
+			}
+			sum += one
+		}
+		if n *= sum; b.Sequence || n > maxWords {
+			return 0
+		}
+	}
+	return n
 }
 
 var bracedMacro = regexp.MustCompile(`%\{[^}]*\}`)
