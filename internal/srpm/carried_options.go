@@ -127,7 +127,7 @@ var (
 	stripOption   = regexp.MustCompile(`\s-p\s*(\d+)`)
 	fuzzOption    = regexp.MustCompile(`\s(?:-F\s*|--fuzz[= ])(\d+)`)
 	reverseOption = regexp.MustCompile(`\s(-R|--reverse)\b`)
-	gitProgram    = regexp.MustCompile(`\bgit\b`)
+	gitProgram    = regexp.MustCompile(`\b(__)?git\b`)
 )
 
 // options reads those of patch(1) and of git in a command. The last one of a kind counts.

@@ -52,6 +52,8 @@ func TestInjectRefuses(t *testing.T) {
 		"directory follows release": {specOfParts("1", "", "%setup -q -n linux-%{release}"), "directory in the tarball"},
 		"release with a comment":    {specOfParts("1 # one", "", plain), "comment"},
 		"ends quietly":              {specOfParts("1", "Patch1: a.patch", plain+"exit 0\n%patch1 -p1"), "may end"},
+		"ends in a list":            {specOfParts("1", "Patch1: a.patch", plain+"%patch1 -p1\ntrue && exit 0"), "may end"},
+		"ends for some builds":      {specOfParts("1", "Patch1: a.patch", plain+"%ifarch x86_64\nexit 0\n%endif\n%patch1 -p1"), "may end"},
 		"ends for some":             {specOfParts("1", "Patch1: a.patch", plain+"if [ -e x ]; then\n  exit\nfi\n%patch1 -p1"), "may end"},
 		"ends by exec":              {specOfParts("1", "", plain+"exec true"), "may end"},
 		"another tree later":        {specOfParts("1", "Source1: b.tar.gz\nPatch1: a.patch", plain+"%setup -q -T -D -b 1 -n other-1\n%patch1 -p1"), "unpacks again"},
@@ -254,6 +256,8 @@ func TestInjectPlaces(t *testing.T) {
 		"in a pipe's shell":   {plain + "true | cd x\n%patch1 -p1", "%patch0 -p1"},
 		"two levels":          {plain + "pushd fs\npushd ../mm\n%patch1 -p2\npopd\npopd\n%patch2 -p1", "%patch2 -p1"},
 		"whichever matches":   {plain + "cd ../linux-*\n%patch1 -p1", "%patch0 -p1"},
+		"before the end":      {plain + "%patch1 -p1\nexit 0\n# the end", "%patch1 -p1"},
+		"before a bare end":   {"%setup -q -c -n x\ncd linux-5.14.0\nexit\n\n", "cd linux-5.14.0"},
 		"a failure":           {plain + "[ -e Makefile ] || exit 1\n%patch1 -p1", "%patch1 -p1"},
 		"same tree, no files": {plain + "%setup -q -T -D -n linux-5.14.0\n%patch1 -p1", "%patch1 -p1"},
 		"commented":           {plain + "# %%autopatch -p1\n%patch1 -p1", "%patch1 -p1"},
@@ -269,6 +273,13 @@ func TestInjectPlaces(t *testing.T) {
 			t.Errorf("%s: passed\n%s", name, e.Diff)
 		case c.after != "" && (err != nil || !strings.Contains(string(e.Text), c.after+"\n%patch -P 3 -p1\n")):
 			t.Errorf("%s: %v\n%s", name, err, e.Diff)
+		}
+	}
+	// Whatever applies all of them by git am gets a mail.
+	for _, prep := range []string{"%autosetup -S git_am -n linux-5.14.0 -p1\nexit 0", "%autosetup -S git_am -N -n linux-5.14.0\n%autopatch -p1", plain + "%{__git} am %{patches}", plain + "for p in %{patches}; do\n  git am $p\ndone"} {
+		e, err := Inject("kernel.spec", []byte(specOfParts("1", "Patch0: a.patch", prep)), injection())
+		if err != nil || !e.Mail {
+			t.Errorf("%s: %v, mail: %v", prep, err, e.Mail)
 		}
 	}
 	// A loop over all patches ends where it ends, not at the end of the spec.

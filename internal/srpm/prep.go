@@ -144,7 +144,21 @@ func newWalker(s *spec, sc *script, m *macros) *walker {
 // section follows the section's own list, and notes before which lines a command would
 // run once, always, and in the top directory of the kernel's tree.
 func (p *prep) section(file *syntax.File, st *state) *state {
-	return p.through(file.Stmts, p.first, p.end, st, func(line int, st *state) { p.safe[line] = p.mayPut(line, st) })
+	list, end := file.Stmts, p.end
+	if n := len(list) - 1; n >= 0 && p.endsWell(list[n]) {
+		// Nothing comes behind it, and nothing may be put there.
+		list, end = list[:n], p.line(list[n])
+	}
+	return p.through(list, p.first, end, st, func(line int, st *state) { p.safe[line] = p.mayPut(line, st) })
+}
+
+// endsWell tells whether a command is a plain exit without a failure.
+func (w *walker) endsWell(s *syntax.Stmt) bool {
+	c, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(s.Redirs) > 0 || s.Background || s.Negated || len(c.Assigns) > 0 || w.name(c) != "exit" {
+		return false
+	}
+	return len(c.Args) == 1 || len(c.Args) == 2 && c.Args[1].Lit() == "0"
 }
 
 // mayPut tells whether a command before a line would run in the top directory of the kernel's

@@ -30,7 +30,8 @@ func (s *spec) spot(p *prep, d declarations, file string) (spot, error) {
 		if err := s.holds(p, d, ours{line: -1, at: i}, a.line); err != nil {
 			return spot{}, err
 		}
-		mail := a.style == styleGitAm || strings.Contains(a.text, "git_am") || strings.Contains(a.text, "git am")
+		// %autopatch does what %autosetup -S git_am or a macro chose before; others do not mind a mail.
+		mail := a.style == styleGitAm || slices.ContainsFunc(s.lines, func(l line) bool { return gitAm.MatchString(l.text) })
 		first, _, _ := strings.Cut(strings.TrimSpace(a.text), "\n")
 		return spot{number: number, how: first + " applies it with all others", mail: mail}, nil
 	}
@@ -39,6 +40,8 @@ func (s *spec) spot(p *prep, d declarations, file string) (spot, error) {
 	}
 	return s.place(p, d, n, file)
 }
+
+var gitAm = regexp.MustCompile(`\bgit\s+am\b|git_am\b`)
 
 // takes finds the application that takes a patch of the given number without being told,
 // -1 where there is none. Where one would take it in a wrong way, another number may be
