@@ -71,6 +71,9 @@ func TestInjectRefuses(t *testing.T) {
 		"macro of distribution":     {specOfParts("1", "Patch1: a.patch", plain+"%apply_patches"), "not in the text"},
 		"beside the tree":           {specOfParts("1", "", "%setup -q -c -n x\ncd $X"), "no place"},
 		"loop of level 0":           {specOfParts("1", "Patch1: a.patch", plain+"for p in %{patches}; do patch -p0 < $p; done"), "not certain"},
+		"all, as arguments":         {specOfParts("1", "Patch1: a.patch", plain+"set -- %{patches}\nfor p in \"$@\"; do patch -p1 < $p; done"), "is not followed"},
+		"all, in an array":          {specOfParts("1", "Patch1: a.patch", plain+"all=(%{patches})\nfor p in \"${all[@]}\"; do patch -p1 < $p; done"), "is not followed"},
+		"all, for a function":       {specOfParts("1", "Patch1: a.patch", plain+"apply() {\n  for p in \"$@\"; do patch -p1 < $p; done\n}\napply %{patches}"), "not certain"},
 		"loop that undoes":          {specOfParts("1", "Patch1: a.patch", plain+"for p in %{patches}; do\n  patch -p1 -R < $p\ndone"), "not certain"},
 		"loop that chooses":         {specOfParts("1", "Patch1: a.patch", plain+"for p in %{patches}; do\n  case $p in *.diff) continue;; esac\n  patch -p1 < $p\ndone"), "not certain"},
 	} {

@@ -194,6 +194,9 @@ func (w *walker) function(s *syntax.Stmt, name string, args []word, st *state) e
 	applies := w.inside
 	w.jumps, w.inside = jumped, outerApplies
 	if how, ok := shellApplies[name]; ok || applies {
+		if applies && takesPatches(args) {
+			how = stylePatchesAll
+		}
 		e.ok = w.applies(s, s.Cmd, how, e.ok)
 	}
 	return e

@@ -11,11 +11,16 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
+const patchesKept = "which of all patches are applied then is not followed"
+
 func (w *walker) assign(a *syntax.Assign, st *state) {
 	if a.Name == nil {
 		return
 	}
 	value := w.eval(a.Value, st)
+	if a.Array != nil && w.namesPatches(a.Array) {
+		w.hidden.first(w.line(a), patchesKept)
+	}
 	if a.Naked || a.Append || a.Index != nil || a.Array != nil || value.wild {
 		if !a.Naked {
 			delete(st.vars, a.Name.Value)
@@ -168,6 +173,9 @@ func (w *walker) shell(s *syntax.Stmt, words []word, st *state) (e ends, ok bool
 	case "break", "continue", "return":
 		return w.jump(name, st, line), true
 	case "set":
+		if takesPatches(words) {
+			w.hidden.first(line, patchesKept)
+		}
 		return w.set(words[1:], st), true
 	case "unset", "read", "mapfile", "readarray", "getopts":
 		st = st.clone()
@@ -188,6 +196,11 @@ func (w *walker) shell(s *syntax.Stmt, words []word, st *state) (e ends, ok bool
 		return ends{ok: st, bad: st}, true
 	}
 	return ends{}, false
+}
+
+// takesPatches tells whether all of the package's patches are among the words.
+func takesPatches(words []word) bool {
+	return slices.ContainsFunc(words, func(x word) bool { return strings.Contains(x.text, "%{patches}") })
 }
 
 func text(words []word) string {
