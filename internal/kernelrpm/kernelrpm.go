@@ -82,7 +82,21 @@ func FindDevel(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	defer p.Close()
+	if err := p.bootable(); err != nil {
+		return "", err
+	}
 	return p.Devel()
+}
+
+// bootable refuses what is named in a kernel package's place.
+func (p *Package) bootable() error {
+	switch {
+	case p.Source:
+		return job.BadRequest(fmt.Errorf("%s is a source package: build it first with ovzpatch build", p.path))
+	case p.Image() == "":
+		return job.BadRequest(fmt.Errorf("%s holds no kernel image: is it the kernel package?", p.path))
+	}
+	return nil
 }
 
 // Pair is a package with a kernel image, and its -devel package, by their paths. A build may make

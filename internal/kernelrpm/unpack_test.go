@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"ovzpatch/internal/rpmbuild"
@@ -14,8 +15,13 @@ import (
 // made makes a kernel package, whose image a command makes, and returns its path.
 func made(t *testing.T, image string) string {
 	t.Helper()
+	return build(t, image, false).Packages[0]
+}
+
+func build(t *testing.T, image string, source bool) *rpmbuild.Result {
+	t.Helper()
 	top := t.TempDir()
-	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "k.spec"), Topdir: top, NoDeps: true, Log: filepath.Join(top, "log")}
+	job := rpmbuild.Job{Spec: filepath.Join(top, "SPECS", "k.spec"), Topdir: top, NoDeps: true, Log: filepath.Join(top, "log"), SourceOnly: source}
 	if err := job.Dirs(); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +35,7 @@ func made(t *testing.T, image string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return built.Packages[0]
+	return built
 }
 
 // bytesRead is how much this process has read, by the kernel's account.
@@ -70,6 +76,16 @@ func TestPackageIsReadOnce(t *testing.T) {
 	for what, n := range map[string]int64{"looking": looked - start, "unpacking": bytesRead(t) - looked} {
 		if n < st.Size()*9/10 || n > st.Size()*3/2 {
 			t.Errorf("%s read %d bytes of a package of %d", what, n, st.Size())
+		}
+	}
+}
+
+// A source package and one without a kernel are told as that, not as one that lacks its -devel.
+func TestFindDevelOfNoKernel(t *testing.T) {
+	kernel, source := made(t, "echo x"), build(t, ":", true).Source
+	for path, want := range map[string]string{kernel: "no -devel package", made(t, ":"): "holds no kernel image", source: "is a source package"} {
+		if _, err := FindDevel(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", filepath.Base(path), err, want)
 		}
 	}
 }
