@@ -51,6 +51,10 @@ func checkOutputFile(flag, path string) error {
 	if i, err := os.Stat(path); err == nil && i.IsDir() {
 		return usage(fmt.Errorf("--%s=%s: it is a directory; name a file", flag, path))
 	}
+	// A file is written whole by a rename. That would put it in the place of /dev/null or /dev/stdout, too.
+	if i, err := os.Lstat(path); err == nil && !i.Mode().IsRegular() {
+		return usage(fmt.Errorf("--%s=%s: it is a link, a device or a pipe, in whose place a file would be put; name another file", flag, path))
+	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
 		return usage(fmt.Errorf("--%s=%s: %w", flag, path, err))
