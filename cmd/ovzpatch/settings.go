@@ -58,6 +58,9 @@ func readSettings(getenv func(string) string, file string) ([]setting, error) {
 	if file == "" {
 		return list, nil
 	}
+	if st, err := os.Stat(file); err == nil && st.Mode()&fs.ModeNamedPipe != 0 {
+		return nil, usage(fmt.Errorf("read settings %s: it is a pipe, and reading it might never end; put a plain file there", file))
+	}
 	var values map[string]any
 	_, err := toml.DecodeFile(file, &values)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -119,6 +119,8 @@ func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) 
 					return m.File.at(err, at...)
 				} else if st.IsDir() {
 					return m.File.at(fmt.Errorf("%s: it is a directory; name a file", values[i]), at...)
+				} else if err := readable(values[i], st); err != nil {
+					return m.File.at(err, at...)
 				}
 			}
 			options[flag] = values
@@ -217,7 +219,11 @@ func (m *Matrix) sourceCells(ctx context.Context, o Options, name string, s Sour
 func (m *Matrix) paths(name string, s Source) ([]string, error) {
 	if s.Path != "" {
 		path := m.File.beside(s.Path)
-		if _, err := os.Stat(path); err != nil {
+		st, err := os.Stat(path)
+		if err == nil {
+			err = readable(path, st)
+		}
+		if err != nil {
 			return nil, m.File.at(err, "source", name, "path")
 		}
 		return []string{path}, nil
@@ -230,11 +236,26 @@ func (m *Matrix) paths(name string, s Source) ([]string, error) {
 		return nil, m.File.at(err, "source", name, "glob")
 	}
 	for _, path := range paths {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		st, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil, m.File.at(fmt.Errorf("%s leads nowhere", path), "source", name, "glob")
+		}
+		if err == nil {
+			err = readable(path, st)
+		}
+		if err != nil {
+			return nil, m.File.at(err, "source", name, "glob")
 		}
 	}
 	return paths, nil
+}
+
+// readable refuses a pipe or a device: reading it for its digest might never end.
+func readable(path string, st fs.FileInfo) error {
+	if !st.IsDir() && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s: it is neither a file nor a directory", path)
+	}
+	return nil
 }
 
 // snapshotCells are the cells of finished kernels. The snapshots stay whole as long as the matrix

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,6 +100,24 @@ func TestCells(t *testing.T) {
 }
 
 // All parts together are the whole, and what works in one tree stays together.
+// Reading a pipe for its digest would never end.
+func TestPipesAreRefused(t *testing.T) {
+	for _, text := range []string{
+		"[source.a]\npath = \"pipe\"\n",
+		"[source.a]\nglob = \"pip*\"\n",
+		"[source.a]\npath = \"a.tar\"\noptions = { patch = \"pipe\" }\n",
+	} {
+		dir := write(t, map[string]string{"m.toml": text, "a.tar": "a", "program": "p"})
+		if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), filepath.Join(dir, "m.toml"), options(filepath.Join(dir, "program")))
+		if err == nil || !strings.Contains(err.Error(), "pipe: it is neither a file nor a directory") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestShards(t *testing.T) {
 	dir := write(t, map[string]string{"m.toml": twoSources, "a.tar": "a", "b.tar": "b", "b.patch": "p", "program": "1"})
 	part := map[string]int{}

@@ -27,6 +27,10 @@ type Tree struct {
 // every file. It fails with ErrBusy while another program applies a patch there; any number of
 // programs may read the tree.
 func OpenTree(dir string) (*Tree, error) {
+	// OpenRoot would wait for a pipe's writer for ever.
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		return nil, fmt.Errorf("open tree: %w", &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR})
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open tree: %w", err)

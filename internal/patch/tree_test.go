@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // everything is a patch of every kind of change there is.
@@ -239,6 +240,26 @@ func TestApplyKeepsOwner(t *testing.T) {
 		if !strings.Contains(after[name], " 1234:2345 ") {
 			t.Errorf("%s now is %s", name, after[name])
 		}
+	}
+}
+
+func TestPipeIsNoTree(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := OpenTree(pipe)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("error is %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for a writer")
 	}
 }
 
