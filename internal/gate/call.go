@@ -66,7 +66,7 @@ func (m *machine) call(fr *frame, e *expr) value {
 		} else {
 			outer := m.new
 			m.new = 0
-			v := m.enter(body, args)
+			v := m.pass(body, args, line)
 			m.new = outer
 			fr.fill(args, "")
 			return v

@@ -52,6 +52,13 @@ func TestWrongByHand(t *testing.T) {
 		{"a variable nobody declares", drop, drop + " nobody = 1;", "", Unsure},
 		{"in an assembler's words", drop, `asm volatile("btr $0, %0" : "+r" (flags));`, "", Unsure},
 		{"a trace point of the hook's own", drop, drop + " trace_sys_umount(flags);", "", Unsure},
+		{"by a function", drop, "flags = dropped(flags);", "static int dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Reached},
+		{"by one that returns a bool", drop, "flags = dropped(flags);", "static bool dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Misplaced},
+		{"by one that takes a bool", drop, "flags = dropped(flags);", "static int dropped(bool flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Misplaced},
+		{"by one that returns nothing", drop, "flags = dropped(flags);", "static void dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
+		{"by one with too few arguments", drop, "flags = dropped(flags);", "static int dropped(int flags, int x)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
+		{"by one with too many arguments", drop, "flags = dropped(flags);", "static int dropped(void)\n{\n\treturn 0;\n}\n", ""},
+		{"by one for the boot", drop, "flags = dropped(flags);", "static int __init dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
 		{"by a pointer", drop, "int *p = &flags; *p &= ~MNT_FORCE;", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
