@@ -214,7 +214,14 @@ func TestMatrixOfADatastore(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "m.toml")
-	text := "options.cases = \"^force-idle$\"\n[source.kept]\nstore = \"store\"\nsnapshots = \"kernel/*\"\n"
+	text := "[source.kept]\nstore = \"store\"\nsnapshots = \"kernel/*\"\n"
+	// publish would take the verdict by one case as a proof.
+	if err := os.WriteFile(file, []byte("options.cases = \"^force-idle$\"\n"+text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := ovzpatchIn(t, ownLocks, "matrix", file); code != 2 || !strings.Contains(stderr, "it must be by all cases") {
+		t.Errorf("exit code %d with some cases only\n%s", code, stderr)
+	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -193,6 +193,8 @@ the same source without the patch was vulnerable.
 	c.MarkFlagsMutuallyExclusive("control-of", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
+	// publish takes the verdict in a datastore as a proof, so all cases must be behind it.
+	c.MarkFlagsMutuallyExclusive("store", "cases")
 	c.Flags().StringVar(&expect, "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	for _, other := range []string{"expect", "store", "lustre"} {
