@@ -62,11 +62,22 @@ func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporte
 			if left := estimate.left(todo[ended:]); left != "" {
 				text += "; " + left + " of work left"
 			}
-			if cell.ExitCode != 0 {
+			bad := cell.ExitCode != 0
+			for _, other := range m.Cells { // of other names for the same work, which may expect another end
+				if other == c || other.Key != c.Key {
+					continue
+				}
+				twin, err := m.judge(other, false, reasons[c])
+				if err != nil {
+					return err
+				}
+				bad = bad || twin.ExitCode != 0
+			}
+			if bad {
 				text += "; not as expected"
 			}
 			u.Say("%s)", text)
-			if failFast && cell.ExitCode != 0 {
+			if failFast && bad {
 				return errFailFast
 			}
 			return nil
