@@ -95,7 +95,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if only != "" && !slices.Contains(prove.Sides, only) {
 				return usage(fmt.Errorf("--only=%s: it must be %s, for the kernel with the patch or without it", only, strings.Join(prove.Sides, " or ")))
 			}
-			if err := errors.Join(flags.check(a, u), test.check(a, u), checkOutput(out), rep.check()); err != nil {
+			if err := errors.Join(flags.check(a, u), test.check(a, u), test.whole(store), checkOutput(out), rep.check()); err != nil {
 				return err
 			}
 			if only == prove.With && flags.recipe.Livepatch {
@@ -137,9 +137,8 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	c.Flags().StringVar(&only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
 	c.Flags().BoolVar(&flags.recipe.Livepatch, "livepatch", false, "also make the port into a module for the kernel without the patch, and try that in its four states (see test --livepatch); with our own spec both kernels take livepatches")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
-	// A snapshot gets both verdicts, by all cases: publish takes them as a proof.
+	// A snapshot gets both verdicts.
 	c.MarkFlagsMutuallyExclusive("only", "store")
-	c.MarkFlagsMutuallyExclusive("cases", "store")
 	c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(prove.Sides, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

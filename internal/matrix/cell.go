@@ -373,8 +373,10 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 		}
 	}
 	// publish takes the verdict in a datastore as a proof, as test --store says.
-	if c.Variant == Kept && c.options["cases"] != nil {
-		return m.File.at(fmt.Errorf("cell %s: --cases cannot be: the verdict goes into the datastore, so it must be by all cases; give cases in the options of the other sources", c.Name), "source", c.table)
+	for _, some := range []string{"cases", "container"} {
+		if c.Variant == Kept && c.options[some] != nil {
+			return m.File.at(fmt.Errorf("cell %s: --%s cannot be: the verdict goes into the datastore, so it must be by all cases in all containers; give %s in the options of the other sources", c.Name, some, some), "source", c.table)
+		}
 	}
 	c.Args = append(append([]string{command}, args...), "--", c.Source)
 	if err := o.Commands.Check(command, c.Args[1:]); err != nil {
