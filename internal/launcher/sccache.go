@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"ovzpatch/internal/command"
 )
@@ -51,6 +52,9 @@ func startServer(ctx context.Context, program string) (*server, error) {
 		s.ours = true
 	case !errors.As(err, &failed) || failed.ExitCode < 0:
 		return nil, err
+	case strings.Contains(failed.Tail, "Timed out waiting"):
+		// It waits ten seconds only, and what it started comes later.
+		s.ours = true
 	}
 	// If the start failed for another reason than a running server, this fails too.
 	var asked error
