@@ -41,7 +41,7 @@ func (f *testFlags) check(a *app, u job.Reporter) error {
 // whole refuses a part of the trial where a datastore keeps the verdict: publish takes that as a proof.
 // A setting, too, may have chosen the part.
 func (f *testFlags) whole(store string) error {
-	part := ""
+	var part string
 	switch {
 	case store == "":
 		return nil

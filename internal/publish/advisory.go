@@ -58,7 +58,7 @@ func (a *Advisory) check() error {
 		u, err := url.Parse(r)
 		web := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
 		if !cveID.MatchString(r) && (!web || strings.ContainsFunc(r, func(r rune) bool { return r <= ' ' || r == 0x7f })) {
-			return job.BadRequest(fmt.Errorf("--reference=%q: it must be a CVE, such as CVE-2026-1234, or an address, https://...", r))
+			return job.BadRequest(fmt.Errorf("--reference=%q: it must be a CVE, such as CVE-2026-1234, or an address that begins with https://", r))
 		}
 	}
 	return nil

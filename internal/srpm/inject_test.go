@@ -187,7 +187,7 @@ func TestMail(t *testing.T) {
 		"none":                {"", ours},
 		"no address":          {"From: the ovzpatch authors\n\n", ours},
 		"no name":             {"From: other@example.com\n\n", ours},
-		"a sender":            {"From: O Ther <other@example.com>\n\n", []string{"From: O Ther <other@example.com>", ours[1], ours[2]}},
+		"a sender":            {"From: N Other <other@example.com>\n\n", []string{"From: N Other <other@example.com>", ours[1], ours[2]}},
 		"no date":             {"\ndate: yesterday\n\n", ours},
 		"a date":              {"Date: Mon, 19 Jan 2026 01:00:00 +0100\n\n", []string{ours[0], "Date: Mon, 19 Jan 2026 00:00:00 +0000", ours[2]}},
 		"a subject":           {"Subject: [PATCH 1/2] fs: x\n\n", []string{ours[0], ours[1], "Subject: [PATCH 1/2] fs: x"}},
