@@ -51,7 +51,7 @@ func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporte
 			if failed != nil {
 				reasons[c] = failed.Error()
 			}
-			cell, err := m.take(ctx, c, false, reasons[c])
+			cell, err := m.take(ctx, c, reasons[c])
 			if err != nil {
 				return err
 			}
@@ -132,8 +132,8 @@ func (m *Matrix) judge(c *Cell, before bool, reason string) (report.Cell, error)
 
 // take is judge for a result that has just come. What was found of a snapshot is noted with it:
 // this machine alone writes into a datastore.
-func (m *Matrix) take(ctx context.Context, c *Cell, before bool, reason string) (report.Cell, error) {
-	cell, err := m.judge(c, before, reason)
+func (m *Matrix) take(ctx context.Context, c *Cell, reason string) (report.Cell, error) {
+	cell, err := m.judge(c, false, reason)
 	if err != nil || c.ref == nil || cell.Report == nil {
 		return cell, err
 	}
