@@ -244,20 +244,9 @@ func link(from, to string) error {
 	return os.Link(from, to)
 }
 
-// together calls all functions at once. The first error ends the others.
+// together calls all functions as parallel does.
 func together(ctx context.Context, steps ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	for _, step := range steps {
-		wg.Go(func() {
-			if err := step(ctx); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
+	return parallel(ctx, len(steps), func(ctx context.Context, i int) error { return steps[i](ctx) })
 }
 
 // parallel calls f for 0 to n-1 on all processors. The first error ends the others.
