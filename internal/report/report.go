@@ -57,7 +57,8 @@ type Kernel struct {
 	Results []guest.Result `json:"results"`
 	Notes   []string       `json:"notes,omitempty"`   // of the guest, for people: what was not run, and why
 	Console string         `json:"console,omitempty"` // file with the whole console
-	// ConsoleSHA256 is that of what the guest wrote there: the next boot of the kernel takes the file's place.
+	// ConsoleSHA256 is that of what the guest wrote there: in a directory of the caller's the next
+	// boot of the kernel takes the file's place.
 	ConsoleSHA256 string  `json:"console_sha256,omitempty"`
 	Seconds       float64 `json:"seconds"` // from the start of QEMU to its end
 	// Ready is when the guest's first event came, and Ended when each result came, in the order
