@@ -29,24 +29,24 @@ force() {
 	[ $(cat $count) != $before ] && echo vulnerable || echo protected
 }
 try() { "$@" >/said 2>&1; code=$?; cat /said; }
-insmod /root/lustreprobe.ko
+insmod /trial/lustreprobe.ko
 echo "guest: booted: $(loaded), $(force), wrong kernel's: $(cd /run && ls -d wrong || echo no)"
 try rpm -e livepatch-ovz-REL
 echo "guest: removed: $code, $(loaded), $(force), $(grep -c ovzlivepatch /lib/modules/*/modules.dep)"
-try rpm -i --nodeps /root/1.rpm
+try rpm -i --nodeps /trial/1.rpm
 echo "guest: installed: $code, $(loaded), $(force)"
-try rpm -U --replacepkgs --nodeps /root/1.rpm
+try rpm -U --replacepkgs --nodeps /trial/1.rpm
 echo "guest: once more: $code, $(loaded), $(force)"
 for n in 1 2; do
 	mkdir /tmp/$n
 	unshare --pid --mount --fork sh -c "while [ ! -e /tmp/stop ]; do mount -t lustre none /tmp/$n && umount -f /tmp/$n; done" &
 done
 before=$(cat $count)
-try rpm -U --nodeps /root/2.rpm
+try rpm -U --nodeps /trial/2.rpm
 echo "guest: upgraded: $code, $(loaded), $(($(cat $count) - before)) umount_begin"
 touch /tmp/stop
 wait
-try rpm -U --nodeps /root/3.rpm
+try rpm -U --nodeps /trial/3.rpm
 unshare --pid --mount --fork sh -c 'mount -t lustre none /tmp/1 && umount -f /tmp/1' &
 sleep 2
 try rpm -e livepatch-ovz-REL
@@ -55,9 +55,9 @@ wait
 try rpm -e livepatch-ovz-REL
 echo "guest: awake: $code, $(loaded), $(force)"
 echo Y >/sys/module/module/parameters/sig_enforce
-try rpm -i --nodeps /root/1.rpm
+try rpm -i --nodeps /trial/1.rpm
 echo "guest: unsigned: $(loaded), $(force), $(grep -c 'Loading of unsigned module is rejected' /said), $(grep -c 'not loaded, so containers are not protected' /said)"
-try rpm -U --nodeps /root/4.rpm
+try rpm -U --nodeps /trial/4.rpm
 echo "guest: signed by a stranger: $(loaded), $(grep -c 'Loading of module with unavailable key is rejected' /said)"
 echo "guest: complaints: $(dmesg | grep -cE 'kernel BUG|BUG: (unable|sleeping|scheduling|Bad)|WARNING:|Oops:')"
 echo o >/proc/sysrq-trigger
@@ -117,8 +117,8 @@ func TestLivepatchPackage(t *testing.T) {
 	r.write(t, "/etc/os-release", "ID=small\nPRETTY_NAME=\"Small Linux\"\n", 0o644)
 	r.write(t, "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
 	r.write(t, "/etc/group", "root:x:0:\n", 0o644)
-	r.write(t, "/etc/systemd/system/steps.service", "[Unit]\nAfter=basic.target\nRequires=basic.target\n[Service]\nExecStart=/root/steps\n", 0o644)
-	r.write(t, "/root/steps", strings.ReplaceAll(livepatchSteps, "REL", release), 0o755)
+	r.write(t, "/etc/systemd/system/steps.service", "[Unit]\nAfter=basic.target\nRequires=basic.target\n[Service]\nExecStart=/trial/steps\n", 0o644)
+	r.write(t, "/trial/steps", strings.ReplaceAll(livepatchSteps, "REL", release), 0o755)
 	r.must(t, os.Mkdir(r.path("/mnt"), 0o755))
 	for _, name := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
 		data, err := os.ReadFile(filepath.Join(modules, name))
@@ -127,21 +127,21 @@ func TestLivepatchPackage(t *testing.T) {
 	}
 	ko, err := probe.Build(t.Context(), probe.Options{Tree: filepath.Join(modules, "build"), Dir: t.TempDir(), Release: release})
 	r.must(t, err)
-	r.must(t, atomicfile.Copy(ko, r.path("/root/lustreprobe.ko")))
+	r.must(t, atomicfile.Copy(ko, r.path("/trial/lustreprobe.ko")))
 	for _, m := range []struct {
 		revision int
 		changes  []string
 		to       string
 	}{
-		{1, nil, "/root/1.rpm"},
-		{2, nil, "/root/2.rpm"},
+		{1, nil, "/trial/1.rpm"},
+		{2, nil, "/trial/2.rpm"},
 		// Longer than the package waits for a task that sleeps in it.
-		{3, sleepIn("60000"), "/root/3.rpm"},
+		{3, sleepIn("60000"), "/trial/3.rpm"},
 	} {
 		r.must(t, atomicfile.Copy(changedModule(t, image, modules, m.revision, m.changes...).RPM, r.path(m.to)))
 	}
-	r.must(t, atomicfile.Copy(signedModule(t, image, modules).RPM, r.path("/root/4.rpm")))
-	if said := r.rpm(t, "-i", "--nodeps", r.path("/root/1.rpm")); strings.Contains(said, "ovzlivepatch") || strings.Contains(said, "scriptlet") {
+	r.must(t, atomicfile.Copy(signedModule(t, image, modules).RPM, r.path("/trial/4.rpm")))
+	if said := r.rpm(t, "-i", "--nodeps", r.path("/trial/1.rpm")); strings.Contains(said, "ovzlivepatch") || strings.Contains(said, "scriptlet") {
 		t.Errorf("rpm -i into an image said %q", said)
 	}
 	unit, err := os.ReadFile(r.path("/usr/lib/systemd/system/ovzlivepatch-" + release + ".service"))
