@@ -20,7 +20,7 @@ import (
 
 // release is the number of the release that this is, or will be: the one place where it stands.
 // CHANGELOG.md has a section of that name, and the tag is v and the number.
-const release = "0.10.0"
+const release = "0.11.0"
 
 // version is what this program is made of.
 type version struct {
