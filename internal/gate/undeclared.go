@@ -22,7 +22,7 @@ func (n *Names) undeclared(c *comparison, before, after string) []Fault {
 	onWay := c.after.reachedFrom(umount)
 	for _, name := range slices.Sorted(maps.Keys(c.after.functions)) {
 		fn := c.after.functions[name]
-		all = append(all, l.words(fn, slices.Concat(fn.head, fn.tokens), onWay[name])...)
+		all = append(all, l.words(fn, slices.Concat(fn.head, []token{{text: "{"}}, fn.tokens), onWay[name])...)
 	}
 	all = append(all, l.words(&function{}, c.after.top, false)...)
 	for _, name := range slices.Sorted(maps.Keys(c.written)) {

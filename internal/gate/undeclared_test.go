@@ -55,6 +55,8 @@ func TestUndeclaredNames(t *testing.T) {
 		{"variables in all forms", "	retval = do_umount(", "	struct one *qone, *qtwo = NULL; LIST_HEAD(qlist); DEFINE_SPINLOCK(qlock); int (*qfun)(int);\n	for (int qi = 0; qi < 1; qi++)\n		use(qone, qtwo, &qlist, &qlock, qfun);\n	retval = do_umount(", ""},
 		{"an argument is no variable", "	retval = do_umount(", "	int err = use(1, CAP_SYS_AMDIN);\n	retval = do_umount(", "nothing in the source declares CAP_SYS_AMDIN, which sys_umount() uses"},
 		{"a product is no variable", "	retval = do_umount(", "	retval = use(2 * nosuch);\n	retval = do_umount(", "nothing in the source declares nosuch, which sys_umount() uses"},
+		{"labels in all places", "	retval = do_umount(", "	switch (flags) {\n	case 1: first:\n	default: second:\n		break;\n	}\n	goto first;\n	goto second;\n	retval = do_umount(", ""},
+		{"a label at the very start", "static int do_umount(struct mount *mnt, int flags)\n{", "static int do_umount(struct mount *mnt, int flags)\n{\nagain:\n	if (0)\n		goto again;", ""},
 		{"a header", "#include <linux/init.h>", "#include <linux/inti.h>", "the source has no header <linux/inti.h>, which fs/namespace.c includes"},
 		{"a header beside it", `"pnode.h"`, `"pnod.h"`, `the source has no header "pnod.h", which fs/namespace.c includes`},
 		{"a header of an architecture", "<asm/uaccess.h>", "<asm/nosuch.h>", ""},
