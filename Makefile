@@ -5,6 +5,7 @@
 #   make short     the quick tests, seconds
 #   make test-systems SUITE=trixie   demo and tests on another Debian, in a bare root; needs root
 #   make bench     the figures, as ratios to a named other
+#   make bench-against REV=COMMIT   the same ways with an older commit, side by side; three cold builds of each
 #   make mutants   of the tests: wrong ports by rule, all in one kernel, each booted: who passes for protected
 #                  (MUTANTS=REGEX: those whose names match)
 #   make lint      what golangci-lint finds, by .golangci.yml; the first run builds it, in some minutes
@@ -36,7 +37,7 @@ UROOT_COMMANDS := cat chroot cp dmesg echo find grep gosh head id insmod kill ln
 PACKAGES := bc binutils bison bzip2 ccache chromium-headless-shell cpio createrepo-c distcc dnf dnf-plugins-core dosfstools e2fsprogs fdisk file flex gcc gnupg gnupg1 gpgv kmod libc6-dev libelf-dev \
 	libsolv-tools libssl-dev lz4 lzop $(if $(SOURCE),,linux-source) make ovmf patch perl python3-junitparser python3-tap qemu-system-x86 rpm sccache systemd tar xz-utils zstd
 
-.PHONY: all guest deps demo test short lint test-systems bench mutants install uninstall clean
+.PHONY: all guest deps demo test short lint test-systems bench bench-against mutants install uninstall clean
 all: bin/ovzpatch guest
 
 # go build knows itself what is up to date, so it is asked every time.
@@ -175,6 +176,9 @@ test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/d
 bench: deps all bin/test/debian
 	$(GO) test ./cmd/ovzpatch -run '^$$' -bench . -benchtime 1x -timeout 80m
 	$(GO) test ./internal/patch ./internal/rpmfile ./internal/srpm ./internal/runlock ./internal/datastore ./internal/publish -p 1 -run '^$$' -bench . -timeout 80m
+
+bench-against: deps
+	OVZPATCH_BENCH_REV=$(REV) $(GO) test ./cmd/ovzpatch -run '^$$' -bench '^BenchmarkAgainst$$' -benchtime 1x -timeout 3h
 
 test-systems:
 	.ci/test-systems $(SUITE)
