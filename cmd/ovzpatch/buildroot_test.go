@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/spec"
 )
 
 // tinyKernel is a kernel's source as far as the patch is concerned, and a spec that tells
@@ -194,7 +195,7 @@ func TestRequiresOfAChroot(t *testing.T) {
 	root := newSmallRoot(t, "dpkg-query")
 	root.write(t, "/var/lib/dpkg/status", "Package: gcc\nStatus: install ok installed\nMaintainer: a\nArchitecture: amd64\nVersion: 1\nDescription: a\n", 0o644)
 	r := &recipe.Recipe{Root: rpmbuild.Root{Chroot: root.dir}}
-	r.SpecName, r.Spec = "kernel.spec", []byte("Name: kernel\nBuildRequires: gcc, /bin/sed, openssl-devel\n")
+	r.Spec = spec.Read("kernel.spec", []byte("Name: kernel\nBuildRequires: gcc, /bin/sed, openssl-devel\n"))
 	err := r.CheckRequires(t.Context(), job.Quiet{})
 	want := "missing on " + root.dir + " of what kernel.spec requires to be built: openssl-devel\n  as root: chroot " + root.dir + " apt-get install libssl-dev\n"
 	if err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -17,6 +17,7 @@ import (
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 )
 
@@ -56,7 +57,7 @@ func exitCode(err error) int {
 	case errors.Is(err, job.ErrRequest), errors.Is(err, datastore.ErrNotFound), errors.Is(err, datastore.ErrNoGroup):
 		return exitUsage
 	case errors.Is(err, job.ErrMisfit), errors.As(err, new(*patch.NotApplicable)), errors.As(err, new(*gate.Error)),
-		errors.As(err, new(*srpm.SpecError)), errors.As(err, new(*srpm.NotProven)), errors.Is(err, kernel.ErrNoLine):
+		errors.As(err, new(*spec.Error)), errors.As(err, new(*srpm.NotProven)), errors.Is(err, kernel.ErrNoLine):
 		return exitMisfit
 	case errors.Is(err, job.ErrBehaved):
 		return exitBehaved

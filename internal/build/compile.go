@@ -25,7 +25,7 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 		return nil, err
 	}
 	j := b.job()
-	j.Root, j.Spec, j.Topdir, j.BuildDir = b.Root, filepath.Join(top, "SPECS", b.SpecName), top, filepath.Join(work, "BUILD")
+	j.Root, j.Spec, j.Topdir, j.BuildDir = b.Root, filepath.Join(top, "SPECS", b.Spec.Name()), top, filepath.Join(work, "BUILD")
 	j.NoDeps, j.Nice, j.Log, j.Hold = b.o.NoDeps, b.o.Nice, filepath.Join(top, "build.log"), hold
 	if err := b.checkMachine(ctx, &j); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 	case whole:
 		b.u.Say("building the kernel %s the patch from nothing", b.Label())
 	case b.Foreign:
-		b.u.Say("building the kernel %s the patch, continuing from files compiled earlier as far as %s keeps them", b.Label(), b.SpecName)
+		b.u.Say("building the kernel %s the patch, continuing from files compiled earlier as far as %s keeps them", b.Label(), b.Spec.Name())
 	default:
 		b.u.Say("building the kernel %s the patch, continuing from files compiled earlier", b.Label())
 	}

@@ -57,7 +57,7 @@ func (b *Result) Keep(ctx context.Context, store *datastore.Store, f *fit.Fit, r
 			w.Manifest.Derived = f.Derived.Summary()
 		}
 	}
-	w.Manifest.Spec = datastore.Input{Name: r.SpecName, SHA256: digest(r.Spec)}
+	w.Manifest.Spec = datastore.Input{Name: r.Spec.Name(), SHA256: digest(r.Spec.Text())}
 	w.Manifest.Options = options
 	w.Manifest.Log = filepath.Base(b.Log())
 	w.Manifest.Toolchain = toolchain(ctx, r.Root)

@@ -48,7 +48,7 @@ func (b *builder) keys(ctx context.Context) (objects, packages string, err error
 		k.Add("program", name)
 	}
 	j := b.job()
-	k.Add("spec", string(b.Spec)).Add("rpmbuild", strings.Join(j.Args(), "\x00")).Add("date", strconv.FormatInt(j.Epoch, 10))
+	k.Add("spec", string(b.Spec.Text())).Add("rpmbuild", strings.Join(j.Args(), "\x00")).Add("date", strconv.FormatInt(j.Epoch, 10))
 	if b.Patched {
 		k.Add("port", string(b.Texts[b.Port]))
 	}

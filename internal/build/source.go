@@ -42,7 +42,7 @@ func (b *builder) sourcePackage(ctx context.Context, work string, hold *os.File)
 	}
 	j := b.job()
 	j.SourceOnly, j.NoDeps = true, true
-	j.Root, j.Spec, j.Topdir = b.Root, filepath.Join(top, "SPECS", b.SpecName), top
+	j.Root, j.Spec, j.Topdir = b.Root, filepath.Join(top, "SPECS", b.Spec.Name()), top
 	j.Nice, j.Log, j.Hold = b.o.Nice, filepath.Join(top, "source.log"), hold
 	if err := j.Dirs(); err != nil {
 		return "", err

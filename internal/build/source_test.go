@@ -12,13 +12,14 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/recipe"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 )
 
 // A source package is made when somebody asks for it, and nothing is built again for it.
 func TestSourcePackageIsMadeWhenAskedFor(t *testing.T) {
 	built := filepath.Join(t.TempDir(), "built")
-	r := &recipe.Recipe{Foreign: true, Inputs: srpm.Inputs{SpecName: "tiny.spec", Date: time.Unix(1_700_000_000, 0), Spec: []byte(`Name: tiny
+	r := &recipe.Recipe{Foreign: true, Inputs: srpm.Inputs{Date: time.Unix(1_700_000_000, 0), Spec: spec.Read("tiny.spec", []byte(`Name: tiny
 Version: 1
 Release: 1
 Summary: tiny
@@ -28,13 +29,13 @@ BuildArch: noarch
 tiny
 %prep
 %build
-echo built >>` + built + `
+echo built >>`+built+`
 %install
 mkdir -p %{buildroot}/usr/share
 echo hi > %{buildroot}/usr/share/tiny
 %files
 /usr/share/tiny
-`)}}
+`))}}
 	o := Options{Cache: cache.Cache{Dir: filepath.Join(t.TempDir(), "cache")}, NoDeps: true, Limit: time.Minute, Report: job.Quiet{}}
 	for _, c := range []struct {
 		source bool

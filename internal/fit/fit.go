@@ -21,6 +21,7 @@ import (
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/spec"
 )
 
 // Spec says how the spec of a source RPM is read.
@@ -52,6 +53,7 @@ type Fit struct {
 	Choice
 	Source   *source.Source
 	Package  *source.Package // a source RPM, unpacked; nil for other sources
+	Spec     *spec.Spec      // of a source RPM that keeps its own; nil for other sources
 	Files    *source.Files   // what was read of it, as it is before the patch
 	Plan     *patch.Plan     // nil where the patch does not fit
 	Findings Findings
@@ -152,6 +154,7 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 			if f.own, err = readOwnPatches(f.Package, r.Port.name(), r.Spec); err != nil {
 				return nil, err
 			}
+			f.Spec = f.own.spec
 		}
 	}
 	if err := f.readKernel(ctx, archive, r); err != nil {

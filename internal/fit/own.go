@@ -17,14 +17,15 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
-	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/spec"
 )
 
 // ownPatches are the patches of a source RPM's own, which its %prep applies before ours.
 // A nil one stands for a source that has none.
 type ownPatches struct {
 	pkg      *source.Package
-	prepared srpm.Prepared
+	spec     *spec.Spec
+	prepared spec.Prepared
 	texts    map[string]*patch.Text // by file: each is looked at more than once
 	short    map[string]bool        // files that ApplyOptionalPatch leaves out
 	makefile *layer                 // the top Makefile, which is needed before the others are known
@@ -42,17 +43,16 @@ type layer struct {
 }
 
 // readOwnPatches reads the spec of an unpacked source RPM.
-func readOwnPatches(pkg *source.Package, name string, spec Spec) (*ownPatches, error) {
+func readOwnPatches(pkg *source.Package, name string, o Spec) (*ownPatches, error) {
 	text, err := os.ReadFile(filepath.Join(pkg.Dir, pkg.Spec))
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
-	options := srpm.Options{Target: spec.Target, With: spec.With, Without: spec.Without, Defines: spec.Defines}
-	options.Defines = append(srpm.Dist(pkg.Spec, text, pkg.RPM.Release(), options), spec.Defines...)
-	p := srpm.Package{SpecName: pkg.Spec, Spec: text, Files: pkg.Files, Options: options}
-	o := &ownPatches{pkg: pkg, texts: map[string]*patch.Text{}, short: map[string]bool{}}
-	o.prepared, err = p.Before(name)
-	return o, err
+	own := &ownPatches{pkg: pkg, spec: spec.Read(pkg.Spec, text), texts: map[string]*patch.Text{}, short: map[string]bool{}}
+	options := spec.Options{Target: o.Target, With: o.With, Without: o.Without, Defines: o.Defines}
+	options.Defines = append(own.spec.Dist(pkg.RPM.Release(), options), o.Defines...)
+	own.prepared, err = own.spec.Before(name, pkg.Files, options)
+	return own, err
 }
 
 // text returns a patch of the package.
@@ -75,7 +75,7 @@ func (o *ownPatches) text(file string) (*patch.Text, error) {
 }
 
 // label names a patch as the spec does.
-func label(c srpm.Carried) string {
+func label(c spec.Carried) string {
 	switch {
 	case c.File == "":
 		return fmt.Sprintf("what line %d of the spec applies", c.Line)

@@ -22,6 +22,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 )
 
@@ -150,18 +151,18 @@ func shapePatch(t *testing.T, files map[string]string, how []string) []byte {
 // packShape makes the source package of a shape.
 func packShape(t *testing.T, s shape, files map[string]string) string {
 	t.Helper()
-	spec, err := os.ReadFile(filepath.Join("../srpm/testdata/shapes", s.name, "kernel.spec"))
+	original, err := os.ReadFile(filepath.Join("../spec/testdata/shapes", s.name, "kernel.spec"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(spec)
+	text := string(original)
 	for old, now := range s.edit {
 		if strings.Count(text, old) != 1 {
 			t.Fatalf("%q is not once in the spec", old)
 		}
 		text = strings.Replace(text, old, now, 1)
 	}
-	in := srpm.Inputs{SpecName: "kernel.spec", Spec: forThisRpm(t, []byte(text)), Texts: map[string][]byte{}, Date: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)}
+	in := srpm.Inputs{Spec: spec.Read("kernel.spec", forThisRpm(t, []byte(text))), Texts: map[string][]byte{}, Date: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)}
 	if s.dist != "" {
 		in.Defines = []string{"dist " + s.dist}
 	}
@@ -182,20 +183,20 @@ func packShape(t *testing.T, s shape, files map[string]string) string {
 }
 
 // forThisRpm is a spec as the rpm that is here takes it: since 4.20 it refuses lines of old ones.
-func forThisRpm(t *testing.T, spec []byte) []byte {
+func forThisRpm(t *testing.T, text []byte) []byte {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "rpm", "--version").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.HasPrefix(string(out), "RPM version 4.1") {
-		return spec
+		return text
 	}
-	e, err := srpm.Modernize("kernel.spec", spec)
+	e, err := spec.Read("kernel.spec", text).Modernize()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.Text
+	return e.Spec.Text()
 }
 
 func packTree(t *testing.T, top string, files map[string]string) []byte {
@@ -290,7 +291,7 @@ func TestOwnPatchesAreThoseOfPrep(t *testing.T) {
 				t.Error("no patch of the package's own changed the file")
 			}
 			change := srpm.Change{PatchFile: f.Name, Patch: f.Port, Tag: srpm.DefaultTag, Author: "A <a@b.c>", Changes: []string{"a change"}, Date: time.Date(2026, 1, 6, 0, 0, 0, 0, time.UTC)}
-			original, err := srpm.Unpacked(f.Package.RPM, f.Package.Dir)
+			original, err := srpm.Unpacked(f.Package.RPM, f.Package.Dir, f.Spec)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/spec"
 	"ovzpatch/specs"
 )
 
@@ -27,7 +27,7 @@ func (o *Options) Check() error {
 			return job.BadRequest(fmt.Errorf("--define %q: it must be a name, a space, and a value", d))
 		}
 	}
-	if err := srpm.CheckTag(o.Tag); err != nil {
+	if err := spec.CheckTag(o.Tag); err != nil {
 		return job.BadRequest(fmt.Errorf("--release-tag: %w", err))
 	}
 	if err := o.checkSwitches(); err != nil {
@@ -90,8 +90,8 @@ func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe)
 	if len(o.Flavours) == 0 {
 		return nil
 	}
-	chosen, built, err := srpm.SelectFlavours(r.SpecName, r.Spec, r.SpecOptions(ctx), o.Flavours)
-	if _, ok := errors.AsType[*srpm.FlavourError](err); ok {
+	chosen, built, err := r.Spec.SelectFlavours(r.SpecOptions(ctx), o.Flavours)
+	if _, ok := errors.AsType[*spec.FlavourError](err); ok {
 		return job.BadRequest(err)
 	}
 	if err != nil {
@@ -115,7 +115,7 @@ func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe)
 	if said == "" {
 		said = " as it is"
 	}
-	u.Say("flavours %s: %s builds them%s", strings.Join(names, ", "), r.SpecName, said)
+	u.Say("flavours %s: %s builds them%s", strings.Join(names, ", "), r.Spec.Name(), said)
 	if extra != nil {
 		u.Say("%s come with it: rpmbuild has no option that disables only them", strings.Join(extra, ", "))
 	}
@@ -123,8 +123,8 @@ func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe)
 }
 
 // SpecOptions are what a recipe's spec is read with, here.
-func (r *Recipe) SpecOptions(ctx context.Context) srpm.Options {
-	o := srpm.Options{Target: r.Target, With: r.With, Without: r.Without}
+func (r *Recipe) SpecOptions(ctx context.Context) spec.Options {
+	o := spec.Options{Target: r.Target, With: r.With, Without: r.Without}
 	// Specs ask what they are built on; only rpm of this machine knows.
 	systems := []string{"rhel", "fedora", "centos"}
 	ask := []string{"rpm"}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 )
 
@@ -28,15 +29,15 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 		return nil, err
 	}
 	if m.o.Beside {
-		edited, n, err := srpm.KeepBeside(original.SpecName, original.Spec)
+		edited, n, err := original.Spec.KeepBeside()
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 {
-			m.u.Say("--keep-beside: the kernels of %s provide it already", original.SpecName)
+			m.u.Say("--keep-beside: the kernels of %s provide it already", original.Spec.Name())
 		} else {
 			m.u.Say("for dnf and zypper, in both kernels (--keep-beside):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
-			original.Spec = edited.Text
+			original.Spec = edited.Spec
 		}
 	}
 	var err error
@@ -60,7 +61,8 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 			m.u.Say("for today's compilers, in both kernels: %s (%s)", p.Name, edited.How)
 		}
 		if original.lacksFindRequires() {
-			original.Spec = bytes.ReplaceAll(original.Spec, []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
+			text := bytes.ReplaceAll(original.Spec.Text(), []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
+			original.Spec = spec.Read(original.Spec.Name(), text)
 			m.u.Say("Requires are found by rpm's own find-requires: Red Hat's is not here")
 		}
 	}
@@ -84,14 +86,14 @@ const redHatFindRequires = "/usr/lib/rpm/redhat/find-requires"
 // broken pipe where it hands on more names of files than a pipe holds, as of headers.
 func (r *Recipe) lacksFindRequires() bool {
 	_, err := os.Lstat(filepath.Join("/", r.Root.Chroot, redHatFindRequires))
-	return r.Root.Mock == "" && errors.Is(err, fs.ErrNotExist) && bytes.Contains(r.Spec, []byte(redHatFindRequires))
+	return r.Root.Mock == "" && errors.Is(err, fs.ErrNotExist) && bytes.Contains(r.Spec.Text(), []byte(redHatFindRequires))
 }
 
 // carry puts one more patch into a recipe with a foreign spec.
-func (r *Recipe) carry(ctx context.Context, c srpm.Change) (srpm.Edited, error) {
+func (r *Recipe) carry(ctx context.Context, c srpm.Change) (spec.Edited, error) {
 	made, edited, err := r.Carry(ctx, c)
 	if err != nil {
-		return srpm.Edited{}, err
+		return spec.Edited{}, err
 	}
 	r.Inputs = made
 	return edited, nil

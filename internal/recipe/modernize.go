@@ -12,7 +12,6 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/srpm"
 )
 
 // maxRefusedLines is how many lines of a spec an error shows.
@@ -22,23 +21,23 @@ const maxRefusedLines = 5
 // spec, or rewrites it where that was asked for.
 func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool) error {
 	if modernize {
-		edited, err := srpm.Modernize(r.SpecName, r.Spec)
+		edited, err := r.Spec.Modernize()
 		if err != nil {
 			return err
 		}
 		if edited.Diff == "" {
-			u.Say("--modernize-spec: %s has no line that rpm since 4.20 refuses", r.SpecName)
+			u.Say("--modernize-spec: %s has no line that rpm since 4.20 refuses", r.Spec.Name())
 			return nil
 		}
 		u.Say("for today's rpm, in both kernels (--modernize-spec):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
-		r.Spec = edited.Text
+		r.Spec = edited.Spec
 		return nil
 	}
 	version := rpmVersion(ctx, r.Root)
 	if !sinceRpm420(version) {
 		return nil
 	}
-	refused, err := srpm.RefusedSince420(r.SpecName, r.Spec)
+	refused, err := r.Spec.RefusedSince420()
 	if err != nil || len(refused) == 0 {
 		return err
 	}
@@ -51,7 +50,7 @@ func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool)
 	}
 	return job.Misfit(fmt.Errorf("read spec: the rpm of %s (%s) refuses lines of %s:\n%s\n"+
 		"rewrite only these with --modernize-spec; or build with an rpm of their time (--root); or use our spec instead (--spec=replace)",
-		rpmOwner(r.Root), version, r.SpecName, strings.Join(lines, "\n")))
+		rpmOwner(r.Root), version, r.Spec.Name(), strings.Join(lines, "\n")))
 }
 
 // rpmVersion is what the rpmbuild says of itself that reads the spec; "" where it cannot

@@ -12,6 +12,7 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 )
 
@@ -26,7 +27,7 @@ func TestForThisRpm(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bin, "rpmbuild"), []byte("#!/bin/sh\necho RPM version "+version+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		r := &Recipe{Root: rpmbuild.Root{}, Inputs: srpm.Inputs{SpecName: "k.spec", Spec: []byte(text)}}
+		r := &Recipe{Root: rpmbuild.Root{}, Inputs: srpm.Inputs{Spec: spec.Read("k.spec", []byte(text))}}
 		var said saying
 		err := r.forThisRpm(t.Context(), &said, false)
 		if (err != nil) != refuses {
@@ -42,8 +43,8 @@ func TestForThisRpm(t *testing.T) {
 				t.Errorf("rpm %s: %v is no misfit", version, err)
 			}
 		}
-		if err := r.forThisRpm(t.Context(), &said, true); err != nil || !strings.Contains(string(r.Spec), "\n%patch -P 1 -p1\n") || !strings.Contains(said.String(), "+%patch -P 1 -p1") {
-			t.Errorf("rpm %s: %v\n%s\n%s", version, err, r.Spec, said.String())
+		if err := r.forThisRpm(t.Context(), &said, true); err != nil || !strings.Contains(string(r.Spec.Text()), "\n%patch -P 1 -p1\n") || !strings.Contains(said.String(), "+%patch -P 1 -p1") {
+			t.Errorf("rpm %s: %v\n%s\n%s", version, err, r.Spec.Text(), said.String())
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 	case !r.Foreign:
 		return nil
 	case !prove:
-		u.Say("that %%prep of %s puts the patch where %%build compiles is read from its text, and not proven", r.SpecName)
+		u.Say("that %%prep of %s puts the patch where %%build compiles is read from its text, and not proven", r.Spec.Name())
 		return nil
 	case r.Root.Mock != "":
 		u.Say("that the patch is where %%build compiles is not proven: %%prep would have to run in %s", r.Root.Name())
@@ -41,7 +41,7 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 		return fmt.Errorf("prove: %w", err)
 	}
 	defer remove()
-	u.Say("proving: %s runs %%prep of %s without and with the patch, and %%build with a make that compiles nothing", r.Root.Name(), r.SpecName)
+	u.Say("proving: %s runs %%prep of %s without and with the patch, and %%build with a make that compiles nothing", r.Root.Name(), r.Spec.Name())
 	found, err := r.Prove(ctx, srpm.Proof{
 		Original: s.Without.Inputs, PatchFile: r.Port, Files: r.Touched, With: r.With, Without: r.Without, Root: r.Root, Dir: dir,
 		Apply: func(files map[string][]byte) (map[string][]byte, error) {

@@ -21,6 +21,7 @@ import (
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/patches"
 	"ovzpatch/specs"
@@ -181,15 +182,15 @@ func (m maker) sides(ctx context.Context) (*Sides, error) {
 func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
 	original := &Recipe{With: m.o.With, Without: m.o.Without, Root: m.o.Root, Source: m.Source.Path}
 	var err error
-	if original.Inputs, err = srpm.Unpacked(m.Package.RPM, m.Package.Dir); err != nil {
+	if original.Inputs, err = srpm.Unpacked(m.Package.RPM, m.Package.Dir, m.Fit.Spec); err != nil {
 		return nil, err
 	}
 	original.Target = m.o.Target
 	if m.o.Debug {
-		return nil, job.BadRequest(fmt.Errorf("--debug-kernel: %s brings configurations of its own: use --spec=replace, or a flavour of its that debugs (--flavour)", original.SpecName))
+		return nil, job.BadRequest(fmt.Errorf("--debug-kernel: %s brings configurations of its own: use --spec=replace, or a flavour of its that debugs (--flavour)", original.Spec.Name()))
 	}
-	m.u.Say("rpmbuild on %s will run the scripts and macros of %s", m.o.Root.Name(), original.SpecName)
-	if specs.Own(original.Spec) {
+	m.u.Say("rpmbuild on %s will run the scripts and macros of %s", m.o.Root.Name(), original.Spec.Name())
+	if specs.Own(original.Spec.Text()) {
 		// A package of ours has the patch and the switch for it.
 		if len(m.o.Flavours) > 0 {
 			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", m.Source.Path))
@@ -253,7 +254,7 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 	r := &Recipe{
 		Patched: true, Port: m.Name, Touched: m.Touched(), With: m.o.With, Without: m.o.Without, Source: archive,
 		Inputs: srpm.Inputs{
-			SpecName: specs.Name, Date: epoch, Target: m.o.Target,
+			Date: epoch, Target: m.o.Target,
 			Files: map[string]string{filepath.Base(archive): archive},
 			Texts: map[string][]byte{configName: config, m.Name: m.Port},
 		},
@@ -277,9 +278,11 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 		v.Release += compatTag
 	}
 	v.Release += tag
-	if r.Spec, err = specs.Spec(v); err != nil {
+	text, err := specs.Spec(v)
+	if err != nil {
 		return nil, err
 	}
+	r.Spec = spec.Read(specs.Name, text)
 	if m.Package != nil {
 		r.Source = m.Source.Path
 	}

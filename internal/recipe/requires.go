@@ -19,7 +19,6 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/srpm"
 	"ovzpatch/internal/tool"
 )
 
@@ -93,7 +92,7 @@ func sortRequires(names []string, gcc string, present, isTool func(name string) 
 // CheckRequires is what rpmbuild does where there is an RPM database, for a system with
 // dpkg, here or in a chroot: what a spec requires for its build and is not there is an error.
 func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
-	names, err := srpm.BuildRequires(r.SpecName, r.Spec, r.SpecOptions(ctx))
+	names, err := r.Spec.BuildRequires(r.SpecOptions(ctx))
 	if err != nil {
 		return err
 	}
@@ -116,11 +115,11 @@ func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
 	}
 	need := sortRequires(names, gcc, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) }, isTool)
 	if need.unknown != nil {
-		u.Say("required by %s, and not known here by a Debian name: %s", r.SpecName, strings.Join(need.unknown, ", "))
+		u.Say("required by %s, and not known here by a Debian name: %s", r.Spec.Name(), strings.Join(need.unknown, ", "))
 	}
 	if need.missing != nil {
 		return fmt.Errorf("missing on %s of what %s requires to be built: %s\n  as root: %s\n  or go on without, if you know that this build does not need them: --nodeps",
-			r.Root.Name(), r.SpecName, strings.Join(need.missing, ", "),
+			r.Root.Name(), r.Spec.Name(), strings.Join(need.missing, ", "),
 			strings.Join(r.Root.Args(append([]string{"apt-get", "install"}, need.install...)...), " "))
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/specs"
 )
@@ -35,7 +36,7 @@ func TestOwnSpecRequiresKnownNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := srpm.BuildRequires(specs.Name, text, srpm.Options{Target: "x86_64", With: []string{"headers"}})
+	names, err := spec.Read(specs.Name, text).BuildRequires(spec.Options{Target: "x86_64", With: []string{"headers"}})
 	if err != nil || len(names) < 10 {
 		t.Fatalf("%q, %v", names, err)
 	}
@@ -56,7 +57,7 @@ func TestLacks(t *testing.T) {
 	if got := r.Lacks(); !slices.Equal(got, []string{want}) {
 		t.Errorf("got %q", got)
 	}
-	r = &Recipe{Inputs: srpm.Inputs{Spec: []byte("%define __find_requires /usr/lib/rpm/redhat/find-requires kernel\n")}, Root: rpmbuild.Root{Chroot: t.TempDir()}}
+	r = &Recipe{Inputs: srpm.Inputs{Spec: spec.Read("kernel.spec", []byte("%define __find_requires /usr/lib/rpm/redhat/find-requires kernel\n"))}, Root: rpmbuild.Root{Chroot: t.TempDir()}}
 	if got := r.Lacks(); len(got) != 1 || !strings.Contains(got[0], "has no /usr/lib/rpm/redhat/find-requires, and rpm dies") {
 		t.Errorf("got %q", got)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/spec"
 )
 
 // BenchmarkWith compares the making of a patched source RPM, from the original to
@@ -17,7 +18,7 @@ import (
 // rpmbuild is by default: the metric "ratio" is our time by its, in one run.
 func BenchmarkWith(b *testing.B) {
 	dir := b.TempDir()
-	text, err := os.ReadFile("testdata/shapes/autosetup/kernel.spec")
+	text, err := os.ReadFile(shapesDir + "/autosetup/kernel.spec")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -25,7 +26,7 @@ func BenchmarkWith(b *testing.B) {
 	tarball := make([]byte, 120<<20)
 	random := rand.NewChaCha8([32]byte{1})
 	random.Read(tarball)
-	in := Inputs{SpecName: "kernel.spec", Spec: text, Date: shapeDate, Texts: map[string][]byte{
+	in := Inputs{Spec: spec.Read("kernel.spec", text), Date: shapeDate, Texts: map[string][]byte{
 		"linux-5.14.0.tar.gz": tarball, "0001-first.patch": nil, "0002-second.patch": nil,
 	}}
 	source, err := Build(b.Context(), in, dir)

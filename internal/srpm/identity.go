@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/spec"
 )
 
 // identity is what a package calls itself. A package that is made from another one keeps
@@ -116,26 +117,26 @@ func (in *Inputs) lacks(sources []string) string {
 // Settle finds the dist that a package which comes from a source RPM was made with, and
 // makes sure that rpm reads the spec here as it did there: what is made of it has the
 // original's name. Defines are the user's, who may know better. It runs the spec's macros.
-// Where the dist cannot be told, or the name is another, the error is a *SpecError.
+// Where the dist cannot be told, or the name is another, the error is a *spec.Error.
 func (in Inputs) Settle(ctx context.Context, defines []string) (Inputs, error) {
 	found := in.Defines
 	in.Defines = slices.Concat(found, defines)
 	here, err := in.ask(ctx)
 	if err != nil {
-		return in, fmt.Errorf("read spec %s: %w", in.SpecName, err)
+		return in, fmt.Errorf("read spec %s: %w", in.Spec.Name(), err)
 	}
 	given := slices.ContainsFunc(defines, func(d string) bool { return strings.HasPrefix(d, "dist ") })
 	if same := here.identity == *in.origin; same && in.lacks(here.sources) == "" || given {
 		return in, in.same(here.identity)
 	}
-	marked, err := in.ask(ctx, defineDist(distMark))
+	marked, err := in.ask(ctx, spec.DefineDist(spec.DistMark))
 	if err != nil {
-		return in, fmt.Errorf("read spec %s: %w", in.SpecName, err)
+		return in, fmt.Errorf("read spec %s: %w", in.Spec.Name(), err)
 	}
 	dists := in.dists(marked)
 	for _, dist := range dists {
 		trial := in
-		trial.Defines = append([]string{defineDist(dist)}, defines...)
+		trial.Defines = append([]string{spec.DefineDist(dist)}, defines...)
 		if got, err := trial.ask(ctx); err == nil && got.identity == *in.origin && in.lacks(got.sources) == "" {
 			return trial, nil
 		}
@@ -149,17 +150,17 @@ func (in Inputs) Settle(ctx context.Context, defines []string) (Inputs, error) {
 // dists are the dists that would make the original's release, or the names of its sources,
 // of those with the mark.
 func (in *Inputs) dists(marked asked) []string {
-	if dist, ok := solveDist(marked.release, in.origin.release); ok {
+	if dist, ok := spec.SolveDist(marked.release, in.origin.release); ok {
 		return []string{dist}
 	}
-	if strings.Contains(marked.release, distMark) {
+	if strings.Contains(marked.release, spec.DistMark) {
 		return nil
 	}
 	var list []string
 	for _, source := range marked.sources {
 		for _, names := range []map[string]bool{keys(in.Files), keys(in.Texts)} {
 			for name := range names {
-				if dist, ok := solveDist(source, name); ok && !slices.Contains(list, dist) {
+				if dist, ok := spec.SolveDist(source, name); ok && !slices.Contains(list, dist) {
 					list = append(list, dist)
 				}
 			}
@@ -180,7 +181,7 @@ func keys[V any](m map[string]V) map[string]bool {
 const adviceDist = "use --define 'dist ...' as for the original package, and its other definitions too"
 
 func (in *Inputs) fail(reason, advice string) error {
-	return &SpecError{Spec: in.SpecName, Reason: reason, Advice: advice}
+	return &spec.Error{Spec: in.Spec.Name(), Reason: reason, Advice: advice}
 }
 
 // same compares what rpm makes with what it must make.
@@ -194,12 +195,12 @@ func (in *Inputs) same(id identity) error {
 // Carry is With for a package that is to be built: rpm itself is asked what the places for
 // the tag come to, and the first is taken that puts it into the release, once, leaves the
 // rest of that as it is, and sorts above the original. It runs the spec's macros.
-func (in Inputs) Carry(ctx context.Context, c Change) (Inputs, Edited, error) {
+func (in Inputs) Carry(ctx context.Context, c Change) (Inputs, spec.Edited, error) {
 	if in.origin == nil || c.Tag == "" {
 		return in.With(c)
 	}
 	var last error
-	for _, c.place = range places {
+	for _, c.place = range spec.Places {
 		with, edited, err := in.With(c)
 		if err == nil {
 			if err = with.mark(ctx, in, c.Tag); err == nil {
@@ -207,11 +208,11 @@ func (in Inputs) Carry(ctx context.Context, c Change) (Inputs, Edited, error) {
 			}
 		}
 		if ctx.Err() != nil {
-			return Inputs{}, Edited{}, context.Cause(ctx)
+			return Inputs{}, spec.Edited{}, context.Cause(ctx)
 		}
 		last = err
 	}
-	return Inputs{}, Edited{}, last
+	return Inputs{}, spec.Edited{}, last
 }
 
 // mark makes what the spec comes to the package's identity, where that is the original's
@@ -223,10 +224,10 @@ func (in *Inputs) mark(ctx context.Context, original Inputs, tag string) error {
 	if errors.As(err, &ce) && ce.ExitCode > 0 {
 		// It was read without the tag.
 		first, _, _ := strings.Cut(strings.TrimSpace(ce.Tail), "\n")
-		return in.fail(fmt.Sprintf("with the tag %s rpm cannot read it: %s", tag, first), adviceNoMark)
+		return in.fail(fmt.Sprintf("with the tag %s rpm cannot read it: %s", tag, first), spec.AdviceNoMark)
 	}
 	if err != nil {
-		return fmt.Errorf("read spec %s: %w", in.SpecName, err)
+		return fmt.Errorf("read spec %s: %w", in.Spec.Name(), err)
 	}
 	want := origin
 	want.release = got.release
@@ -283,7 +284,7 @@ func isWord(release string, at int, tag string) bool {
 
 // isNewer asks rpm how two releases sort.
 func isNewer(ctx context.Context, a, b string) (bool, error) {
-	if !tagSyntax.MatchString(a) || !tagSyntax.MatchString(b) {
+	if spec.CheckTag(a) != nil || spec.CheckTag(b) != nil {
 		return false, errors.New("compare releases: " + a + " or " + b + " holds what no release may")
 	}
 	out, err := command.Output(ctx, command.Cmd{Args: []string{"rpm", "--eval", fmt.Sprintf(`%%{lua:print(rpm.vercmp("%s", "%s"))}`, a, b)}})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/spec"
 )
 
 const autorelease = "%define autorelease(e:s:pb:n) %{?-p:0.}%{lua:\n    release_number = 7;\n    base = tonumber(rpm.expand(\"%{?-b*}%{!?-b:1}\"));\n" +
@@ -65,10 +66,10 @@ func TestReleasesOfDistributions(t *testing.T) {
 			if strings.HasPrefix(c.release, "\n") {
 				release = c.release[1:]
 			}
-			spec := c.before + "Name: kernel\nVersion: 6.1\n" + release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n" +
+			text := c.before + "Name: kernel\nVersion: 6.1\n" + release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n" +
 				"Source1: other%{?dist}.txt\n%description\nk\n%package devel\nSummary: k\nRelease: 99\n%description devel\nk\n%prep\n%setup -q -n linux-6.1\n%build\n"
 			in := Inputs{
-				SpecName: "kernel.spec", Spec: []byte(spec), Date: shapeDate, Defines: []string{defineDist(c.dist)},
+				Spec: spec.Read("kernel.spec", []byte(text)), Date: shapeDate, Defines: []string{spec.DefineDist(c.dist)},
 				Texts: map[string][]byte{"linux-6.1.tar.gz": tarball(t, "linux-6.1"), "other" + c.dist + ".txt": []byte("x\n")},
 			}
 			source, err := Build(t.Context(), in, t.TempDir())
@@ -115,14 +116,14 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 		"takes the whole line":    {release: "%mk 5", tag: DefaultTag, want: "with the tag .lustre1 rpm cannot read it"},
 		"two sources tell":        {release: "7", source: "a%{?dist}.txt", dist: ".x", tag: DefaultTag, want: ""},
 	} {
-		spec := "%define mk() %{1}.x \\\n%{nil}\nName: kernel\nVersion: 6.1\nRelease: " + c.release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n"
+		text := "%define mk() %{1}.x \\\n%{nil}\nName: kernel\nVersion: 6.1\nRelease: " + c.release + "\nSummary: k\nLicense: GPL\nSource0: linux-6.1.tar.gz\n"
 		texts := map[string][]byte{"linux-6.1.tar.gz": tarball(t, "linux-6.1")}
 		if c.source != "" {
-			spec += "Source1: " + c.source + "\n"
+			text += "Source1: " + c.source + "\n"
 			texts[strings.ReplaceAll(c.source, "%{?dist}", c.dist)] = []byte("x\n")
 		}
-		spec += "%description\nk\n%prep\n%setup -q -n linux-6.1\n%build\n"
-		in := Inputs{SpecName: "kernel.spec", Spec: []byte(spec), Date: shapeDate, Texts: texts, Defines: []string{defineDist(c.dist)}}
+		text += "%description\nk\n%prep\n%setup -q -n linux-6.1\n%build\n"
+		in := Inputs{Spec: spec.Read("kernel.spec", []byte(text)), Date: shapeDate, Texts: texts, Defines: []string{spec.DefineDist(c.dist)}}
 		if c.sourceMade != "" {
 			in.Defines = append(in.Defines, c.sourceMade)
 		}
@@ -134,7 +135,7 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 		if err := f.Extract(t.Context(), dir, nil); err != nil {
 			t.Fatal(err)
 		}
-		made, err := Unpacked(f, dir)
+		made, err := Unpacked(f, dir, spec.Read("kernel.spec", []byte(text)))
 		if err == nil {
 			made, err = made.Settle(t.Context(), c.defines)
 		}
@@ -144,7 +145,7 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 		if err == nil {
 			_, err = Build(t.Context(), made, out)
 		}
-		var se *SpecError
+		var se *spec.Error
 		switch {
 		case c.want == "" && err == nil:
 		case c.want == "" || !errors.As(err, &se) || !strings.Contains(err.Error(), c.want):
@@ -159,12 +160,12 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 // The header that rpmbuild writes is what counts.
 func TestBuildReadsTheHeaderBack(t *testing.T) {
 	in := Inputs{
-		SpecName: "kernel.spec", Spec: []byte(specOfParts("1", "", "%autosetup -p1")), Date: shapeDate,
+		Spec: spec.Read("kernel.spec", []byte(specOfParts("1", "", "%autosetup -p1"))), Date: shapeDate,
 		Texts: map[string][]byte{"linux-5.14.0.tar.gz": tarball(t, "linux-5.14.0")}, origin: &identity{"kernel", "", "5.14.0", "1.el9.lustre1"},
 	}
 	out := t.TempDir()
 	_, err := Build(t.Context(), in, out)
-	var se *SpecError
+	var se *spec.Error
 	if !errors.As(err, &se) || !strings.Contains(err.Error(), "kernel-5.14.0-1 of it here, where kernel-5.14.0-1.el9.lustre1 is expected") {
 		t.Errorf("got %v", err)
 	}
@@ -187,5 +188,17 @@ func TestATagDoesNotBecomePartOfANumber(t *testing.T) {
 		if got := marks(c.original, c.release, c.tag); got != c.want {
 			t.Errorf("%s made of %s with tag %s: %v", c.release, c.original, c.tag, got)
 		}
+	}
+}
+
+// A package that has the mark is told so.
+func TestMarkedAlready(t *testing.T) {
+	in := Inputs{
+		Spec: spec.Read("kernel.spec", []byte(specOfParts("1.lustre1", "Patch1: a.patch", "%setup -q -n linux-5.14.0\n%patch1 -p1\n"))), Date: shapeDate,
+		origin: &identity{name: "kernel", version: "5.14.0", release: "1.lustre1"},
+	}
+	_, _, err := in.With(Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag})
+	if err == nil || !strings.Contains(err.Error(), "carries the mark .lustre1 already") || strings.Contains(err.Error(), "as .lustre1") {
+		t.Errorf("%v", err)
 	}
 }

@@ -101,7 +101,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 		if _, ok := errors.AsType[*NotProven](err); ok {
 			return Proven{}, err
 		}
-		return Proven{}, fmt.Errorf("prove spec %s: %w", in.SpecName, err)
+		return Proven{}, fmt.Errorf("prove spec %s: %w", in.Spec.Name(), err)
 	}
 	dir, err := filepath.Abs(given.Dir)
 	if err != nil {
@@ -127,7 +127,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	var ce *command.Error
 	switch {
 	case errors.As(err, &ce) && ce.ExitCode > 0 && !strings.Contains(ce.Tail, "No space left"):
-		return Proven{}, &NotProven{in.SpecName, "%prep of the original comes to its end, and with the patch it does not", err}
+		return Proven{}, &NotProven{in.Spec.Name(), "%prep of the original comes to its end, and with the patch it does not", err}
 	case err != nil:
 		return fail(err)
 	}
@@ -208,7 +208,7 @@ func (p *proof) rpmbuild(ctx context.Context, in Inputs, c command.Cmd, defines 
 	for _, w := range p.Without {
 		args = append(args, "--without", w)
 	}
-	c.Args = p.Root.Args(append(args, filepath.Join(top, "SPECS", in.SpecName))...)
+	c.Args = p.Root.Args(append(args, filepath.Join(top, "SPECS", in.Spec.Name()))...)
 	c.Dir, c.Clean, c.Line = p.work(), true, in.Line
 	c.Env = slices.Concat(p.Root.Env(), environment(top, in.Date), c.Env)
 	return command.Run(ctx, c)

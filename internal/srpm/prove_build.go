@@ -75,13 +75,9 @@ func (p *proof) compiled(b *built, want digests, found *Proven) (trees []string,
 // makeInInstall returns the first line of %install that may compile: the proof does not run
 // %install, which would stop at the first file that %build did not make.
 func (in Inputs) makeInInstall() string {
-	s, err := parseSpec(in.SpecName, in.Spec)
-	if err != nil {
-		return ""
-	}
-	for _, l := range s.lines {
-		if l.section == "install" && makes.MatchString(l.text) && !strings.Contains(l.text, "install") {
-			return strings.TrimSpace(l.text)
+	for section, text := range in.Spec.Lines() {
+		if section == "install" && makes.MatchString(text) && !strings.Contains(text, "install") {
+			return strings.TrimSpace(text)
 		}
 	}
 	return ""

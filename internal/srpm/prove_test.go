@@ -13,6 +13,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/spec"
 )
 
 // applyPatch is what the patch makes of a tree's files.
@@ -41,7 +42,7 @@ func applyPatch(files map[string][]byte) (map[string][]byte, error) {
 func provable(t *testing.T, preamble, prep, build string) (original, made Inputs, err error) {
 	t.Helper()
 	text := strings.Replace(specOfParts("1.el9", "Source1: other-1.tar.gz\nSource2: second-5.tar.gz\nPatch0: a.patch\nPatch1: b.patch\nPatch2: c.patch\n"+preamble, prep), "%build\n", "%build\n"+build, 1)
-	original = Inputs{SpecName: "kernel.spec", Spec: forThisRpm(t, []byte(text)), Date: shapeDate, Texts: map[string][]byte{}}
+	original = Inputs{Spec: spec.Read("kernel.spec", forThisRpm(t, []byte(text))), Date: shapeDate, Texts: map[string][]byte{}}
 	original.origin = &identity{name: "kernel", version: "5.14.0", release: "1.el9"}
 	for _, top := range []string{"linux-5.14.0", "second-5"} {
 		original.Texts[top+".tar.gz"] = tarball(t, top)
@@ -53,6 +54,11 @@ func provable(t *testing.T, preamble, prep, build string) (original, made Inputs
 	original.Texts["series"] = []byte("a.patch\nb.patch\n")
 	made, _, err = original.Carry(t.Context(), Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag, Author: "A Tester <tester@example.com>"})
 	return original, made, err
+}
+
+// replaced is a spec with other words.
+func replaced(by *strings.Replacer, s *spec.Spec) *spec.Spec {
+	return spec.Read(s.Name(), []byte(by.Replace(string(s.Text()))))
 }
 
 func prove(t *testing.T, original, made Inputs) (Proven, error) {
@@ -117,7 +123,7 @@ func TestProve(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			original, made, err := provable(t, "", c.prep, c.build)
-			var se *SpecError
+			var se *spec.Error
 			if want, ok := strings.CutPrefix(c.want, "text: "); ok {
 				if !errors.As(err, &se) || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v", err)
@@ -133,7 +139,7 @@ func TestProve(t *testing.T) {
 			tree, unseen := strings.CutPrefix(c.want, "unseen in ")
 			switch {
 			case !refused && (err != nil || !slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || (len(found.Unseen) > 0) != unseen || found.Duration <= 0):
-				t.Errorf("got %+v, %v\n%s", found, err, made.Spec)
+				t.Errorf("got %+v, %v\n%s", found, err, made.Spec.Text())
 			case refused && (err == nil || errors.As(err, &not) != (kind == "proof") || !strings.Contains(err.Error(), want)):
 				t.Errorf("got %+v, %v", found, err)
 			}
@@ -212,7 +218,7 @@ func TestProveHidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			hide := strings.NewReplacer(": before\n", c.before, ": after\n", c.after, ": build\n", c.build)
-			original.Spec, made.Spec = []byte(hide.Replace(string(original.Spec))), []byte(hide.Replace(string(made.Spec)))
+			original.Spec, made.Spec = replaced(hide, original.Spec), replaced(hide, made.Spec)
 			found, err := prove(t, original, made)
 			for i, name := range found.Trees {
 				found.Trees[i] = strings.TrimPrefix(name, "../")
@@ -222,9 +228,9 @@ func TestProveHidden(t *testing.T) {
 			tree, unseen := strings.CutPrefix(want, "unseen in ")
 			switch {
 			case err == nil && strings.Contains(strings.Join(found.Unseen, "; "), "after it stopped") != stopped:
-				t.Errorf("not seen: %q\n%s", found.Unseen, made.Spec)
+				t.Errorf("not seen: %q\n%s", found.Unseen, made.Spec.Text())
 			case err == nil && (!slices.Equal(found.Trees, []string{tree}) || found.Compiled == unseen || unseen && !strings.Contains(strings.Join(found.Unseen, "; "), "as it stops before: line ")):
-				t.Errorf("got %+v\n%s", found, made.Spec)
+				t.Errorf("got %+v\n%s", found, made.Spec.Text())
 			case err == nil && strings.Contains(c.after, "mktemp") != slices.Equal(found.Unsteady, []string{"linux-5.14.0/stamp"}):
 				t.Errorf("not compared: %v", found.Unsteady)
 			case err != nil && (!errors.As(err, &not) || !strings.Contains(err.Error(), c.want)):
@@ -264,7 +270,7 @@ func TestProveUnseen(t *testing.T) {
 				t.Fatal(err)
 			}
 			hide := strings.NewReplacer(": before\n", c.before, ": after\n", c.after, ": build\n", c.build, ": install\n", c.install)
-			original.Spec, made.Spec = []byte(hide.Replace(string(original.Spec))), []byte(hide.Replace(string(made.Spec)))
+			original.Spec, made.Spec = replaced(hide, original.Spec), replaced(hide, made.Spec)
 			found, err := prove(t, original, made)
 			if strings.HasPrefix(c.want, "%") {
 				if _, ok := errors.AsType[*NotProven](err); !ok || !strings.Contains(err.Error(), c.want) {

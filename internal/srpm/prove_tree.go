@@ -151,7 +151,7 @@ func (p *proof) filesOf(t *outcome, tree string) map[string][]byte {
 }
 
 func (p *proof) not(format string, args ...any) error {
-	return &NotProven{Spec: p.made.SpecName, Reason: fmt.Sprintf(format, args...)}
+	return &NotProven{Spec: p.made.Spec.Name(), Reason: fmt.Sprintf(format, args...)}
 }
 
 // called names a directory by its path from the build directory.

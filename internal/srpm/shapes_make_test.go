@@ -17,6 +17,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/spec"
 )
 
 // prepare runs rpmbuild -bp on a source package and returns all files it leaves.
@@ -77,11 +78,11 @@ func forThisRpm(t testing.TB, text []byte) []byte {
 	if err == nil || !regexp.MustCompile("obsolete|is a built-in").Match(out) {
 		return text
 	}
-	e, err := Modernize("kernel.spec", text)
+	e, err := spec.Read("kernel.spec", text).Modernize()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.Text
+	return e.Spec.Text()
 }
 
 var fileTag = regexp.MustCompile(`(?m)^(?:Source|Patch)\d*:\s*(\S+)|^(first\.patch|second\.patch)$`)
@@ -107,7 +108,7 @@ func makeShape(t testing.TB, file, dir string) string {
 		}
 		macros[m[1]] = m[2]
 	}
-	in := Inputs{SpecName: "kernel.spec", Spec: text, Texts: map[string][]byte{}, Date: shapeDate.AddDate(0, -1, 0)}
+	in := Inputs{Spec: spec.Read("kernel.spec", text), Texts: map[string][]byte{}, Date: shapeDate.AddDate(0, -1, 0)}
 	if dist := shapeDist[filepath.Base(filepath.Dir(file))]; dist != "" {
 		in.Defines = []string{"dist " + dist}
 	}

@@ -3,9 +3,7 @@
 package srpm
 
 import (
-	"bytes"
 	"context"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,11 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/spec"
+	"ovzpatch/internal/testutil"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
+// shapesDir holds the specs whose %prep is of many shapes.
+const shapesDir = "../spec/testdata/shapes"
+
+var specOfParts = testutil.KernelSpec
 
 // The patch that goes into every shape, and what it changes.
 const (
@@ -48,73 +50,13 @@ var (
 	shapeDist = map[string]string{"rhel5-ovz": ".el5", "rhel6-vz": ".el6", "rhel8": ".el8", "rhel9": ".el9", "fedora-gitam": ".fc30"}
 )
 
-func injection() Injection {
-	return Injection{
-		PatchFile: patchName, Tag: DefaultTag, Author: "A Tester <tester@example.com>",
-		Date: shapeDate, Changes: []string{"fs: override forced umount of lustre inside containers"},
-	}
-}
-
 func shapes(t *testing.T) []string {
 	t.Helper()
-	list, err := filepath.Glob("testdata/shapes/*/kernel.spec")
+	list, err := filepath.Glob(shapesDir + "/*/kernel.spec")
 	if err != nil || len(list) == 0 {
 		t.Fatalf("no shapes: %v", err)
 	}
 	return list
-}
-
-// The edit of each shape is what the golden diff says, and patch(1) agrees that the
-// diff is one between the two.
-func TestInjectDiffs(t *testing.T) {
-	for _, file := range shapes(t) {
-		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := Inject("kernel.spec", text, injection())
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join(filepath.Dir(file), "want.diff")
-			if *update {
-				if err := os.WriteFile(golden, []byte(e.Diff), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if e.Diff != string(want) {
-				t.Errorf("got the diff\n%s\nwant\n%s", e.Diff, want)
-			}
-			checkDiff(t, text, e)
-			if _, err := Inject("kernel.spec", e.Text, injection()); err == nil {
-				t.Error("a second injection was not refused")
-			}
-		})
-	}
-}
-
-// checkDiff applies the diff with patch(1).
-func checkDiff(t *testing.T, text []byte, e Edited) {
-	t.Helper()
-	dir := t.TempDir()
-	name := filepath.Join(dir, "kernel.spec")
-	if err := os.WriteFile(name, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	err := command.Run(t.Context(), command.Cmd{
-		Args: []string{"patch", "-p1", "--fuzz=0", "--no-backup-if-mismatch"}, Dir: dir, Stdin: strings.NewReader(e.Diff),
-	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, e.Diff)
-	}
-	if got, _ := os.ReadFile(name); !bytes.Equal(got, e.Text) {
-		t.Errorf("the diff does not give the edited text:\n%s", e.Diff)
-	}
 }
 
 // The proof: rpmbuild -bp of each edited shape leaves a tree that holds the change.
@@ -132,9 +74,9 @@ func TestPrepHoldsTheChange(t *testing.T) {
 			if err := os.Mkdir(out, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			in := injection()
 			made, with, err := rewrite(t.Context(), source, Change{
-				PatchFile: in.PatchFile, Patch: []byte(patchText), Tag: in.Tag, Author: in.Author, Date: in.Date, Changes: in.Changes,
+				PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag, Author: "A Tester <tester@example.com>",
+				Date: shapeDate, Changes: []string{"fs: override forced umount of lustre inside containers"},
 			}, out)
 			if err != nil {
 				t.Fatal(err)
@@ -166,7 +108,11 @@ func rewrite(ctx context.Context, path string, c Change, outDir string) (made st
 	if err := f.Extract(ctx, dir, nil); err != nil {
 		return "", Inputs{}, err
 	}
-	in, err := Unpacked(f, dir)
+	text, err := os.ReadFile(filepath.Join(dir, "kernel.spec"))
+	if err != nil {
+		return "", Inputs{}, err
+	}
+	in, err := Unpacked(f, dir, spec.Read("kernel.spec", text))
 	if err == nil {
 		in, err = in.Settle(ctx, nil)
 	}
@@ -249,7 +195,7 @@ func TestRewriteIsDeterministic(t *testing.T) {
 	var made [][]byte
 	for range 2 {
 		dir := t.TempDir()
-		source := makeShape(t, "testdata/shapes/rhel6-vz/kernel.spec", dir)
+		source := makeShape(t, shapesDir+"/rhel6-vz/kernel.spec", dir)
 		out := filepath.Join(dir, "out")
 		if err := os.Mkdir(out, 0o755); err != nil {
 			t.Fatal(err)

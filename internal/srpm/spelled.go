@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/spec"
 )
 
 // releases are the original's and the one with the mark.
@@ -57,29 +59,22 @@ var (
 // the directory of the original's.
 func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error {
 	origin := *original.origin
-	s, err := parseSpec(in.SpecName, in.Spec)
-	if err != nil {
+	if err := in.Spec.Err(); err != nil {
 		return err
 	}
-	// rpm 4.18 leaves out the line that begins %build.
-	for i, l := range s.lines {
-		if m := sectionStart.FindStringSubmatch(l.text); m != nil && m[1] == "build" && !l.macro {
-			s.insert(i+1, rowMark+"build")
-		}
-	}
 	read := *in
-	read.Spec = s.bytes()
+	read.Spec = in.Spec.NoteBuild(rowMark + "build") // rpm 4.18 leaves out the line that begins %build
 	out, err := read.rpmspec(ctx, nil, "-P")
 	if err != nil {
-		return fmt.Errorf("read spec %s: %w", in.SpecName, err)
+		return fmt.Errorf("read spec %s: %w", in.Spec.Name(), err)
 	}
 	bare := releases{origin.release, got.release}
 	full := releases{origin.version + "-" + origin.release, got.version + "-" + got.release}
 	section := ""
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSpace(line)
-		if m := sectionStart.FindStringSubmatch(line); m != nil {
-			section = m[1]
+		if begun, ok := spec.SectionStart(line); ok {
+			section = begun
 		} else if name, ok := strings.CutPrefix(line, rowMark); ok {
 			section = name
 		}
@@ -102,8 +97,8 @@ func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error
 				(kernelName.MatchString(text) || namesRelease.MatchString(text) && distinctive.MatchString(origin.release))
 		}
 		if stays {
-			return &SpecError{
-				Spec: in.SpecName, Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it names the release again, apart from Release, so that %q stays the original's", line),
+			return &spec.Error{
+				Spec: in.Spec.Name(), Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it names the release again, apart from Release, so that %q stays the original's", line),
 				Advice: "write %{release} there, or build with an empty release tag",
 			}
 		}
@@ -113,13 +108,9 @@ func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error
 
 // spelledAt is the line of the original spec that spells the original's release, 0 without.
 func (in *Inputs) spelledAt(r releases, original Inputs) int {
-	s, err := parseSpec(in.SpecName, in.Spec)
-	if err != nil {
-		return 0
-	}
-	for _, l := range s.lines {
-		if !passive[l.section] && !strings.HasPrefix(strings.TrimSpace(l.text), "#") && !sourceLine.MatchString(l.text) && r.spelled(l.text) {
-			return 1 + slices.Index(strings.Split(string(original.Spec), "\n"), l.text)
+	for section, text := range in.Spec.Lines() {
+		if !passive[section] && !strings.HasPrefix(strings.TrimSpace(text), "#") && !sourceLine.MatchString(text) && r.spelled(text) {
+			return 1 + slices.Index(strings.Split(string(original.Spec.Text()), "\n"), text)
 		}
 	}
 	return 0

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/spec"
 )
 
 func TestSpelled(t *testing.T) {
@@ -60,13 +62,13 @@ func TestReleaseIsNamedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := strings.Replace(specOfParts("1%{?dist}", c.preamble, "%setup -q -n linux-5.14.0\n"), "%build\n", "%build\n"+c.rest, 1)
-			in := Inputs{SpecName: "kernel.spec", Spec: []byte(text), Date: shapeDate, Defines: []string{"dist .el9"}, origin: &identity{name: "kernel", version: "5.14.0", release: "1.el9"}}
+			in := Inputs{Spec: spec.Read("kernel.spec", []byte(text)), Date: shapeDate, Defines: []string{"dist .el9"}, origin: &identity{name: "kernel", version: "5.14.0", release: "1.el9"}}
 			in.Texts = map[string][]byte{"linux-5.14.0.tar.gz": nil, "kabi-5.14.0-1.el9.tar.bz2": nil}
 			made, _, err := in.Carry(t.Context(), Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag})
-			var se *SpecError
+			var se *spec.Error
 			switch {
 			case c.want == "" && err != nil:
-				t.Errorf("got %v\n%s", err, made.Spec)
+				t.Errorf("got %v\n%s", err, made.Spec.Text())
 			case c.want != "" && (!errors.As(err, &se) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "write %{release} there")):
 				t.Errorf("got %v\n%s", err, text)
 			}

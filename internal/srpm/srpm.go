@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package srpm makes source RPMs: from a spec and sources, or from a source RPM that
-// gets one more patch, in its own spec or under another one. It edits spec files as
-// text. rpmbuild is what writes the packages, and expanding a foreign spec's macros
-// runs what the spec's author put there: see docs/srpm.md.
+// gets one more patch, in its own spec or under another one; and proves that the patch lies
+// where %build compiles. rpmbuild is what writes the packages, and expanding a foreign spec's
+// macros runs what the spec's author put there: see docs/srpm.md.
 package srpm
 
 import (
@@ -25,6 +25,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/rpmbuild"
+	"ovzpatch/internal/spec"
 )
 
 // DefaultTag marks the release of a kernel that carries the patch.
@@ -32,10 +33,9 @@ const DefaultTag = ".lustre1"
 
 // Inputs is what a source RPM is made of.
 type Inputs struct {
-	SpecName string // bare name, ending in .spec
-	Spec     []byte
-	Files    map[string]string // source files: bare name to where the file is
-	Texts    map[string][]byte // small sources: bare name to content
+	Spec  *spec.Spec        // its name ends in .spec
+	Files map[string]string // source files: bare name to where the file is
+	Texts map[string][]byte // small sources: bare name to content
 	// Programs are the sources among them that the spec may execute where they lie.
 	Programs map[string]bool
 	// Date is the build time, and the time of every file: the same inputs give the
@@ -76,11 +76,11 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 		Args: in.argv(), Dir: top, Env: environment(top, in.Date), Clean: true, Line: in.Line,
 	})
 	if err != nil {
-		return "", fmt.Errorf("make source RPM of %s: %w", in.SpecName, err)
+		return "", fmt.Errorf("make source RPM of %s: %w", in.Spec.Name(), err)
 	}
 	made, err := filepath.Glob(filepath.Join(top, "SRPMS", "*.rpm"))
 	if err != nil || len(made) != 1 {
-		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages instead of one", in.SpecName, len(made))
+		return "", fmt.Errorf("make source RPM of %s: rpmbuild made %d packages instead of one", in.Spec.Name(), len(made))
 	}
 	if err := in.readBack(ctx, made[0]); err != nil {
 		return "", fmt.Errorf("make source RPM: %w", err)
@@ -93,8 +93,8 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 }
 
 func (in *Inputs) check() error {
-	if !strings.HasSuffix(in.SpecName, ".spec") || !nameSyntax.MatchString(in.SpecName) {
-		return fmt.Errorf("%q is not a name for a spec file", in.SpecName)
+	if !strings.HasSuffix(in.Spec.Name(), ".spec") || !spec.IsName(in.Spec.Name()) {
+		return fmt.Errorf("%q is not a name for a spec file", in.Spec.Name())
 	}
 	for _, name := range slices.Concat(slices.Collect(maps.Keys(in.Files)), slices.Collect(maps.Keys(in.Texts))) {
 		if name != filepath.Base(name) || name == "." || name == ".." || name == "" {
@@ -138,7 +138,7 @@ func (in *Inputs) LayOut(ctx context.Context, top string, put func(from, to stri
 			return fmt.Errorf("write source: %w", err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(top, "SPECS", in.SpecName), in.Spec, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(top, "SPECS", in.Spec.Name()), in.Spec.Text(), 0o644); err != nil {
 		return fmt.Errorf("write spec: %w", err)
 	}
 	return nil
@@ -226,7 +226,7 @@ func (in *Inputs) options(defines ...string) (args []string) {
 	if in.Target != "" {
 		args = append(args, "--target", in.Target)
 	}
-	return append(args, filepath.Join("SPECS", in.SpecName))
+	return append(args, filepath.Join("SPECS", in.Spec.Name()))
 }
 
 // privateMacros are those of every run of rpmbuild here. There need be no RPM database.

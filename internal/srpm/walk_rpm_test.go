@@ -46,7 +46,34 @@ func TestWalkIsWhatRpmbuildDoes(t *testing.T) {
 			made.Texts["make.sh"] = original.Texts["make.sh"]
 			found, err := prove(t, original, made)
 			if err != nil || !found.Compiled || !slices.Equal(found.Trees, []string{c.tree}) {
-				t.Errorf("got %+v, %v\n%s", found, err, made.Spec)
+				t.Errorf("got %+v, %v\n%s", found, err, made.Spec.Text())
+			}
+		})
+	}
+}
+
+// What %build goes through is followed as well, and rpmbuild agrees.
+func TestLinksAreProved(t *testing.T) {
+	for name, c := range map[string][2]string{
+		"a link beside the tree":     {"%setup -q -n linux-5.14.0\ncd ..\nln -sfn linux-5.14.0 linux\ncd linux\n%patch0 -p1\n%patch1 -p1\n", "cd ../linux\nmake\n"},
+		"a link into a directory":    {"%setup -q -n linux-5.14.0\n%patch0 -p1\ncd ..\nmkdir -p src\nln -sf ../linux-5.14.0 src\ncd src/linux-5.14.0\n%patch1 -p1\n", "make\n"},
+		"one that is replaced":       {"%setup -q -n linux-5.14.0\ncd ..\nmkdir other\nln -s other linux\nln -sfn linux-5.14.0 linux\ncd linux\n%patch0 -p1\n%patch1 -p1\n", "make -C ../linux\n"},
+		"the tree has another name":  {"%setup -q -n linux-5.14.0\n%patch0 -p1\ncd ..\nmv linux-5.14.0 tree\nln -s tree linux-5.14.0\ncd linux-5.14.0\n%patch1 -p1\n", "make\n"},
+		"removed, and the tree kept": {"%setup -q -n linux-5.14.0\ncd ..\nln -s linux-5.14.0 linux\nrm -rf linux\ncd linux-5.14.0\n%patch0 -p1\n%patch1 -p1\n", "make\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			original, made, err := provable(t, "", c[0], c[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := prove(t, original, made)
+			want := []string{"linux-5.14.0"}
+			if name == "the tree has another name" {
+				want = []string{"tree"}
+			}
+			if err != nil || !found.Compiled || !slices.Equal(found.Trees, want) {
+				t.Errorf("got %+v, %v\n%s", found, err, made.Spec.Text())
 			}
 		})
 	}
