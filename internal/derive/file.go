@@ -165,8 +165,8 @@ func (e edits) apply(f *file, o *gate.Outline) (after, diff []byte, err error) {
 			out.WriteString(l + f.end)
 		}
 	}
-	diff = fmt.Appendf(nil, " %s | %d %s\n 1 file changed, %d insertions(+)\n\n--- a/%s\n+++ b/%s\n",
-		gate.File, added, strings.Repeat("+", min(added, 50)), added, gate.File, gate.File)
+	diff = fmt.Appendf(nil, " %s | %d %s\n 1 file changed, %d insertions(+)\n\ndiff --git a/%s b/%s\n--- a/%s\n+++ b/%s\n",
+		gate.File, added, strings.Repeat("+", min(added, 50)), added, gate.File, gate.File, gate.File, gate.File)
 	return out.Bytes(), append(diff, body.Bytes()...), nil
 }
 

@@ -82,7 +82,7 @@ func (l *lookup) words(fn *function, t []token, own bool) []Fault {
 				reason = w + ", which " + fn.name + "() uses, is no capability that is known here"
 			}
 		case l.base[w] && l.file.outside[w], !l.whole && l.used[w] == 0:
-		case l.file.knows(w), slices.Contains(fn.params, w), declares(t, w), l.names.declares(w):
+		case l.file.knows(w), slices.Contains(fn.params, w), declares(t, w), l.names.declares(w), l.names.pastes(called(t, i)):
 		case l.base[w]:
 			reason = "nothing in the source declares " + w + ", which " + fn.name + "() uses"
 		default:
@@ -214,6 +214,37 @@ func (n *Names) declares(w string) bool {
 	// Functions of trace points are made by a macro, which is told the rest.
 	rest, trace := strings.CutPrefix(w, "trace_")
 	return n.has(w) || trace && n.has(rest)
+}
+
+// called is the function or macro that t[i] is an argument of, "" where it is none.
+func called(t []token, i int) string {
+	depth := 0
+	for i--; i > 0; i-- {
+		switch t[i].text {
+		case ")":
+			depth++
+		case "(":
+			if depth == 0 && isNameStart(t[i-1].text[0]) {
+				return t[i-1].text
+			}
+			depth--
+		case ";", "{", "}":
+			return ""
+		}
+	}
+	return ""
+}
+
+// pastes reports whether a header makes a macro that puts its arguments together with other
+// words: they need no declaration of their own.
+func (n *Names) pastes(macro string) bool {
+	if macro == "" || !n.has(macro) {
+		return false
+	}
+	is := regexp.MustCompile(`(?m)^[ \t]*#[ \t]*define[ \t]+` + macro + `\((?:.*\\\r?\n)*.*##`)
+	return slices.ContainsFunc(n.order, func(file string) bool {
+		return hasWord(n.headers[file], macro) && is.Match(n.headers[file])
+	})
 }
 
 var include = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*include[ \t]*([<"])(\S+)[>"]`)

@@ -49,6 +49,9 @@ func TestUndeclaredNames(t *testing.T) {
 		{"a variable that is set", "int retval;", "int retvla;", "nothing in the source declares retval, which do_umount() uses"},
 		{"a variable of all files", "	retval = do_umount(", "	global = 1;\n	retval = do_umount(", ""},
 		{"a trace point", "	retval = do_umount(", "	trace_do_umount(flags);\n	retval = do_umount(", ""},
+		{"half of a name", "	retval = do_umount(", "	tell(nosuch, \"a\");\n	retval = do_umount(", ""},
+		{"half of a name, further down", "	retval = do_umount(", "	tell_on(nosuch, \"a\");\n	retval = do_umount(", ""},
+		{"an argument of a plain macro", "	retval = do_umount(", "	plain(nosuch);\n	retval = do_umount(", "nothing in the source declares nosuch, which sys_umount() uses"},
 		{"what the compiler knows", "	retval = do_umount(", "	printk(__func__, CONFIG_NOSUCH);\n	retval = do_umount(", ""},
 		{"a macro of the file", "static int do_umount", "#define helps(x) (x)\nstatic int unused;\nstatic int do_umount", ""},
 		{"a function elsewhere in the file", "static int do_umount", "static int other(void)\n{\n	return nosuch_elsewhere;\n}\n\nstatic int do_umount", ""},
@@ -71,7 +74,9 @@ func TestUndeclaredNames(t *testing.T) {
 				}
 				return is
 			}
-			headers["include/linux/fs.h"] = append(headers["include/linux/fs.h"], "\nuse one NULL LIST_HEAD DEFINE_SPINLOCK"...)
+			headers["include/linux/fs.h"] = append(headers["include/linux/fs.h"], "\nuse one NULL LIST_HEAD DEFINE_SPINLOCK\n"+
+				"#define tell(type, fmt...) if (tell_##type) printk(fmt)\n#define tell_on(type, fmt...) \\\n\tif (tell_##type) \\\n\tprintk(fmt)\n"+
+				"#define plain(x) use(x)\n#define other(x) use_##x\n"...)
 			g, err := Check([]byte(edit(before)), []byte(edit(after)), NewNames(headers))
 			if test.doubt == "" {
 				if err != nil && slices.ContainsFunc(g.Doubts, func(f Fault) bool {
