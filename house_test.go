@@ -49,6 +49,7 @@ var layers = []layer{
 		{"guest", "what the guest tells the host"},
 		{"job", "how a job reports, and the kinds of its errors"},
 		{"kmsg", "kernel log lines, told from what user space wrote"},
+		{"preflight", "whether named files are there and outputs can be written, before the work"},
 		{"rpmbuild", "drives rpmbuild, and says how far it is"},
 		{"rpmfile", "RPM files: header, digests, signatures, payload"},
 		{"runlock", "the lock files below /run"},
@@ -94,6 +95,7 @@ var layers = []layer{
 		{"prove", "the main job: all of these, for both kernels"},
 		{"matrix", "many of them at once, cell by cell"},
 		{"publish", "signed repositories of what was proved"},
+		{"doctor", "what a machine lacks for all that"},
 	}},
 }
 

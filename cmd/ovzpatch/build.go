@@ -17,8 +17,8 @@ import (
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
+	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/rpmbuild"
@@ -90,7 +90,7 @@ func (f *buildFlags) check(a *app, u job.Reporter) error {
 	if f.spec != specInject && f.spec != specReplace {
 		return usage(fmt.Errorf("--spec=%s: it must be %s or %s", f.spec, specInject, specReplace))
 	}
-	if err := needFile("config", f.recipe.Config, false); err != nil {
+	if err := preflight.File("config", f.recipe.Config); err != nil {
 		return err
 	}
 	f.recipe.Replaced = f.spec == specReplace
@@ -195,59 +195,31 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	done, err := b.build(c, u, args[0], keeper)
+	made, err := build.Make(c.Context(), args[0], build.Request{
+		Recipe: b.flags.recipeOf(b.port), Build: b.flags.build, Plain: b.plain, Place: b.proof.wanted(), Afresh: b.flags.noCache, Twice: b.twice,
+		Out: b.out, Store: keeper, Options: os.Args[1:], Built: u.Contents,
+	})
 	if err := b.report.write(c, &report.Report{Source: args[0]}, err); err != nil {
 		return err
 	}
-	return done.print(c.OutOrStdout(), b.asJSON)
+	return b.print(c.OutOrStdout(), made)
 }
 
-func (b *buildCommand) build(c *cobra.Command, u *ui, source string, keeper *datastore.Store) (*built, error) {
-	ctx := c.Context()
-	s, err := recipe.Make(ctx, source, b.flags.recipeOf(b.port))
-	if err != nil {
-		return nil, err
+// print writes where the packages are.
+func (b *buildCommand) print(w io.Writer, made *build.Made) error {
+	switch {
+	case b.asJSON:
+		return printJSON(w, made)
+	case made.Snapshot != "":
+		_, err := fmt.Fprintln(w, made.Snapshot)
+		return err
 	}
-	defer s.Close()
-	if b.flags.noCache || b.twice {
-		if err := build.Forget(ctx, s, b.flags.build); err != nil {
-			return nil, err
+	for _, p := range made.Packages {
+		if _, err := fmt.Fprintln(w, filepath.Join(made.Directory, p.File)); err != nil {
+			return err
 		}
 	}
-	r := s.With
-	if b.plain {
-		r = s.Without
-	} else if err := s.ProvePlace(ctx, u, b.proof.wanted()); err != nil {
-		return nil, err
-	}
-	b.flags.build.Source = true
-	res, packages, err := build.Build(ctx, r, b.flags.build)
-	if err != nil {
-		return nil, err
-	}
-	if err := u.Contents(packages); err != nil {
-		return nil, err
-	}
-	if b.twice {
-		if err := build.VerifyReproducible(ctx, r, res, b.flags.build); err != nil {
-			return nil, err
-		}
-	}
-	done := &built{Directory: res.Dir, Packages: packages, Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Seconds, Launcher: res.Launcher}
-	if b.out != "" {
-		if err := res.CopyOut(b.out); err != nil {
-			return nil, err
-		}
-		done.Directory = b.out
-	}
-	if keeper != nil {
-		ref, err := res.Keep(ctx, keeper, s.Fit, r, os.Args[1:])
-		if err != nil {
-			return nil, err
-		}
-		done.Snapshot = ref.String()
-	}
-	return done, nil
+	return nil
 }
 
 // openKeeper opens the datastore that is to keep a build, before hours are spent on one that nobody
@@ -261,30 +233,4 @@ func openKeeper(dir string) (*datastore.Store, error) {
 		return nil, err
 	}
 	return s, s.Ready()
-}
-
-// built is what build says on standard output.
-type built struct {
-	Snapshot  string                `json:"snapshot,omitempty"` // in the datastore
-	Directory string                `json:"directory"`
-	Packages  []*kernelrpm.Contents `json:"packages"` // the source package is the last
-	Compiled  int                   `json:"compiled"` // files
-	Warnings  int                   `json:"warnings"`
-	Seconds   float64               `json:"seconds"`
-	// Launcher is what the compiler launcher did, nil without one.
-	Launcher *launcher.Report `json:"launcher,omitempty"`
-}
-
-func (b built) print(w io.Writer, asJSON bool) error {
-	if asJSON {
-		return printJSON(w, b)
-	}
-	if b.Snapshot != "" {
-		fmt.Fprintln(w, b.Snapshot)
-		return nil
-	}
-	for _, p := range b.Packages {
-		fmt.Fprintln(w, filepath.Join(b.Directory, p.File))
-	}
-	return nil
 }

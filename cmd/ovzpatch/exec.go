@@ -3,26 +3,18 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/guest"
 	"ovzpatch/internal/terminal"
+	"ovzpatch/internal/trial"
 )
 
-// execBegins is a line that the script of exec prints first: what came before is the boot's.
-const execBegins = "ovzpatch: the command begins"
-
 func newExec(a *app) *cobra.Command {
-	var (
-		kernel  kernelFlags
-		machine machineFlags
-	)
+	var f guestFlags
 	c := &cobra.Command{
 		Use:   "exec [RPM] -- COMMAND [ARG...]",
 		Short: "Run one command in a guest with that kernel; its exit status arrives",
@@ -47,88 +39,30 @@ the directory of --share, at /mnt/share. What the command writes elsewhere is lo
 			if at > 1 {
 				return usage(fmt.Errorf("%q is one argument too many before --; the command stands after it", args[1]))
 			}
-			s := shellSession{app: a, kernel: &kernel, machine: &machine}
-			if err := s.check(c, args[:at]); err != nil {
+			if err := f.check(c, args[:at]); err != nil {
 				return err
 			}
-			script := []byte("echo '" + execBegins + "'\n" + quote(args[at:]) + "\n")
-			if len(script) > maxScript {
-				return usage(fmt.Errorf("the command has more than %d KiB; write a shorter one", maxScript>>10))
+			script, err := trial.CommandScript(args[at:])
+			if err != nil {
+				return err
 			}
 			in, err := os.Open(os.DevNull)
 			if err != nil {
 				return fmt.Errorf("connect console: %w", err)
 			}
 			defer in.Close()
-			out := execOutput{w: c.OutOrStdout()}
-			end := shellEnd{w: &out}
-			if err := s.boot(c, in, &end, script); err != nil {
+			out := trial.CommandOutput{W: c.OutOrStdout()}
+			console := trial.Console{W: &out}
+			if err := f.shell(script).Run(c.Context(), in, &console, a.trial(newUI(c))); err != nil {
 				return err
 			}
-			err = end.error(true)
-			if err != nil && !out.over {
-				fmt.Fprintln(c.ErrOrStderr(), terminal.Text(strings.ReplaceAll(string(end.tail), "\r\n", "\n")))
+			err = console.End(true)
+			if err != nil && !out.Over() {
+				fmt.Fprintln(c.ErrOrStderr(), terminal.Text(strings.ReplaceAll(console.Tail(), "\r\n", "\n")))
 			}
 			return err
 		},
 	}
-	kernel.register(c)
-	machine.register(c)
+	f.register(c)
 	return c
-}
-
-// quote writes words such that a shell reads them as they are.
-func quote(words []string) string {
-	var quoted []string
-	for _, w := range words {
-		quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
-	}
-	return strings.Join(quoted, " ")
-}
-
-// execOutput passes on what a console has between the begin of the command and its end.
-type execOutput struct {
-	w        io.Writer
-	on, over bool
-	blank    bool   // a blank line is held back: it may be the one before the end
-	line     []byte // not ended yet
-}
-
-func (o *execOutput) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		part, after, ended := bytes.Cut(rest, []byte("\n"))
-		rest = after
-		o.line = append(o.line, part...)
-		const limit = 1 << 20 // a guest may never end its line
-		if !ended && len(o.line) < limit {
-			break
-		}
-		line := string(bytes.TrimRight(o.line, "\r"))
-		o.line = o.line[:0]
-		if err := o.take(line); err != nil {
-			return 0, err
-		}
-	}
-	return len(p), nil
-}
-
-func (o *execOutput) take(line string) error {
-	switch {
-	case !o.on:
-		o.on = line == execBegins
-	case o.over:
-	case strings.HasPrefix(line, guest.ShellEnded):
-		o.over = true
-	default:
-		text := line + "\n"
-		if o.blank {
-			text = "\n" + text
-		}
-		if o.blank = line == ""; o.blank {
-			text = strings.TrimSuffix(text, "\n")
-		}
-		_, err := io.WriteString(o.w, text)
-		return err
-	}
-	return nil
 }

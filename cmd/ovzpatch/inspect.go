@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/terminal"
 )
@@ -104,7 +105,7 @@ func contentsTable(w io.Writer, list []*kernelrpm.Contents) error {
 		if c.Modules > 0 {
 			modules = fmt.Sprint(c.Modules)
 		}
-		t.Row(c.Name+"-"+c.Version+"-"+c.Release, c.Arch, bytesText(c.Bytes), bytesText(c.Installed), c.Files, modules, kernel, patched, yesNo(c.Signed))
+		t.Row(c.Name+"-"+c.Version+"-"+c.Release, c.Arch, cache.Size(c.Bytes), cache.Size(c.Installed), c.Files, modules, kernel, patched, yesNo(c.Signed))
 	}
 	return t.Flush()
 }

@@ -10,6 +10,7 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/livepatch"
+	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
@@ -54,10 +55,10 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 				kernel.Package = args[0]
 			}
 			kernel.Keyring = key.keyring
-			err := errors.Join(needFile("", kernel.Package, false), needFile("devel", kernel.Devel, false), needFile("kernel", kernel.Image, false),
-				needFile("keyring", kernel.Keyring, false), needFile("modules", kernel.Modules, true))
+			err := errors.Join(preflight.File("", kernel.Package), preflight.File("devel", kernel.Devel), preflight.File("kernel", kernel.Image),
+				preflight.File("keyring", kernel.Keyring), preflight.Dir("modules", kernel.Modules))
 			for _, path := range sign.Files() {
-				err = errors.Join(err, needFile("", path, false))
+				err = errors.Join(err, preflight.File("", path))
 			}
 			if err != nil {
 				return err

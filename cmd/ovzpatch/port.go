@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/derive"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/prove"
 	"ovzpatch/internal/tool"
 )
@@ -50,7 +51,7 @@ says when.
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, u := c.Context(), newUI(c)
-			if err := errors.Join(flags.check(a, u), test.check(a, u)); err != nil {
+			if err := errors.Join(flags.check(a, u), test.check(a, u, false)); err != nil {
 				return err
 			}
 			if proof {
@@ -64,7 +65,7 @@ says when.
 					return err
 				}
 			}
-			if err := checkOutputFile("output", out); err != nil {
+			if err := preflight.OutputFile("output", out); err != nil {
 				return err
 			}
 			f, err := fit.Check(ctx, fit.Request{

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/report"
 )
 
@@ -37,7 +38,7 @@ func (f *reportFlags) check() (err error) {
 		return usage(fmt.Errorf("--report: %w", err))
 	}
 	for _, file := range f.files {
-		if err := checkOutputFile("report", file.Path); err != nil {
+		if err := preflight.OutputFile("report", file.Path); err != nil {
 			return err
 		}
 	}
@@ -88,3 +89,6 @@ func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, a
 	}
 	return nil
 }
+
+// checkOutput finds out before the work whether its results can be written to the directory of --output.
+func checkOutput(dir string) error { return preflight.Output("output", dir) }

@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/trial"
 )
 
 // Exit codes, as the design page promises them.
@@ -34,26 +35,17 @@ does not fit or is misplaced; 4 the kernel was tried and did not behave as expec
 5 it was tried and the verdict is inconclusive; 128 and more it was stopped by a signal.`
 )
 
-// coded is an error with an exit code that no job knows.
-type coded struct {
-	code int
-	err  error
-}
-
-func (e *coded) Error() string { return e.err.Error() }
-func (e *coded) Unwrap() error { return e.err }
-
 // exitCode is the one place where an error becomes a number.
 func exitCode(err error) int {
-	var c *coded
+	var shell trial.ExitStatus
 	var by *stopped
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &by):
 		return 128 + int(by.signal)
-	case errors.As(err, &c):
-		return c.code
+	case errors.As(err, &shell):
+		return int(shell)
 	case errors.Is(err, job.ErrRequest), errors.Is(err, datastore.ErrNotFound), errors.Is(err, datastore.ErrNoGroup):
 		return exitUsage
 	case errors.Is(err, job.ErrMisfit), errors.As(err, new(*patch.NotApplicable)), errors.As(err, new(*gate.Error)),
@@ -150,6 +142,11 @@ type app struct {
 	cacheDir string
 	home     string // where this program lies
 	progress progressFlags
+}
+
+// trial is how guests run for a command.
+func (a *app) trial(u job.Reporter) trial.Options {
+	return trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Home: a.home, Report: u}
 }
 
 // readyCache tells before the work whether results can be kept.

@@ -95,7 +95,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 			if only != "" && !slices.Contains(prove.Sides, only) {
 				return usage(fmt.Errorf("--only=%s: it must be %s, for the kernel with the patch or without it", only, strings.Join(prove.Sides, " or ")))
 			}
-			if err := errors.Join(flags.check(a, u), test.check(a, u), test.whole(store), checkOutput(out), rep.check()); err != nil {
+			if err := errors.Join(flags.check(a, u), test.check(a, u, store != ""), checkOutput(out), rep.check()); err != nil {
 				return err
 			}
 			if only == prove.With && flags.recipe.Livepatch {

@@ -3,9 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -16,78 +13,6 @@ import (
 
 	"ovzpatch/internal/testutil"
 )
-
-func testUI() *ui { return progressFlags{}.on(io.Discard) }
-
-func TestReadScript(t *testing.T) {
-	in, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	io.WriteString(w, "first\nexit 7")
-	w.Close()
-	if got, err := readScript(t.Context(), testUI(), in); err != nil || string(got) != "first\nexit 7" {
-		t.Errorf("pipe: %q, %v", got, err)
-	}
-	for name, want := range map[string]string{os.DevNull: "", "/dev/zero": "more than", "/": "is a directory"} {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := readScript(t.Context(), testUI(), f)
-		f.Close()
-		if want == "" && (err != nil || got == nil || len(got) != 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %d bytes, nil %t, %v", name, len(got), got == nil, err)
-		}
-	}
-}
-
-// A writer that never ends must not keep Ctrl-C from ending the wait.
-func TestReadScriptCancelled(t *testing.T) {
-	in, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	defer w.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := readScript(ctx, testUI(), in); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestShellEnd(t *testing.T) {
-	const line = "umounttest: the shell ended with status "
-	for _, tt := range []struct {
-		console string
-		script  bool
-		want    int
-	}{
-		{"hello\r\n\r\n" + line + "0\r\n", true, 0},
-		{"hello\r\n\r\n" + line + "7\r\n[ 3.1] reboot: Restarting system\r\n", true, 7},
-		{"\r\n" + line + "7\r\n", false, 7},
-		{line + "0\r\nthe script says so\r\n\r\n" + line + "137\r\n", true, 137},
-		{strings.Repeat("x\r\n", 9000) + line + "7\r\n", true, 7},
-		{"Kernel panic - not syncing\r\n", true, 1},
-		{"echo " + line + "0\r\n", true, 1},
-		{line + "999\r\n", true, 1},
-		{"left with the keys", false, 0},
-	} {
-		var out bytes.Buffer
-		e := shellEnd{w: &out}
-		for _, b := range []byte(tt.console) {
-			e.Write([]byte{b})
-		}
-		if got := exitCode(e.error(tt.script)); got != tt.want {
-			t.Errorf("%.60q: exit code %d, want %d", tt.console, got, tt.want)
-		}
-		if out.String() != tt.console {
-			t.Errorf("the console came through as %.60q", out.String())
-		}
-	}
-}
 
 // A real guest: Ctrl-C ends what runs there, a loop too, and not the shell.
 func TestShellKeys(t *testing.T) {

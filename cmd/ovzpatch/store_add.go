@@ -9,6 +9,7 @@ import (
 
 	"ovzpatch/internal/adopt"
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/preflight"
 )
 
 func newStoreAdd(f *storeFlags) *cobra.Command {
@@ -33,9 +34,9 @@ Signed packages stay as they are; ovzpatch publish signs copies, with --resign.`
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Packages, o.Keyring, o.Report = args, key.keyring, newUI(c)
-			err := errors.Join(needFile("log", o.Log, false), needFile("keyring", key.keyring, false))
+			err := errors.Join(preflight.File("log", o.Log), preflight.File("keyring", key.keyring))
 			for _, path := range args {
-				err = errors.Join(err, needFile("", path, false))
+				err = errors.Join(err, preflight.File("", path))
 			}
 			if err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/terminal"
 )
@@ -36,7 +37,7 @@ func newStoreList(f *storeFlags) *cobra.Command {
 			return f.print(c.OutOrStdout(), list, func() error {
 				t := terminal.NewTable(c.OutOrStdout())
 				for _, e := range list {
-					t.Row(e.Snapshot, bytesText(e.Size), stateText(e.Verification, e.Problem != ""), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
+					t.Row(e.Snapshot, cache.Size(e.Size), stateText(e.Verification, e.Problem != ""), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
 				}
 				return t.Flush()
 			})
@@ -138,7 +139,7 @@ func showManifest(w io.Writer, r *datastore.Reader) error {
 		t.Row("DAMAGED", p.File, p.Problem)
 	}
 	for _, file := range m.Files {
-		t.Row("file", file.Name, file.SHA256, bytesText(file.Size))
+		t.Row("file", file.Name, file.SHA256, cache.Size(file.Size))
 	}
 	line("in", r.Dir())
 	return t.Flush()
@@ -163,7 +164,7 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 			}
 			u := newUI(c)
 			results, err := s.Verify(c.Context(), refs, !noMark, func(p datastore.Progress) {
-				u.Live("verify: %s of %s", bytesText(p.Done), bytesText(p.Total))
+				u.Live("verify: %s of %s", cache.Size(p.Done), cache.Size(p.Total))
 			})
 			u.Done()
 			if err != nil {

@@ -3,18 +3,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/trial"
 )
 
@@ -31,17 +27,12 @@ type version struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	// Guest are the programs that guests are made of, and their SHA-256.
-	Guest []guestProgram `json:"guest"`
-}
-
-type guestProgram struct {
-	Path   string `json:"path"`
-	SHA256 string `json:"sha256"`
+	Guest []trial.Program `json:"guest"`
 }
 
 // thisProgram is the version without the guest programs.
 func thisProgram() version {
-	v := version{Release: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Guest: []guestProgram{}}
+	v := version{Release: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			switch s.Key {
@@ -55,28 +46,6 @@ func thisProgram() version {
 		}
 	}
 	return v
-}
-
-// thisVersion looks at the program itself, and at the guest programs beside it.
-func thisVersion(home string) (version, error) {
-	v := thisProgram()
-	for _, arch := range []string{"x86_64", "i386"} {
-		p, err := trial.FindPrograms(home, arch)
-		if err != nil {
-			continue // doctor says how to get them
-		}
-		for _, path := range p.Files() {
-			digest, err := (*cache.Digests)(nil).Of(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // those for kernels before 2.6.27 may be left out
-			}
-			if err != nil {
-				return v, fmt.Errorf("read guest program: %w", err)
-			}
-			v.Guest = append(v.Guest, guestProgram{filepath.Clean(path), digest})
-		}
-	}
-	return v, nil
 }
 
 // line is the version on one line, as `ovzpatch --version` prints it.
@@ -112,8 +81,9 @@ the programs that guests are made of with their SHA-256. ovzpatch --version prin
   ovzpatch version --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			v, err := thisVersion(a.home)
-			if err != nil {
+			v := thisProgram()
+			var err error
+			if v.Guest, err = trial.Installed(a.home); err != nil {
 				return err
 			}
 			if asJSON {

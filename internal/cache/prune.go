@@ -170,7 +170,7 @@ func Size(bytes int64) string {
 	for _, unit := range []struct {
 		name string
 		size int64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+	}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
 		if bytes >= unit.size {
 			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(unit.size), unit.name)
 		}

@@ -171,7 +171,7 @@ func TestEntriesOfNoCache(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	for bytes, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 20 << 30: "20.0 GiB"} {
+	for bytes, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 20 << 30: "20.0 GiB", 3 << 40: "3.0 TiB"} {
 		if got := cache.Size(bytes); got != want {
 			t.Errorf("%d: %q, want %q", bytes, got, want)
 		}

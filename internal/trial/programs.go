@@ -3,11 +3,15 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/cache"
 )
 
 // Programs are what `make` built beforehand for the guest.
@@ -15,6 +19,37 @@ type Programs struct {
 	Init   string // umounttest, which becomes /init
 	Base   string // archive of u-root's commands
 	Compat string // a 32-bit umounttest for an x86_64 guest, "" for others
+}
+
+// Archs are the architectures of guests.
+var Archs = []string{"x86_64", "i386"}
+
+// Program is one that guests are made of.
+type Program struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// Installed are the programs beside this one, for all architectures.
+func Installed(home string) ([]Program, error) {
+	list := []Program{}
+	for _, arch := range Archs {
+		p, err := FindPrograms(home, arch)
+		if err != nil {
+			continue // doctor says how to get them
+		}
+		for _, path := range p.Files() {
+			digest, err := (*cache.Digests)(nil).Of(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // those for kernels before 2.6.27 may be left out
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read guest program: %w", err)
+			}
+			list = append(list, Program{filepath.Clean(path), digest})
+		}
+	}
+	return list, nil
 }
 
 // FindPrograms looks beside this program, which lies in home: in guest/ of a build

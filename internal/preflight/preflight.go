@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package preflight finds out before the work whether the files that a request names are there, and
+// whether its results can be written. What is wrong is a job.ErrRequest that names the flag.
+package preflight
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ovzpatch/internal/job"
+)
+
+// File refuses a path at which there is no file; "" is none. flag is "" for an argument.
+func File(flag, path string) error { return there(flag, path, false) }
+
+// Dir refuses a path at which there is no directory; "" is none. flag is "" for an argument.
+func Dir(flag, path string) error { return there(flag, path, true) }
+
+func there(flag, path string, dir bool) error {
+	if path == "" {
+		return nil
+	}
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+	case dir && !st.IsDir():
+		err = fmt.Errorf("%s: it is not a directory", path)
+	case !dir && st.IsDir():
+		err = fmt.Errorf("%s: it is a directory; name a file", path)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case flag != "":
+		return job.BadRequest(fmt.Errorf("--%s: %w", flag, err))
+	}
+	return job.BadRequest(err)
+}
+
+// Output finds out whether results can be written to a directory, by writing there; "" is no
+// directory. It removes again what it makes for that.
+func Output(flag, dir string) (err error) {
+	if dir == "" {
+		return nil
+	}
+	var missing []string // the deepest first
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, d)
+	}
+	defer func() {
+		for _, d := range missing {
+			os.Remove(d)
+		}
+		if err != nil {
+			err = job.BadRequest(fmt.Errorf("--%s=%s: %w", flag, dir, err))
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".ovzpatch-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// OutputFile finds out whether a file can be written; "" is no file.
+func OutputFile(flag, path string) error {
+	if path == "" {
+		return nil
+	}
+	refuse := func(why string) error { return job.BadRequest(fmt.Errorf("--%s=%s: %s", flag, path, why)) }
+	if i, err := os.Stat(path); err == nil && i.IsDir() {
+		return refuse("it is a directory; name a file")
+	}
+	// A file is written whole by a rename. That would put it in the place of /dev/null or /dev/stdout, too.
+	if i, err := os.Lstat(path); err == nil && !i.Mode().IsRegular() {
+		return refuse("it is a link, a device or a pipe, in whose place a file would be put; name another file")
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); err != nil {
+		return job.BadRequest(fmt.Errorf("--%s=%s: %w", flag, path, err))
+	}
+	return Output(flag, dir)
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package preflight
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/job"
+)
+
+func TestPreflight(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string // "" for none
+	}{
+		{"no file is named", File("devel", ""), ""},
+		{"a file", File("devel", file), ""},
+		{"no such file", File("devel", filepath.Join(dir, "no")), "--devel: stat "},
+		{"an argument", File("", filepath.Join(dir, "no")), "stat "},
+		{"a directory for a file", File("devel", dir), "--devel: " + dir + ": it is a directory; name a file"},
+		{"a directory", Dir("share", dir), ""},
+		{"a file for a directory", Dir("share", file), "--share: " + file + ": it is not a directory"},
+		{"no output", Output("output", ""), ""},
+		{"a new directory", Output("output", filepath.Join(dir, "a/b")), ""},
+		{"output below a file", Output("output", filepath.Join(file, "a")), "--output=" + file + "/a: "},
+		{"no output file", OutputFile("report", ""), ""},
+		{"a new file", OutputFile("report", filepath.Join(dir, "new")), ""},
+		{"a file again", OutputFile("report", file), ""},
+		{"a directory again", OutputFile("report", dir), "it is a directory"},
+		{"a link", OutputFile("report", link), "it is a link"},
+		{"a device", OutputFile("report", "/dev/null"), "a device"},
+		{"a file in no directory", OutputFile("report", filepath.Join(dir, "no/file")), "--report="},
+	} {
+		switch {
+		case tt.want == "" && tt.err != nil:
+			t.Errorf("%s: %v", tt.name, tt.err)
+		case tt.want != "" && (!errors.Is(tt.err, job.ErrRequest) || !strings.Contains(tt.err.Error(), tt.want)):
+			t.Errorf("%s: %v, want %q", tt.name, tt.err, tt.want)
+		}
+	}
+	// Nothing stays of the trying.
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 2 {
+		t.Errorf("%v, %v", list, err)
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
+	"ovzpatch/internal/qemu"
+	"ovzpatch/internal/scratch"
+)
+
+// Shell is a guest whose shell runs a script, or asks for commands.
+type Shell struct {
+	Kernel  Choice
+	Machine Hardware
+	Script  []byte // nil for commands from the console
+}
+
+// Run runs the guest with its console on in and out until it is off.
+func (s *Shell) Run(ctx context.Context, in *os.File, out io.Writer, o Options) error {
+	if err := o.Accelerate(ctx); err != nil {
+		return err
+	}
+	dir, remove, err := scratch.New("", "kernel")
+	if err != nil {
+		return fmt.Errorf("unpack kernel: %w", err)
+	}
+	defer remove()
+	k, err := s.Kernel.Unpack(ctx, dir, o)
+	if err != nil {
+		return err
+	}
+	k.Script, k.Livepatch, k.Share = s.Script, s.Machine.Livepatch, s.Machine.shared(dir)
+	m, err := Machine(ctx, k, o)
+	if err != nil {
+		return err
+	}
+	if err := s.Machine.apply(&m); err != nil {
+		return err
+	}
+	m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
+	o.Report.Say("booting %s; %s leaves it whatever it does", k.Release, qemu.LeaveKeys)
+	if s.Machine.GDB > 0 {
+		o.Report.Say("the kernel waits for gdb: gdb -ex 'target remote :%d' vmlinux, then continue", s.Machine.GDB)
+	}
+	return m.Interact(ctx, in, out)
+}
+
+// MaxScript is the size in bytes up to which a guest takes a script.
+const MaxScript = 1 << 20
+
+// ReadScript reads the script that in is; nil is a terminal.
+func ReadScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error) {
+	if _, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err == nil {
+		return nil, nil
+	}
+	u.Say("standard input is not a terminal: reading a script from it, to its end")
+	var script []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		script, err = io.ReadAll(io.LimitReader(in, MaxScript+1))
+		read <- err
+	}()
+	select {
+	case <-ctx.Done(): // a writer may never come to its end
+		return nil, fmt.Errorf("read the guest's script from standard input: %w", context.Cause(ctx))
+	case err := <-read:
+		if err != nil {
+			err = fmt.Errorf("read the guest's script from standard input: %w (give it a terminal, a file or a pipe)", err)
+			if errors.Is(err, syscall.EISDIR) {
+				err = job.BadRequest(err)
+			}
+			return nil, err
+		}
+	}
+	if len(script) > MaxScript {
+		return nil, job.BadRequest(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", MaxScript>>10))
+	}
+	return script, nil
+}
+
+// Console passes a guest's console on, and keeps the end of it, where the shell's status stands.
+type Console struct {
+	W    io.Writer
+	tail []byte
+}
+
+func (c *Console) Write(p []byte) (int, error) {
+	const keep = 4 << 10
+	c.tail = append(c.tail, p...)
+	c.tail = c.tail[max(0, len(c.tail)-keep):]
+	return c.W.Write(p)
+}
+
+// Tail is the last that the console showed.
+func (c *Console) Tail() string { return string(c.tail) }
+
+// ExitStatus is the status, other than 0, with which a guest's shell ended.
+type ExitStatus int
+
+func (e ExitStatus) Error() string {
+	return fmt.Sprintf("the guest's shell ended with status %d", int(e))
+}
+
+var shellEnded = regexp.MustCompile(`(?m)^` + guest.ShellEnded + `([0-9]{1,3})\r*$`)
+
+// End is the shell's status: nil for 0, an ExitStatus for another. One that does not come is an
+// error of a script, but not of a person who left with the keys.
+func (c *Console) End(script bool) error {
+	all := shellEnded.FindAllSubmatch(c.tail, -1)
+	if len(all) == 0 {
+		if script {
+			return errors.New("run the script in the guest: the guest ended before its shell did; the console above says why")
+		}
+		return nil
+	}
+	// Of a script that prints such a line itself, umounttest's own is the last.
+	status, err := strconv.ParseUint(string(all[len(all)-1][1]), 10, 8)
+	if err != nil {
+		return fmt.Errorf("read the status of the guest's shell: %w", err)
+	}
+	if status == 0 {
+		return nil
+	}
+	return ExitStatus(status)
+}
