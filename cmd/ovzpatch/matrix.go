@@ -209,7 +209,7 @@ func (f *engineFlags) of(a *app, m *matrix.Matrix, u *ui) (matrix.Engine, error)
 	}
 	l := &matrix.Local{
 		Attempt: matrix.Attempt{Program: program, CacheDir: a.cacheDir, Name: fmt.Sprintf("%d.%d", time.Now().Unix(), os.Getpid())},
-		Jobs:    f.jobs, Memory: matrix.FreeMemory, Report: u,
+		Jobs:    f.jobs, Memory: matrix.FreeMemory,
 	}
 	if f.jobs > 2 {
 		// Compilers of several cells share the processors.

@@ -7,19 +7,23 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/runlock"
+	"ovzpatch/internal/testutil"
 )
 
 // slowSource writes a tarball of a few megabytes which has a file of gibibytes of zeros before the
@@ -254,4 +258,56 @@ func kernelPackagesOf(t *testing.T, dir string) []string {
 		t.Fatalf("%s has no packages (%v): make bin/test/bzImage", dir, err)
 	}
 	return all
+}
+
+// On a terminal each cell has its line as long as the matrix goes, and none after Ctrl-C.
+func TestMatrixOnATerminal(t *testing.T) {
+	long(t)
+	file := slowMatrix(t, 3, 6, "")
+	user, tty := testutil.Terminal(t)
+	size := func(rows uint16) {
+		t.Helper()
+		if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: rows}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size(24)
+	cmd := exec.CommandContext(t.Context(), "../../bin/ovzpatch", "matrix", file, "--jobs=1", "--cache-dir="+t.TempDir())
+	cmd.Env = append(os.Environ(), "TERM=vt100", "NO_COLOR=1")
+	cmd.Stdout, cmd.Stderr = tty, tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := testutil.NewScreen()
+	go io.Copy(s, user)
+	for _, want := range []string{
+		"0 of 3 cells done, 1 running\r\n  slow:slow0.tar.gz/x86_64/check  0:0",
+		"\r\n  slow:slow1.tar.gz/x86_64/check  waits\r\n  slow:slow2.tar.gz/x86_64/check  waits\x1b[3A\r\x1b[J",
+		"1 of 3 cells done, 1 running, about 0:",
+		"\r\n  slow:slow0.tar.gz/x86_64/check  misfit, 0:",
+		"\r\n  slow:slow2.tar.gz/x86_64/check  waits, may take 0:",
+	} {
+		if err := s.Await(want, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size(4) // no room for all
+	if err := s.Await("left\r\n  slow:slow1.tar.gz/x86_64/check  0:", 1); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait()
+	if ended := cmd.ProcessState.Sys().(syscall.WaitStatus); !ended.Signaled() || ended.Signal() != os.Interrupt {
+		t.Errorf("it did not end by the signal: %v", cmd.ProcessState)
+	}
+	if err := s.Await("ovzpatch: stopped by a signal", 1); err != nil {
+		t.Fatal(err)
+	}
+	text := s.String()
+	if last := text[strings.LastIndex(text, "\x1b[J"):]; strings.Contains(last, "running") {
+		t.Errorf("the lines are still there: %q", last)
+	}
+	if regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(text) {
+		t.Errorf("it has colours: %q", text)
+	}
 }

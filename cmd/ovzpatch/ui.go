@@ -8,13 +8,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/terminal"
 )
@@ -51,8 +56,8 @@ func (f *progressFlags) check() error {
 	return nil
 }
 
-// ui is what goes to standard error: on a terminal one live line that is drawn over,
-// elsewhere a line now and then.
+// ui is what goes to standard error: on a terminal live lines that are drawn over, mostly one, elsewhere a
+// line now and then.
 type ui struct {
 	progressFlags
 	w    io.Writer
@@ -60,8 +65,7 @@ type ui struct {
 	log  *slog.Logger // takes the lines as JSON; nil for text
 
 	mu    sync.Mutex
-	live  bool // a live line stands on the terminal
-	drawn int  // its length
+	drawn []int // the lengths of the live lines that stand on the terminal
 	last  time.Time
 	start time.Time
 }
@@ -108,17 +112,23 @@ func colours(c *cobra.Command, w io.Writer) bool {
 	return err == nil && form == logText
 }
 
-// columns is how wide a terminal is now: its user may change that at any time. 0 is for
+// window is how large a terminal is now: its user may change that at any time. 0 is for
 // what is no terminal.
-func columns(f *os.File) int {
+func window(f *os.File) (width, height int) {
 	if f == nil {
-		return 0
+		return 0, 0
 	}
 	ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return int(ws.Col)
+	return int(ws.Col), int(ws.Row)
+}
+
+// columns is how wide a terminal is now.
+func columns(f *os.File) int {
+	width, _ := window(f)
+	return width
 }
 
 // narrow is how wide a terminal is that is too narrow to draw on.
@@ -164,46 +174,118 @@ func (u *ui) Contents(list []*kernelrpm.Contents) error {
 func (u *ui) Live(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	text := fmt.Sprintf(format, args...)
-	width := columns(u.term)
+	u.tell(fmt.Sprintf(format, args...), nil)
+}
+
+// Steps tells how several are going: on a terminal each has a line, if there is room for all; else those have one that
+// are being taken.
+func (u *ui) Steps(all string, each []job.Step) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tell(all, each)
+}
+
+func (u *ui) tell(text string, each []job.Step) {
+	width, height := window(u.term)
 	if width <= narrow || u.quiet {
 		if u.verbose || time.Since(u.last) >= quietTime {
-			u.line(slog.LevelDebug, u.stamp()+"   ", text)
+			for _, s := range each {
+				if s.Now {
+					text += fmt.Sprintf("; %s: %s", s.Name, s.Text)
+				}
+			}
+			u.line(slog.LevelDebug, u.stamp()+"   ", terminal.Line(text))
 		}
 		return
 	}
-	line := u.stamp() + "   " + terminal.Text(text)
-	if time.Since(u.last) < 100*time.Millisecond && u.live {
+	if time.Since(u.last) < 100*time.Millisecond && len(u.drawn) > 0 {
 		return
 	}
-	if r := []rune(line); len(r) >= width {
-		line = string(r[:width-1])
+	// The cursor goes back over what was drawn, so none of it may be above the window.
+	lines := append([]string{u.stamp() + "   " + terminal.Line(text)}, stepLines(each, height-2)...)
+	out, drawn := u.clear(), []int{}
+	for i, line := range lines {
+		line, n := cut(line, width-1)
+		if i > 0 {
+			out += "\n"
+		}
+		out += line
+		drawn = append(drawn, n)
 	}
-	fmt.Fprint(u.w, u.clear()+line)
-	u.drawn = len([]rune(line))
-	u.live, u.last = true, time.Now()
+	fmt.Fprint(u.w, out)
+	u.drawn, u.last = drawn, time.Now()
 }
 
-// Done takes the live line away.
+// cut returns the beginning of a line that has room in so many columns, and how many it takes. All that may be
+// wide on a terminal counts as that.
+func cut(line string, columns int) (string, int) {
+	n := 0
+	for i, r := range line {
+		wide := 1
+		if r >= 0x1100 && r != unicode.ReplacementChar {
+			wide = 2
+		}
+		if n+wide > columns {
+			return line[:i], n
+		}
+		n += wide
+	}
+	return line, n
+}
+
+// stepLines are the lines of steps, for which there is some room.
+func stepLines(each []job.Step, room int) (lines []string) {
+	if len(each) > room {
+		each = slices.DeleteFunc(slices.Clone(each), func(s job.Step) bool { return !s.Now })
+	}
+	more := 0
+	if len(each) > room {
+		keep := max(0, room-1)
+		each, more = each[:keep], len(each)-keep
+	}
+	longest := 0
+	length := func(s job.Step) int {
+		_, n := cut(terminal.Line(s.Name), math.MaxInt32)
+		return n
+	}
+	for _, s := range each {
+		longest = max(longest, length(s))
+	}
+	for _, s := range each {
+		lines = append(lines, "  "+terminal.Line(s.Name)+strings.Repeat(" ", longest-length(s)+2)+terminal.Line(s.Text))
+	}
+	if more > 0 && room > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	return lines
+}
+
+// Done takes the live lines away.
 func (u *ui) Done() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	fmt.Fprint(u.w, u.clear())
 }
 
-// clear is what takes the live line away, to be written together with what comes next: so
+// clear is what takes the live lines away, to be written together with what comes next: so
 // that nothing is seen, or read, between the two.
 func (u *ui) clear() string {
-	if !u.live {
+	if len(u.drawn) == 0 {
 		return ""
 	}
-	u.live = false
-	up := ""
-	// A terminal that has become narrower has wrapped the line.
-	if width := columns(u.term); width > 0 && u.drawn > width {
-		up = fmt.Sprintf("\x1b[%dA", (u.drawn-1)/width)
+	up, width := len(u.drawn)-1, columns(u.term)
+	for _, n := range u.drawn {
+		// A terminal that has become narrower has wrapped the line.
+		if width > 0 && n > width {
+			up += (n - 1) / width
+		}
 	}
-	return up + "\r\x1b[J"
+	u.drawn = nil
+	text := "\r\x1b[J"
+	if up > 0 {
+		text = fmt.Sprintf("\x1b[%dA", up) + text
+	}
+	return text
 }
 
 // stamp is the time since the start, so that a log tells where the minutes went.

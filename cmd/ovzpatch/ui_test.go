@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/testutil"
 
 	"github.com/spf13/cobra"
@@ -101,6 +103,53 @@ func TestLiveLineFitsTheTerminal(t *testing.T) {
 	u.Live("case 2")
 	if got := read(); got != "\x1b[2A\r\x1b[J[ 0:00]   case 2\r\n" {
 		t.Errorf("too narrow to draw on: %q", got)
+	}
+}
+
+// Steps have a line each where there is room for all, else those that are being taken; off a terminal all stand in one line.
+func TestStepsFitTheTerminal(t *testing.T) {
+	user, tty := testutil.Terminal(t)
+	t.Setenv("TERM", "vt100")
+	steps := []job.Step{
+		{Name: "a", Text: "protected"}, {Name: "b\x1b[2J", Text: "0:10:\tone\ntwo", Now: true},
+		{Name: "long", Text: "0:11", Now: true}, {Name: "内核", Text: "waits"},
+	}
+	screen, all := testutil.NewScreen(), ""
+	go io.Copy(screen, user)
+	var u *ui
+	for _, tt := range []struct {
+		width, height uint16
+		want          string
+	}{
+		{30, 24, "[ 0:00]   1 of 4\r\n  a      protected\r\n  b\uFFFD[2J  0:10: one two\r\n  long   0:11\r\n  内核   waits"},
+		// Cut to the new width: up over those four lines, of which one has become two.
+		{21, 24, "\x1b[5A\r\x1b[J[ 0:00]   1 of 4\r\n  a      protected\r\n  b\uFFFD[2J  0:10: one t\r\n  long   0:11\r\n  内核   waits"},
+		{80, 5, "\x1b[4A\r\x1b[J[ 0:00]   1 of 4\r\n  b\uFFFD[2J  0:10: one two\r\n  long   0:11"},
+		{80, 3, "\x1b[2A\r\x1b[J[ 0:00]   1 of 4\r\n  and 2 more"},
+		{80, 1, "\x1b[1A\r\x1b[J[ 0:00]   1 of 4"},
+	} {
+		if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: tt.width, Row: tt.height}); err != nil {
+			t.Fatal(err)
+		}
+		if u == nil {
+			u = progressFlags{}.on(tty)
+		}
+		u.last = u.start.Add(-quietTime)
+		u.Steps("1 of 4", steps)
+		all += tt.want
+		for end := time.Now().Add(10 * time.Second); screen.String() != all; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d columns, %d lines: %q, must be %q", tt.width, tt.height, screen, all)
+			}
+		}
+	}
+	var b strings.Builder
+	u = progressFlags{}.on(&b)
+	u.last = u.start.Add(-quietTime)
+	u.Steps("1 of 4", steps)
+	u.Steps("2 of 4", steps) // too early
+	if want := "[ 0:00]   1 of 4; b\uFFFD[2J: 0:10: one two; long: 0:11\n"; b.String() != want {
+		t.Errorf("off a terminal: %q, must be %q", b.String(), want)
 	}
 }
 

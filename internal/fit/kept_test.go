@@ -10,14 +10,16 @@ import (
 	"testing"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/source"
 )
 
-type silent struct{ t *testing.T }
+type silent struct {
+	job.Quiet
+	t *testing.T
+}
 
 func (s silent) Say(format string, args ...any) { s.t.Errorf("said: "+format, args...) }
-func (silent) Live(string, ...any)              {}
-func (silent) Done()                            {}
 
 // What is kept of a tarball is what was read of it; another tarball, other files, and what was
 // damaged are read anew.
@@ -44,7 +46,7 @@ func TestReadFilesKeepsThem(t *testing.T) {
 		}
 		return s
 	}
-	r := Request{Cache: cache.Cache{Dir: filepath.Join(t.TempDir(), "cache")}, Report: silent{t}}
+	r := Request{Cache: cache.Cache{Dir: filepath.Join(t.TempDir(), "cache")}, Report: silent{t: t}}
 	read := func(s *source.Source) *source.Files {
 		t.Helper()
 		files, err := r.readFiles(t.Context(), s, []string{"Makefile", "init/main.c"}, []string{"include/**.h"})

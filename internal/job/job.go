@@ -13,16 +13,26 @@ type Reporter interface {
 	Say(format string, args ...any)
 	// Live tells how a long step is going; each line takes the place of the one before.
 	Live(format string, args ...any)
-	// Done ends what Live tells.
+	// Steps is Live for several steps at a time: all is about them together.
+	Steps(all string, each []Step)
+	// Done ends what Live and Steps tell.
 	Done()
+}
+
+// Step is one of several that are taken at a time, or one after another.
+type Step struct {
+	Name string
+	Text string // how it is going
+	Now  bool   // it is being taken
 }
 
 // Quiet is a Reporter that says nothing.
 type Quiet struct{}
 
-func (Quiet) Say(string, ...any)  {}
-func (Quiet) Live(string, ...any) {}
-func (Quiet) Done()               {}
+func (Quiet) Say(string, ...any)   {}
+func (Quiet) Live(string, ...any)  {}
+func (Quiet) Steps(string, []Step) {}
+func (Quiet) Done()                {}
 
 // The kinds of errors. An error of none of them is a tool or a machine that failed.
 var (

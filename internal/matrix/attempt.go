@@ -28,7 +28,7 @@ type Attempt struct {
 
 // Try does one cell and writes its result. A ctx that ends leaves nothing behind.
 func (w *Work) Try(ctx context.Context, c *Cell, a Attempt) (err error) {
-	dir := filepath.Join(w.attempts(c.Key), a.Name)
+	dir := w.attempt(c, a)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return fmt.Errorf("begin %s: %w", c.Name, err)
 	}

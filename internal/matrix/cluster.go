@@ -85,7 +85,7 @@ type chunk struct {
 }
 
 // Run submits the cells, and waits for their results.
-func (e *Cluster) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell, error) error) (err error) {
+func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) (err error) {
 	e.complete(os.Getuid())
 	if e.c, err = slurm.Find(ctx); err != nil {
 		return job.BadRequest(err)
@@ -115,7 +115,7 @@ func (e *Cluster) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Ce
 	defer func() {
 		if err != nil {
 			// Also where ctx has ended: nothing may go on.
-			err = errors.Join(err, e.cancel(context.WithoutCancel(ctx), w, cells, jobs))
+			err = errors.Join(err, e.cancel(context.WithoutCancel(ctx), w, p.cells, jobs))
 		}
 		// The logs say why a cell has no result.
 		if ctx.Err() != nil || err == nil && lost == 0 {
@@ -123,7 +123,7 @@ func (e *Cluster) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Ce
 		}
 	}()
 	// Those of one array get the same.
-	cells = slices.Clone(cells)
+	cells := slices.Clone(p.cells)
 	slices.SortStableFunc(cells, func(a, b *Cell) int { return int(b.Limits.Memory>>20 - a.Limits.Memory>>20) })
 	if err := e.hand(w, cells); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (e *Cluster) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Ce
 		jobs = append(jobs, ch.job)
 		e.Report.Say("job %s of Slurm: %d cells", ch.job, len(ch.cells))
 	}
-	return e.wait(ctx, w, chunks, counted)
+	return e.wait(ctx, w, p, chunks, counted)
 }
 
 // clear ends what is left of a call that was killed.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,6 @@ type Local struct {
 	Jobs int // cells at a time
 	// Memory returns what this machine has left, in bytes.
 	Memory func() (int64, error)
-	Report job.Reporter
 }
 
 // errNoRoom tells of a cell that this machine has no room for.
@@ -103,8 +103,8 @@ type ended struct {
 
 // Run does the cells and calls each when one has ended. It returns early with the error that
 // each returns, or with why ctx ended.
-func (l *Local) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell, error) error) error {
-	if err := l.check(cells); err != nil {
+func (l *Local) Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) error {
+	if err := l.check(p.cells); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -112,26 +112,29 @@ func (l *Local) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell
 	// Nothing may be left of a cell when this returns.
 	defer all.Wait()
 	defer cancel(nil)
-	waiting, running, ends := slices.Clone(cells), map[*Cell]time.Time{}, make(chan ended, len(cells))
+	waiting, running, ends := slices.Clone(p.cells), map[*Cell]time.Time{}, make(chan ended, len(p.cells))
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	defer l.Report.Done()
+	defer p.report.Done()
 	for len(waiting)+len(running) > 0 {
 		for len(waiting) > 0 && len(running) < l.Jobs && ctx.Err() == nil {
-			c := waiting[0]
+			i := next(waiting, running)
+			c := waiting[i]
 			if err := l.room(c, running); errors.Is(err, errNoRoom) && len(running) > 0 {
+				p.wait(c, err.Error())
 				break // until one has ended
 			} else if err != nil {
-				waiting = waiting[1:]
+				waiting = slices.Delete(waiting, i, i+1)
 				ends <- ended{c, err}
 				running[c] = time.Now()
 				continue
 			}
-			waiting = waiting[1:]
+			waiting = slices.Delete(waiting, i, i+1)
 			running[c] = time.Now()
+			p.begin(c, filepath.Join(w.attempt(c, l.Attempt), "log"), "")
 			all.Go(func() { ends <- ended{c, w.Try(ctx, c, l.Attempt)} })
 		}
-		l.tell(len(cells)-len(waiting)-len(running), len(cells), running)
+		p.tell()
 		select {
 		case e := <-ends:
 			delete(running, e.cell)
@@ -150,14 +153,14 @@ func (l *Local) Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell
 	return nil
 }
 
-// tell says what is going on.
-func (l *Local) tell(done, all int, running map[*Cell]time.Time) {
-	var names []string
-	for c, since := range running {
-		names = append(names, fmt.Sprintf("%s (%s)", c.Name, time.Since(since).Round(time.Second)))
+// next is the place of the cell that is begun next: the first in whose tree nobody works, for another
+// one would wait until that kernel is compiled.
+func next(waiting []*Cell, running map[*Cell]time.Time) int {
+	busy := map[string]bool{}
+	for c := range running {
+		busy[c.shares()] = true
 	}
-	slices.Sort(names)
-	l.Report.Live("%d of %d cells done; running: %s", done, all, strings.Join(names, ", "))
+	return max(0, slices.IndexFunc(waiting, func(c *Cell) bool { return c.shares() == "" || !busy[c.shares()] }))
 }
 
 // Tools are the sets of programs that cells need on the machine that does them.

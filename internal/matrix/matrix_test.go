@@ -313,21 +313,21 @@ func TestRoom(t *testing.T) {
 	defer unlock()
 	l := &Local{
 		Attempt: Attempt{Program: filepath.Join(dir, "program"), CacheDir: dir, Name: "1", Temp: t.TempDir()}, Jobs: 3,
-		Memory: func() (int64, error) { return 5 << 30, nil }, Report: job.Quiet{},
+		Memory: func() (int64, error) { return 5 << 30, nil },
 	}
 	cells := []*Cell{{Name: "a", Key: "a"}, {Name: "b", Key: "b"}, {Name: "c", Key: "c"}}
 	for _, c := range cells {
 		c.Args, c.Limits = []string{"check"}, Limits{Time: time.Minute, Memory: 2 << 30}
 	}
 	ends, start := 0, time.Now()
-	if err := l.Run(t.Context(), w, cells, func(_ *Cell, err error) error { ends++; return err }); err != nil || ends != 3 {
+	if err := l.Run(t.Context(), w, w.progress(cells, job.Quiet{}), func(_ *Cell, err error) error { ends++; return err }); err != nil || ends != 3 {
 		t.Errorf("%d ended: %v", ends, err)
 	}
 	if took := time.Since(start); took < 400*time.Millisecond {
 		t.Errorf("three cells of 2 GiB were done at a time with 5 GiB: %v", took)
 	}
 	cells[2].Limits.Memory = 6 << 30
-	err = l.Run(t.Context(), w, cells, func(*Cell, error) error { t.Error("a cell was begun"); return nil })
+	err = l.Run(t.Context(), w, w.progress(cells, job.Quiet{}), func(*Cell, error) error { t.Error("a cell was begun"); return nil })
 	if !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "cell c: no room: 5.0 GiB of memory are free") {
 		t.Errorf("%v", err)
 	}

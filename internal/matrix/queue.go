@@ -5,9 +5,7 @@ package matrix
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +36,7 @@ func (q *waited) reason(dir string) error {
 }
 
 // wait calls each as results come, and for each cell that will not get one.
-func (e *Cluster) wait(ctx context.Context, w *Work, chunks []*chunk, each func(*Cell, error) error) error {
+func (e *Cluster) wait(ctx context.Context, w *Work, p *progress, chunks []*chunk, each func(*Cell, error) error) error {
 	var queue []*waited
 	for _, ch := range chunks {
 		for i, c := range ch.cells {
@@ -46,7 +44,7 @@ func (e *Cluster) wait(ctx context.Context, w *Work, chunks []*chunk, each func(
 		}
 	}
 	defer e.Report.Done()
-	all, limit := len(queue), time.Now().Add(e.Wait)
+	limit := time.Now().Add(e.Wait)
 	var silent error // why the controller does not answer
 	for {
 		// The queue is asked before the results are looked at: who has ended then has written.
@@ -83,7 +81,10 @@ func (e *Cluster) wait(ctx context.Context, w *Work, chunks []*chunk, each func(
 		if queue = left; len(queue) == 0 {
 			break
 		}
-		e.Report.Live("%d of %d cells done; %s", all-len(queue), all, summary(queue))
+		for _, q := range queue {
+			q.show(p)
+		}
+		p.tell()
 		if err := sleep(ctx, e.Poll); err != nil {
 			return err
 		}
@@ -133,22 +134,16 @@ func note(queue []*waited, tasks []slurm.Task) {
 	}
 }
 
-// summary counts what tasks do, and says what those wait for that do not run.
-func summary(queue []*waited) string {
-	count := map[string]int{}
-	for _, q := range queue {
-		s := q.task.State
-		switch {
-		case s == "":
-			s = "unknown"
-		case s == "PENDING":
-			s += " (" + q.task.Reason + ")"
-		}
-		count[strings.ToLower(s)]++
+// show says how far the cell is, as far as Slurm knows.
+func (q *waited) show(p *progress) {
+	switch {
+	case q.task.State == "RUNNING" && !q.lost:
+		p.begin(q.cell, "", "on "+q.task.Node)
+	case q.task.State == "":
+		p.wait(q.cell, "Slurm does not list it yet")
+	case q.lost:
+		p.wait(q.cell, "gone from the queue")
+	default: // why tasks wait that never run is told nowhere else
+		p.wait(q.cell, strings.ToLower(q.task.State)+": "+q.task.Reason)
 	}
-	var words []string
-	for _, s := range slices.Sorted(maps.Keys(count)) {
-		words = append(words, fmt.Sprintf("%d %s", count[s], s))
-	}
-	return strings.Join(words, ", ")
 }

@@ -7,17 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/trial"
 )
 
-// Engine does cells, somewhere. It calls each for every cell that came to its end, with why it
-// has no result.
+// Engine does the cells of a progress, somewhere, and says there how far they are. It calls each for every
+// cell that came to its end, with why it has no result.
 type Engine interface {
-	Run(ctx context.Context, w *Work, cells []*Cell, each func(*Cell, error) error) error
+	Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) error
 }
 
 // errFailFast ends a matrix whose first bad cell is enough.
@@ -44,43 +43,18 @@ func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporte
 		return rep, err
 	}
 	u.Say("%d of %d cells were done before; results are in %s", len(done), len(m.Cells), m.Work.Dir)
-	estimate, reasons, ended := m.Work.newEstimate(), map[*Cell]string{}, 0
+	reasons := map[*Cell]string{}
 	if len(todo) > 0 {
-		err = e.Run(ctx, m.Work, todo, func(c *Cell, failed error) error {
-			ended++
+		p := m.Work.progress(todo, u)
+		err = e.Run(ctx, m.Work, p, func(c *Cell, failed error) error {
 			if failed != nil {
 				reasons[c] = failed.Error()
 			}
-			cell, err := m.take(ctx, c, reasons[c])
-			if err != nil {
-				return err
+			bad, err := m.ended(ctx, p, c, reasons[c])
+			if err == nil && failFast && bad {
+				err = errFailFast
 			}
-			if r, err := m.Work.Result(c.Key); err == nil && r != nil {
-				estimate.add(r)
-			}
-			text := fmt.Sprintf("%s: %s (%d of %d", c.Name, cell.Outcome, ended, len(todo))
-			if left := estimate.left(todo[ended:]); left != "" {
-				text += "; " + left + " of work left"
-			}
-			bad := cell.ExitCode != 0
-			for _, other := range m.Cells { // of other names for the same work, which may expect another end
-				if other == c || other.Key != c.Key {
-					continue
-				}
-				twin, err := m.judge(other, false, reasons[c])
-				if err != nil {
-					return err
-				}
-				bad = bad || twin.ExitCode != 0
-			}
-			if bad {
-				text += "; not as expected"
-			}
-			u.Say("%s)", text)
-			if failFast && bad {
-				return errFailFast
-			}
-			return nil
+			return err
 		})
 	}
 	if errors.Is(err, errFailFast) {
@@ -96,6 +70,39 @@ func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporte
 		rep.Cells = append(rep.Cells, cell)
 	}
 	return rep, err
+}
+
+// ended says what became of a cell, and tells whether that is not as expected.
+func (m *Matrix) ended(ctx context.Context, p *progress, c *Cell, reason string) (bad bool, err error) {
+	cell, err := m.take(ctx, c, reason)
+	if err != nil {
+		return false, err
+	}
+	r, err := m.Work.Result(c.Key)
+	if err != nil {
+		return false, err
+	}
+	p.end(c, cell.Outcome, r)
+	bad = cell.ExitCode != 0
+	for _, other := range m.Cells { // of other names for the same work, which may expect another end
+		if other == c || other.Key != c.Key {
+			continue
+		}
+		twin, err := m.judge(other, false, reason)
+		if err != nil {
+			return false, err
+		}
+		bad = bad || twin.ExitCode != 0
+	}
+	text := fmt.Sprintf("%s: %s (%d of %d", c.Name, cell.Outcome, p.ended, len(p.cells))
+	if left := p.left(); left != "" {
+		text += "; " + left
+	}
+	if bad {
+		text += "; not as expected"
+	}
+	p.report.Say("%s)", text)
+	return bad, nil
 }
 
 // split tells what is done from what is not.
@@ -206,27 +213,21 @@ func (e *estimate) of(c *Cell) (seconds float64, from string) {
 		return r.Seconds, "this cell"
 	}
 	list := e.byVariant[c.Variant]
+	if len(list) == 0 { // else all that are done by the same command
+		for variant, times := range e.byVariant {
+			if commandOf(variant) == commandOf(c.Variant) {
+				list = append(list, times...)
+			}
+		}
+	}
 	if len(list) == 0 {
 		return 0, ""
 	}
 	for _, s := range list {
 		seconds += s
 	}
+	if len(list) == 1 {
+		return seconds, "one other"
+	}
 	return seconds / float64(len(list)), fmt.Sprintf("%d others", len(list))
-}
-
-// left is how long cells take one after the other, "" where that is not known of all.
-func (e *estimate) left(cells []*Cell) string {
-	var sum float64
-	for _, c := range cells {
-		s, from := e.of(c)
-		if from == "" {
-			return ""
-		}
-		sum += s
-	}
-	if sum == 0 {
-		return ""
-	}
-	return time.Duration(sum * float64(time.Second)).Round(time.Second).String()
 }

@@ -49,6 +49,9 @@ func (w *Work) results() string              { return filepath.Join(w.Dir, "resu
 func (w *Work) resultPath(key string) string { return filepath.Join(w.results(), key+".json") }
 func (w *Work) attempts(key string) string   { return filepath.Join(w.Dir, "attempts", key) }
 
+// attempt is the directory of one try.
+func (w *Work) attempt(c *Cell, a Attempt) string { return filepath.Join(w.attempts(c.Key), a.Name) }
+
 // Ready makes the directory, and locks it: two calls would do the same cells.
 func (w *Work) Ready() (unlock func(), err error) {
 	for _, dir := range []string{w.results(), filepath.Join(w.Dir, "attempts")} {

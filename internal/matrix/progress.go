@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"time"
+
+	"ovzpatch/internal/job"
+)
+
+// progress is how far the cells of a call are. Who does them says what begins and what ends.
+type progress struct {
+	cells    []*Cell // all that are to be done
+	report   job.Reporter
+	estimate *estimate
+	now      func() time.Time
+
+	steps map[*Cell]*step
+	ended int
+	most  int // cells that went on at a time
+}
+
+// step is how far one cell is.
+type step struct {
+	begun time.Time // zero before that
+	log   string    // what it writes, "" where that is not known
+	place string    // where it is done, or why it waits, in a few words
+	ended bool
+	text  string // what became of it
+}
+
+func (w *Work) progress(cells []*Cell, u job.Reporter) *progress {
+	p := &progress{cells: cells, report: u, estimate: w.newEstimate(), now: time.Now, steps: map[*Cell]*step{}}
+	for _, c := range cells {
+		p.steps[c] = &step{}
+	}
+	return p
+}
+
+// begin notes that a cell is being done.
+func (p *progress) begin(c *Cell, log, place string) {
+	s := p.steps[c]
+	if s.begun.IsZero() {
+		s.begun = p.now()
+	}
+	s.log, s.place = log, place
+}
+
+// wait notes that a cell is not being done any more, and not done.
+func (p *progress) wait(c *Cell, place string) {
+	*p.steps[c] = step{place: place}
+}
+
+// end notes what became of a cell, and r if that is known.
+func (p *progress) end(c *Cell, outcome string, r *Result) {
+	s := p.steps[c]
+	s.ended, s.text = true, outcome
+	p.ended++
+	if r != nil {
+		p.estimate.add(r)
+		s.text += ", " + took(r.Seconds)
+	}
+}
+
+// tell says what is going on.
+func (p *progress) tell() {
+	running, waiting := 0, map[string]int{}
+	var each []job.Step
+	for _, c := range p.cells {
+		s := p.steps[c]
+		now := !s.ended && !s.begun.IsZero()
+		switch {
+		case now:
+			running++
+		case !s.ended && s.place != "":
+			waiting[s.place]++
+		}
+		each = append(each, job.Step{Name: c.Name, Text: p.text(c, s), Now: now})
+	}
+	all := fmt.Sprintf("%d of %d cells done, %d running", p.ended, len(p.cells), running)
+	for _, why := range slices.Sorted(maps.Keys(waiting)) {
+		all += fmt.Sprintf(", %d waiting (%s)", waiting[why], why)
+	}
+	p.most = max(p.most, running)
+	if left := p.left(); left != "" {
+		all += ", " + left
+	}
+	p.report.Steps(all, each)
+}
+
+// text says how far a cell is.
+func (p *progress) text(c *Cell, s *step) string {
+	about, _ := p.estimate.of(c)
+	switch {
+	case s.ended:
+		return s.text
+	case s.begun.IsZero():
+		text := "waits"
+		if s.place != "" {
+			text += " (" + s.place + ")"
+		}
+		if about > 0 {
+			text += ", may take " + took(about)
+		}
+		return text
+	}
+	since := p.now().Sub(s.begun).Seconds()
+	text := took(since)
+	switch {
+	case about > since:
+		text += ", about " + took(about-since) + " left"
+	case about > 0:
+		text += ", longer than the " + took(about) + " reckoned"
+	}
+	if s.place != "" {
+		text += ", " + s.place
+	}
+	if last := lastLine(s.log); last != "" {
+		text += ": " + last
+	}
+	return text
+}
+
+// left is how long all cells take from here if as many go on at a time as did, "" where that is not known.
+func (p *progress) left() string {
+	var sum, longest float64
+	for _, c := range p.cells {
+		s := p.steps[c]
+		if s.ended {
+			continue
+		}
+		about, _ := p.estimate.of(c)
+		if about == 0 {
+			return ""
+		}
+		if !s.begun.IsZero() {
+			about = max(0, about-p.now().Sub(s.begun).Seconds())
+		}
+		sum, longest = sum+about, max(longest, about)
+	}
+	if sum == 0 {
+		return ""
+	}
+	return "about " + took(max(longest, sum/float64(max(1, p.most)))) + " left"
+}
+
+// took is a time for people: minutes and seconds.
+func took(seconds float64) string {
+	s := int(seconds + 0.5)
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// stamp is what a line of the progress begins with.
+var stamp = regexp.MustCompile(`^\[ *\d+:\d\d\] *`)
+
+// lastLine is the last line of a log that has an end, without its time; "" where there is none.
+func lastLine(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	const far = 4096
+	if st, err := f.Stat(); err == nil && st.Size() > far {
+		if _, err := f.Seek(-far, io.SeekEnd); err != nil {
+			return ""
+		}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, far))
+	end := bytes.LastIndexByte(data, '\n')
+	if err != nil || end < 0 {
+		return ""
+	}
+	last := data[bytes.LastIndexByte(data[:end], '\n')+1 : end]
+	return string(stamp.ReplaceAll(last, nil))
+}
