@@ -48,6 +48,8 @@ func newCheck(a *app) *cobra.Command {
 		compile compileFlags
 		rep     reportFlags
 		asJSON  bool
+		u       *ui
+		opt     patch.Options
 	)
 	c := &cobra.Command{
 		Use:   "check SOURCE",
@@ -72,17 +74,19 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
   ovzpatch check kernel-2.6.32-042stab141.3.src.rpm --json
   ovzpatch check ~/src/linux --patch my.patch --compile`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c)
-			opt, err := place.options()
-			if err == nil {
-				err = errors.Join(compile.build.check(a, u), rep.check())
-			}
-			if err == nil && compile.wanted {
-				err = a.readyCache()
-			}
-			if err != nil {
+		PreRunE: func(c *cobra.Command, args []string) (err error) {
+			u = newUI(c)
+			if opt, err = place.options(); err != nil {
 				return err
+			}
+			return errors.Join(port.Check(), compile.build.check(a, u), rep.check())
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			if compile.wanted {
+				if err := a.readyCache(); err != nil {
+					return err
+				}
 			}
 			f, err := fit.Check(ctx, fit.Request{
 				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,

@@ -89,7 +89,15 @@ func (o *ownCommands) Check(command string, args []string) error {
 	if err := c.ParseFlags(args); err != nil {
 		return wrongFlag(c, err)
 	}
-	return c.Args(c, c.Flags().Args())
+	args = c.Flags().Args()
+	if err := c.Args(c, args); err != nil {
+		return err
+	}
+	// A command whose flags can be wrong in other ways looks at them there.
+	if c.PreRunE != nil {
+		return c.PreRunE(c, args)
+	}
+	return nil
 }
 
 func newMatrix(a *app) *cobra.Command {

@@ -69,6 +69,7 @@ func newRun(a *app) *cobra.Command {
 		store  string
 		only   string
 		asJSON bool
+		u      *ui
 	)
 	c := &cobra.Command{
 		Use:   "run [SOURCE]",
@@ -87,20 +88,24 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
   ovzpatch run --report junit=junit.xml,html=report.html
   ovzpatch run ~/src/linux --config my.config --patch my.patch`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c)
+		PreRunE: func(c *cobra.Command, args []string) error {
+			u = newUI(c)
 			if flags.recipe.Tag == "" {
 				return usage(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
 			}
 			if only != "" && !slices.Contains(prove.Sides, only) {
 				return usage(fmt.Errorf("--only=%s: it must be %s, for the kernel with the patch or without it", only, strings.Join(prove.Sides, " or ")))
 			}
-			if err := errors.Join(flags.check(a, u), test.check(a, u, store != ""), checkOutput(out), rep.check()); err != nil {
+			if err := errors.Join(port.Check(), flags.check(a, u), test.check(a, u, store != ""), checkOutput(out), rep.check()); err != nil {
 				return err
 			}
 			if only == prove.With && flags.recipe.Livepatch {
 				return usage(errors.New("--only=with: --livepatch tries its module on the kernel without the patch"))
 			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
 			path := source.Newest(source.Debian)
 			if len(args) == 1 {
 				path = args[0]

@@ -109,7 +109,7 @@ the same source without the patch was vulnerable.
   ovzpatch test kernel.rpm --livepatch module/ovzlivepatch_1.ko
   ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
+		PreRunE: func(c *cobra.Command, args []string) error {
 			if err := kernel.check(c, args); err != nil {
 				return err
 			}
@@ -122,9 +122,9 @@ the same source without the patch was vulnerable.
 			if err := preflight.File("livepatch", q.Livepatch); err != nil {
 				return err
 			}
-			if err := errors.Join(test.check(a, newUI(c), store != ""), rep.check()); err != nil {
-				return err
-			}
+			return errors.Join(test.check(a, newUI(c), store != ""), rep.check())
+		},
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := kernel.Ready(store != ""); err != nil {
 				return err
 			}

@@ -212,13 +212,15 @@ func wrapArgs(c *cobra.Command) {
 		}
 		return checkFlags(c)
 	}
-	if run := c.RunE; run != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			err := run(c, args)
-			if exitCode(err) == exitFailed && wrongInput(c, args, err) {
-				return usage(err)
+	for _, run := range []*func(*cobra.Command, []string) error{&c.PreRunE, &c.RunE} {
+		if do := *run; do != nil {
+			*run = func(c *cobra.Command, args []string) error {
+				err := do(c, args)
+				if exitCode(err) == exitFailed && wrongInput(c, args, err) {
+					return usage(err)
+				}
+				return err
 			}
-			return err
 		}
 	}
 	for _, sub := range c.Commands() {

@@ -83,7 +83,7 @@ func (f *Fit) Close() {
 // why the patch does not fit.
 func Check(ctx context.Context, r Request) (*Fit, error) {
 	// A large source takes its time to be read.
-	if err := errors.Join(r.Port.check(), r.Port.checkStrip(r.Place.Strip)); err != nil {
+	if err := errors.Join(r.Port.Check(), r.Port.checkStrip(r.Place.Strip)); err != nil {
 		return nil, err
 	}
 	src, err := source.Open(r.Source)

@@ -55,11 +55,11 @@ func Choose(path string, makefile, rhelver []byte, release string, port Port) (C
 	return c, err
 }
 
-// check refuses what no source has, before one is read.
-func (p Port) check() error {
+// Check refuses what no source has, before one is read.
+func (p Port) Check() error {
 	if p.Line != "" {
 		if _, err := patches.ForLine(p.Line); err != nil {
-			return job.BadRequest(err)
+			return job.BadRequest(fmt.Errorf("--line=%s: %w", p.Line, err))
 		}
 	}
 	if p.File != "" {

@@ -34,6 +34,7 @@ type Cell struct {
 
 	options map[string]any
 	table   string         // of the file
+	real    string         // the source without links
 	ref     *datastore.Ref // of a snapshot
 	sha256  string         // of what it is made from, where that is known without reading
 }
@@ -70,6 +71,9 @@ func (m *Matrix) expand(ctx context.Context, o Options) error {
 				return f.at(fmt.Errorf("two cells have the name %s: the other is of %s", c.Name, other), "source", name)
 			}
 			names[c.Name] = "source." + name
+			if c.real, err = filepath.EvalSymlinks(c.Source); err != nil {
+				return f.at(err, "source", name)
+			}
 			if err := m.complete(o, c, s); err != nil {
 				return err
 			}
@@ -290,9 +294,7 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 		if err != nil {
 			return job.BadRequest(fmt.Errorf("--%s: %w", flag, err))
 		}
-		for _, v := range values {
-			args = append(args, "--"+flag+"="+v)
-		}
+		args = append(args, flagArgs(flag, values)...)
 	}
 	// publish takes the verdict in a datastore as a proof, as test --store says.
 	for _, some := range []string{"cases", "container"} {
@@ -302,7 +304,7 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 	}
 	c.Args = append(append([]string{command}, args...), "--", c.Source)
 	if err := o.Commands.Check(command, c.Args[1:]); err != nil {
-		return m.File.at(fmt.Errorf("cell %s: %w", c.Name, err), "source", c.table)
+		return m.refuse(err, c)
 	}
 	return nil
 }
@@ -350,11 +352,14 @@ func (m *Matrix) expect() error {
 	return nil
 }
 
+// tree is what a cell reads, the same under all its names, and for which target.
+func (c *Cell) tree() string { return c.real + "\x00" + c.Target }
+
 // shares is what a cell has in common with others, "" for nothing: those of one source and target
 // work in one tree, and compile again only what the patch changes.
 func (c *Cell) shares() string {
 	if c.Variant != Check && c.Variant != Kept {
-		return c.Source + "\x00" + c.Target
+		return c.tree()
 	}
 	return ""
 }

@@ -8,7 +8,6 @@
 package matrix
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -22,7 +21,8 @@ import (
 type Commands interface {
 	// Has tells whether a command has a flag.
 	Has(command, flag string) bool
-	// Check refuses arguments and flags that a command would refuse, without running it.
+	// Check refuses arguments and flags that a command would refuse, without running it. An error
+	// about the value of a flag begins with that flag.
 	Check(command string, args []string) error
 }
 
@@ -109,10 +109,10 @@ func (m *Matrix) choose(o Options) error {
 		return job.BadRequest(fmt.Errorf("--only=%s: no cell has such a name; ovzpatch matrix plan shows all", o.Only))
 	}
 	m.Cells = nil
-	// Those that work in one tree stay together.
+	// Those of one source stay together: they work in one tree, or are the same work under two names.
 	groups := map[string]int{}
 	for _, c := range cells {
-		group := cmp.Or(c.shares(), c.Name)
+		group := c.tree()
 		if _, ok := groups[group]; !ok {
 			groups[group] = len(groups)
 		}

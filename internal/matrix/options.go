@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,15 +19,21 @@ var reserved = []string{
 	"log-format", "control-of", "expect", "livepatch", "kernel", "modules",
 }
 
-// fileOptions are the flags that name a file: one named in the matrix file is looked for beside
+// cellCommands are those that do cells.
+var cellCommands = []string{"run", "check", "test"}
+
+// fileOptions are the flags that name files: one named in the matrix file is looked for beside
 // that, and what is in it counts for whether a cell was done.
-var fileOptions = []string{"config", "patch", "keyring", "devel", "lustre-setup"}
+var fileOptions = []string{"config", "patch", "keyring", "devel", "lustre", "lustre-setup"}
+
+// treeOptions are those that may name a directory, too.
+var treeOptions = []string{"lustre"}
 
 // checkOptions refuses options that no command has.
 func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) error {
 	for _, flag := range slices.Sorted(maps.Keys(options)) {
 		at := append(slices.Clone(key), flag)
-		known := slices.ContainsFunc([]string{"run", "check", "test"}, func(c string) bool { return o.Commands.Has(c, flag) })
+		known := slices.ContainsFunc(cellCommands, func(c string) bool { return o.Commands.Has(c, flag) })
 		switch {
 		case slices.Contains(reserved, flag):
 			return m.File.at(errors.New("a matrix sets this flag itself, or has no use for it"), at...)
@@ -39,10 +46,13 @@ func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) 
 		}
 		if slices.Contains(fileOptions, flag) {
 			for i, v := range values {
+				if v == "" {
+					continue // which the command refuses
+				}
 				values[i] = m.File.beside(v)
 				if st, err := os.Stat(values[i]); err != nil {
 					return m.File.at(err, at...)
-				} else if st.IsDir() {
+				} else if st.IsDir() && !slices.Contains(treeOptions, flag) {
 					return m.File.at(fmt.Errorf("%s: it is a directory; name a file", values[i]), at...)
 				} else if err := readable(values[i], st); err != nil {
 					return m.File.at(err, at...)
@@ -52,11 +62,57 @@ func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) 
 		}
 		if flag == "root" {
 			if dir, ok := strings.CutPrefix(values[0], "chroot:"); ok {
-				options[flag] = "chroot:" + m.File.beside(dir)
+				values[0] = "chroot:" + m.File.beside(dir)
+				options[flag] = values[0]
 			}
+		}
+		if err := checkValues(o.Commands, flag, values, m.File.Path); err != nil {
+			return m.File.at(err, at...)
 		}
 	}
 	return nil
+}
+
+// wrongFlag is how a command's error begins that is about the value of one flag.
+var wrongFlag = regexp.MustCompile(`^--([a-z][a-z0-9-]*)(?:[=:/]| ")`)
+
+// checkValues refuses values that no command takes, also of a flag that no cell has a use for. What is wrong
+// only beside other flags is found with the cells.
+func checkValues(commands Commands, flag string, values []string, source string) error {
+	for _, command := range cellCommands {
+		if !commands.Has(command, flag) {
+			continue
+		}
+		err := commands.Check(command, append(flagArgs(flag, values), "--", source))
+		if err == nil {
+			continue
+		}
+		if m := wrongFlag.FindStringSubmatch(err.Error()); m != nil && m[1] == flag {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse makes what a command says of a cell an error with the line of the option that is at fault, or of the source.
+func (m *Matrix) refuse(err error, c *Cell) error {
+	key := []string{"source", c.table}
+	if w := wrongFlag.FindStringSubmatch(err.Error()); w != nil {
+		if _, own := m.File.Sources[c.table].Options[w[1]]; own {
+			key = append(key, "options", w[1])
+		} else if _, all := m.File.Options[w[1]]; all {
+			key = []string{"options", w[1]}
+		}
+	}
+	return m.File.at(fmt.Errorf("cell %s: %w", c.Name, err), key...)
+}
+
+// flagArgs are the arguments that set a flag.
+func flagArgs(flag string, values []string) (args []string) {
+	for _, v := range values {
+		args = append(args, "--"+flag+"="+v)
+	}
+	return args
 }
 
 // flagValues are the texts of an option's value.
