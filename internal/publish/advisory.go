@@ -227,7 +227,7 @@ func (s *stage) addNotices(ctx context.Context, p Profile) error {
 		return err
 	}
 	return command.Run(ctx, command.Cmd{Args: []string{
-		"modifyrepo_c", "--mdtype", "updateinfo", "--checksum", p.checksum(), "--compress-type", p.compression(), "--unique-md-filenames",
+		"modifyrepo_c", "--mdtype", "updateinfo", "--checksum", "sha256", "--compress-type", p.compression(), "--unique-md-filenames",
 		file, filepath.Join(s.repo(p), "repodata"),
 	}, Env: nobodys(dir)})
 }

@@ -70,18 +70,26 @@ func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 	}
 	// Everything is said, as the defaults differ between releases; and nothing is taken over from
 	// earlier metadata, as a signature changes neither size nor time of a package.
-	err = command.Run(ctx, command.Cmd{Args: []string{
+	args := []string{
 		"createrepo_c", "--quiet", "--no-database", "--error-exit-val",
-		"--checksum", p.checksum(), "--general-compress-type", p.compression(),
+		"--checksum", "sha256", "--general-compress-type", p.compression(),
 		"--unique-md-filenames", "--groupfile", comps,
 		"--revision", strconv.FormatInt(s.rec.Revision, 10), "--set-timestamp-to-revision",
-		repo,
-	}, Env: nobodys(dir)})
+	}
+	if p.old() {
+		args = append(args, "--compatibility") // yum of RHEL 7 reads no packed list of groups, which is what 1.0 and later make
+	}
+	err = command.Run(ctx, command.Cmd{Args: append(args, repo), Env: nobodys(dir)})
 	if err != nil {
 		return nil, fmt.Errorf("make metadata for %s: %w", p, err)
 	}
 	if err := s.addNotices(ctx, p); err != nil {
 		return nil, fmt.Errorf("add security notices for %s: %w", p, err)
+	}
+	if p == RHEL5 {
+		if err := toSHA1(ctx, repo); err != nil {
+			return nil, fmt.Errorf("make metadata for %s with SHA-1: %w", p, err)
+		}
 	}
 	prim, err := readPrimary(ctx, repo)
 	if err != nil {

@@ -36,7 +36,7 @@ func ParseProfile(name string) (Profile, error) {
 	return Profile(name), nil
 }
 
-// checksum is the algorithm of the metadata, as createrepo_c and the metadata call it.
+// checksum is the algorithm of the metadata, as the metadata call it.
 func (p Profile) checksum() string {
 	if p == RHEL5 {
 		return "sha" // python 2.4 has no SHA-256
