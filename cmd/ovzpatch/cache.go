@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/terminal"
 )
 
@@ -87,7 +88,8 @@ func newCachePrune(a *app) *cobra.Command {
 		Use:   "prune",
 		Short: "Remove what is old, and what is too much",
 		Long: `prune removes what nobody asked for in --age, and then what was used longest ago until there
-is no more than --size. What any process uses stays, so it may run beside other jobs.`,
+is no more than --size. What any process uses stays, so it may run beside other jobs. It also removes
+the temporary directories (in $TMPDIR, else /tmp, and in the cache) of ovzpatch's processes that were killed.`,
 		Example: `  ovzpatch cache prune
   ovzpatch cache prune --age=7d --size=5G
   ovzpatch cache prune --size=0`,
@@ -101,8 +103,12 @@ is no more than --size. What any process uses stays, so it may run beside other 
 			if err != nil {
 				return err
 			}
+			swept := scratch.Sweep("") + scratch.Sweep(a.cacheDir)
 			if asJSON {
 				return printJSON(c.OutOrStdout(), p)
+			}
+			if swept > 0 {
+				newUI(c).Say("temporary directories of processes that were killed: %d removed", swept)
 			}
 			var freed int64
 			for _, e := range p.Removed {

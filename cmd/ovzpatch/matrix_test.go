@@ -150,7 +150,10 @@ func TestMatrixGoesOnAfterItWasStopped(t *testing.T) {
 			if signal == syscall.SIGTERM && (count(t, temp, "*") != 0 || count(t, work, "attempts", "*", "*") != 1) {
 				t.Error("something was left behind")
 			}
-			stdout, stderr, code := ovzpatch(t, "matrix", file)
+			stdout, stderr, code := ovzpatchIn(t, []string{"env", "TMPDIR=" + temp}, "matrix", file)
+			if n := count(t, temp, "*"); n != 0 {
+				t.Errorf("%d temporary directories are left after the next call", n)
+			}
 			if code != 0 || !strings.Contains(stdout, "3 of 3 cells as expected, 1 done before") {
 				t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/trial"
 )
 
@@ -31,6 +32,9 @@ func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporte
 		return rep, err
 	}
 	defer unlock()
+	if n := scratch.Sweep(""); n > 0 {
+		u.Say("temporary directories of processes that were killed: %d removed", n)
+	}
 	u.Say("reading %d cells of %s", len(m.Cells), m.File.Path)
 	if err := m.Digest(ctx); err != nil {
 		return rep, err

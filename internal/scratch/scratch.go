@@ -5,12 +5,13 @@
 package scratch
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,30 +19,42 @@ import (
 // prefix starts the name of every such directory.
 const prefix = "ovzpatch-run-"
 
-// young is how long a directory may exist before its maker must have locked it.
-const young = time.Minute
-
 // New makes a private directory below parent; "" means the system's temporary directory. The
 // purpose, one word, becomes part of its name. remove removes it with its content.
 func New(parent, purpose string) (dir string, remove func(), err error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
-	sweep(parent)
-	outer, err := os.MkdirTemp(parent, prefix+purpose+"-")
+	Sweep(parent)
+	// Another process may take a new directory for one of the killed, before it is locked.
+	for range 10 {
+		if dir, remove, err = makeLocked(parent, purpose); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+	}
 	if err != nil {
 		return "", nil, fmt.Errorf("make temporary directory: %w; $TMPDIR can name another place", err)
+	}
+	return dir, remove, nil
+}
+
+func makeLocked(parent, purpose string) (dir string, remove func(), err error) {
+	outer, err := os.MkdirTemp(parent, prefix+purpose+"-")
+	if err != nil {
+		return "", nil, err
 	}
 	// The lock ends with the process, however that ends, and no program inherits it. The caller
 	// gets a directory below this one, which it may lock itself.
 	held, err := lock(outer)
-	dir = filepath.Join(outer, purpose)
-	if err == nil {
-		err = os.Mkdir(dir, 0o755)
-	}
 	if err != nil {
+		os.Remove(outer) // empty, or another one's
+		return "", nil, err
+	}
+	dir = filepath.Join(outer, purpose)
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		os.RemoveAll(outer)
-		return "", nil, fmt.Errorf("make temporary directory: %w", err)
+		held.Close()
+		return "", nil, err
 	}
 	return dir, func() {
 		os.RemoveAll(outer)
@@ -63,9 +76,12 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes this user's directories that nobody holds any more. What cannot be removed stays:
-// it harms nobody.
-func sweep(parent string) {
+// Sweep removes this user's directories that nobody holds any more, and says how many; parent is as for New. What
+// cannot be removed stays: it harms nobody.
+func Sweep(parent string) (removed int) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), prefix) || !e.IsDir() {
@@ -73,12 +89,15 @@ func sweep(parent string) {
 		}
 		path := filepath.Join(parent, e.Name())
 		info, err := os.Lstat(path)
-		if err != nil || time.Since(info.ModTime()) < young || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 			continue
 		}
 		if f, err := lock(path); err == nil {
-			os.RemoveAll(path)
+			if os.RemoveAll(path) == nil {
+				removed++
+			}
 			f.Close()
 		}
 	}
+	return removed
 }

@@ -7,20 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"ovzpatch/internal/scratch"
 )
-
-// age makes a directory one of an hour ago.
-func age(t *testing.T, path string) {
-	t.Helper()
-	old := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(path, old, old); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // What a killed process left goes, and what a running one has stays.
 func TestLeftoversOfTheKilledGo(t *testing.T) {
@@ -65,19 +57,42 @@ func TestLeftoversOfTheKilledGo(t *testing.T) {
 			t.Errorf("%s is still there", dir)
 		}
 	}
-	age(t, filepath.Dir(path))
 	next()
 	if _, err := os.Stat(filepath.Join(path, "vmlinuz")); err != nil {
 		t.Fatalf("a running process lost its directory: %v", err)
 	}
 	c.Process.Kill()
 	c.Wait()
-	age(t, filepath.Dir(path))
 	next()
 	if _, err := os.Stat(filepath.Dir(path)); err == nil {
 		t.Errorf("%s of a killed process stays", path)
 	}
 	if _, err := os.Stat(outside); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who makes a directory while others sweep has one in the end.
+func TestNewBesideSweepers(t *testing.T) {
+	parent := t.TempDir()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 200 {
+				dir, remove, err := scratch.New(parent, "x")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+					t.Errorf("it was swept: %v", err)
+				}
+				remove()
+			}
+		})
+	}
+	all.Wait()
+	if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+		t.Errorf("%v is left (%v)", left, err)
 	}
 }
