@@ -60,7 +60,7 @@ func (b *Result) Keep(ctx context.Context, store *datastore.Store, f *fit.Fit, r
 	w.Manifest.Spec = datastore.Input{Name: r.Spec.Name(), SHA256: digest(r.Spec.Text())}
 	w.Manifest.Options = options
 	w.Manifest.Log = filepath.Base(b.Log())
-	w.Manifest.Toolchain = toolchain(ctx, r.Root)
+	w.Manifest.Toolchain = Toolchain(ctx, r.Root)
 	if who, err := user.Current(); err == nil {
 		w.Manifest.Owner = who.Username
 	}
@@ -72,9 +72,9 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// toolchain is what each program that makes a kernel says of itself, where it runs. One
+// Toolchain is what each program that makes a kernel says of itself, where it runs. One
 // that is silent is left out: the build itself would have failed without it.
-func toolchain(ctx context.Context, root rpmbuild.Root) map[string]string {
+func Toolchain(ctx context.Context, root rpmbuild.Root) map[string]string {
 	versions := map[string]string{}
 	if root.Mock != "" {
 		versions["mock"] = root.Mock

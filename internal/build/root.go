@@ -42,12 +42,9 @@ func (b *builder) compiled() cache.Cache {
 // which installs the compiler only when it builds, that is its configuration.
 func (b *builder) compiler(ctx context.Context) (string, error) {
 	if b.Root.Mock != "" {
-		text, err := os.ReadFile(b.Root.Mock)
-		if errors.Is(err, fs.ErrNotExist) {
-			text, err = os.ReadFile(filepath.Join("/etc/mock", b.Root.Mock+".cfg"))
-		}
+		text, err := MockConfiguration(b.Root.Mock)
 		if err != nil {
-			return "", fmt.Errorf("read mock's configuration %s: %w", b.Root.Mock, err)
+			return "", err
 		}
 		// What mock reads of everybody's and of the user's own, where there is such.
 		for _, file := range mockSettings(b.o.Home) {
@@ -67,6 +64,18 @@ func (b *builder) compiler(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return b.Root.Chroot + string(version), nil
+}
+
+// MockConfiguration is the text of a configuration of mock, which has a name or is a file.
+func MockConfiguration(config string) ([]byte, error) {
+	text, err := os.ReadFile(config)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = os.ReadFile(filepath.Join("/etc/mock", config+".cfg"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read mock's configuration %s: %w", config, err)
+	}
+	return text, nil
 }
 
 // mockSettings are the files that mock reads besides the configuration it is given; home is

@@ -17,7 +17,9 @@ import (
 	"syscall"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/build"
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/trial"
 )
 
@@ -48,6 +50,9 @@ func (m *Matrix) Digest(ctx context.Context) error {
 				key.Add("--"+flag, v)
 			}
 		}
+		if err := m.addToolchain(ctx, key, c); err != nil {
+			return fmt.Errorf("cell %s: %w", c.Name, err)
+		}
 		source, err := c.sha256, error(nil)
 		if source == "" {
 			source, err = m.digests.of(c.Source)
@@ -64,6 +69,44 @@ func (m *Matrix) Digest(ctx context.Context) error {
 			key.Add(filepath.Base(file), digest)
 		}
 		c.Key = key.String()
+	}
+	return nil
+}
+
+// addToolchain adds the programs by which a cell is compiled: the kernel's, and this machine's, which make the
+// probe. A datastore's manifest names the same ones. A kernel that another compiler made is another kernel.
+func (m *Matrix) addToolchain(ctx context.Context, key *cache.Key, c *Cell) error {
+	if compiles, err := flagValues(c.options["compile"]); c.Variant == Check && (err != nil || compiles[0] != "true") {
+		return nil
+	}
+	roots := []rpmbuild.Root{{}}
+	if value, ok := c.options["root"]; ok {
+		values, err := flagValues(value)
+		if err != nil {
+			return err
+		}
+		root, err := rpmbuild.ParseRoot(values[len(values)-1])
+		if err != nil {
+			return err
+		}
+		if root.Mock != "" {
+			text, err := build.MockConfiguration(root.Mock)
+			if err != nil {
+				return err
+			}
+			key.Add("mock", string(text))
+		}
+		roots = append(roots, root)
+	}
+	for _, root := range roots {
+		programs, ok := m.toolchains[root]
+		if !ok {
+			programs = build.Toolchain(ctx, root)
+			m.toolchains[root] = programs
+		}
+		for _, name := range slices.Sorted(maps.Keys(programs)) {
+			key.Add(name, programs[name])
+		}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/rpmbuild"
 )
 
 // Commands is what the file's options are checked against: the program's own commands.
@@ -66,6 +67,8 @@ type Matrix struct {
 	digests *digests
 	readers []*datastore.Reader
 	stores  map[string]*datastore.Store
+
+	toolchains map[rpmbuild.Root]map[string]string
 }
 
 // Close lets go of the snapshots.
@@ -81,7 +84,7 @@ func Open(ctx context.Context, path string, o Options) (*Matrix, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Matrix{File: f, Work: &Work{o.Work}, stores: map[string]*datastore.Store{}}
+	m := &Matrix{File: f, Work: &Work{o.Work}, stores: map[string]*datastore.Store{}, toolchains: map[rpmbuild.Root]map[string]string{}}
 	if o.Work == "" {
 		m.Work.Dir = strings.TrimSuffix(f.Path, ".toml") + ".results"
 	}

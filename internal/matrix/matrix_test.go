@@ -183,6 +183,32 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Another compiler makes another kernel; a check compiles nothing unless it is asked to.
+func TestToolchainIsInTheKey(t *testing.T) {
+	text := "axes = { variants = [\"check\", \"with\"] }\n[source.a]\npath = \"a.tar\"\n[source.b]\npath = \"b.tar\"\noptions.compile = true\n"
+	dir := write(t, map[string]string{"m.toml": text, "a.tar": "a", "b.tar": "b", "program": "1", "bin/gcc": "#!/bin/sh\necho gcc 12.2.0\n"})
+	t.Setenv("PATH", filepath.Join(dir, "bin")+":/usr/bin:/bin")
+	keys := func() (list []string) {
+		m := open(t, dir)
+		if err := m.Digest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range m.Cells {
+			list = append(list, c.Key)
+		}
+		return list
+	}
+	first, same := keys(), keys()
+	if err := os.WriteFile(filepath.Join(dir, "bin/gcc"), []byte("#!/bin/sh\necho gcc 14.1.0\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, key := range keys() {
+		if name := open(t, dir).Cells[i].Name; same[i] != first[i] || (key != first[i]) != (name != "a/x86_64/check") {
+			t.Errorf("%s: %s, %s, and with another compiler %s", name, first[i], same[i], key)
+		}
+	}
+}
+
 // A file is read again only when it has changed.
 func TestDigestsAreRemembered(t *testing.T) {
 	dir := write(t, map[string]string{"a": "1"})
