@@ -87,9 +87,9 @@ Results go to standard output, progress to standard error.
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) (err error) {
-		settings, err := readSettings(os.Getenv, settingsFile())
+		list, err := readSettings(os.Getenv, settingsFile())
 		if err == nil {
-			err = applySettings(c, settings)
+			err = applySettings(c, list)
 		}
 		if err == nil {
 			err = app.progress.check()

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ovzpatch/internal/job"
+)
+
+func TestRead(t *testing.T) {
+	environment := map[string]string{"OVZPATCH_JOBS": "8", "OVZPATCH_STORE": "builds"}
+	for _, tt := range []struct {
+		file string // its text; "" is none
+		want string // or a part of the error
+	}{
+		{"", "jobs=[8] $OVZPATCH_JOBS"},
+		{"jobs = 4\nnice = 0\n", "jobs=[8] $OVZPATCH_JOBS, nice=[0] FILE"},
+		{"container = [\"ve\", \"userns\"]\ncache-dir = \"/x\"\n", "cache-dir=[/x] FILE, container=[ve userns] FILE, jobs=[8] $OVZPATCH_JOBS"},
+		{"job = 4\n", `read settings FILE: there is no setting "job"; there are boot-timeout, `},
+		{"root = true\n", "read settings FILE: root: true is neither a text, nor a number, nor a list of texts"},
+		{"report = [1]\n", "read settings FILE: report: 1 is no text"},
+		{"jobs = \n", "read settings FILE: "},
+	} {
+		file := filepath.Join(t.TempDir(), "ovzpatch.toml")
+		if tt.file != "" {
+			if err := os.WriteFile(file, []byte(tt.file), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := Read(func(name string) string { return environment[name] }, file)
+		var got []string
+		for _, s := range list {
+			got = append(got, fmt.Sprintf("%s=%s %s", s.Name, s.Values, s.From))
+		}
+		text := strings.Join(got, ", ")
+		if err != nil {
+			text = err.Error()
+		}
+		text = strings.ReplaceAll(text, file, "FILE")
+		if bad := strings.HasPrefix(tt.want, "read"); bad != errors.Is(err, job.ErrRequest) || !bad && text != tt.want || !strings.HasPrefix(text, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.file, text, tt.want)
+		}
+	}
+}
