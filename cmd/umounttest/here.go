@@ -68,7 +68,7 @@ func runHere(ctx context.Context, args []string) (err error) {
 
 // known refuses names that no machine has: a typing error says nothing of a kernel.
 func known(cases string, containers []string) error {
-	if _, err := choose(cases); err != nil {
+	if _, err := matching(cases); err != nil {
 		return err
 	}
 	for _, name := range containers {

@@ -34,15 +34,15 @@ func TestParseWords(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	cases, err := choose("^plain$")
+	cases, err := matching("^plain$")
 	if err != nil || len(cases) != 1 || cases[0].Name != "plain" {
 		t.Errorf("got %d cases, %v", len(cases), err)
 	}
-	if cases, err = choose(""); err != nil || len(cases) != len(umount.Cases()) {
+	if cases, err = matching(""); err != nil || len(cases) != len(umount.Cases()) {
 		t.Errorf("got %d cases, %v", len(cases), err)
 	}
 	for pattern, want := range map[string]string{"(": "missing closing", "nothing-like-it": "none matches"} {
-		if cases, err := choose(pattern); err == nil || !strings.Contains(err.Error(), want) || len(cases) != 0 {
+		if cases, err := matching(pattern); err == nil || !strings.Contains(err.Error(), want) || len(cases) != 0 {
 			t.Errorf("%q: got %d cases, %v", pattern, len(cases), err)
 		}
 	}

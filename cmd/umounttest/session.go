@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -48,43 +47,9 @@ type session struct {
 // run tries what was asked for. Its events always end in a done, unless emit fails or
 // ctx ends; what keeps cases from being tried is a note, and the verdict inconclusive.
 func (s session) run(ctx context.Context) error {
-	cases, err := choose(s.cases)
 	backends, names, missing := s.offer()
-	if err != nil {
-		missing = append(missing, err.Error())
-	}
-	if slices.ContainsFunc(cases, func(c umount.Case) bool { return c.Compat }) {
-		note, err := runs32bit(ctx)
-		s.compat = note == "" && err == nil
-		if note != "" {
-			s.notes = append(s.notes, note)
-			cases = slices.DeleteFunc(cases, func(c umount.Case) bool { return c.Compat })
-		}
-		if err != nil {
-			missing = append(missing, err.Error())
-		}
-	}
-	if known, err := umount.Types(); err != nil {
-		missing = append(missing, err.Error())
-	} else {
-		var left []string
-		if cases, left = umount.ForTypes(cases, known); len(left) > 0 {
-			s.notes = append(s.notes, "left out, as the kernel does not have what they need: "+strings.Join(left, ", "))
-		}
-	}
-	if s.lustre != nil {
-		var left []string
-		if cases, left = umount.ForLustre(cases); len(left) > 0 {
-			s.notes = append(s.notes, "left out on your own Lustre: "+strings.Join(left, ", "))
-		}
-	}
-	if s.lustre == nil {
-		// A probe that is not there is the first case's to tell of.
-		if has, err := (umount.Probe{}).HasNFS(); err == nil && !has {
-			s.notes = append(s.notes, "left out: the case of type nfs, because the kernel has its own NFS")
-			cases = umount.WithoutNFS(cases)
-		}
-	}
+	cases, lacks := s.choose(ctx)
+	missing = append(missing, lacks...)
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return fmt.Errorf("ask for the kernel's release: %w", err)
@@ -97,7 +62,7 @@ func (s session) run(ctx context.Context) error {
 		return s.skip == t.Backend.Name+"/"+t.Case.Name
 	})
 	states := s.states(trials)
-	err = s.emit(guest.Event{Hello: &guest.Hello{
+	err := s.emit(guest.Event{Hello: &guest.Hello{
 		Release:  release,
 		Machine:  unix.ByteSliceToString(u.Machine[:]),
 		Args:     s.args,
@@ -117,14 +82,23 @@ func (s session) run(ctx context.Context) error {
 			return s.emit(guest.Event{Done: &guest.Done{Verdict: guest.Inconclusive, Failed: err.Error()}})
 		}
 	}
-	done := guest.Done{Verdict: guest.Protected}
+	done, err := s.tryStates(ctx, release, states, missing)
+	if err != nil {
+		return err
+	}
+	return s.emit(guest.Event{Done: done})
+}
+
+// tryStates tries the cases of each state, one after the other, and sums the verdicts up.
+func (s session) tryStates(ctx context.Context, release string, states []state, missing []string) (*guest.Done, error) {
+	done := &guest.Done{Verdict: guest.Protected}
 	for _, st := range states {
 		ms, unreached := st.reached(ctx)
 		told := guest.State{Name: st.name, Verdict: guest.Faulty, Millis: ms}
 		if unreached == nil {
-			told.Cases, told.Verdict, err = s.tryAll(ctx, release, st.trials, missing)
-			if err != nil {
-				return err
+			var err error
+			if told.Cases, told.Verdict, err = s.tryAll(ctx, release, st.trials, missing); err != nil {
+				return nil, err
 			}
 			done.Cases += told.Cases
 		} else {
@@ -135,7 +109,7 @@ func (s session) run(ctx context.Context) error {
 			break
 		}
 		if err := s.emit(guest.Event{State: &told}); err != nil {
-			return err
+			return nil, err
 		}
 		switch {
 		case told.Verdict == guest.Inconclusive && done.Verdict == guest.Protected:
@@ -147,7 +121,7 @@ func (s session) run(ctx context.Context) error {
 			break
 		}
 	}
-	return s.emit(guest.Event{Done: &done})
+	return done, nil
 }
 
 // tryAll tries the cases of one state, and judges all of them together. missing is what was
@@ -239,19 +213,6 @@ func (s session) try(ctx context.Context, release string, trials []umount.Trial)
 		err = nil
 	}
 	return results, err
-}
-
-// choose returns the cases whose name matches.
-func choose(pattern string) ([]umount.Case, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("choose cases: %w", err)
-	}
-	cases := slices.DeleteFunc(umount.Cases(), func(c umount.Case) bool { return !re.MatchString(c.Name) })
-	if len(cases) == 0 {
-		return nil, fmt.Errorf("choose cases: none matches %q; `umounttest list` shows them", pattern)
-	}
-	return cases, nil
 }
 
 // runs32bit returns a note where the kernel, or this machine, has nothing to try the cases
