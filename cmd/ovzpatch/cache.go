@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ asked for in %d days goes, and beyond %s what was used longest ago. What any pro
 }
 
 func newCacheList(a *app) *cobra.Command {
-	var asJSON bool
+	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in the cache, what was used last first",
@@ -38,23 +39,22 @@ func newCacheList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), list)
-			}
-			t := terminal.NewTable(c.OutOrStdout())
-			t.Row("KIND", "SIZE", "USED", "NAME")
-			for _, e := range list {
-				t.Row(e.Kind, cache.Size(e.Size), e.Used.UTC().Format(time.RFC3339), e.Name)
-			}
-			return t.Flush()
+			return out.print(c, list, func(w io.Writer) error {
+				t := terminal.NewTable(w)
+				t.Row("KIND", "SIZE", "USED", "NAME")
+				for _, e := range list {
+					t.Row(e.Kind, cache.Size(e.Size), e.Used.UTC().Format(time.RFC3339), e.Name)
+				}
+				return t.Flush()
+			})
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write the list as JSON")
+	out.register(c, "write the list as JSON")
 	return c
 }
 
 func newCacheSize(a *app) *cobra.Command {
-	var asJSON bool
+	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "size",
 		Short: "How much there is of each kind, on the disk",
@@ -64,25 +64,24 @@ func newCacheSize(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), kinds)
-			}
-			t := terminal.NewTable(c.OutOrStdout())
-			t.Row("KIND", "ENTRIES", "SIZE")
-			for _, k := range kinds {
-				t.Row(k.Kind, k.Entries, cache.Size(k.Size))
-			}
-			return t.Flush()
+			return out.print(c, kinds, func(w io.Writer) error {
+				t := terminal.NewTable(w)
+				t.Row("KIND", "ENTRIES", "SIZE")
+				for _, k := range kinds {
+					t.Row(k.Kind, k.Entries, cache.Size(k.Size))
+				}
+				return t.Flush()
+			})
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
+	out.register(c, "write it as JSON")
 	return c
 }
 
 func newCachePrune(a *app) *cobra.Command {
 	var (
 		age, size string
-		asJSON    bool
+		out       jsonFlag
 	)
 	c := &cobra.Command{
 		Use:   "prune",
@@ -104,25 +103,24 @@ the temporary directories (in $TMPDIR, else /tmp, and in the cache) of ovzpatch'
 				return err
 			}
 			swept := scratch.Sweep("") + scratch.Sweep(a.cacheDir)
-			if asJSON {
-				return printJSON(c.OutOrStdout(), p)
-			}
-			if swept > 0 {
-				newUI(c).Say("temporary directories of processes that were killed: %d removed", swept)
-			}
-			var freed int64
-			for _, e := range p.Removed {
-				freed += e.Size
-			}
-			fmt.Fprintf(c.OutOrStdout(), "removed %d results, %s; left are %s\n", len(p.Removed), cache.Size(freed), cache.Size(p.Left))
-			if len(p.Kept) > 0 {
-				fmt.Fprintf(c.OutOrStdout(), "%d more are in use and stay\n", len(p.Kept))
-			}
-			return nil
+			return out.print(c, p, func(w io.Writer) error {
+				if swept > 0 {
+					newUI(c).Say("temporary directories of processes that were killed: %d removed", swept)
+				}
+				var freed int64
+				for _, e := range p.Removed {
+					freed += e.Size
+				}
+				fmt.Fprintf(w, "removed %d results, %s; left are %s\n", len(p.Removed), cache.Size(freed), cache.Size(p.Left))
+				if len(p.Kept) > 0 {
+					fmt.Fprintf(w, "%d more are in use and stay\n", len(p.Kept))
+				}
+				return nil
+			})
 		},
 	}
 	c.Flags().StringVar(&age, "age", fmt.Sprintf("%dd", cache.Standard.Days()), "remove what was not used for longer: days as 30d, or a time as 12h")
 	c.Flags().StringVar(&size, "size", fmt.Sprintf("%dG", cache.Standard.Size>>30), "keep no more than this: a number with K, M or G; 0 keeps only what is in use")
-	c.Flags().BoolVar(&asJSON, "json", false, "write what was removed as JSON")
+	out.register(c, "write what was removed as JSON")
 	return c
 }

@@ -3,11 +3,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +17,8 @@ import (
 
 func newInspect(*app) *cobra.Command {
 	var (
-		key    keyFlags
-		asJSON bool
+		key keyFlags
+		out jsonFlag
 	)
 	c := &cobra.Command{
 		Use:   "inspect RPM...",
@@ -35,59 +34,36 @@ order; of one that could not be read "error" says why, and the rest says nothing
   ovzpatch inspect kernel-2.6.18-92.i686.rpm --keyring RPM-GPG-KEY --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			u := newUI(c)
-			var good, all []*kernelrpm.Contents
-			var bad []error
-			for _, path := range args {
-				if len(args) > 1 {
-					u.Live("reading %s", path)
-				}
-				p, err := look(c.Context(), path, key.keyring)
-				if c.Context().Err() != nil {
-					u.Done()
-					return err
-				}
-				if err != nil {
-					bad = append(bad, err)
-					all = append(all, &kernelrpm.Contents{File: filepath.Base(path), Error: err.Error()})
-					continue
-				}
-				good, all = append(good, p), append(all, p)
+			all, bad := kernelrpm.LookAll(c.Context(), args, key.keyring, newUI(c))
+			if all == nil {
+				return bad
 			}
-			u.Done()
-			if asJSON {
-				return errors.Join(printJSON(c.OutOrStdout(), all), errors.Join(bad...))
-			}
-			if len(good) == 0 {
-				return errors.Join(bad...)
-			}
-			if err := contentsTable(c.OutOrStdout(), good); err != nil {
-				return err
-			}
-			for _, p := range good {
-				for _, s := range p.Verified {
-					fmt.Fprintf(c.OutOrStdout(), "%s: verified: %s\n", p.File, terminal.Line(s))
-				}
-				for _, s := range p.Unverified {
-					fmt.Fprintf(c.OutOrStdout(), "%s: NOT verified: %s\n", p.File, terminal.Line(s))
-				}
-			}
-			return errors.Join(bad...)
+			return errors.Join(out.print(c, all, func(w io.Writer) error { return inspected(w, all) }), bad)
 		},
 	}
 	key.register(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
+	out.register(c, "write it as JSON")
 	return c
 }
 
-// look reads one package.
-func look(ctx context.Context, path, keyring string) (*kernelrpm.Contents, error) {
-	p, err := kernelrpm.Open(ctx, path)
-	if err != nil {
-		return nil, err
+// inspected shows the packages that could be read, and what was verified of them.
+func inspected(w io.Writer, all []*kernelrpm.Contents) error {
+	good := slices.DeleteFunc(slices.Clone(all), func(p *kernelrpm.Contents) bool { return p.Error != "" })
+	if len(good) == 0 {
+		return nil
 	}
-	defer p.Close()
-	return p.Look(ctx, keyring)
+	if err := contentsTable(w, good); err != nil {
+		return err
+	}
+	for _, p := range good {
+		for _, s := range p.Verified {
+			fmt.Fprintf(w, "%s: verified: %s\n", p.File, terminal.Line(s))
+		}
+		for _, s := range p.Unverified {
+			fmt.Fprintf(w, "%s: NOT verified: %s\n", p.File, terminal.Line(s))
+		}
+	}
+	return nil
 }
 
 // contentsTable shows packages to people.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,7 @@ func newLivepatch(*app) *cobra.Command {
 		out      string
 		revision int
 		sign     livepatch.Signing
-		asJSON   bool
+		form     jsonFlag
 	)
 	c := &cobra.Command{
 		Use:   "livepatch [RPM]",
@@ -85,14 +86,13 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), m)
-			}
-			for _, note := range m.Notes {
-				u.Say("%s", note)
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
-			return err
+			return form.print(c, m, func(w io.Writer) error {
+				for _, note := range m.Notes {
+					u.Say("%s", note)
+				}
+				_, err := fmt.Fprintf(w, "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
+				return err
+			})
 		},
 	}
 	c.Flags().StringVar(&kernel.Devel, "devel", "", "the kernel's -devel package (default: the one beside RPM)")
@@ -104,7 +104,7 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 	c.Flags().StringVar(&sign.Key, "sign-key", "", "sign the module with this private key, by the kernel's scripts/sign-file: a PEM file, or a pkcs11: URI (KBUILD_SIGN_PIN is its PIN)")
 	c.Flags().StringVar(&sign.Cert, "sign-cert", "", "the certificate of --sign-key, in PEM or DER; the kernel must trust it")
 	c.MarkFlagsRequiredTogether("sign-key", "sign-cert")
-	c.Flags().BoolVar(&asJSON, "json", false, "write where the module is and which kernel it is for as JSON")
+	form.register(c, "write where the module is and which kernel it is for as JSON")
 	c.MarkFlagRequired("output")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")
@@ -114,7 +114,7 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 }
 
 func newLivepatchStatus() *cobra.Command {
-	var asJSON bool
+	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether the livepatch protects this machine, and who keeps it from that",
@@ -129,17 +129,16 @@ The exit code is 0 where containers are protected, otherwise 4. Be root to see t
 			if err != nil {
 				return fmt.Errorf("read the livepatch's status: %w", err)
 			}
-			if asJSON {
-				err = printJSON(c.OutOrStdout(), s)
-			} else {
-				_, err = fmt.Fprint(c.OutOrStdout(), terminal.Text(s.Text()))
-			}
+			err = out.print(c, s, func(w io.Writer) error {
+				_, err := io.WriteString(w, terminal.Text(s.Text()))
+				return err
+			})
 			if err == nil && !s.Protected {
 				err = job.Misbehaved(errors.New("containers are not protected by the livepatch: see the status"))
 			}
 			return err
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write the status as JSON")
+	out.register(c, "write the status as JSON")
 	return c
 }

@@ -21,15 +21,19 @@ import (
 	"ovzpatch/internal/tool"
 )
 
+// portCommand is what the command line says.
+type portCommand struct {
+	*app
+	flags   buildFlags
+	test    testFlags
+	out     string
+	explain bool
+	proof   bool
+	asJSON  bool
+}
+
 func newPort(a *app) *cobra.Command {
-	var (
-		flags   buildFlags
-		test    testFlags
-		out     string
-		explain bool
-		proof   bool
-		asJSON  bool
-	)
+	p := &portCommand{app: a}
 	c := &cobra.Command{
 		Use:   "port SOURCE",
 		Short: "Derive the patch for a kernel that none of our ports fits",
@@ -49,96 +53,95 @@ says when.
   ovzpatch port ~/src/linux --explain
   ovzpatch port linux-7.3.tar.xz -o my.patch --prove`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c)
-			if err := errors.Join(flags.check(a, u), test.check(a, u, false)); err != nil {
-				return err
-			}
-			if proof {
-				if out == "" || flags.recipe.Tag == "" {
-					return usage(errors.New("--prove: it wants --output FILE for the patch, and a --release-tag"))
-				}
-				if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
-					return err
-				}
-				if err := a.readyCache(); err != nil {
-					return err
-				}
-			}
-			if err := preflight.OutputFile("output", out); err != nil {
-				return err
-			}
-			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
-			})
-			if err != nil {
-				f.Close()
-				return err
-			}
-			defer f.Close()
-			if f.Derived == nil {
-				return usage(errors.New("the source already has the patch; ovzpatch check says more about it"))
-			}
-			style, err := f.CheckStyle(ctx)
-			if err != nil {
-				return err
-			}
-			for _, l := range style {
-				u.Say("checkpatch: %s", l)
-			}
-			if out != "" {
-				if err := atomicfile.Write(out, func(w io.Writer) error { _, err := w.Write(f.Port); return err }); err != nil {
-					return err
-				}
-			}
-			switch {
-			case asJSON:
-				return printJSON(c.OutOrStdout(), struct {
-					Kernel string `json:"kernel"`
-					Patch  string `json:"patch"`
-					*derive.Port
-				}{f.Kernel.String(), string(f.Port), f.Derived.Port})
-			case out == "":
-				if explain {
-					writeDecisions(c.ErrOrStderr(), f.Derived.Port)
-				}
-				_, err := c.OutOrStdout().Write(f.Port)
-				return err
-			case explain:
-				err = writeDecisions(c.OutOrStdout(), f.Derived.Port)
-			default:
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", out, strings.TrimPrefix(f.Derived.Summary(), "from the source itself, because it was asked for: "))
-			}
-			if err != nil || !proof {
-				return err
-			}
-			r, err := prove.Prove(ctx, args[0], prove.Options{
-				Recipe: flags.recipeOf(portFlags{fit.Port{Derive: fit.Always}}), Build: flags.build, Trial: test.Options,
-				Place: true, Afresh: flags.noCache, Report: u,
-				Built: u.Contents,
-			})
-			return new(reportFlags).finish(c, r, err, false)
-		},
+		RunE: p.run,
 	}
-	flags.register(c)
-	test.register(c)
-	c.Flags().BoolVar(&proof, "prove", false, "build the kernel with and without the patch, boot both, one verdict, as ovzpatch run does")
-	c.Flags().StringVarP(&out, "output", "o", "", "write the patch into this file (default: standard output)")
-	c.Flags().BoolVar(&explain, "explain", false, "show each decision, why it was made, and the lines that led to it")
-	c.Flags().BoolVar(&asJSON, "json", false, "write the patch and the decisions as JSON")
+	p.flags.register(c)
+	p.test.register(c)
+	c.Flags().BoolVar(&p.proof, "prove", false, "build the kernel with and without the patch, boot both, one verdict, as ovzpatch run does")
+	c.Flags().StringVarP(&p.out, "output", "o", "", "write the patch into this file (default: standard output)")
+	c.Flags().BoolVar(&p.explain, "explain", false, "show each decision, why it was made, and the lines that led to it")
+	c.Flags().BoolVar(&p.asJSON, "json", false, "write the patch and the decisions as JSON")
 	c.MarkFlagsMutuallyExclusive("prove", "json")
 	return c
 }
 
-// writeDecisions writes what was decided, and from which lines.
-func writeDecisions(w io.Writer, p *derive.Port) error {
-	var b strings.Builder
-	for _, d := range p.Decisions {
-		fmt.Fprintf(&b, "%s\n  %s\n", d.What, d.Why)
-		for _, l := range d.Lines {
-			fmt.Fprintf(&b, "    %s\n", l)
+// check refuses what cannot be done, before the work.
+func (p *portCommand) check(u *ui) error {
+	if err := errors.Join(p.flags.check(p.app, u), p.test.check(p.app, u, false)); err != nil {
+		return err
+	}
+	if p.proof {
+		if p.out == "" || p.flags.recipe.Tag == "" {
+			return usage(errors.New("--prove: it wants --output FILE for the patch, and a --release-tag"))
+		}
+		if err := tool.Need(build.Tools(p.flags.recipe.Root), tool.Guest); err != nil {
+			return err
+		}
+		if err := p.readyCache(); err != nil {
+			return err
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return preflight.OutputFile("output", p.out)
+}
+
+func (p *portCommand) run(c *cobra.Command, args []string) error {
+	ctx, u := c.Context(), newUI(c)
+	if err := p.check(u); err != nil {
+		return err
+	}
+	f, err := fit.Check(ctx, fit.Request{
+		Source: args[0], Keyring: p.flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: p.flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: p.cacheDir}, Report: u,
+	})
+	if err != nil {
+		f.Close()
+		return err
+	}
+	defer f.Close()
+	if f.Derived == nil {
+		return usage(errors.New("the source already has the patch; ovzpatch check says more about it"))
+	}
+	style, err := f.CheckStyle(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range style {
+		u.Say("checkpatch: %s", l)
+	}
+	if p.out != "" {
+		if err := atomicfile.Write(p.out, func(w io.Writer) error { _, err := w.Write(f.Port); return err }); err != nil {
+			return err
+		}
+	}
+	if err := p.show(c, f); err != nil || !p.proof {
+		return err
+	}
+	r, err := prove.Prove(ctx, args[0], prove.Options{
+		Recipe: p.flags.recipeOf(portFlags{fit.Port{Derive: fit.Always}}), Build: p.flags.build, Trial: p.test.Options,
+		Place: true, Afresh: p.flags.noCache, Report: u,
+		Built: u.Contents,
+	})
+	return new(reportFlags).finish(c, r, err, false)
+}
+
+// show prints the patch, or what was decided about it.
+func (p *portCommand) show(c *cobra.Command, f *fit.Fit) error {
+	switch {
+	case p.asJSON:
+		return printJSON(c.OutOrStdout(), struct {
+			Kernel string `json:"kernel"`
+			Patch  string `json:"patch"`
+			*derive.Port
+		}{f.Kernel.String(), string(f.Port), f.Derived.Port})
+	case p.out == "":
+		if p.explain {
+			f.Derived.Port.Explain(c.ErrOrStderr())
+		}
+		_, err := c.OutOrStdout().Write(f.Port)
+		return err
+	case p.explain:
+		return f.Derived.Port.Explain(c.OutOrStdout())
+	default:
+		_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", p.out, strings.TrimPrefix(f.Derived.Summary(), "from the source itself, because it was asked for: "))
+		return err
+	}
 }

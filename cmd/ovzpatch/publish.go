@@ -26,7 +26,7 @@ func newPublish(*app) *cobra.Command {
 		retire string
 		reason string
 		check  bool
-		asJSON bool
+		out    jsonFlag
 		notice publish.Advisory
 	)
 	c := &cobra.Command{
@@ -66,7 +66,7 @@ where one would remove a kernel, or refuses what --profile says is for it.
 				o.Advisory = &notice
 			}
 			if check {
-				return checkClients(c, o, store, asJSON)
+				return checkClients(c, o, store, out)
 			}
 			if o.Advisory == nil && len(notice.References) > 0 {
 				return usage(errors.New("--reference belongs to a notice: name that with --advisory"))
@@ -102,7 +102,7 @@ where one would remove a kernel, or refuses what --profile says is for it.
 			if err != nil {
 				return err
 			}
-			return printPublished(c.OutOrStdout(), res, asJSON)
+			return out.print(c, res, func(w io.Writer) error { return printPublished(w, res) })
 		},
 	}
 	f := c.Flags()
@@ -119,7 +119,7 @@ where one would remove a kernel, or refuses what --profile says is for it.
 	f.BoolVar(&o.AllowUnproved, "allow-unproved", false, "publish kernels that nobody proved; the repository is marked UNPROVED")
 	f.BoolVar(&o.Resign, "resign", false, "put the signature in the place of others' on packages that are signed already")
 	f.IntVar(&o.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
-	f.BoolVar(&asJSON, "json", false, "write the result as JSON")
+	out.register(c, "write the result as JSON")
 	f.BoolVar(&check, "check", false, "publish nothing: say what yum, dnf and zypper will do with packages, directories, groups or snapshots")
 	f.StringVar(&back, "rollback", "", "publish again what the generation before held, or --rollback=N that one")
 	f.Lookup("rollback").NoOptDefVal = previous
@@ -161,24 +161,17 @@ func ownGPGHome() string {
 const previous = "previous"
 
 // checkClients says what clients do with packages.
-func checkClients(c *cobra.Command, o publish.Options, store string, asJSON bool) error {
+func checkClients(c *cobra.Command, o publish.Options, store string, out jsonFlag) error {
 	list, err := publish.CheckClients(c.Context(), o.Names, o.Profiles, func() (*datastore.Store, error) { return openStore(store) })
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		err = printJSON(c.OutOrStdout(), list)
-	} else {
-		err = publish.WriteChecked(c.OutOrStdout(), list)
-	}
+	err = out.print(c, list, func(w io.Writer) error { return publish.WriteChecked(w, list) })
 	return errors.Join(err, publish.Harmed(list, len(o.Profiles) > 0))
 }
 
 // printPublished says what is published, kernel by kernel.
-func printPublished(w io.Writer, res *publish.Result, asJSON bool) error {
-	if asJSON {
-		return printJSON(w, res)
-	}
+func printPublished(w io.Writer, res *publish.Result) error {
 	t := terminal.NewTable(w)
 	for _, p := range res.Generation.Kernels() {
 		proved := "proved"

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,19 +39,11 @@ func openStore(dir string) (*datastore.Store, error) {
 
 // storeFlags are what all store commands share.
 type storeFlags struct {
-	dir  string
-	json bool
+	dir string
+	jsonFlag
 }
 
 func (f *storeFlags) open() (*datastore.Store, error) { return openStore(f.dir) }
-
-// print writes v as JSON, or what text writes.
-func (f *storeFlags) print(w io.Writer, v any, text func() error) error {
-	if !f.json {
-		return text()
-	}
-	return printJSON(w, v)
-}
 
 func newStore(*app) *cobra.Command {
 	f := &storeFlags{}
@@ -70,7 +61,7 @@ group, the namespace may have up to 8 levels.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.dir, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
-	c.PersistentFlags().BoolVar(&f.json, "json", false, "write the result as JSON")
+	c.PersistentFlags().BoolVar(&f.on, "json", false, "write the result as JSON")
 	c.AddCommand(
 		newStoreInit(f),
 		newStoreAdd(f),
@@ -117,8 +108,8 @@ func newStoreInit(f *storeFlags) *cobra.Command {
 				Dir  string `json:"dir"`
 				Name string `json:"name"`
 			}{s.Dir(), s.Name()}
-			return f.print(c.OutOrStdout(), made, func() error {
-				_, err := fmt.Fprintf(c.OutOrStdout(), "made datastore %s in %s\n", made.Name, made.Dir)
+			return f.print(c, made, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "made datastore %s in %s\n", made.Name, made.Dir)
 				return err
 			})
 		},
@@ -144,8 +135,8 @@ func newStoreLocks(f *storeFlags) *cobra.Command {
 			if locks == nil {
 				locks = []runlock.Lock{}
 			}
-			return f.print(c.OutOrStdout(), locks, func() error {
-				t := terminal.NewTable(c.OutOrStdout())
+			return f.print(c, locks, func(w io.Writer) error {
+				t := terminal.NewTable(w)
 				for _, l := range locks {
 					for _, h := range l.Holders {
 						how := "exclusive"
@@ -218,51 +209,4 @@ func parseRef(s string) (datastore.Ref, error) {
 		return r, usage(err)
 	}
 	return r, nil
-}
-
-// parseGroup reads a group's name, which a snapshot's cannot be taken for.
-func parseGroup(s string) (datastore.Group, error) {
-	g, err := datastore.ParseGroup(s)
-	if err != nil {
-		return g, usage(err)
-	}
-	return g, nil
-}
-
-// isSnapshot tells a snapshot's name from a group's: only times have colons.
-func isSnapshot(s string) bool { return strings.Contains(s, ":") }
-
-// selectRefs returns the snapshots that the arguments name, themselves or by their group;
-// all when there is none.
-func selectRefs(s *datastore.Store, args []string) ([]datastore.Ref, error) {
-	if len(args) == 0 {
-		return s.All()
-	}
-	var refs []datastore.Ref
-	for _, a := range args {
-		if isSnapshot(a) {
-			r, err := parseRef(a)
-			if err != nil {
-				return nil, err
-			}
-			if there, err := s.Has(r); err != nil || !there {
-				return nil, fmt.Errorf("snapshot %s: %w", r, errors.Join(err, datastore.ErrNotFound))
-			}
-			refs = append(refs, r)
-			continue
-		}
-		g, err := parseGroup(a)
-		if err != nil {
-			return nil, err
-		}
-		in, err := s.Snapshots(g)
-		if err != nil {
-			return nil, err
-		}
-		if len(in) == 0 {
-			return nil, fmt.Errorf("group %s: %w", g, datastore.ErrNoGroup)
-		}
-		refs = append(refs, in...)
-	}
-	return refs, nil
 }

@@ -52,7 +52,7 @@ Signed packages stay as they are; ovzpatch publish signs copies, with --resign.`
 			if err != nil {
 				return err
 			}
-			return f.printDone(c.OutOrStdout(), "added", ref.String())
+			return f.printDone(c, "added", ref.String())
 		},
 	}
 	c.Flags().StringVar(&o.Namespace, "namespace", "", "namespace of the snapshot (default: the outermost)")

@@ -23,8 +23,8 @@ type done struct {
 	Done      string   `json:"done"`
 }
 
-func (f *storeFlags) printDone(w io.Writer, what string, names ...string) error {
-	return f.print(w, done{names, what}, func() error {
+func (f *storeFlags) printDone(c *cobra.Command, what string, names ...string) error {
+	return f.print(c, done{names, what}, func(w io.Writer) error {
 		for _, n := range names {
 			if _, err := fmt.Fprintf(w, "%s %s\n", what, n); err != nil {
 				return err
@@ -35,11 +35,15 @@ func (f *storeFlags) printDone(w io.Writer, what string, names ...string) error 
 }
 
 // printChanged tells what was done before an error, too.
-func (f *storeFlags) printChanged(w io.Writer, what string, names []string, err error) error {
-	if err != nil && len(names) == 0 {
+func (f *storeFlags) printChanged(c *cobra.Command, what string, changed []datastore.Ref, err error) error {
+	if err != nil && len(changed) == 0 {
 		return err
 	}
-	return errors.Join(err, f.printDone(w, what, names...))
+	var names []string
+	for _, r := range changed {
+		names = append(names, r.String())
+	}
+	return errors.Join(err, f.printDone(c, what, names...))
 }
 
 func newStoreProtect(f *storeFlags) *cobra.Command {
@@ -63,21 +67,10 @@ func newStoreProtect(f *storeFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r, err := s.Look(c.Context(), ref) // all are looked at before one is changed
-				if err != nil {
-					return err
-				}
-				r.Close()
 				refs = append(refs, ref)
 			}
-			var changed []string
-			for _, ref := range refs {
-				if err = s.Protect(c.Context(), ref, !off); err != nil {
-					break
-				}
-				changed = append(changed, ref.String())
-			}
-			return f.printChanged(c.OutOrStdout(), what, changed, err)
+			changed, err := s.ProtectAll(c.Context(), refs, !off)
+			return f.printChanged(c, what, changed, err)
 		},
 	}
 	c.Flags().BoolVar(&off, "off", false, "remove the protection")
@@ -102,15 +95,15 @@ func newStoreNotes(f *storeFlags) *cobra.Command {
 				if err := s.SetNotes(c.Context(), ref, args[1]); err != nil {
 					return err
 				}
-				return f.printDone(c.OutOrStdout(), "noted", args[0])
+				return f.printDone(c, "noted", args[0])
 			}
 			r, err := s.Look(c.Context(), ref)
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			return f.print(c.OutOrStdout(), r.Manifest.Notes, func() error {
-				_, err := fmt.Fprintln(c.OutOrStdout(), r.Manifest.Notes)
+			return f.print(c, r.Manifest.Notes, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, r.Manifest.Notes)
 				return err
 			})
 		},
@@ -146,9 +139,9 @@ programs left.`,
 			}
 			var groups []datastore.Group
 			for _, a := range args {
-				g, err := parseGroup(a)
+				g, err := datastore.ParseGroup(a)
 				if err != nil {
-					return err
+					return usage(err)
 				}
 				groups = append(groups, g)
 			}
@@ -156,8 +149,8 @@ programs left.`,
 			if plan == nil {
 				plan = []datastore.Decision{}
 			}
-			return errors.Join(err, f.print(c.OutOrStdout(), plan, func() error {
-				t := terminal.NewTable(c.OutOrStdout())
+			return errors.Join(err, f.print(c, plan, func(w io.Writer) error {
+				t := terminal.NewTable(w)
 				for _, d := range plan {
 					t.Row(pruneWord(d, dryRun), d.Snapshot, d.Reason)
 				}
@@ -199,7 +192,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			refs, err := selectRefs(s, args)
+			refs, err := s.Select(args)
 			if err != nil {
 				return err
 			}
@@ -212,32 +205,15 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 					return errors.New("remove: not confirmed, nothing was removed")
 				}
 			}
-			var single []datastore.Ref
-			var groups []datastore.Group
-			for _, a := range args {
-				if isSnapshot(a) {
-					ref, err := parseRef(a)
-					if err != nil {
-						return err
-					}
-					single = append(single, ref)
-					continue
-				}
-				g, err := parseGroup(a)
-				if err != nil {
-					return err
-				}
-				groups = append(groups, g)
+			chosen, err := datastore.Choose(args)
+			if err != nil {
+				return err
 			}
-			removed, err := s.RemoveAll(c.Context(), single, groups)
+			removed, err := s.RemoveAll(c.Context(), chosen.Refs, chosen.Groups)
 			if err == nil {
-				return f.printDone(c.OutOrStdout(), "removed", args...)
+				return f.printDone(c, "removed", args...)
 			}
-			var names []string
-			for _, r := range removed {
-				names = append(names, r.String())
-			}
-			return f.printChanged(c.OutOrStdout(), "removed", names, err)
+			return f.printChanged(c, "removed", removed, err)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -300,7 +276,7 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.printDone(c.OutOrStdout(), "made", made.String())
+			return f.printDone(c, "made", made.String())
 		},
 	}
 	c.Flags().StringVar(&dir, "to", "", "directory of the other datastore (default: the same one)")

@@ -23,7 +23,7 @@ func newStoreList(f *storeFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			refs, err := selectRefs(s, args)
+			refs, err := s.Select(args)
 			if err != nil {
 				return err
 			}
@@ -34,8 +34,8 @@ func newStoreList(f *storeFlags) *cobra.Command {
 			if list == nil {
 				list = []datastore.Entry{}
 			}
-			return f.print(c.OutOrStdout(), list, func() error {
-				t := terminal.NewTable(c.OutOrStdout())
+			return f.print(c, list, func(w io.Writer) error {
+				t := terminal.NewTable(w)
 				for _, e := range list {
 					t.Row(e.Snapshot, cache.Size(e.Size), stateText(e.Verification, e.Problem != ""), e.Verdict, protectedText(e.Protected), e.Problem+e.Notes)
 				}
@@ -84,7 +84,7 @@ func newStoreShow(f *storeFlags) *cobra.Command {
 				return err
 			}
 			defer r.Close()
-			return f.print(c.OutOrStdout(), r.Manifest, func() error { return showManifest(c.OutOrStdout(), r) })
+			return f.print(c, r.Manifest, func(w io.Writer) error { return showManifest(w, r) })
 		},
 	}
 }
@@ -158,7 +158,7 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 			if err != nil {
 				return err
 			}
-			refs, err := selectRefs(s, args)
+			refs, err := s.Select(args)
 			if err != nil {
 				return err
 			}
@@ -187,8 +187,8 @@ its digest, and marks the snapshot as good or damaged. It ends with 1 when one i
 				}
 				list = append(list, o)
 			}
-			err = f.print(c.OutOrStdout(), list, func() error {
-				t := terminal.NewTable(c.OutOrStdout())
+			err = f.print(c, list, func(w io.Writer) error {
+				t := terminal.NewTable(w)
 				for _, o := range list {
 					switch {
 					case o.OK:

@@ -5,20 +5,17 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/preflight"
 )
 
 // This file is where a wrong command line is told, in words of ours: cobra's are for those who
@@ -228,20 +225,9 @@ func wrapArgs(c *cobra.Command) {
 	}
 }
 
-// wrongInput tells whether a command failed for nothing else than that a file which the command
-// line names, as an argument or in a flag, is not there, or not of the kind that is wanted. That
-// is usage, in every command.
+// wrongInput tells whether a command failed for nothing else than a file that the command line names,
+// as an argument or in a flag. That is usage, in every command.
 func wrongInput(c *cobra.Command, args []string, err error) bool {
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(all.Unwrap(), func(e error) bool { return !wrongInput(c, args, e) })
-	}
-	if errors.Is(err, rpmfile.ErrNotRPM) || errors.Is(err, rpmfile.ErrNoKeys) {
-		return true
-	}
-	var path *fs.PathError
-	if !errors.As(err, &path) || !isWrongFile(path.Err) {
-		return false
-	}
 	named := slices.Clone(args)
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
@@ -250,21 +236,5 @@ func wrongInput(c *cobra.Command, args []string, err error) bool {
 			named = append(named, f.Value.String())
 		}
 	})
-	return slices.ContainsFunc(named, func(name string) bool {
-		return name != "" && absolute(name) == absolute(path.Path)
-	})
-}
-
-// isWrongFile tells the errors of a file that is not there, or of another kind. os.OpenRoot has an
-// error of its own for what is no directory.
-func isWrongFile(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || err.Error() == syscall.ENOTDIR.Error() || err.Error() == syscall.EISDIR.Error()
-}
-
-func absolute(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	return abs
+	return preflight.OnlyWrong(err, named)
 }

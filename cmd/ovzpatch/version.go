@@ -71,7 +71,7 @@ func (v version) print(w io.Writer) error {
 }
 
 func newVersion(a *app) *cobra.Command {
-	var asJSON bool
+	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Which release this is, from which commit, and with which guest programs",
@@ -86,12 +86,9 @@ the programs that guests are made of with their SHA-256. ovzpatch --version prin
 			if v.Guest, err = trial.Installed(a.home); err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), v)
-			}
-			return v.print(c.OutOrStdout())
+			return out.print(c, v, v.print)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
+	out.register(c, "write it as JSON")
 	return c
 }

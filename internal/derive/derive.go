@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"ovzpatch/internal/gate"
@@ -156,4 +157,17 @@ func (d *deriver) untouched() error {
 
 func (d *deriver) decide(what, why string, lines ...Line) {
 	d.port.Decisions = append(d.port.Decisions, Decision{what, why, lines})
+}
+
+// Explain writes what was decided, and from which lines.
+func (p *Port) Explain(w io.Writer) error {
+	var b strings.Builder
+	for _, d := range p.Decisions {
+		fmt.Fprintf(&b, "%s\n  %s\n", d.What, d.Why)
+		for _, l := range d.Lines {
+			fmt.Fprintf(&b, "    %s\n", l)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"ovzpatch/internal/gate"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/rpmfile"
 )
@@ -90,4 +91,36 @@ func (p *Package) Look(ctx context.Context, keyring string) (*Contents, error) {
 	}
 	c.Patched = &holds
 	return c, nil
+}
+
+// LookAll is Look for several packages. One that cannot be read does not keep it from the others: it
+// is an element with its Error, which is returned, too. Where the work is stopped there is none.
+func LookAll(ctx context.Context, paths []string, keyring string, u job.Reporter) ([]*Contents, error) {
+	defer u.Done()
+	var all []*Contents
+	var bad []error
+	for _, path := range paths {
+		if len(paths) > 1 {
+			u.Live("reading %s", path)
+		}
+		c, err := lookAt(ctx, path, keyring)
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil {
+			bad = append(bad, err)
+			c = &Contents{File: filepath.Base(path), Error: err.Error()}
+		}
+		all = append(all, c)
+	}
+	return all, errors.Join(bad...)
+}
+
+func lookAt(ctx context.Context, path, keyring string) (*Contents, error) {
+	p, err := Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return p.Look(ctx, keyring)
 }

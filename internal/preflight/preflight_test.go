@@ -4,12 +4,16 @@ package preflight
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/rpmfile"
 )
 
 func TestPreflight(t *testing.T) {
@@ -55,5 +59,36 @@ func TestPreflight(t *testing.T) {
 	// Nothing stays of the trying.
 	if list, err := os.ReadDir(dir); err != nil || len(list) != 2 {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// A file that nobody named is not the request's fault, and neither is what came besides.
+func TestOnlyWrong(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, gone := os.Open("no.rpm")
+	_, tool := os.Open("no-tool")
+	read := fmt.Errorf("read: %w", gone)
+	for name, tt := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"named":            {read, true},
+		"not named":        {tool, false},
+		"both":             {errors.Join(read, tool), false},
+		"twice":            {errors.Join(read, read), true},
+		"no package":       {fmt.Errorf("x: %w", rpmfile.ErrNotRPM), true},
+		"no permission":    {&fs.PathError{Op: "open", Path: "no.rpm", Err: fs.ErrPermission}, false},
+		"no directory":     {&fs.PathError{Op: "open", Path: "no.rpm", Err: syscall.ENOTDIR}, true},
+		"is not about one": {errors.New("x"), false},
+	} {
+		abs, err := filepath.Abs("no.rpm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range [][]string{{"", "no.rpm"}, {abs}} {
+			if got := OnlyWrong(tt.err, list); got != tt.want {
+				t.Errorf("%s, %q: %t", name, list, got)
+			}
+		}
 	}
 }
