@@ -15,6 +15,10 @@ import (
 // Name is the file name of the spec.
 const Name = "kernel-ovz.spec"
 
+// DevelArchive is what it makes for a trial, in the topdir, in place of the -devel package: the build tree
+// that would be in that.
+const DevelArchive = "devel.tar"
+
 //go:embed kernel-ovz.spec livepatch.spec guest-*.config debug.config livepatch.config
 var files embed.FS
 

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/recipe"
+	"ovzpatch/internal/rpmbuild"
 )
 
 // Options say how kernels are built.
@@ -25,7 +26,7 @@ type Options struct {
 	Jobs     int  // compile jobs at one time; 0 for what suits the machine, or the launcher's machines
 	Nice     int
 	Launcher string // what compilations go through, "" for nothing
-	Source   bool   // make the source package, too
+	Trial    bool   // make the kernel package alone: a trial needs no other
 	Limit    time.Duration
 	Getenv   func(string) string // the environment that launchers are set up from
 	Home     string              // the user's directory, where settings of mock may be
@@ -55,13 +56,14 @@ type builder struct {
 	o     Options
 	u     job.Reporter
 	again bool // a second build, to compare with: everything is compiled, and otherwise
+	lean  bool // in place of the -devel package an archive of its files
 }
 
 // Build makes the packages of a recipe, or takes them from the cache, and looks into them.
 // Recipes that differ in nothing but the text of the patch share one directory of compiled
 // objects.
 func Build(ctx context.Context, r *recipe.Recipe, o Options) (*Result, []*kernelrpm.Contents, error) {
-	b := &builder{Recipe: r, o: o, u: o.Report}
+	b := newBuilder(r, o)
 	res, err := b.packages(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -79,17 +81,26 @@ func Build(ctx context.Context, r *recipe.Recipe, o Options) (*Result, []*kernel
 	return res, list, nil
 }
 
+// newBuilder makes a builder. Only our own spec leaves its -devel package out, with a tar that is not
+// of old times.
+func newBuilder(r *recipe.Recipe, o Options) *builder {
+	return &builder{Recipe: r, o: o, u: o.Report, lean: o.Trial && !r.Foreign && r.Root == (rpmbuild.Root{})}
+}
+
 // packages takes the packages from the cache or from rpmbuild.
 func (b *builder) packages(ctx context.Context) (*Result, error) {
 	ctx, cancel := b.o.within(ctx)
 	defer cancel()
-	objects, packages, err := b.keys(ctx)
+	objects, packages, all, err := b.allKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if res, ok := b.cached(packages); ok && (res.Source != "" || !b.o.Source) {
-		b.sayCached(res)
-		return res, nil
+	// Whoever needs the kernel package alone takes it from among all of them, too.
+	for _, key := range []string{all, packages} {
+		if res, ok := b.cached(key); ok && (res.Source != "" || b.o.Trial) {
+			b.sayCached(res)
+			return res, nil
+		}
 	}
 	work, err := b.workDir(ctx, "objects", objects)
 	if err != nil {
@@ -103,7 +114,7 @@ func (b *builder) packages(ctx context.Context) (*Result, error) {
 	} else if res, err = b.made(ctx, packages, work); err != nil {
 		return nil, err
 	}
-	if b.o.Source && res.Source == "" {
+	if !b.o.Trial && res.Source == "" {
 		return res, b.addSource(ctx, res, work.Dir, work.Hold)
 	}
 	return res, nil
@@ -172,8 +183,9 @@ func (b *builder) workDir(ctx context.Context, kind, key string) (*cache.Work, e
 // Forget removes what the cache has of both kernels, so that they are built anew.
 func Forget(ctx context.Context, s *recipe.Sides, o Options) error {
 	for _, r := range []*recipe.Recipe{s.With, s.Without} {
-		b := &builder{Recipe: r, o: o, u: o.Report}
-		objects, packages, err := b.keys(ctx)
+		o.Trial = true
+		b := newBuilder(r, o)
+		objects, packages, all, err := b.allKeys(ctx)
 		if err != nil {
 			return err
 		}
@@ -181,7 +193,7 @@ func Forget(ctx context.Context, s *recipe.Sides, o Options) error {
 		if err != nil {
 			return err
 		}
-		err = errors.Join(os.RemoveAll(work.Dir), o.Cache.Remove("packages", packages))
+		err = errors.Join(os.RemoveAll(work.Dir), o.Cache.Remove("packages", packages), o.Cache.Remove("packages", all))
 		work.Release()
 		if err != nil {
 			return fmt.Errorf("forget cached build: %w", err)

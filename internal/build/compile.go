@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
+	"ovzpatch/specs"
 )
 
 // run runs rpmbuild in a topdir below the work directory. Its programs inherit hold.
@@ -66,8 +67,12 @@ func (b *builder) run(ctx context.Context, work string, hold *os.File) (*Result,
 	if err = errors.Join(err, os.RemoveAll(recompiling)); err != nil {
 		return nil, errors.Join(keepLog(err, j.Log, work), os.RemoveAll(top))
 	}
+	devel := ""
+	if b.lean {
+		devel = filepath.Join(top, specs.DevelArchive)
+	}
 	return &Result{
-		Dir: top, Patched: b.Patched, Source: res.Source, Packages: res.Packages,
+		Dir: top, Patched: b.Patched, Source: res.Source, Packages: res.Packages, Devel: devel,
 		Compiled: res.Compiled, Warnings: res.Warnings, Seconds: res.Duration.Seconds(), Launcher: farm,
 	}, nil
 }

@@ -55,6 +55,17 @@ func (b *builder) keys(ctx context.Context) (objects, packages string, err error
 	return objects, k.String(), nil
 }
 
+// allKeys are keys, and besides that of all packages, where a trial's kernel package is alone.
+func (b *builder) allKeys(ctx context.Context) (objects, packages, all string, err error) {
+	if objects, packages, err = b.keys(ctx); err != nil || !b.lean {
+		return objects, packages, packages, err
+	}
+	whole := *b
+	whole.lean = false
+	_, all, err = whole.keys(ctx)
+	return objects, packages, all, err
+}
+
 // job is what rpmbuild is told, apart from where and how fast it is to work.
 func (b *builder) job() rpmbuild.Job {
 	j := rpmbuild.Job{Target: b.Target, With: b.With, Without: b.Without, Epoch: b.Date.Unix()}
@@ -65,6 +76,9 @@ func (b *builder) job() rpmbuild.Job {
 	if !b.Foreign && b.Root.Mock == "" {
 		// Our spec then keeps the tree in the build directory, beside the objects.
 		j.Defines = append(j.Defines, rpmbuild.Define{Name: "kagain", Value: "1"})
+	}
+	if b.lean {
+		j.Defines = append(j.Defines, rpmbuild.Define{Name: "ktrial", Value: "1"})
 	}
 	if b.FileDigest != 0 {
 		n := strconv.Itoa(b.FileDigest)

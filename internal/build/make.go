@@ -56,7 +56,6 @@ func Make(ctx context.Context, source string, q Request) (*Made, error) {
 	} else if err := s.ProvePlace(ctx, q.Build.Report, q.Place); err != nil {
 		return nil, err
 	}
-	q.Build.Source = true
 	res, packages, err := Build(ctx, r, q.Build)
 	if err != nil {
 		return nil, err

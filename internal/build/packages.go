@@ -26,9 +26,11 @@ type Result struct {
 	Patched  bool     `json:"patched"`
 	Packages []string `json:"packages"` // file names in Dir, without the source package
 	Source   string   `json:"source"`   // that, "" where nobody asked for it
-	Compiled int      `json:"compiled"`
-	Warnings int      `json:"warnings"`
-	Seconds  float64  `json:"seconds"`
+	// Devel is the archive that takes the place of the -devel package, "" where there is that.
+	Devel    string  `json:"devel,omitempty"`
+	Compiled int     `json:"compiled"`
+	Warnings int     `json:"warnings"`
+	Seconds  float64 `json:"seconds"`
 	// Launcher is what the compiler launcher did, nil without one.
 	Launcher *launcher.Report `json:"launcher,omitempty"`
 }
@@ -43,7 +45,11 @@ func (b *Result) Files() []string {
 
 // Kernels finds the packages with kernel images, debug kernels last.
 func (b *Result) Kernels(ctx context.Context) ([]kernelrpm.Pair, error) {
-	return kernelrpm.Find(ctx, b.Dir, b.Packages)
+	kernels, err := kernelrpm.Find(ctx, b.Dir, b.Packages)
+	if err == nil && b.Devel != "" { // our spec makes one kernel
+		kernels[0].Devel = filepath.Join(b.Dir, b.Devel)
+	}
+	return kernels, err
 }
 
 // Log is where the build's full output is.
@@ -62,6 +68,11 @@ func (b *Result) moveTo(dir string) error {
 	if b.Source != "" {
 		if b.Source, err = move(b.Source, dir); err != nil {
 			return fmt.Errorf("keep source package: %w", err)
+		}
+	}
+	if b.Devel != "" {
+		if b.Devel, err = move(b.Devel, dir); err != nil {
+			return fmt.Errorf("keep what the probe is compiled against: %w", err)
 		}
 	}
 	if _, err := move(filepath.Join(b.Dir, "build.log"), dir); err != nil {

@@ -19,13 +19,20 @@ import (
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/specs"
 )
 
 // limit is the time limit of compiling one module.
 const limit = 5 * time.Minute
 
-// Devel unpacks a -devel package into dir and returns the build tree that it holds.
+// Devel unpacks a -devel package, or what takes its place in a trial, into dir and returns the build tree that it holds.
 func Devel(ctx context.Context, devel, dir string) (string, error) {
+	if filepath.Base(devel) == specs.DevelArchive {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+		return dir, command.Run(ctx, command.Cmd{Args: []string{"tar", "-xf", devel, "-C", dir}})
+	}
 	pkg, err := rpmfile.Open(ctx, devel)
 	if err != nil {
 		return "", err

@@ -99,8 +99,8 @@ func (p *Package) bootable() error {
 	return nil
 }
 
-// Pair is a package with a kernel image, and its -devel package, by their paths. A build may make
-// none of the latter: "".
+// Pair is a package with a kernel image, and its -devel package or an archive of what that would hold, by
+// their paths. A build may make none of the latter: "".
 type Pair struct{ Kernel, Devel string }
 
 // Find finds the packages with kernel images among those of a directory, debug kernels last.

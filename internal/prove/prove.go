@@ -140,8 +140,8 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 // prove builds one kernel and boots it.
 func (o *Options) prove(ctx context.Context, s side) (*build.Result, []report.Kernel, error) {
 	how := o.Build
-	// A trial needs no source package; whoever is to have the kernel does.
-	how.Source = o.Out != "" || o.Store != nil && s.recipe.Patched
+	// Whoever is to have the kernel gets all packages.
+	how.Trial = o.Out == "" && (o.Store == nil || !s.recipe.Patched)
 	b, packages, err := build.Build(ctx, s.recipe, how)
 	if err == nil && o.Built != nil {
 		err = o.Built(packages)
