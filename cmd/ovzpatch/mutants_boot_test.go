@@ -15,26 +15,28 @@ import (
 	"testing"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/gate"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/mutant"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/trial"
+	"ovzpatch/patches"
 )
 
 // No wrong port that the rules of internal/mutant make of ours passes for one that protects,
 // but for those that are listed, each with the reason. They are all in one kernel, and
-// `ovz_mutant=` on its command line chooses; number 0 is the port itself. It takes a
-// quarter of an hour and more, so `make mutants` runs it and `make test` does not.
+// `ovz_mutant=` on its command line chooses; number 0 is the port itself. `make test` and
+// `make mutants` run it, a quarter of an hour and more.
 func TestBootedMutants(t *testing.T) {
 	long(t)
 	pattern := os.Getenv("OVZPATCH_TEST_MUTANTS")
 	if pattern == "" {
-		t.Skip("make mutants runs this")
+		t.Skip("make test and make mutants run this")
 	}
 	chosen := regexp.MustCompile(pattern)
-	together, dir := mutantKernel(t)
+	together, kernel := mutantKernel(t)
 	home, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +45,7 @@ func TestBootedMutants(t *testing.T) {
 	if err := o.Accelerate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	k, err := trial.Choice{Package: onlyOne(t, filepath.Join(dir, "kernel-ovz-6*.x86_64.rpm"))}.Unpack(t.Context(), t.TempDir(), o)
+	k, err := trial.Choice{Package: kernel}.Unpack(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,30 +135,21 @@ func survivors(t *testing.T, path string) map[string]string {
 	return all
 }
 
-// mutantKernel builds the kernel and returns where its packages are.
+// mutantKernel builds the kernel and returns its package.
 func mutantKernel(t *testing.T) (*mutant.Together, string) {
 	t.Helper()
-	dir := t.TempDir()
-	old, headers := filepath.Join(dir, "a"), filepath.Join(dir, "m")
+	dir, before := fsSource(t)
 	sh := func(command string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
-		var exit *exec.ExitError
-		// diff ends with 1 where there is a difference.
-		if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1 && strings.HasPrefix(command, "diff")) {
+		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
 		return string(out)
 	}
-	port, err := filepath.Abs("../../patches/mainline-6.1/ovz-kernel-lustre-umount.patch")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sh("mkdir a m && tar -xf " + source.Newest(source.Debian) + " --strip-components=1 -C a --wildcards '*/fs/namespace.c' '*/fs/*.h'")
-	sh("cp -r a b && patch -s -p1 -d b < " + port)
-	whole := []byte(sh("diff -u -U100000 --label a/fs/namespace.c --label b/fs/namespace.c a/fs/namespace.c b/fs/namespace.c"))
+	whole := ownPort(t, before)
 	mutants, err := mutant.Generate(whole)
 	if err != nil {
 		t.Fatal(err)
@@ -166,15 +159,17 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 		t.Fatalf("build: exit code %d\n%s", code, stderr)
 	}
 	sh("mkdir devel && cd devel && rpm2cpio " + onlyOne(t, filepath.Join(packages, "kernel-ovz-devel-6*.rpm")) + " | cpio -id --quiet")
-	sh("cp a/fs/*.h m && echo 'obj-m := together.o' > m/Kbuild")
+	// The kernel's own headers of the directory lie beside it, as they do in the kernel.
+	module := filepath.Join(dir, "fs")
+	write(t, filepath.Join(module, "Kbuild"), []byte("obj-m := together.o\n"))
 	leaveOut := map[string]bool{}
 	for range 10 {
 		together, err := mutant.PutTogether(whole, mutants, leaveOut)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(headers, "together.c"), together.Source)
-		out := sh("rm -f m/together.o; LC_ALL=C.UTF-8 make -C devel/usr/src/kernels/* M=" + headers + " together.o 2>&1 || true")
+		write(t, filepath.Join(module, "together.c"), together.Source)
+		out := sh("rm -f fs/together.o; LC_ALL=C.UTF-8 make -C devel/usr/src/kernels/* M=" + module + " together.o 2>&1 || true")
 		found := false
 		// An error in a macro is told of a header: then the function says whose it is.
 		guilty, function := "", regexp.MustCompile(`In function ‘\w+_(\d+)’`)
@@ -212,17 +207,53 @@ func mutantKernel(t *testing.T) (*mutant.Together, string) {
 		if len(together.Names) < 61 {
 			t.Fatalf("only %d mutants compile\n%s", len(together.Names)-1, out)
 		}
-		write(t, filepath.Join(dir, "b/fs/namespace.c"), together.Source)
-		patch := filepath.Join(dir, "mutants.patch")
-		write(t, patch, []byte(sh("diff -u --label a/fs/namespace.c --label b/fs/namespace.c "+old+"/fs/namespace.c b/fs/namespace.c")))
-		built := filepath.Join(dir, "mutants")
-		if _, stderr, code := ovzpatch(t, "build", source.Newest(source.Debian), "--patch", patch, "--misplaced", "-o", built); code != 0 {
-			t.Fatalf("build: exit code %d\n%s", code, stderr)
-		}
-		return together, built
+		return together, togetherKernel(t, before, together)
 	}
 	t.Fatal("there is always one more mutant that does not compile")
 	return nil, ""
+}
+
+// fsSource unpacks what the kernel's source has of namespace.c into the directory fs of a new one.
+func fsSource(t *testing.T) (dir string, namespace []byte) {
+	t.Helper()
+	dir = t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "tar", "-xf", source.Newest(source.Debian), "--strip-components=1", "-C", dir, "--wildcards", "*/"+gate.File, "*/fs/*.h").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if namespace, err = os.ReadFile(filepath.Join(dir, gate.File)); err != nil {
+		t.Fatal(err)
+	}
+	return dir, namespace
+}
+
+// ownPort is our port of that source, as a diff with all of the file.
+func ownPort(t *testing.T, before []byte) []byte {
+	t.Helper()
+	port, err := patches.ForLine("mainline-6.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := patched(port.Data, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wide(t, before, after, wholeFile)
+}
+
+// wholeFile is more lines than any file of the kernel's source has.
+const wholeFile = 100_000
+
+// togetherKernel builds the kernel of mutants that were put together, and returns its package.
+func togetherKernel(t *testing.T, before []byte, together *mutant.Together) string {
+	t.Helper()
+	dir := t.TempDir()
+	patch, built := filepath.Join(dir, "mutants.patch"), filepath.Join(dir, "mutants")
+	write(t, patch, wide(t, before, together.Source, 3))
+	if _, stderr, code := ovzpatch(t, "build", source.Newest(source.Debian), "--patch", patch, "--misplaced", "-o", built); code != 0 {
+		t.Fatalf("build: exit code %d\n%s", code, stderr)
+	}
+	return onlyOne(t, filepath.Join(built, "kernel-ovz-6*.x86_64.rpm"))
 }
 
 func write(t *testing.T, path string, data []byte) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func refuseMutants(t *testing.T, tree string, before, after []byte, names *gate.
 	if g, err := gate.Check(before, after, names); err != nil {
 		t.Fatalf("the port itself: %v, %v", g, err)
 	}
-	mutants, err := mutant.Generate(wide(t, before, after))
+	mutants, err := mutant.Generate(wide(t, before, after, 60))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,8 +122,9 @@ func patched(data, before []byte) ([]byte, error) {
 	return after.Data, nil
 }
 
-// wide is a port as a diff that shows whole functions, so that its mutants go past every check.
-func wide(t *testing.T, before, after []byte) []byte {
+// wide is a port as a diff that shows so many lines around it. With whole functions its mutants go past
+// every check.
+func wide(t *testing.T, before, after []byte, lines int) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	for top, data := range map[string][]byte{"a": before, "b": after} {
@@ -133,7 +135,7 @@ func wide(t *testing.T, before, after []byte) []byte {
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command("diff", "-U60", "a/"+gate.File, "b/"+gate.File)
+	c := exec.Command("diff", "-U", strconv.Itoa(lines), "--label", "a/"+gate.File, "--label", "b/"+gate.File, "a/"+gate.File, "b/"+gate.File)
 	c.Dir = dir
 	out, err := c.Output()
 	var exit *exec.ExitError

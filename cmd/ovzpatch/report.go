@@ -81,6 +81,11 @@ func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, a
 	if err != nil {
 		return err
 	}
+	return unexpected(r)
+}
+
+// unexpected is the error of a report whose verdict nobody expected, nil where all is as expected.
+func unexpected(r *report.Report) error {
 	switch {
 	case !r.Behaved():
 		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))

@@ -31,6 +31,7 @@ type Options struct {
 	Containers []string      // backends; nil for all that the kernel offers, and VEs alone where it has them
 	Limit      time.Duration // of one guest; 0 for what suits the measured speed of this machine
 	Debug      bool          // kernels watch themselves, and are slow
+	Words      []string      // more words for the kernel's command line
 	Cache      cache.Cache
 	Home       string     // where this program lies, with the guest's programs beside it
 	LogDir     string     // where consoles' logs go; "" is the cache
@@ -75,7 +76,7 @@ func (o *Options) Check() error {
 
 // args are the words of the kernel command line that umounttest reads.
 func (o *Options) args() ([]string, error) {
-	var words []string
+	words := slices.Clone(o.Words)
 	if o.Cases != "" {
 		words = append(words, "umounttest.cases="+o.Cases)
 	}
