@@ -33,6 +33,11 @@ type Accel struct {
 // The manual of QEMU 7.2 says that the two do not go together, and the program takes them, up to 11.1.
 const icount = "shift=auto,sleep=off"
 
+// spareIcount is the same with a clock that runs a nanosecond an instruction, whatever else this
+// machine does: what a guest does by its clock, such as Go's runtime every 20 us, comes less often.
+// It is not for kernels that measure their processor in loops, as old ones do: those take long.
+const spareIcount = "shift=0,sleep=off"
+
 const (
 	// loopRounds is how far the boot sector counts; it limits a probe to some seconds.
 	loopRounds = 400_000_000

@@ -19,11 +19,17 @@ func TestArgs(t *testing.T) {
 		Arch: "i386", Accel: Accel{Name: "kvm"}, Kernel: "/k/bzImage", Initrd: "/k/initrd",
 		Append: []string{"umounttest.case=force", "quiet"}, MemoryMiB: 768, CPUs: 2, Extra: []string{"-gdb", "tcp:127.0.0.1:1234"},
 	}
+	spare := small
+	spare.Spare = true
+	device := spare
+	device.Extra = []string{"-device", "virtio-rng-pci"}
 	tests := map[string]struct {
 		machine          Machine
 		console, results string
 	}{
 		"run-x86_64.args":      {small, consolePipe, resultsPipe},
+		"spare-x86_64.args":    {spare, consolePipe, resultsPipe},
+		"device-x86_64.args":   {device, consolePipe, resultsPipe},
 		"run-i386.args":        {full, consolePipe, resultsPipe},
 		"interact-x86_64.args": {small, consoleStdio, resultsNone},
 	}

@@ -24,6 +24,7 @@ type boot struct {
 	t    Trial
 	o    Options
 	skip string     // BACKEND/CASE to leave out, "" for none
+	full bool       // not on a spare machine
 	last *guest.Try // the case that had begun where the boot did not come to its end
 
 	cases, tried int
@@ -120,6 +121,7 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 		words = append(words, "umounttest.livepatch="+b.t.Kernel.livepatch())
 	}
 	m.Append = append(m.Append, words...)
+	m.Spare = b.spare()
 	if m.ConsoleLog, err = b.consoleLog(); err != nil {
 		return qemu.Machine{}, err
 	}
@@ -137,6 +139,22 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 		m.Limits.Total = b.o.Limit
 	}
 	return m, nil
+}
+
+// spare says whether the guest's machine may be one without ACPI and PCI. Kernels since 5 are known
+// to boot there; that another may not is nothing to say of its patch.
+func (b *boot) spare() bool {
+	var major int
+	n, _ := fmt.Sscanf(b.t.Kernel.Release, "%d.", &major)
+	alone := b.t.Kernel.Lustre == nil && b.t.Kernel.Share == nil
+	return !b.full && b.o.Accel.Icount && alone && n == 1 && major >= 5
+}
+
+// wantsMore says whether a boot ended on a spare machine before the guest's first word, which another
+// machine may have heard.
+func (b *boot) wantsMore(err error) bool {
+	var be *qemu.BootError
+	return b.spare() && b.ready.IsZero() && errors.As(err, &be) && be.Outcome != qemu.NotStarted
 }
 
 // event follows what the guest says while it runs.

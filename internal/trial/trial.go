@@ -134,12 +134,19 @@ func Packages(ctx context.Context, pair kernelrpm.Pair, t Trial, o Options) (*re
 	return Run(ctx, t, o)
 }
 
-// Run boots a kernel and returns what umounttest found. Where the kernel does not live to the
+// Run boots a kernel and returns what umounttest found. Where a guest does not come to its first
+// word, it is booted once more on a machine that has everything. Where the kernel does not live to the
 // end of a case, that case is faulty, and the others are tried without it. Where a guest does not
 // come to its end, there is an error, and what was found until then is returned with it.
 func Run(ctx context.Context, t Trial, o Options) (*report.Kernel, error) {
 	first := &boot{t: t, o: o}
 	k, err := first.run(ctx)
+	if first.wantsMore(err) {
+		o.Report.Say("without ACPI and PCI: %v", err)
+		o.Report.Say("booting once more with them")
+		first = &boot{t: t, o: o, full: true}
+		k, err = first.run(ctx)
+	}
 	var be *qemu.BootError
 	if !errors.As(err, &be) || !be.KernelBad || first.last == nil {
 		return k, err
@@ -148,7 +155,7 @@ func Run(ctx context.Context, t Trial, o Options) (*report.Kernel, error) {
 	o.Report.Say("in case %s/%s: %v", last.Backend, last.Name, err)
 	o.Report.Say("booting once more without that case")
 	died := *first.unended(be)
-	second := &boot{t: t, o: o, skip: last.Backend + "/" + last.Name}
+	second := &boot{t: t, o: o, full: first.full, skip: last.Backend + "/" + last.Name}
 	k, err = second.run(ctx)
 	if k != nil {
 		k.Results = append(k.Results, died)
