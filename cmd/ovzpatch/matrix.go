@@ -148,7 +148,7 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 			if err != nil {
 				return err
 			}
-			r, err := m.Run(c.Context(), do, failFast, u)
+			r, err := m.Run(c.Context(), do, failFast || !keep, u)
 			return finishMatrix(c, &rep, r, err, asJSON)
 		},
 	}

@@ -121,6 +121,9 @@ func Read(path string) (*File, error) {
 	if err != nil {
 		return nil, f.decodeError(err)
 	}
+	if err := f.checkTypes(md); err != nil {
+		return nil, err
+	}
 	if left := md.Undecoded(); len(left) > 0 {
 		return nil, f.at(errors.New("there is no such key; docs/matrix.md has all"), left[0]...)
 	}
@@ -137,26 +140,8 @@ func (f *File) check(md toml.MetaData) error {
 	if len(f.order) == 0 {
 		return f.at(errors.New("it names no source: write a table [source.NAME] with path, glob, or store and snapshots"))
 	}
-	for _, l := range []struct {
-		table, key string
-		bad        bool
-	}{
-		{"limits", "time", f.Limits.Time <= 0},
-		{"limits", "memory", f.Limits.Memory <= 0},
-		{"limits", "disk", f.Limits.Disk <= 0},
-		{"slurm", "cpus", f.Slurm.CPUs <= 0},
-		{"slurm", "wait", f.Slurm.Wait <= 0},
-		{"slurm", "poll", f.Slurm.Poll <= 0},
-		{"slurm", "settle", f.Slurm.Settle <= 0},
-	} {
-		if md.IsDefined(l.table, l.key) && l.bad {
-			return f.at(errors.New("it must be above 0"), l.table, l.key)
-		}
-	}
-	for key, dir := range map[string]string{"cache": f.Slurm.Cache, "tmp": f.Slurm.Temp} {
-		if dir != "" && !filepath.IsAbs(dir) {
-			return f.at(fmt.Errorf("%q: a directory of the nodes begins with /", dir), "slurm", key)
-		}
+	if err := f.checkLimits(md); err != nil {
+		return err
 	}
 	if err := f.checkAxes(f.Axes, "axes"); err != nil {
 		return err
@@ -230,71 +215,4 @@ func (f *File) checkAxes(a Axes, key ...string) error {
 		}
 	}
 	return nil
-}
-
-// decodeError says what the library says of a file, with its line.
-func (f *File) decodeError(err error) error {
-	if parse, ok := errors.AsType[toml.ParseError](err); ok {
-		text := parse.Message
-		if parse.LastKey != "" {
-			text = parse.LastKey + ": " + text
-		}
-		return job.BadRequest(fmt.Errorf("read matrix %s:%d: %s", f.Path, parse.Position.Line, text))
-	}
-	// A value of the wrong type has no ParseError, but its text has the line.
-	if m := regexp.MustCompile(`^toml: line (\d+) \(last key "(.*?)"\): (.*)$`).FindStringSubmatch(err.Error()); m != nil {
-		return job.BadRequest(fmt.Errorf("read matrix %s:%s: %s: %s", f.Path, m[1], m[2], wrongType(m[3])))
-	}
-	return job.BadRequest(fmt.Errorf("read matrix %s: %w", f.Path, err))
-}
-
-// wrongType says in our words what the library says of a value of the wrong type.
-func wrongType(text string) string {
-	m := regexp.MustCompile(`^incompatible types: TOML value has type (\w+); destination has type (\w+)$`).FindStringSubmatch(text)
-	if m == nil {
-		return text
-	}
-	for i, name := range m {
-		switch name {
-		case "slice":
-			m[i] = "list"
-		case "map", "struct":
-			m[i] = "table"
-		case "string":
-			m[i] = "text"
-		}
-	}
-	return fmt.Sprintf("it is of type %s, and must be of type %s", m[1], m[2])
-}
-
-// refused is a value that is refused whatever it is: the library then says in which line it
-// stands.
-type refused struct{ err error }
-
-func (r *refused) UnmarshalTOML(any) error { return r.err }
-
-// at makes err a usage error that names the file, and the key with its line.
-func (f *File) at(err error, key ...string) error {
-	line := ""
-	var table map[string]toml.Primitive
-	md, decodeErr := toml.Decode(string(f.data), &table)
-	for i, k := range key {
-		value, ok := table[k]
-		if decodeErr != nil || !ok {
-			break
-		}
-		var parse toml.ParseError
-		if errors.As(md.PrimitiveDecode(value, &refused{err}), &parse) && parse.Position.Line > 0 {
-			line = fmt.Sprintf(":%d", parse.Position.Line)
-		}
-		table = nil
-		if i+1 < len(key) {
-			decodeErr = md.PrimitiveDecode(value, &table)
-		}
-	}
-	where := f.Path + line
-	if len(key) > 0 {
-		where += ": " + toml.Key(key).String()
-	}
-	return job.BadRequest(fmt.Errorf("read matrix %s: %w", where, err))
 }
