@@ -276,6 +276,10 @@ func TestMatrixOnSlurmIsRefusedAndStopped(t *testing.T) {
 	if code := s.end(); code != 2 || !strings.Contains(s.stderr.String(), "invalid partition") {
 		t.Errorf("no such partition: exit code %d\n%s", code, s)
 	}
+	s = c.matrix(slowMatrix(t, 1, 1, strings.Replace(settings, "cpus = 1", "cpus = 3", 1)))
+	if code := s.end(); code != 2 || !strings.Contains(s.stderr.String(), "Requested node configuration is not available") {
+		t.Errorf("more processors than a node has: exit code %d\n%s", code, s)
+	}
 	cmd := exec.CommandContext(t.Context(), "../../bin/ovzpatch", "matrix", file, "--engine=slurm")
 	cmd.Env = []string{"PATH=/nowhere", "HOME=" + t.TempDir()}
 	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "sbatch") {

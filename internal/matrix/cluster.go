@@ -132,7 +132,7 @@ func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell
 		return err
 	}
 	chunks := e.split(cells)
-	for _, ch := range chunks {
+	for i, ch := range chunks {
 		first := ch.cells[0]
 		ch.job, err = e.c.Submit(ctx, slurm.Array{
 			Name: e.name, Script: filepath.Join(e.dir, "task.sh"), Args: []string{fmt.Sprint(ch.offset)}, Dir: e.dir, Tasks: len(ch.cells), AtOnce: e.AtOnce,
@@ -140,7 +140,10 @@ func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell
 			// The cell's own limit is told better than Slurm's.
 			Time: first.Limits.Time + 5*time.Minute, Options: e.Options,
 		})
-		if err != nil {
+		switch {
+		case err != nil && i == 0: // as for more than the cluster has
+			return job.BadRequest(err)
+		case err != nil:
 			return err
 		}
 		jobs = append(jobs, ch.job)
