@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +81,7 @@ func packages(t testing.TB, arch, release string) string {
 		}
 		run(t, nil, "rpmbuild", "-ba", "--nodeps", "--target", arch, "--define", "rel "+release, "--define", "_topdir "+top+"/top",
 			"--define", "_rpmdir "+top, "--define", "_srcrpmdir "+top, "--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
-			"--define", "_binary_payload w1.gzdio", "--define", "_dbpath "+top+"/db", top+"/k.spec")
+			"--define", "_binary_payload w1.gzdio", "--define", "_rpmformat 4", "--define", "_dbpath "+top+"/db", top+"/k.spec")
 		built.dirs[key] = top
 	}
 	return built.dirs[key]
@@ -267,5 +268,8 @@ func (f *fixture) signature(path string) string {
 	f.t.Helper()
 	db := f.t.TempDir()
 	run(f.t, nil, "rpmkeys", "--dbpath", db, "--import", filepath.Join(f.o.To, currentLink, keyFile))
-	return run(f.t, nil, "rpmkeys", "--dbpath", db, "--checksig", "-v", path)
+	out := run(f.t, nil, "rpmkeys", "--dbpath", db, "--checksig", "-v", path)
+	// rpm 6 writes the whole fingerprint, and some letters small.
+	out = regexp.MustCompile(`key fingerprint: [0-9a-f]{32}`).ReplaceAllString(out, "key ID ")
+	return strings.ReplaceAll(out, " signature,", " Signature,")
 }

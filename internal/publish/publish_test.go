@@ -125,7 +125,7 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 		out := f.signature(filepath.Join(f.o.To, "current", profile, res.Generation.Packages[0].Path))
-		if !strings.Contains(strings.ToLower(out), "v3 rsa/sha256 signature") { // in lower case since rpm 6
+		if !strings.Contains(out, "V3 RSA/SHA256 Signature") {
 			t.Errorf("%s: %s", profile, out)
 		}
 	}
