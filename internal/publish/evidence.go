@@ -295,14 +295,14 @@ func (s *stage) instructions(kernels []Package) (list []evidence.Client, err err
 				list = append(list, c)
 				continue
 			}
-			get := fmt.Sprintf("curl -fo /etc/yum.repos.d/%s %s/%[1]s", file, base)
-			program := "yum"
+			program, dir := "yum", "/etc/yum.repos.d"
 			switch {
 			case p == Modern && i == 0:
 				program = "dnf"
 			case p == Modern:
-				program, get = "zypper", fmt.Sprintf("zypper addrepo %s/%s", base, file)
+				program, dir = "zypper", "/etc/zypp/repos.d" // zypper 1.14.101 adds no .repo file without a baseurl, and reads it there
 			}
+			get := fmt.Sprintf("curl -fo %s/%s %s/%[2]s", dir, file, base)
 			c.Commands = []string{fmt.Sprintf("rpm --import %s/%s", base, keyFile), get, program + " install " + install}
 			if i == 0 {
 				text, err := os.ReadFile(filepath.Join(s.dir, file))

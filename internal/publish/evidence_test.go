@@ -90,7 +90,7 @@ func TestEvidence(t *testing.T) {
 	for _, want := range []string{
 		"PROVED</span>", "<td data-head=\"WITH THE PATCH\">ok, message</td>", "container (999)",
 		"rpm --import http://example.org/kernels/current/RPM-GPG-KEY-ovzpatch", "dnf install kernel-ovz",
-		"zypper addrepo http://example.org/kernels/current/ovzpatch-modern.repo", read(t, current, "ovzpatch-modern.repo"),
+		"curl -fo /etc/zypp/repos.d/ovzpatch-modern.repo http://example.org/kernels/current/ovzpatch-modern.repo", read(t, current, "ovzpatch-modern.repo"),
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

@@ -73,7 +73,7 @@ func TestInstructionsWork(t *testing.T) {
 				t.Fatalf("the page has no instructions for %s", heading)
 			}
 			root, home := t.TempDir(), t.TempDir()
-			for _, d := range []string{"etc/yum.repos.d", "etc/zypp"} {
+			for _, d := range []string{"etc/yum.repos.d", "etc/zypp/repos.d"} {
 				if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 					t.Fatal(err)
 				}
@@ -104,8 +104,6 @@ func TestInstructionsWork(t *testing.T) {
 					if err := os.WriteFile(filepath.Join(root, w[2]), get(w[3]), 0o644); err != nil {
 						t.Fatal(err)
 					}
-				case len(w) == 3 && w[0] == "zypper" && w[1] == "addrepo":
-					do("zypper", "-n", "--root", root, "addrepo", w[2])
 				case len(w) > 2 && w[0] == "zypper" && w[1] == "install":
 					do("zypper", "-n", "--root", root, "--plus-repo", "file://"+more, "--no-gpg-checks", "install", "--no-recommends", systemName)
 					do(append([]string{"zypper", "-n", "--root", root, "install", "--no-recommends"}, w[2:]...)...)
