@@ -137,13 +137,19 @@ func (p *Progress) Steps(all string, each []job.Step) {
 
 func (p *Progress) tell(text string, each []job.Step) {
 	width, height := window(p.term)
-	if width <= narrow || p.how.Quiet {
-		if p.how.Verbose || time.Since(p.last) >= quietTime {
-			for _, s := range each {
-				if s.Now {
-					text += fmt.Sprintf("; %s: %s", s.Name, s.Text)
-				}
+	drawn := width > narrow && !p.how.Quiet
+	// The cursor goes back over what was drawn, so none of it may be above the window.
+	room := height - 2
+	if !drawn || room < 2 {
+		for _, s := range each {
+			if s.Now {
+				text += fmt.Sprintf("; %s: %s", s.Name, s.Text)
 			}
+		}
+		each = nil
+	}
+	if !drawn {
+		if p.how.Verbose || time.Since(p.last) >= quietTime {
 			p.line(slog.LevelDebug, p.stamp()+"   ", Line(text))
 		}
 		return
@@ -151,19 +157,18 @@ func (p *Progress) tell(text string, each []job.Step) {
 	if time.Since(p.last) < 100*time.Millisecond && len(p.drawn) > 0 {
 		return
 	}
-	// The cursor goes back over what was drawn, so none of it may be above the window.
-	lines := append([]string{p.stamp() + "   " + Line(text)}, stepLines(each, height-2)...)
-	out, drawn := p.clear(), []int{}
+	lines := append([]string{p.stamp() + "   " + Line(text)}, stepLines(each, room)...)
+	out, lengths := p.clear(), []int{}
 	for i, line := range lines {
 		line, n := cut(line, width-1)
 		if i > 0 {
 			out += "\n"
 		}
 		out += line
-		drawn = append(drawn, n)
+		lengths = append(lengths, n)
 	}
 	fmt.Fprint(p.w, out)
-	p.drawn, p.last = drawn, time.Now()
+	p.drawn, p.last = lengths, time.Now()
 }
 
 // cut returns the beginning of a line that has room in so many columns, and how many it takes. All that may be
@@ -183,15 +188,17 @@ func cut(line string, columns int) (string, int) {
 	return line, n
 }
 
-// stepLines are the lines of steps, for which there is some room.
+// stepLines are the lines of steps: of all if there is room, else of those that are being taken.
 func stepLines(each []job.Step, room int) (lines []string) {
+	if len(each) == 0 {
+		return nil
+	}
 	if len(each) > room {
 		each = slices.DeleteFunc(slices.Clone(each), func(s job.Step) bool { return !s.Now })
 	}
 	more := 0
 	if len(each) > room {
-		keep := max(0, room-1)
-		each, more = each[:keep], len(each)-keep
+		each, more = each[:room-1], len(each)-room+1
 	}
 	longest := 0
 	length := func(s job.Step) int {
@@ -204,7 +211,7 @@ func stepLines(each []job.Step, room int) (lines []string) {
 	for _, s := range each {
 		lines = append(lines, "  "+Line(s.Name)+strings.Repeat(" ", longest-length(s)+2)+Line(s.Text))
 	}
-	if more > 0 && room > 0 {
+	if more > 0 {
 		lines = append(lines, fmt.Sprintf("  and %d more", more))
 	}
 	return lines

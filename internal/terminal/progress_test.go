@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,8 +122,10 @@ func TestStepsFitTheTerminal(t *testing.T) {
 		// Cut to the new width: up over those four lines, of which one has become two.
 		{21, 24, "\x1b[5A\r\x1b[J[ 0:00]   1 of 4\r\n  a      protected\r\n  b\uFFFD[2J  0:10: one t\r\n  long   0:11\r\n  内核   waits"},
 		{80, 5, "\x1b[4A\r\x1b[J[ 0:00]   1 of 4\r\n  b\uFFFD[2J  0:10: one two\r\n  long   0:11"},
-		{80, 3, "\x1b[2A\r\x1b[J[ 0:00]   1 of 4\r\n  and 2 more"},
-		{80, 1, "\x1b[1A\r\x1b[J[ 0:00]   1 of 4"},
+		{80, 4, "\x1b[2A\r\x1b[J[ 0:00]   1 of 4\r\n  b\uFFFD[2J  0:10: one two\r\n  long   0:11"},
+		// Too low for lines of their own; and one that does not say how high it is.
+		{80, 3, "\x1b[2A\r\x1b[J[ 0:00]   1 of 4; b\uFFFD[2J: 0:10: one two; long: 0:11"},
+		{80, 0, "\r\x1b[J[ 0:00]   1 of 4; b\uFFFD[2J: 0:10: one two; long: 0:11"},
 	} {
 		if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: tt.width, Row: tt.height}); err != nil {
 			t.Fatal(err)
@@ -138,6 +141,10 @@ func TestStepsFitTheTerminal(t *testing.T) {
 				t.Fatalf("%d columns, %d lines: %q, must be %q", tt.width, tt.height, screen, all)
 			}
 		}
+	}
+	many := append(slices.Clone(steps), job.Step{Name: "d", Now: true})
+	if got := stepLines(many, 2); !slices.Equal(got, []string{"  b\uFFFD[2J  0:10: one two", "  and 2 more"}) {
+		t.Errorf("%q", got)
 	}
 	var b strings.Builder
 	u = NewProgress(&b, How{})
