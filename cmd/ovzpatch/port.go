@@ -43,7 +43,7 @@ and not refused yet, what a container is there and what its id, and how the mess
 written to the host's log. It does so whether or not a port of ours fits. The patch is
 held against the same check as any other; nobody has tried it, and its header says so.
 --prove goes on as ovzpatch run does: it builds kernels with and without the patch, boots
-both, and prints the verdict.
+both, prints the verdict, and writes what was seen into the header of the patch.
 
 What the source leaves open is asked, and no patch is written (exit code 3). check,
 srpm, build and run derive a port by themselves where none of ours fits; --derive there
@@ -108,7 +108,7 @@ func (p *portCommand) run(c *cobra.Command, args []string) error {
 		u.Say("checkpatch: %s", l)
 	}
 	if p.out != "" {
-		if err := atomicfile.Write(p.out, func(w io.Writer) error { _, err := w.Write(f.Port); return err }); err != nil {
+		if err := writePatch(p.out, f.Port); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,14 @@ func (p *portCommand) run(c *cobra.Command, args []string) error {
 		Place: true, Afresh: p.flags.noCache, Report: u,
 		Built: u.Contents,
 	})
+	if seen := r.Seen(); seen != "" {
+		err = errors.Join(err, writePatch(p.out, derive.Tried(f.Port, "ovzpatch port --prove tried it: "+seen+".")))
+	}
 	return new(reportFlags).finish(c, r, err, false)
+}
+
+func writePatch(name string, patch []byte) error {
+	return atomicfile.Write(name, func(w io.Writer) error { _, err := w.Write(patch); return err })
 }
 
 // show prints the patch, or what was decided about it.

@@ -121,6 +121,10 @@ func TestDerive(t *testing.T) {
 					t.Errorf("no %q in\n%s", l, p.Patch)
 				}
 			}
+			tried := string(derive.Tried(p.Patch, "It was tried: "+strings.Repeat("well ", 20)))
+			if strings.Contains(tried, "Nobody") || !strings.Contains(tried, "\n\nIt was tried: well ") || strings.Count(tried, "\n") != strings.Count(string(p.Patch), "\n")+1 {
+				t.Errorf("tried:\n%s", tried)
+			}
 			if test.notIn != "" && strings.Contains(string(p.Patch), test.notIn) {
 				t.Errorf("%q in\n%s", test.notIn, p.Patch)
 			}

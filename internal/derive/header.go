@@ -3,9 +3,18 @@
 package derive
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
+
+// untried is the line of the header that Tried replaces.
+const untried = "Nobody has tried it: neither compiled nor booted."
+
+// Tried returns a derived patch with a header that tells what was seen of it.
+func Tried(patch []byte, seen string) []byte {
+	return bytes.Replace(patch, []byte(untried+"\n"), []byte(wrap(seen, 75)+"\n"), 1)
+}
 
 // header is the text before the diff.
 func (d *deriver) header(w *way, h *hook) []byte {
@@ -34,7 +43,8 @@ container, tell the host's log, and go on with the ordinary umount.
 		paragraph("The flag is dropped in %s() behind the MNT_EXPIRE test. There is no gate for MNT_FORCE on the way from the system call.", w.fn().Name)
 	}
 	b.WriteString("MNT_EXPIRE|MNT_FORCE is left alone: it is refused as ever.\n\n")
-	paragraph("Derived by ovzpatch port from the text of this kernel's fs/namespace.c and headers; ovzpatch port --explain shows each decision with the lines that led to it. Nobody has tried it: neither compiled nor booted.")
+	paragraph("Derived by ovzpatch port from the text of this kernel's fs/namespace.c and headers; ovzpatch port --explain shows each decision with the lines that led to it.")
+	b.WriteString(untried + "\n\n")
 	if !d.facts.known {
 		paragraph("The headers were not at hand: what this kernel declares was taken from its version.")
 	}

@@ -71,6 +71,15 @@ type Kernel struct {
 	AtFault bool `json:"at_fault,omitempty"`
 }
 
+// Seen says in words how the kernels that were booted behaved, "" if none was.
+func (r *Report) Seen() string {
+	var all []string
+	for _, k := range r.Kernels {
+		all = append(all, fmt.Sprintf("%s %s was %s by %d cases", k.Release, k.Label, k.Verdict, len(k.Results)))
+	}
+	return strings.Join(all, ", ")
+}
+
 // Conclusive reports whether there is a verdict on every kernel.
 func (r *Report) Conclusive() bool {
 	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool { return k.Verdict == guest.Inconclusive })

@@ -79,6 +79,20 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestSeen(t *testing.T) {
+	r := &report.Report{}
+	if s := r.Seen(); s != "" {
+		t.Errorf("of nothing: %s", s)
+	}
+	r.Kernels = []report.Kernel{
+		{Release: "6.1.1", Label: "with the patch", Verdict: guest.Faulty, Results: make([]guest.Result, 3)},
+		{Release: "6.1.0", Label: "without the patch", Verdict: guest.Vulnerable, Results: make([]guest.Result, 4)},
+	}
+	if s := r.Seen(); s != "6.1.1 with the patch was faulty by 3 cases, 6.1.0 without the patch was vulnerable by 4 cases" {
+		t.Error(s)
+	}
+}
+
 func TestJSONGivesTheReportBack(t *testing.T) {
 	var b strings.Builder
 	if err := sample().JSON(&b); err != nil {
