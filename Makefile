@@ -115,33 +115,41 @@ bin/test/bzImage: bin/ovzpatch guest
 	bin/ovzpatch build $(SOURCE) -o bin/test
 	cd bin/test && rpm2cpio kernel-ovz-[0-9]*.x86_64.rpm | cpio -i --quiet --to-stdout './boot/vmlinuz-*' > bzImage.tmp && mv bzImage.tmp bzImage
 
+# The packages that are unpacked for the tests. What was unpacked is made anew when its list changes.
+LIST_systemd-boot := systemd-boot systemd-boot-efi libsystemd-shared
+LIST_zypper := zypper
+LIST_slurm := slurmctld slurmd slurm-client munge
+bin/test/%.list: FORCE
+	mkdir -p $(@D)
+	echo '$(LIST_$*)' | cmp -s - $@ || echo '$(LIST_$*)' >$@
+
 # The boot loader of the guest with a disk. Its package is unpacked and not installed: on a
 # machine with an EFI system partition that would make it the boot loader. Debian 13 has bootctl in a package of its own.
-bin/test/systemd-boot:
+bin/test/systemd-boot: bin/test/systemd-boot.list
 	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
-	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root systemd-boot systemd-boot-efi libsystemd-shared \
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root $(LIST_systemd-boot) \
 		$$(apt-cache pkgnames systemd-boot-tools | grep -x systemd-boot-tools)
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
 # Debian's dnf-plugins-core and zypper cannot be installed together, so zypper is unpacked too,
 # with those of its libraries that are not here. It looks for repo2solv in /usr/bin only: libsolv-tools is installed.
-bin/test/zypper:
+bin/test/zypper: bin/test/zypper.list
 	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
 	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
-		$$(apt-get install -s --no-install-recommends zypper | awk '$$1 == "Inst" {print $$2}' | grep . || echo zypper)
+		$$(apt-get install -s --no-install-recommends $(LIST_zypper) | awk '$$1 == "Inst" {print $$2}' | grep . || echo $(LIST_zypper))
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
 # A Slurm cluster for the tests, with those of its libraries that are not here. Unpacked: the packages would start daemons.
-bin/test/slurm:
+bin/test/slurm: bin/test/slurm.list
 	$(call step,UNPACK)
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
 	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
-		$$({ apt-get install -s --no-install-recommends slurmctld slurmd slurm-client munge | awk '$$1 == "Inst" {print $$2}'; \
-			echo slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge libmunge2 | tr ' ' '\n'; } | sort -u)
+		$$({ apt-get install -s --no-install-recommends $(LIST_slurm) | awk '$$1 == "Inst" {print $$2}'; \
+			echo $(LIST_slurm) slurm-wlm-basic-plugins libmunge2 | tr ' ' '\n'; } | sort -u)
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 

@@ -87,6 +87,8 @@ read for that, not run; what only rpmbuild knows is told as unsure, and --define
 				if err := a.readyCache(); err != nil {
 					return err
 				}
+			} else if config := compile.build.recipe.Config; config != "" {
+				u.Say("--config=%s is not used: without --compile nothing is compiled", config)
 			}
 			f, err := fit.Check(ctx, fit.Request{
 				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,

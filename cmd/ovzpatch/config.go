@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ovzpatch/internal/preflight"
+	"ovzpatch/internal/report"
 	"ovzpatch/internal/settings"
 	"ovzpatch/internal/terminal"
 )
@@ -37,11 +40,74 @@ func applySettings(c *cobra.Command, list []settings.Setting) error {
 		if f == nil || f.Changed {
 			continue
 		}
+		if err := checkSetting(s); err != nil {
+			return err
+		}
 		for _, value := range s.Values {
 			if err := f.Value.Set(value); err != nil {
 				return usage(fmt.Errorf("--%s=%s, from %s: %w", s.Name, value, s.From, err))
 			}
 		}
+	}
+	return nil
+}
+
+// warnOfStrangers tells of variables that are misspelt, most likely.
+func warnOfStrangers(c *cobra.Command) {
+	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, name := range settings.Names {
+		names.AddCommand(&cobra.Command{Use: settings.Variable(name), Run: func(*cobra.Command, []string) {}})
+	}
+	for _, name := range settings.Strangers(os.Environ()) {
+		newUI(c).Say("no setting is called $%s%s; ovzpatch config show has them all", name, near(names, name, "$"))
+	}
+}
+
+// checkSetting refuses what the flag itself would refuse, and says where the value comes from.
+func checkSetting(s settings.Setting) error {
+	var (
+		a     = &app{}
+		build buildFlags
+		test  testFlags
+		c     = &cobra.Command{Use: "ovzpatch"}
+	)
+	if len(s.Values) == 0 {
+		return nil
+	}
+	c.Flags().String("cache-dir", "", "")
+	c.Flags().StringSlice("report", nil, "")
+	a.progress.register(c)
+	build.register(c)
+	test.register(c)
+	set := func() error {
+		for _, value := range s.Values {
+			if err := c.ParseFlags([]string{"--" + s.Name + "=" + value}); err != nil {
+				if wrong := new(pflag.InvalidValueError); errors.As(err, &wrong) {
+					return fmt.Errorf("--%s=%s: %s", s.Name, value, wrongValue(wrong))
+				}
+				return err
+			}
+		}
+		if err := checkFlags(c); err != nil {
+			return err
+		}
+		switch s.Name {
+		case "log-format":
+			return a.progress.check()
+		case "report":
+			if _, err := report.ParseFiles(s.Values); err != nil {
+				return fmt.Errorf("--report: %w", err)
+			}
+			return nil
+		case "keyring":
+			return preflight.File(s.Name, s.Values[len(s.Values)-1])
+		case "boot-timeout", "container":
+			return test.check(a, nil, false)
+		}
+		return build.check(a, nil)
+	}
+	if err := set(); err != nil {
+		return usage(fmt.Errorf("from %s: %w", s.From, err))
 	}
 	return nil
 }
@@ -69,6 +135,11 @@ func newConfigShow() *cobra.Command {
 			list, err := readSettings(os.Getenv, settingsFile())
 			if err != nil {
 				return err
+			}
+			for _, s := range list {
+				if err := checkSetting(s); err != nil {
+					return err
+				}
 			}
 			all := []settings.Setting{}
 			for _, name := range settings.Names {

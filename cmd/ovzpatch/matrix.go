@@ -46,6 +46,9 @@ func (f *matrixFlags) open(c *cobra.Command, a *app, file string) (*matrix.Matri
 		Commands: &ownCommands{flags: map[string]*cobra.Command{}}, OpenStore: openStore, Home: a.home, Work: f.work, Only: f.only, Settings: map[string][]string{}, Report: newUI(c),
 	}
 	for _, s := range settings {
+		if err := checkSetting(s); err != nil {
+			return nil, err
+		}
 		o.Settings[s.Name] = s.Values
 	}
 	if f.shard != "" {

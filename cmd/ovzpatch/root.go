@@ -97,6 +97,7 @@ Results go to standard output, progress to standard error.
 		if err != nil {
 			return err
 		}
+		warnOfStrangers(c)
 		// Programs that work in there are run in other directories.
 		app.cacheDir, err = filepath.Abs(app.cacheDir)
 		return err

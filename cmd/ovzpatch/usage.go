@@ -130,6 +130,8 @@ func checkFlags(c *cobra.Command) (err error) {
 			err = usagef(c, "--%s is missing: %s", f.Name, f.Usage)
 		case f.Changed && isEmpty(f) && f.Annotations[mayBeEmpty] == nil:
 			err = usagef(c, "--%s: its value is empty; give one, or leave the flag out", f.Name)
+		case f.Name == "patch" && preflight.Endless(f.Value.String()) != nil:
+			err = usagef(c, "--%s: %v", f.Name, preflight.Endless(f.Value.String()))
 		case f.Changed && f.Value.Type() == "duration" && !above0(f.Value.String()):
 			err = usagef(c, "--%s=%s: it must be a time above 0, for example 90m", f.Name, f.Value)
 		}

@@ -75,6 +75,9 @@ func (p Port) Check() error {
 // checkStrip refuses a number of directories that leaves nothing of the names in the patch,
 // which no source has to be read for.
 func (p Port) checkStrip(strip int) error {
+	if strip < 0 {
+		return nil // the names say it; a pipe can be read once only
+	}
 	texts := map[string][]byte{}
 	if p.File != "" {
 		texts[p.name()], _ = os.ReadFile(p.File) // what is wrong with it is told where it is used

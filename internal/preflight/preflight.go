@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"ovzpatch/internal/job"
 )
@@ -31,6 +32,8 @@ func there(flag, path string, dir bool) error {
 		err = fmt.Errorf("%s: it is not a directory", path)
 	case !dir && st.IsDir():
 		err = fmt.Errorf("%s: it is a directory; name a file", path)
+	default:
+		err = Endless(path)
 	}
 	switch {
 	case err == nil:
@@ -39,6 +42,17 @@ func there(flag, path string, dir bool) error {
 		return job.BadRequest(fmt.Errorf("--%s: %w", flag, err))
 	}
 	return job.BadRequest(err)
+}
+
+// Endless refuses a file that may have no end: a pipe that nobody writes to is not even opened. What
+// the shell has opened, as <(COMMAND), is not among them.
+func Endless(path string) error {
+	st, err := os.Stat(path)
+	opened := path == os.DevNull || path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
+	if err != nil || opened || st.IsDir() || st.Mode().IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("%s: it is a pipe, a socket or a device, and reading it might never end; name a file", path)
 }
 
 // Output finds out whether results can be written to a directory, by writing there; "" is no

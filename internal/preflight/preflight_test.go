@@ -26,6 +26,10 @@ func TestPreflight(t *testing.T) {
 	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name string
 		err  error
@@ -36,6 +40,9 @@ func TestPreflight(t *testing.T) {
 		{"no such file", File("devel", filepath.Join(dir, "no")), "--devel: stat "},
 		{"an argument", File("", filepath.Join(dir, "no")), "stat "},
 		{"a directory for a file", File("devel", dir), "--devel: " + dir + ": it is a directory; name a file"},
+		{"a pipe", File("devel", pipe), "--devel: " + pipe + ": it is a pipe, a socket or a device, "},
+		{"nothing, as a device", File("config", os.DevNull), ""},
+		{"no end", File("config", "/dev/zero"), "reading it might never end"},
 		{"a directory", Dir("share", dir), ""},
 		{"a file for a directory", Dir("share", file), "--share: " + file + ": it is not a directory"},
 		{"no output", Output("output", ""), ""},
@@ -57,7 +64,7 @@ func TestPreflight(t *testing.T) {
 		}
 	}
 	// Nothing stays of the trying.
-	if list, err := os.ReadDir(dir); err != nil || len(list) != 2 {
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 3 {
 		t.Errorf("%v, %v", list, err)
 	}
 }

@@ -36,7 +36,8 @@ func TestChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Publish(t.Context(), s, Options{
-		To: filepath.Join(dir, "repo"), Names: []string{"kernel/kernel-ovz.x86_64"}, Report: job.Quiet{},
+		Keep: DefaultKeep,
+		To:   filepath.Join(dir, "repo"), Names: []string{"kernel/kernel-ovz.x86_64"}, Report: job.Quiet{},
 		Key: "release@example.org", GPGHome: os.Getenv("PUBLISH_KEYS"),
 	})
 	if err != nil {

@@ -173,7 +173,8 @@ func newFixture(t testing.TB) *fixture {
 	}
 	said := &said{}
 	return &fixture{t, s, said, Options{
-		To: filepath.Join(dir, "repo"), Names: []string{"kernel/kernel-ovz.x86_64"}, Report: said,
+		Keep: DefaultKeep,
+		To:   filepath.Join(dir, "repo"), Names: []string{"kernel/kernel-ovz.x86_64"}, Report: said,
 		Key: "release@example.org", GPGHome: keyHome(t, "rsa2048", "never"),
 	}}
 }

@@ -31,7 +31,7 @@ type Options struct {
 	WithoutControl bool // do without the verdict on the kernel without the patch
 	AllowUnproved  bool // publish kernels that nobody proved, and mark the repository
 	Resign         bool // put our signature in the place of others'
-	Keep           int  // generations that stay
+	Keep           int  // generations that stay: 2 or more, DefaultKeep where nobody says
 
 	Advisory *Advisory // a security notice of the newest kernels, nil for none
 
@@ -57,9 +57,6 @@ func (o *Options) Check() error {
 	}
 	if o.Latest < 0 {
 		return job.BadRequest(fmt.Errorf("--latest=%d: it must be 1 or more", o.Latest))
-	}
-	if o.Keep == 0 {
-		o.Keep = DefaultKeep
 	}
 	if o.Keep < 2 {
 		return job.BadRequest(fmt.Errorf("--keep=%d: it must be 2 or more, as clients may still be reading the generation before", o.Keep))

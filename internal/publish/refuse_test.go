@@ -93,6 +93,7 @@ func TestRefused(t *testing.T) {
 		again("it holds no kernel for --arch ppc64", func() { f.o.Archs = []string{"ppc64"} })
 		again("it must be one of rhel5, rhel6, modern", func() { f.o.Profiles = []string{"rhel4"} })
 		again("--keep=1", func() { f.o.Keep = 1 })
+		again("--keep=0", func() { f.o.Keep = 0 })
 	}
 	if err := os.Chmod(f.o.To, 0o777); err != nil {
 		t.Fatal(err)

@@ -37,6 +37,21 @@ func Variable(flag string) string {
 	return "OVZPATCH_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// Strangers are the variables of an environment that look like settings and are none.
+func Strangers(environ []string) []string {
+	var all []string
+	for _, one := range environ {
+		name, _, _ := strings.Cut(one, "=")
+		own := strings.HasPrefix(name, "OVZPATCH_TEST_") || strings.HasPrefix(name, "OVZPATCH_BENCH_") ||
+			name == "OVZPATCH_STORE" || name == "OVZPATCH_PROOF"
+		if strings.HasPrefix(name, "OVZPATCH_") && !own && !slices.ContainsFunc(Names, func(n string) bool { return Variable(n) == name }) {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Read collects what the environment and the file set, by name. "" is no file, as is one that is
 // not there.
 func Read(getenv func(string) string, file string) ([]Setting, error) {

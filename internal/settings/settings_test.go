@@ -48,3 +48,10 @@ func TestRead(t *testing.T) {
 		}
 	}
 }
+
+func TestStrangers(t *testing.T) {
+	got := Strangers([]string{"PATH=/bin", "OVZPATCH_NICEST=1", "OVZPATCH_JOB=4", "OVZPATCH_JOBS=4", "OVZPATCH_STORE=x", "OVZPATCH_TEST_KERNEL=x", "OVZPATCH_", "ovzpatch_jobs=1"})
+	if strings.Join(got, " ") != "OVZPATCH_ OVZPATCH_JOB OVZPATCH_NICEST" {
+		t.Error(got)
+	}
+}
