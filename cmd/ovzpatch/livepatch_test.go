@@ -155,6 +155,7 @@ func TestWrongLivepatches(t *testing.T) {
 	image, modules := stockKernel(t)
 	for _, w := range wrongModules {
 		t.Run(strings.ReplaceAll(w.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
 			changes := []string{w.old, w.new}
 			if w.name == "survives" {
 				changes = append(changes, "/* A name of NULL is the kernel itself. */\n", survivor)

@@ -156,6 +156,7 @@ func TestLustreOfTheUser(t *testing.T) {
 		guest.Vulnerable: newStandIn(t, "--without-patch"),
 	} {
 		t.Run(string(want), func(t *testing.T) {
+			t.Parallel()
 			stdout, stderr, code := s.test(t, "--expect="+string(want))
 			if code != 0 {
 				t.Fatalf("exit code %d\n%s\n%s", code, stderr, stdout)
