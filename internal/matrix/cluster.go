@@ -4,7 +4,6 @@ package matrix
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/slurm"
@@ -56,13 +54,6 @@ func (s *Slurm) complete(user int) {
 
 // checkMemory is what a cell gets that only checks.
 const checkMemory = 512 << 20
-
-// handed is what the tasks of one call read.
-type handed struct {
-	Work    string  `json:"work"`
-	Attempt Attempt `json:"attempt"`
-	Cells   []*Cell `json:"cells"`
-}
 
 // Cluster does cells as tasks of Slurm. The tasks leave results as those of this machine do; what Slurm
 // says of a task is never taken for what became of a cell, only for the reason why it has no result.
@@ -225,29 +216,6 @@ func (e *Cluster) cancel(ctx context.Context, w *Work, cells []*Cell, jobs []str
 	return nil
 }
 
-// quote makes a shell's word of a text.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// hand writes what tasks read. Slurm runs a task whose directory the node lacks in /tmp, so each looks.
-func (e *Cluster) hand(w *Work, cells []*Cell) error {
-	plan := filepath.Join(e.dir, "cells.json")
-	data, err := json.Marshal(handed{w.Dir, Attempt{Program: e.Program, CacheDir: e.Cache, Temp: e.Temp, Compile: e.CPUs}, cells})
-	if err != nil {
-		return err
-	}
-	look := "#!/bin/sh\n" +
-		"[ -e " + quote(plan) + " ] || { echo \"$(hostname) does not see \"" + quote(e.dir) + " >&2; exit 1; }\n" +
-		"[ -x " + quote(e.Program) + " ] || { echo \"$(hostname) does not see \"" + quote(e.Program) + " >&2; exit 1; }\n"
-	task := look + "exec " + quote(e.Program) + " matrix cell --plan=" + quote(plan) +
-		" --attempt=\"$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}\" $(($1 + SLURM_ARRAY_TASK_ID))\n"
-	seen := filepath.Join(e.dir, "seen")
-	probe := look + quote(e.Program) + " version && hostname >" + quote(seen+".new") + " && mv " + quote(seen+".new") + " " + quote(seen) + "\n"
-	return errors.Join(
-		atomicfile.WriteBytes(plan, data),
-		atomicfile.WriteBytes(filepath.Join(e.dir, "task.sh"), []byte(task)),
-		atomicfile.WriteBytes(filepath.Join(e.dir, "probe.sh"), []byte(probe)))
-}
-
 // probe looks with one small task whether nodes see the directory and this program.
 func (e *Cluster) probe(ctx context.Context, jobs *[]string) error {
 	id, err := e.c.Submit(ctx, slurm.Array{
@@ -305,40 +273,4 @@ func (e *Cluster) split(cells []*Cell) []*chunk {
 		list[n].cells = append(list[n].cells, c)
 	}
 	return list
-}
-
-// Cell does one cell of those that were handed over, in a task.
-func (h *handed) cell(ctx context.Context, i int, attempt string, u job.Reporter) error {
-	if i < 0 || i >= len(h.Cells) {
-		return job.BadRequest(fmt.Errorf("there is no cell %d among %d", i, len(h.Cells)))
-	}
-	w, c := &Work{h.Work}, h.Cells[i]
-	if r, err := w.Result(c.Key); err != nil || r != nil {
-		u.Say("%s is done already", c.Name)
-		return err
-	}
-	h.Attempt.Name = attempt
-	u.Say("%s", c.Name)
-	if err := os.MkdirAll(h.Attempt.Temp, 0o755); err != nil {
-		return err
-	}
-	err := w.Try(ctx, c, h.Attempt)
-	if errors.Is(err, errLate) {
-		u.Say("another try of %s was first", c.Name)
-		return nil
-	}
-	return err
-}
-
-// DoHanded does the i-th cell of a plan that the submitting machine wrote.
-func DoHanded(ctx context.Context, plan string, i int, attempt string, u job.Reporter) error {
-	data, err := os.ReadFile(plan)
-	if err != nil {
-		return job.BadRequest(fmt.Errorf("read the cells: %w", err))
-	}
-	var h handed
-	if err := json.Unmarshal(data, &h); err != nil {
-		return job.BadRequest(fmt.Errorf("read the cells of %s: %w", plan, err))
-	}
-	return h.cell(ctx, i, attempt, u)
 }
