@@ -88,7 +88,7 @@ func rpmbuild(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	args = append([]string{
 		"--quiet", "--nodeps", "--define", "_topdir " + dir, "--define", "_sourcedir " + dir, "--define", "_rpmdir " + dir, "--define", "_srcrpmdir " + dir,
-		"--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm", "--define", "_dbpath " + dir + "/db",
+		"--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm", "--define", "_dbpath " + dir + "/db", "--define", "_rpmformat 4",
 	}, args...)
 	cmd := exec.Command("rpmbuild", args...)
 	cmd.Env = append(os.Environ(), "HOME="+dir)
