@@ -18,17 +18,20 @@ import (
 	"ovzpatch/internal/terminal"
 )
 
+// publishCommand is what the command line says.
+type publishCommand struct {
+	publish.Options
+	store  string
+	back   string
+	retire string
+	reason string
+	check  bool
+	out    jsonFlag
+	notice publish.Advisory
+}
+
 func newPublish(*app) *cobra.Command {
-	var (
-		o      publish.Options
-		store  string
-		back   string
-		retire string
-		reason string
-		check  bool
-		out    jsonFlag
-		notice publish.Advisory
-	)
+	p := &publishCommand{}
 	c := &cobra.Command{
 		Use:   "publish [GROUP|SNAPSHOT]...",
 		Short: "Publish proved kernels as a signed repository for yum, dnf and zypper",
@@ -39,7 +42,7 @@ directory; clients read below DIR/current/PROFILE.
 A kernel is published when its manifest says that this very package was tested and is
 protected, and that the same kernel without the patch is vulnerable (ovzpatch run --store
 records both); its files are what the manifest says; and its source RPM is there. What a
-group has besides is left out, and said.
+group holds besides is left out, and named.
 
 The packages are copied and signed, and clients' own programs look at the result: rpmkeys,
 gpgv, dnf repoclosure, and dnf, which installs the newest kernels into an empty root. Then
@@ -60,75 +63,37 @@ where one would remove a kernel, or refuses what --profile says is for it.
   ovzpatch publish --to /srv/www/kernels --retire kernel-ovz-6.1.1-1.lustre1.x86_64 --reason 'CVE-2026-1'
   ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org
   ovzpatch publish --check rpms /srv/www/kernels/current --profile rhel5`,
-		RunE: func(c *cobra.Command, args []string) error {
-			o.Names, o.Report, o.OwnGPGHome = args, newUI(c), ownGPGHome()
-			if c.Flags().Changed("advisory") {
-				o.Advisory = &notice
-			}
-			if check {
-				return checkClients(c, o, store, out)
-			}
-			if o.Advisory == nil && len(notice.References) > 0 {
-				return usage(errors.New("--reference belongs to a notice: name that with --advisory"))
-			}
-			if o.To == "" {
-				return usage(errors.New("--to is missing: name the repository's directory; or say --check; see ovzpatch publish --help"))
-			}
-			if err := o.Check(); err != nil {
-				return err
-			}
-			var res *publish.Result
-			var err error
-			switch {
-			case (back != "" || retire != "") && len(args) > 0:
-				return usage(errors.New("--rollback and --retire work on what is published: name no group"))
-			case back != "":
-				number := 0
-				if back != previous {
-					if number, err = strconv.Atoi(back); err != nil || number < 1 {
-						return usage(fmt.Errorf("--rollback=%s: it must be the number of a generation, or nothing for the one before", back))
-					}
-				}
-				res, err = publish.Rollback(c.Context(), o, number)
-			case retire != "":
-				res, err = publish.Retire(c.Context(), o, retire, reason)
-			default:
-				s, openErr := openStore(store)
-				if openErr != nil {
-					return openErr
-				}
-				res, err = publish.Publish(c.Context(), s, o)
-			}
-			if err != nil {
-				return err
-			}
-			return out.print(c, res, func(w io.Writer) error { return printPublished(w, res) })
-		},
+		RunE: p.run,
 	}
+	p.register(c)
+	return c
+}
+
+func (p *publishCommand) register(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&store, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
-	f.StringVar(&o.To, "to", "", "the repository's directory, which a web server exports")
-	f.StringVar(&o.Key, "key", "", "the key to sign with: its fingerprint, or what gpg knows it by (--rollback, --retire: the one that signed)")
-	f.StringVar(&o.GPGHome, "gpg-home", "", "gpg's directory of keys (default: gpg's own)")
-	f.StringVar(&o.Namespace, "namespace", "", "publish all groups of this namespace, and of those below it")
-	f.IntVar(&o.Latest, "latest", 0, "of each group publish the newest N that may be published (default: all)")
-	f.StringSliceVar(&o.Archs, "arch", nil, "publish packages of these architectures only, besides noarch and source")
-	f.StringSliceVar(&o.Profiles, "profile", nil, "for which clients, a repository each: rhel5, rhel6, modern (default: those of the last generation, at first modern)")
-	f.StringVar(&o.URL, "url", "", "where clients find the directory: writes .repo files (default: that of the last generation)")
-	f.BoolVar(&o.WithoutControl, "without-control", false, "publish also where nobody showed that the kernel without the patch is vulnerable")
-	f.BoolVar(&o.AllowUnproved, "allow-unproved", false, "publish kernels that nobody proved; the repository is marked UNPROVED")
-	f.BoolVar(&o.Resign, "resign", false, "put the signature in the place of others' on packages that are signed already")
-	f.IntVar(&o.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
-	out.register(c, "write the result as JSON")
-	f.BoolVar(&check, "check", false, "publish nothing: say what yum, dnf and zypper will do with packages, directories, groups or snapshots")
-	f.StringVar(&back, "rollback", "", "publish again what the generation before held, or --rollback=N that one")
+	f.StringVar(&p.store, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
+	f.StringVar(&p.To, "to", "", "the repository's directory, which a web server exports")
+	f.StringVar(&p.Key, "key", "", "the key to sign with: its fingerprint, or what gpg knows it by (--rollback, --retire: the one that signed)")
+	f.StringVar(&p.GPGHome, "gpg-home", "", "gpg's directory of keys (default: gpg's own)")
+	f.StringVar(&p.Namespace, "namespace", "", "publish all groups of this namespace, and of those below it")
+	f.IntVar(&p.Latest, "latest", 0, "of each group publish the newest N that may be published (default: all)")
+	f.StringSliceVar(&p.Archs, "arch", nil, "publish packages of these architectures only, besides noarch and source")
+	f.StringSliceVar(&p.Profiles, "profile", nil, "for which clients, a repository each: rhel5, rhel6, modern (default: those of the last generation, at first modern)")
+	f.StringVar(&p.URL, "url", "", "where clients find the directory: writes .repo files (default: that of the last generation)")
+	f.BoolVar(&p.WithoutControl, "without-control", false, "publish also where nobody showed that the kernel without the patch is vulnerable")
+	f.BoolVar(&p.AllowUnproved, "allow-unproved", false, "publish kernels that nobody proved; the repository is marked UNPROVED")
+	f.BoolVar(&p.Resign, "resign", false, "put the signature in the place of others' on packages that are signed already")
+	f.IntVar(&p.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
+	p.out.register(c, "write the result as JSON")
+	f.BoolVar(&p.check, "check", false, "publish nothing: say what yum, dnf and zypper will do with packages, directories, groups or snapshots")
+	f.StringVar(&p.back, "rollback", "", "publish again what the generation before held, or --rollback=N that one")
 	f.Lookup("rollback").NoOptDefVal = previous
-	f.StringVar(&retire, "retire", "", "take this published kernel out, and never publish it again; wants --reason")
-	f.StringVar(&reason, "reason", "", "why the kernel is retired: it is published")
-	f.StringVar(&notice.ID, "advisory", "", "add a security notice of this name, of the newest kernels among those that are published; wants --severity and --description")
-	f.StringVar(&notice.Severity, "severity", "", "of the notice: Critical, Important, Moderate or Low")
-	f.StringVar(&notice.Description, "description", "", "what the notice says; its first line is its title")
-	f.StringArrayVar(&notice.References, "reference", nil, "a CVE, or an address that tells more; may be repeated")
+	f.StringVar(&p.retire, "retire", "", "take this published kernel out, and never publish it again; wants --reason")
+	f.StringVar(&p.reason, "reason", "", "why the kernel is retired: it is published")
+	f.StringVar(&p.notice.ID, "advisory", "", "add a security notice of this name, of the newest kernels among those that are published; wants --severity and --description")
+	f.StringVar(&p.notice.Severity, "severity", "", "of the notice: Critical, Important, Moderate or Low")
+	f.StringVar(&p.notice.Description, "description", "", "what the notice says; its first line is its title")
+	f.StringArrayVar(&p.notice.References, "reference", nil, "a CVE, or an address that tells more; may be repeated")
 	c.MarkFlagsRequiredTogether("advisory", "severity", "description")
 	for _, other := range []string{"check", "rollback", "retire"} {
 		c.MarkFlagsMutuallyExclusive("advisory", other)
@@ -138,7 +103,51 @@ where one would remove a kernel, or refuses what --profile says is for it.
 	c.MarkFlagsMutuallyExclusive("retire", "rollback", "check")
 	c.MarkFlagsMutuallyExclusive("check", "to")
 	c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"rhel5", "rhel6", "modern"}, cobra.ShellCompDirectiveNoFileComp))
-	return c
+}
+
+func (p *publishCommand) run(c *cobra.Command, args []string) error {
+	p.Names, p.Report, p.OwnGPGHome = args, newUI(c), ownGPGHome()
+	if c.Flags().Changed("advisory") {
+		p.Advisory = &p.notice
+	}
+	if p.check {
+		return p.checkClients(c)
+	}
+	if p.Advisory == nil && len(p.notice.References) > 0 {
+		return usage(errors.New("--reference belongs to a notice: name that with --advisory"))
+	}
+	if p.To == "" {
+		return usage(errors.New("--to is missing: name the repository's directory; or say --check; see ovzpatch publish --help"))
+	}
+	if err := p.Check(); err != nil {
+		return err
+	}
+	var res *publish.Result
+	var err error
+	switch {
+	case (p.back != "" || p.retire != "") && len(args) > 0:
+		return usage(errors.New("--rollback and --retire work on what is published: name no group"))
+	case p.back != "":
+		number := 0
+		if p.back != previous {
+			if number, err = strconv.Atoi(p.back); err != nil || number < 1 {
+				return usage(fmt.Errorf("--rollback=%s: it must be the number of a generation, or nothing for the one before", p.back))
+			}
+		}
+		res, err = publish.Rollback(c.Context(), p.Options, number)
+	case p.retire != "":
+		res, err = publish.Retire(c.Context(), p.Options, p.retire, p.reason)
+	default:
+		s, openErr := openStore(p.store)
+		if openErr != nil {
+			return openErr
+		}
+		res, err = publish.Publish(c.Context(), s, p.Options)
+	}
+	if err != nil {
+		return err
+	}
+	return p.out.print(c, res, func(w io.Writer) error { return printPublished(w, res) })
 }
 
 // ownGPGHome is gpg's own directory of keys, "" where there is none.
@@ -161,13 +170,13 @@ func ownGPGHome() string {
 const previous = "previous"
 
 // checkClients says what clients do with packages.
-func checkClients(c *cobra.Command, o publish.Options, store string, out jsonFlag) error {
-	list, err := publish.CheckClients(c.Context(), o.Names, o.Profiles, func() (*datastore.Store, error) { return openStore(store) })
+func (p *publishCommand) checkClients(c *cobra.Command) error {
+	list, err := publish.CheckClients(c.Context(), p.Names, p.Profiles, func() (*datastore.Store, error) { return openStore(p.store) })
 	if err != nil {
 		return err
 	}
-	err = out.print(c, list, func(w io.Writer) error { return publish.WriteChecked(w, list) })
-	return errors.Join(err, publish.Harmed(list, len(o.Profiles) > 0))
+	err = p.out.print(c, list, func(w io.Writer) error { return publish.WriteChecked(w, list) })
+	return errors.Join(err, publish.Harmed(list, len(p.Profiles) > 0))
 }
 
 // printPublished says what is published, kernel by kernel.

@@ -108,8 +108,10 @@ func TestLiveLineFitsTheTerminal(t *testing.T) {
 func TestStepsFitTheTerminal(t *testing.T) {
 	user, tty := testutil.Terminal(t)
 	steps := []job.Step{
-		{Name: "a", Text: "protected"}, {Name: "b\x1b[2J", Text: "0:10:\tone\ntwo", Now: true},
-		{Name: "long", Text: "0:11", Now: true}, {Name: "内核", Text: "waits"},
+		{Name: "a", Text: "protected"},
+		{Name: "b\x1b[2J", Text: "0:10:\tone\ntwo", Now: true},
+		{Name: "long", Text: "0:11", Now: true},
+		{Name: "内核", Text: "waits"},
 	}
 	screen, all := testutil.NewScreen(), ""
 	go io.Copy(screen, user)
