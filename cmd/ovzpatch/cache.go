@@ -17,10 +17,10 @@ import (
 func newCache(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cache",
-		Short: "What is kept by content, how much it is, and removing it",
+		Short: "Show what is in the cache, and remove it",
 		Long: fmt.Sprintf(`cache looks after the directory with expensive results (--cache-dir): packages, compiled
-objects, guests' roots, probes, consoles. Each build keeps it to its limits by itself: what nobody
-asked for in %d days goes, and beyond %s what was used longest ago. What any process uses stays.`,
+objects, guests' roots, probes, consoles. Each build keeps it within its limits: it removes what
+nobody used in %d days and, above %s, what was used longest ago. What a process is using stays.`,
 			cache.Standard.Days(), cache.Size(cache.Standard.Size)),
 		Args: noSuchCommand,
 	}
@@ -32,7 +32,7 @@ func newCacheList(a *app) *cobra.Command {
 	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List what is in the cache, what was used last first",
+		Short: "List what is in the cache, the last used first",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := cache.Cache{Dir: a.cacheDir}.Entries(c.Context())
@@ -57,7 +57,7 @@ func newCacheSize(a *app) *cobra.Command {
 	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "size",
-		Short: "How much there is of each kind, on the disk",
+		Short: "Show how much of each kind is on the disk",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			kinds, err := cache.Cache{Dir: a.cacheDir}.Kinds(c.Context())
@@ -86,8 +86,8 @@ func newCachePrune(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove what is old, and what is too much",
-		Long: `prune removes what nobody asked for in --age, and then what was used longest ago until there
-is no more than --size. What any process uses stays, so it may run beside other jobs. It also removes
+		Long: `prune removes what nobody used in --age, and then what was used longest ago until there
+is no more than --size. What a process is using stays, so it may run beside other jobs. It also removes
 the temporary directories (in $TMPDIR, else /tmp, and in the cache) of ovzpatch's processes that were killed.`,
 		Example: `  ovzpatch cache prune
   ovzpatch cache prune --age=7d --size=5G

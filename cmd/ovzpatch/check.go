@@ -56,19 +56,20 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Say whether the patch fits a source, hunk by hunk, and whether its hook is reached",
 		Long: `check places the patch in SOURCE (a source RPM, a tarball or an unpacked tree)
 without changing it, says where every hunk goes, and reads the patched
-fs/namespace.c: what comes on the way from the umount system call, in order. Its
+fs/namespace.c: what the umount system call goes through, in order. Its
 verdict on the hook is one of
-  hook found and reached  the patched source does what the one without the patch
-                          does, but in a container on Lustre what that does without
-                          MNT_FORCE, and writes the message (exit code 0)
-  unsure                  the text does not tell, and why (exit code 3);
+  hook found and reached  the patched source does the same as the original, except
+                          that in a container on Lustre it drops MNT_FORCE and
+                          writes the message (exit code 0)
+  unsure                  the source does not show it, and why (exit code 3);
                           --compile, and then a guest, tell more
-  misplaced               it does not, with the lines that show it (exit code 3)
-Where there is perl, the tree's own checkpatch.pl looks at the patch.
+  misplaced               it does something else; the lines that show it are listed
+                          (exit code 3)
+If perl is installed, the tree's own checkpatch.pl checks the patch.
 
-In a source RPM the patch goes upon the package's own patches, as in %prep. The spec is
-read for that, not run; what only rpmbuild knows is told as unsure, and --define and
---target say it.
+In a source RPM the patch is placed on top of the package's own patches, as in %prep.
+The spec is read for that, not run: what only rpmbuild knows is reported as unsure,
+unless --define and --target tell it.
 ` + exitLongText,
 		Example: `  ovzpatch check linux-6.1.tar.xz
   ovzpatch check kernel-2.6.32-042stab141.3.src.rpm --json

@@ -32,8 +32,7 @@ func settingsFile() string {
 // readSettings collects what the environment and the file set.
 var readSettings = settings.Read
 
-// applySettings gives a command's flags the values that are set for them. What stands on the command
-// line stays.
+// applySettings sets a command's flags to their settings. What is on the command line stays.
 func applySettings(c *cobra.Command, list []settings.Setting) error {
 	for _, s := range list {
 		f := c.Flags().Lookup(s.Name)
@@ -115,7 +114,7 @@ func checkSetting(s settings.Setting) error {
 func newConfig() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "Settings for all calls, from the environment and a file",
+		Short: "Show the settings for all calls, from the environment and a file",
 		Long: `Some flags can be set once for all calls: in the environment, as OVZPATCH_JOBS for --jobs, or in the
 file ovzpatch/ovzpatch.toml below $XDG_CONFIG_HOME (~/.config), as jobs = 4. The command line wins over
 the environment, and that over the file.`,

@@ -17,10 +17,10 @@ func newExec(a *app) *cobra.Command {
 	var f guestFlags
 	c := &cobra.Command{
 		Use:   "exec [RPM] -- COMMAND [ARG...]",
-		Short: "Run one command in a guest with that kernel; its exit status arrives",
+		Short: "Run one command in a guest with that kernel, and return its exit status",
 		Long: `exec boots the kernel of RPM as ovzpatch shell does, with the probe or your own Lustre, runs
 COMMAND there, and ends with its exit status. What the command prints goes to standard
-output; lines of the kernel's log may stand between, for both use one console. Where the
+output; lines of the kernel's log may appear among it, because both use one console. If the
 guest ends before the command does, the exit code is 1 and the end of the console goes to
 standard error.
 

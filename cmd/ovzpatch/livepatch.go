@@ -117,7 +117,7 @@ func newLivepatchStatus() *cobra.Command {
 	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether the livepatch protects this machine, and who keeps it from that",
+		Short: "Say whether the livepatch protects this machine, and which threads keep it from doing so",
 		Long: `status reads from /sys and /proc whether the module of ovzpatch livepatch is in effect on this machine for every task,
 and names the threads that are not in its reach yet because they sleep in the old function.
 The exit code is 0 where containers are protected, otherwise 4. Be root to see the threads.

@@ -30,7 +30,7 @@ Done and, where it was asked, as expected.
 A tool, the build or the guest's machinery failed.
 .TP
 2
-Usage, as a named file that is not there.
+Usage, such as a named file that is not there.
 .TP
 3
 The patch does not fit or is misplaced.

@@ -41,12 +41,12 @@ func newPort(a *app) *cobra.Command {
 its fs/namespace.c and its headers say: where the path of a forced umount is resolved
 and not refused yet, what a container is there and what its id, and how the message is
 written to the host's log. It does so whether or not a port of ours fits. The patch is
-held against the same check as any other; nobody has tried it, and its header says so.
+checked like any other; nobody has tried it yet, and its header says so.
 --prove goes on as ovzpatch run does: it builds kernels with and without the patch, boots
 both, prints the verdict, and writes what was seen into the header of the patch.
 
-What the source leaves open is asked, and no patch is written (exit code 3). check,
-srpm, build and run derive a port by themselves where none of ours fits; --derive there
+If the source leaves something open, port asks about it and writes no patch (exit code 3).
+check, srpm, build and run derive a port by themselves where none of ours fits; --derive there
 says when.
 ` + exitLongText,
 		Example: `  ovzpatch port linux-7.3.tar.xz -o my.patch
@@ -72,7 +72,7 @@ func (p *portCommand) check(u *ui) error {
 	}
 	if p.proof {
 		if p.out == "" || p.flags.recipe.Tag == "" {
-			return usage(errors.New("--prove: it wants --output FILE for the patch, and a --release-tag"))
+			return usage(errors.New("--prove needs --output FILE for the patch, and a --release-tag"))
 		}
 		if err := tool.Need(build.Tools(p.flags.recipe.Root), tool.Guest); err != nil {
 			return err

@@ -30,7 +30,7 @@ const (
 	exitBehaved  = 4 // the kernel was tried, and did not behave as expected
 	exitUnknown  = 5 // the kernel was tried, and there is no telling
 	exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
-guest's machinery failed; 2 usage, as a named file that is not there; 3 the patch
+guest's machinery failed; 2 usage, such as a named file that is not there; 3 the patch
 does not fit or is misplaced; 4 the kernel was tried and did not behave as expected;
 5 it was tried and the verdict is inconclusive; 128 and more it was stopped by a signal.`
 )

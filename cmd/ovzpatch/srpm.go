@@ -51,7 +51,7 @@ compiles nothing: nothing but the patch may differ, and it must be where %build 
 			}
 			defer s.Close()
 			if s.With.Foreign && len(flags.recipe.Flavours) > 0 {
-				u.Say("the source RPM holds all flavours: give these switches to what builds it")
+				u.Say("the source RPM holds all flavours: pass these switches to whatever builds it")
 			}
 			if err := s.ProvePlace(ctx, u, proof.wanted()); err != nil {
 				return err

@@ -91,7 +91,7 @@ outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faul
 
 With --lustre your own Lustre takes the place of the probe: its modules are loaded, the
 script given with --lustre-setup is run, and the source given with --mount is mounted.
-If that does not come up, the exit code is 1, for nothing is known of the kernel then.
+If that does not come up, the exit code is 1, because nothing is known about the kernel then.
 
 With --livepatch the kernel is one without the port. In one boot all cases run with the module
 loaded, and those that tell kernels apart before that, when it is disabled, and when it is

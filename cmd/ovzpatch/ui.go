@@ -29,7 +29,7 @@ const (
 func (f *progressFlags) register(c *cobra.Command) {
 	c.PersistentFlags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress on standard error, only an error")
 	c.PersistentFlags().BoolVarP(&f.verbose, "verbose", "v", false, "each step of the progress as a line of its own that stays")
-	c.PersistentFlags().StringVar(&f.format, "log-format", logText, "the form of the progress: text, or json, one object a line")
+	c.PersistentFlags().StringVar(&f.format, "log-format", logText, "the format of the progress: text, or json with one object per line")
 	c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{logText, logJSON}, cobra.ShellCompDirectiveNoFileComp))
 }
 

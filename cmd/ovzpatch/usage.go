@@ -146,7 +146,7 @@ func checkFlags(c *cobra.Command) (err error) {
 		return usagef(c, "%s is missing: %s go together", strings.Join(flags(m[2]), ", "), strings.Join(flags(m[1]), " and "))
 	}
 	if m := flagsExclude.FindStringSubmatch(err.Error()); m != nil {
-		return usagef(c, "%s exclude each other: give one of them", strings.Join(flags(m[1]), " and "))
+		return usagef(c, "%s exclude each other: use one of them", strings.Join(flags(m[1]), " and "))
 	}
 	return usagef(c, "%v", err)
 }

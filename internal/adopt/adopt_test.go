@@ -198,7 +198,7 @@ func TestAdd(t *testing.T) {
 	if _, err := Add(t.Context(), s, Options{Packages: []string{again.kernel(), again.devel(), b.source()}, Report: &u}); err != nil {
 		t.Fatal(err)
 	}
-	if text := strings.Join(u.lines, "\n"); !strings.Contains(text, "NOT checked: whether %s is the very source package") {
+	if text := strings.Join(u.lines, "\n"); !strings.Contains(text, "NOT checked: whether %s is exactly the source package") {
 		t.Errorf("said:\n%s", text)
 	}
 
@@ -275,7 +275,7 @@ func TestBadPackages(t *testing.T) {
 		{"are both source packages", append(b.all(), later.source())},
 		{"is for i686, and the kernel for x86_64", append(b.all(), foreign)},
 		{"they are not of one build", append(b.all(), later.tools())},
-		{"-devel package is missing, against which", []string{b.kernel(), b.source()}},
+		{"-devel package is missing, and ovzpatch test builds its probe against it", []string{b.kernel(), b.source()}},
 		{"the source package is missing", []string{b.kernel(), b.devel()}},
 		{"is not the source package of this build, which is called kernel-ovz-6.1.1-1.src.rpm", []string{b.kernel(), b.devel(), later.source()}},
 		{"is not the source package of this build, though it has its name", []string{b.kernel(), b.devel(), same.source()}},

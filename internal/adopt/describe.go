@@ -37,7 +37,7 @@ const maxPatch = 64 << 20
 // describe makes the manifest, of what the packages themselves show.
 func (b *build) describe(ctx context.Context, u job.Reporter) (*datastore.Manifest, error) {
 	if !b.sourceKnown() {
-		u.Say("NOT checked: whether %s is the very source package: what mock and Koji build knows its name only", b.source.path)
+		u.Say("NOT checked: whether %s is exactly the source package: what mock and Koji build records only its name", b.source.path)
 	}
 	spec, ports, err := b.sources(ctx)
 	if err != nil {

@@ -80,10 +80,10 @@ func (b *build) check() error {
 	}
 	devel := b.kernel.DevelNames()
 	if !slices.ContainsFunc(b.others, func(i *item) bool { return slices.Contains(devel, fileName(i)) }) {
-		return fmt.Errorf("the kernel's -devel package is missing, against which ovzpatch test builds its probe: name %s, too", strings.Join(devel, " or "))
+		return fmt.Errorf("the kernel's -devel package is missing, and ovzpatch test builds its probe against it: name %s, too", strings.Join(devel, " or "))
 	}
 	if b.source == nil {
-		return fmt.Errorf("the source package is missing, which who publishes the kernel must pass on: name %s, too", b.kernel.SourceRPM())
+		return fmt.Errorf("the source package is missing, and whoever publishes the kernel must pass it on: name %s, too", b.kernel.SourceRPM())
 	}
 	return b.checkSource()
 }

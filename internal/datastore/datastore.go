@@ -170,7 +170,7 @@ func parseFormat(b []byte) (format, error) {
 		return f, fmt.Errorf("read %s: it does not describe a datastore", formatFile)
 	}
 	if f.Version > Version {
-		return f, fmt.Errorf("its form is version %d, this program knows up to %d: %w", f.Version, Version, ErrNewer)
+		return f, fmt.Errorf("its format is version %d, and this program knows up to %d: %w", f.Version, Version, ErrNewer)
 	}
 	if f.Version > 1 && !uuidForm.MatchString(f.UUID) {
 		return f, fmt.Errorf("read %s: uuid %q cannot be", formatFile, f.UUID)

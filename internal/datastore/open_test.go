@@ -16,7 +16,7 @@ import (
 
 func TestOpenRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
-		"newer":    {`{"format":"ovzpatch datastore","version":5,"name":"store","more":1}`, "version 5, this program knows up to 4: a newer ovzpatch made it"},
+		"newer":    {`{"format":"ovzpatch datastore","version":5,"name":"store","more":1}`, "version 5, and this program knows up to 4: a newer ovzpatch made it"},
 		"no":       {`{"format":"other","version":1,"name":"store"}`, "does not describe a datastore"},
 		"zero":     {`{"format":"ovzpatch datastore","version":0,"name":"store"}`, "does not describe a datastore"},
 		"bad name": {`{"format":"ovzpatch datastore","version":1,"name":"../x"}`, "datastore name"},

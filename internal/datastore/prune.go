@@ -31,7 +31,7 @@ type Decision struct {
 	Removed bool `json:"removed"`
 }
 
-// Plan decides about the entries of one group without touching anything. It gives the
+// Plan decides about the entries of one group without touching anything. It returns the
 // newest first.
 func (k Keep) Plan(entries []Entry) []Decision {
 	newest := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {

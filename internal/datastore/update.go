@@ -47,7 +47,7 @@ func (s *Store) rewrite(ctx context.Context, ref Ref, change func(*Manifest) err
 		return err
 	}
 	if m.Snapshot != before.Snapshot || !m.Finished.Equal(before.Finished) || !slices.Equal(m.Files, before.Files) {
-		return errors.New("what a finished snapshot is called and has in it cannot be changed")
+		return errors.New("the name and the files of a finished snapshot cannot be changed")
 	}
 	b, err := m.encode()
 	if err != nil {

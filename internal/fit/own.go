@@ -36,7 +36,7 @@ type ownPatches struct {
 type layer struct {
 	stack    *patch.Stack
 	changed  map[int][]string // by patch: the files it changed
-	unknown  []string         // patches that hang on what only rpmbuild knows
+	unknown  []string         // patches that depend on what only rpmbuild knows
 	problems []string         // patches that do not go in
 	other    *layer           // the same, decided the other way where something is unknown
 	with     bool             // it is with the unknown patches
@@ -85,7 +85,7 @@ func label(c spec.Carried) string {
 	return fmt.Sprintf("Patch%d %s", c.Number, c.File)
 }
 
-// over puts the package's patches on some files; with those that hang on what only
+// over puts the package's patches on some files; with those that depend on what only
 // rpmbuild knows, or without.
 func (o *ownPatches) over(ctx context.Context, base patch.Files, names []string, with bool) (*layer, error) {
 	l := &layer{stack: patch.NewStack(base, names), changed: map[int][]string{}, with: with}

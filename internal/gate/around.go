@@ -76,6 +76,6 @@ func (c *comparison) redefined() {
 		if directive == "pragma" || word == "pr_fmt" || !onWay[word] && c.used[word] == 0 {
 			continue
 		}
-		c.gate.doubt("the file itself says to the preprocessor what "+word+" is, on which the way of a forced umount depends: #"+short(d), nil)
+		c.gate.doubt("the file itself says what "+word+" is for the preprocessor, and the way of a forced umount depends on it: #"+short(d), nil)
 	}
 }

@@ -52,7 +52,7 @@ func (c *comparison) run() {
 		o := newOracle()
 		for more := true; more; more = o.next() {
 			if ways++; ways > maxWays {
-				c.gate.doubt("the umount system call has more ways than are looked at", nil)
+				c.gate.doubt("the umount system call has more paths than are followed", nil)
 				return
 			}
 			if c.way(o); len(c.gate.Faults)+len(c.gate.Doubts) > 12 {
@@ -108,7 +108,7 @@ func (c *comparison) way(o *oracle) {
 			return
 		}
 		if strange != nil {
-			c.gate.doubt("whether the hook does what it promises hangs on "+short(strange.key)+", of which the text does not say what it is", []int{strange.line})
+			c.gate.doubt("whether the hook does what it promises depends on "+short(strange.key)+", and the source does not show what that is", []int{strange.line})
 			return
 		}
 		c.gate.fault(reason, lines)
@@ -185,7 +185,7 @@ func (c *comparison) explain(o *oracle, is, should *trace, at int, hook bool, re
 	case got.new && harmful[got.call] != "":
 		report("the hook calls "+got.call+"(), which "+harmful[got.call], got.line)
 	case got.new:
-		c.gate.doubt("the hook calls "+short(got.text)+", of which it is not known what it does", []int{got.line})
+		c.gate.doubt("the hook calls "+short(got.text)+", and what that does is unknown", []int{got.line})
 	case hook && is.dropped > 0 && slices.Contains(capabilities, got.call):
 		report("the hook lies behind the MNT_FORCE gate: a container with a user namespace gets EPERM there, and the hook never runs", got.line, is.dropped)
 	case hook && is.dropped > 0 && strings.Contains(got.text, "umount_begin"):

@@ -278,7 +278,7 @@ func (m *machine) conditional(s *stmt) {
 		return
 	}
 	if s.at.under != "ifdef CONFIG_VE" {
-		m.doubt(s.at.line, "it is compiled only under a condition (#"+s.at.under+"), of which the text does not say whether it holds")
+		m.doubt(s.at.line, "it is compiled only under a condition (#"+s.at.under+"), and the source does not show whether it holds")
 	}
 }
 

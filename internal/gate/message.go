@@ -180,7 +180,7 @@ func (c *comparison) judgeMessage(l logLine, report func(string, ...int)) {
 
 func (c *comparison) judgeID(l logLine, conversion string, report func(string, ...int)) {
 	if len(l.args) != 1 {
-		report(fmt.Sprintf("the message has one place for the container's id, and is given %d arguments", len(l.args)), l.line)
+		report(fmt.Sprintf("the message has one place for the container's id, but %d arguments", len(l.args)), l.line)
 		return
 	}
 	id := l.args[0].String()

@@ -92,7 +92,7 @@ func (n *Names) judge(c *comparison, before, after string) {
 		}
 	}
 	if len(unknown) > 0 {
-		c.gate.doubt("the source has no headers (include/linux/fs.h), so that it cannot be told whether it declares "+strings.Join(unknown, ", "), nil)
+		c.gate.doubt("the source has no headers (include/linux/fs.h), so it is unknown whether it declares "+strings.Join(unknown, ", "), nil)
 	}
 	if c.pidfact && !c.vefact && n.known() && n.has("ve_is_super") {
 		c.gate.doubt("the source has OpenVZ's containers (ve_is_super), and the hook asks for a pid namespace", nil)

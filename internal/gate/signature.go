@@ -42,7 +42,7 @@ func (m *machine) pass(fn *function, args []value, line int) value {
 		}
 	}
 	if n := len(params); own && n != len(args) && !(n > 0 && strings.Contains(spelled(params[n-1]), "...")) {
-		m.doubt(line, fmt.Sprintf("%s() takes another number of arguments than it is given: %d, not %d", fn.name, n, len(args)))
+		m.doubt(line, fmt.Sprintf("%s() takes %d arguments, but is called with %d", fn.name, n, len(args)))
 	}
 	if own && (has(result, "__init") || has(result, "__exit")) {
 		m.doubt(line, fn.name+"() is not there any more when the kernel runs: "+short(spelled(result)))

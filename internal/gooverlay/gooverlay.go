@@ -32,7 +32,7 @@ type change struct {
 	gone *regexp.Regexp
 }
 
-// Write makes an overlay for the toolchain of goroot in dir, which it creates, and gives
+// Write makes an overlay for the toolchain of goroot in dir, which it creates, and returns
 // the path for -overlay. A toolchain whose files are not as expected is an error, and
 // then no overlay is written.
 func Write(goroot, dir string) (string, error) {

@@ -126,7 +126,7 @@ func (s *signer) find(ctx context.Context, name string, profiles []Profile) erro
 	case len(keys) == 0:
 		return job.BadRequest(fmt.Errorf("%s has no such key%s", s.where(), s.importHint(name)))
 	case len(keys) > 1:
-		return job.BadRequest(fmt.Errorf("%d keys have that name; give the fingerprint of one, such as %s", len(keys), keys[0].fingerprint))
+		return job.BadRequest(fmt.Errorf("%d keys have that name; name one by its fingerprint, such as %s", len(keys), keys[0].fingerprint))
 	}
 	k := keys[0]
 	if _, err := s.ask(ctx, "--with-colons", "--list-secret-keys", k.fingerprint); err != nil {
@@ -200,7 +200,7 @@ func (k *pub) check(profiles []Profile, now time.Time) error {
 	case profiles[0].old():
 		return fmt.Errorf("it is no RSA key (algorithm %s), and the clients of profile %s take RSA only", k.algo, profiles[0])
 	case k.algo != algoDSA && k.algo != algoEdDSA:
-		return fmt.Errorf("of algorithm %s it is not known that clients take it; take an RSA key of %d bits or more", k.algo, minRSA)
+		return fmt.Errorf("it is unknown whether clients accept a key of algorithm %s; use an RSA key of %d bits or more", k.algo, minRSA)
 	}
 	return nil
 }

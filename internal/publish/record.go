@@ -151,7 +151,7 @@ func readRecord(dir string, number int) (*Record, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if head.Version > recordVersion {
-		return nil, fmt.Errorf("read %s: its form is version %d, this program knows up to %d; use the newer ovzpatch that made it", path, head.Version, recordVersion)
+		return nil, fmt.Errorf("read %s: its format is version %d, and this program knows up to %d; use the newer ovzpatch that made it", path, head.Version, recordVersion)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

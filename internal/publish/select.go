@@ -231,7 +231,7 @@ func (s *selection) open(ctx context.Context, r *datastore.Reader, f datastore.F
 			return p, err
 		}
 		if signed {
-			return p, job.BadRequest(fmt.Errorf("%s is signed already: publishing would put your signature in the place of that one; say --resign if it shall", f.Name))
+			return p, job.BadRequest(fmt.Errorf("%s is signed already: publishing would replace that signature with yours; add --resign to allow it", f.Name))
 		}
 	}
 	return p, nil

@@ -193,7 +193,7 @@ func (t *target) readMark(size int64) error {
 		return fmt.Errorf("read %s: it does not describe a repository of ovzpatch; if the directory is one, and only this file is damaged, remove the file's content", filepath.Join(t.dir, markFile))
 	}
 	if m.Version > markVersion {
-		return fmt.Errorf("its form is version %d, this program knows up to %d; use the newer ovzpatch that made it", m.Version, markVersion)
+		return fmt.Errorf("its format is version %d, and this program knows up to %d; use the newer ovzpatch that made it", m.Version, markVersion)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (o *objects) look(ctx context.Context) (made, of int) {
 		o.names, err = o.job.list(ctx, conf)
 	}
 	if err != nil {
-		return o.before, 0 // an estimate that nothing else hangs on
+		return o.before, 0 // an estimate that nothing else depends on
 	}
 	return o.before + o.made(), o.before + len(o.names)
 }

@@ -105,7 +105,7 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 			unreadable = no
 			r.Unverified = append(r.Unverified, fmt.Sprintf("a signature over %s was not verified: %v", s.what, no))
 		case err != nil:
-			return fmt.Errorf("verify signature over %s: %w; get the package, and the keys of who signed it, from a place that you trust", s.what, err)
+			return fmt.Errorf("verify signature over %s: %w; get the package, and the keys of its signers, from a place that you trust", s.what, err)
 		default:
 			checked++
 			r.Verified = append(r.Verified, fmt.Sprintf("the signature over %s is good, by key %s", s.what, by))

@@ -86,10 +86,10 @@ func checkParent(dir string) error {
 		return fmt.Errorf("%s: it is no directory", dir)
 	}
 	if st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
-		return fmt.Errorf("%s: others can write to it (mode %04o), so they could take lock files away; take that right from them", dir, st.Mode&0o7777)
+		return fmt.Errorf("%s: others can write to it (mode %04o), so they could remove lock files; remove their write permission", dir, st.Mode&0o7777)
 	}
 	if int(st.Uid) != os.Geteuid() && st.Uid != 0 {
-		return fmt.Errorf("%s: it belongs to uid %d, who could take lock files away; XDG_RUNTIME_DIR must name a directory of your own", dir, st.Uid)
+		return fmt.Errorf("%s: it belongs to uid %d, who could remove lock files; XDG_RUNTIME_DIR must name a directory of your own", dir, st.Uid)
 	}
 	return nil
 }
@@ -106,9 +106,9 @@ func checkDir(dir string, uid int) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return fmt.Errorf("%s: it is no directory; remove it, the directory is made anew", dir)
 	case int(st.Uid) != uid:
-		return fmt.Errorf("%s: it belongs to uid %d, who could take lock files away; remove it, the directory is made anew", dir, st.Uid)
+		return fmt.Errorf("%s: it belongs to uid %d, who could remove lock files; remove it, the directory is made anew", dir, st.Uid)
 	case st.Mode&0o022 != 0:
-		return fmt.Errorf("%s: others can write to it (mode %04o), so they could take lock files away; say chmod 755 when no store command runs", dir, st.Mode&0o7777)
+		return fmt.Errorf("%s: others can write to it (mode %04o), so they could remove lock files; run chmod 755 on it while no store command runs", dir, st.Mode&0o7777)
 	}
 	return nil
 }

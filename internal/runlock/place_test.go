@@ -91,7 +91,7 @@ func TestPlaceRefusals(t *testing.T) {
 			mkdir(t, base+"/locks", 0o755)
 			chown(t, base+"/locks", nobody)
 		}, "locks: it belongs to uid 65534", true},
-		"another user's above": {func(t *testing.T, base string) { chown(t, filepath.Dir(base), nobody) }, "it belongs to uid 65534, who could take lock files away", true},
+		"another user's above": {func(t *testing.T, base string) { chown(t, filepath.Dir(base), nobody) }, "it belongs to uid 65534, who could remove lock files", true},
 		"a group's":            {func(t *testing.T, base string) { mkdir(t, base, 0o775) }, "others can write to it (mode 0775)", false},
 		"everybody's":          {func(t *testing.T, base string) { mkdir(t, base, 0o1777) }, "others can write to it (mode 1777)", false},
 		"everybody's above":    {func(t *testing.T, base string) { chmod(t, filepath.Dir(base), 0o777) }, "others can write to it (mode 0777)", false},

@@ -155,7 +155,7 @@ func (w *walker) patching(s *syntax.Stmt, c *syntax.CallExpr, words []word) (how
 	return stylePlain, true
 }
 
-const patternReason = "it applies whatever patches a pattern finds, which may be ours, too"
+const patternReason = "it applies all patches that match a pattern, and ours may match"
 
 // mayFind tells whether a pattern may find our patch.
 func (w *walker) mayFind(pattern string) bool {

@@ -19,7 +19,7 @@ type Carried struct {
 	Reverse bool
 	// Optional patches are left out where they have fewer than ten lines.
 	Optional bool
-	// Unknown is what only rpmbuild knows and the application hangs on, as "%if
+	// Unknown is what only rpmbuild knows and the application depends on, as "%if
 	// 0%{?rhel}"; "" for a patch that is applied in any case, just so.
 	Unknown string
 }

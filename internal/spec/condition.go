@@ -120,7 +120,7 @@ func truthOperand(t truth) operand {
 // maxDepth is how deep parentheses and signs may be within each other.
 const maxDepth = 64
 
-// take reads one of the tokens, or gives "".
+// take reads one of the tokens, or returns "".
 func (e *expression) take(want ...string) string {
 	if len(e.tokens) == 0 || !slices.Contains(want, e.tokens[0]) {
 		return ""

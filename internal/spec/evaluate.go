@@ -69,7 +69,7 @@ var (
 
 // evaluate follows a spec as rpmbuild would read it, and returns its lines one by one, but
 // those of macros and conditions and %changelog. At each the macros are those known there.
-// Nothing is run: what %(...) or Lua would give cannot be told, nor can what hangs on it.
+// Nothing is run: what %(...) or Lua would give cannot be told, nor can what depends on it.
 func (s *Spec) evaluate(m *macros) iter.Seq[reading] {
 	return func(yield func(reading) bool) {
 		for r := range s.readings(m) {

@@ -120,7 +120,7 @@ func (s *Spec) switches(conditions []string) []string {
 			for _, i := range s.definitions(name) {
 				body := definition.ReplaceAllString(s.lines[i].text, "")
 				own = own || strings.Contains(body, "_with_"+option) || strings.Contains(body, "_without_"+option)
-				// A plain number that hangs on another switch stands for that, too.
+				// A plain number that depends on another switch stands for that, too.
 				for _, text := range append(slices.Clone(s.lines[i].within), body) {
 					for _, v := range madeFrom.FindAllStringSubmatch(text, -1) {
 						made = append(made, v[1])
@@ -234,8 +234,8 @@ func (s *Spec) unswitchable(f Flavour, o Options) error {
 		}
 	}
 	if !f.maybe {
-		return s.fail(f.line, fmt.Sprintf("the flavour %s is not built, as %q does not hold", f.Name, f.off), "change in the source RPM's spec what that goes by")
+		return s.fail(f.line, fmt.Sprintf("the flavour %s is not built, because %q does not hold", f.Name, f.off), "change what it depends on in the source RPM's spec")
 	}
-	return s.fail(f.line, fmt.Sprintf("the flavour %s hangs on conditions that cannot be told without running the spec", f.Name),
-		"give the spec's own switches by --with, --without and --define")
+	return s.fail(f.line, fmt.Sprintf("the flavour %s depends on conditions that are unknown until the spec is run", f.Name),
+		"set the spec's own switches with --with, --without and --define")
 }

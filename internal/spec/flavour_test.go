@@ -182,7 +182,7 @@ func TestFlavoursElsewhere(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, _, err = Read("k.spec", []byte("%define includexen 0\n"+head+"%if %{includexen}\nBuildKernel a b xen\n%endif\n")).SelectFlavours(Options{Target: "i686"}, []string{"xen"})
-	if want := `k.spec:5: the flavour xen is not built, as "%if %{includexen}" does not hold; change`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `k.spec:5: the flavour xen is not built, because "%if %{includexen}" does not hold; change`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 	for _, spec := range []string{
@@ -197,7 +197,7 @@ func TestFlavoursElsewhere(t *testing.T) {
 	}
 }
 
-// Fedora's plain kernel hangs on up_base, which is a number under "up": what turns off
+// Fedora's plain kernel depends on up_base, which is a number under "up": what turns off
 // the debug kernel is not --without up. A name that only another target defines is shown.
 func TestFlavourBehindAnotherSwitch(t *testing.T) {
 	spec := "%define with_up %{?_without_up: 0} %{?!_without_up: 1}\n%define with_debug %{?_without_debug: 0} %{?!_without_debug: 1}\n" +

@@ -74,7 +74,7 @@ func (s *Spec) Inject(in Injection) (Edited, error) {
 	}
 	for _, d := range declared.patches {
 		if path.Base(d.file) == in.PatchFile {
-			return Edited{}, s.fail(d.line+1, "it carries "+in.PatchFile+" already", "give the original source package")
+			return Edited{}, s.fail(d.line+1, "it carries "+in.PatchFile+" already", "use the original source package")
 		}
 	}
 	spot, err := s.spot(p, declared, in.PatchFile)
@@ -140,7 +140,7 @@ func (s *Spec) asksRelease(p *prep) error {
 	}
 	for i := p.first; i < p.end; i++ {
 		if l := s.lines[i]; !l.macro && textTest.MatchString(comment.ReplaceAllString(l.text, "")) && usesAny(l.text, changed) {
-			return s.fail(i+1, "what %prep does hangs on the release, which the tag changes", AdviceNoMark)
+			return s.fail(i+1, "what %prep does depends on the release, which the tag changes", AdviceNoMark)
 		}
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What is known of a condition is what rpm says; what hangs on a distribution's macros
+// What is known of a condition is what rpm says; what depends on a distribution's macros
 // is not known.
 func TestConditions(t *testing.T) {
 	defines := []string{"one 1", "zero 0", "word abc", "dist .el6", "loop %{loop}"}

@@ -41,7 +41,7 @@ func (s *Spec) place(p *prep, d declarations, n int, file string) (spot, error) 
 		}
 	}
 	if e, ok := first.(*Error); ok && len(without) > 1 {
-		e.Reason = fmt.Sprintf("%%build works in %s, which get their patches one by one, and ours goes in at one place", strings.Join(without, " and in "))
+		e.Reason = fmt.Sprintf("%%build works in %s, which are patched one by one, but our patch goes in at one place", strings.Join(without, " and in "))
 	}
 	return spot{}, first
 }

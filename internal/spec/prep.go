@@ -67,7 +67,7 @@ func (s *Spec) parse(section string, m *macros) (*script, *syntax.File, error) {
 			line = sc.origin[n] + 1
 		}
 	}
-	return nil, nil, s.fail(line, "%"+section+" cannot be followed, as the shell's text is not whole there without what only rpmbuild knows: "+reason, adviceReplace)
+	return nil, nil, s.fail(line, "%"+section+" cannot be followed: the shell script is incomplete without what only rpmbuild knows: "+reason, adviceReplace)
 }
 
 // bounds are the lines of a section, without the one that begins it.
@@ -256,7 +256,7 @@ func (s *Spec) sources(m *macros, ours string) sources {
 	return known
 }
 
-// counts notes a command whose doing hangs on how many patches the package has.
+// counts notes a command whose doing depends on how many patches the package has.
 func counts(w *walker, file *syntax.File) {
 	syntax.Walk(file, func(n syntax.Node) bool {
 		pipe, ok := n.(*syntax.BinaryCmd)
@@ -273,7 +273,7 @@ func counts(w *walker, file *syntax.File) {
 			counting = counting || name == "grep" && strings.HasPrefix(a.Lit(), "-") && strings.Contains(a.Lit(), "c")
 		}
 		if counting && w.namesPatches(pipe.X) {
-			w.hidden.first(w.line(pipe), "what is done hangs on how many patches the package has, and ours is one more")
+			w.hidden.first(w.line(pipe), "what is done depends on how many patches the package has, and ours is one more")
 		}
 		return true
 	})

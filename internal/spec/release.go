@@ -20,7 +20,7 @@ var (
 	AdviceNoMark = `build with an empty release tag, or use --spec=replace`
 )
 
-// Place is where the tag goes into the spec. Which place is right hangs on what rpm makes
+// Place is where the tag goes into the spec. Which place is right depends on what rpm makes
 // of it: see srpm.Inputs.Carry.
 type Place int
 

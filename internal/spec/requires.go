@@ -15,7 +15,7 @@ var (
 )
 
 // BuildRequires returns the packages that building a spec with these options needs, without
-// their versions and machines, in the spec's order. What hangs on conditions that cannot be told is
+// their versions and machines, in the spec's order. What depends on conditions that cannot be told is
 // among them; a name that is put together by macros that cannot be told stays as it is
 // written, and a condition between packages ("(a or b)") stays whole.
 func (s *Spec) BuildRequires(o Options) ([]string, error) {

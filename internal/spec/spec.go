@@ -152,7 +152,7 @@ func (s *Spec) NoteBuild(note string) *Spec {
 func (s *Spec) split() error {
 	text := s.text
 	if len(text) == 0 {
-		return s.fail(0, "the file is empty", "give the spec of a kernel")
+		return s.fail(0, "the file is empty", "use the spec of a kernel")
 	}
 	rows := strings.Split(string(text), "\n")
 	if rows[len(rows)-1] == "" {

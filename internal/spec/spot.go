@@ -153,7 +153,7 @@ func (s *Spec) appliesAll(p *prep, i, n int) (bool, error) {
 	case a.block != "":
 		return false, s.fail(a.line+1, "patches are applied only "+inBlock(a.block), adviceReplace)
 	case a.dir == "":
-		return false, s.fail(a.line+1, "all patches are applied in a directory that is not known: "+a.lost.why, adviceReplace)
+		return false, s.fail(a.line+1, "all patches are applied in an unknown directory: "+a.lost.why, adviceReplace)
 	case a.tree != a.dir:
 		return false, s.fail(a.line+1, "all patches are applied in another directory than the top of the kernel's tree", adviceReplace)
 	}

@@ -39,7 +39,7 @@ type walker struct {
 	functions map[string]*syntax.Stmt
 	inside    bool     // the function that is being followed applies patches
 	calls     int      // functions that are being followed
-	blocks    []string // the lines that open what hangs on a condition
+	blocks    []string // the lines that open what depends on a condition
 	patterns  map[string]bool
 	listing   bool // the pipe's first program lists files
 	pipe      syntax.Node
@@ -142,7 +142,7 @@ func (w *walker) factOf(st *state) fact {
 	return f
 }
 
-// under follows what hangs on a condition of the shell.
+// under follows what depends on a condition of the shell.
 func (w *walker) under(n syntax.Node, follow func()) {
 	opener := ""
 	if line := w.line(n); line < len(w.spec.lines) {

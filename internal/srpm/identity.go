@@ -142,7 +142,7 @@ func (in Inputs) Settle(ctx context.Context, defines []string) (Inputs, error) {
 		}
 	}
 	if lacks := in.lacks(here.sources); lacks != "" && in.lacks(marked.sources) != lacks {
-		return in, in.fail(fmt.Sprintf("its dist cannot be told; without the right one it wants %s, which the source RPM does not hold", lacks), adviceDist)
+		return in, in.fail(fmt.Sprintf("its dist is unknown; with a wrong one it wants %s, which the source RPM does not hold", lacks), adviceDist)
 	}
 	return in, in.same(here.identity)
 }
@@ -189,7 +189,7 @@ func (in *Inputs) same(id identity) error {
 	if in.origin == nil || id == *in.origin {
 		return nil
 	}
-	return in.fail(fmt.Sprintf("rpm makes %s of it here, where %s is expected", id, *in.origin), adviceDist)
+	return in.fail(fmt.Sprintf("rpm makes %s of it here, but %s is expected", id, *in.origin), adviceDist)
 }
 
 // Carry is With for a package that is to be built: rpm itself is asked what the places for
@@ -232,7 +232,7 @@ func (in *Inputs) mark(ctx context.Context, original Inputs, tag string) error {
 	want := origin
 	want.release = got.release
 	if got.identity != want || !marks(origin.release, got.release, tag) {
-		return in.fail(fmt.Sprintf("with the tag %s rpm makes %s of it, where %s with the tag in its release, once, is expected", tag, got.identity, origin),
+		return in.fail(fmt.Sprintf("with the tag %s rpm makes %s of it; expected is %s with the tag once in its release", tag, got.identity, origin),
 			"give another --release-tag, as .lustre1")
 	}
 	newer, err := isNewer(ctx, got.release, origin.release)
@@ -240,7 +240,7 @@ func (in *Inputs) mark(ctx context.Context, original Inputs, tag string) error {
 		return err
 	}
 	if !newer {
-		return in.fail(fmt.Sprintf("rpm takes the release %s for no newer one than %s, the original's", got.release, origin.release), "give another --release-tag, as .lustre1")
+		return in.fail(fmt.Sprintf("to rpm the release %s is not newer than %s, the original's", got.release, origin.release), "give another --release-tag, as .lustre1")
 	}
 	if err := in.follows(ctx, original, got); err != nil {
 		return err
@@ -285,7 +285,7 @@ func isWord(release string, at int, tag string) bool {
 // isNewer asks rpm how two releases sort.
 func isNewer(ctx context.Context, a, b string) (bool, error) {
 	if spec.CheckTag(a) != nil || spec.CheckTag(b) != nil {
-		return false, errors.New("compare releases: " + a + " or " + b + " holds what no release may")
+		return false, errors.New("compare releases: " + a + " or " + b + " has a character that no release may have")
 	}
 	out, err := command.Output(ctx, command.Cmd{Args: []string{"rpm", "--eval", fmt.Sprintf(`%%{lua:print(rpm.vercmp("%s", "%s"))}`, a, b)}})
 	if err != nil {

@@ -109,9 +109,9 @@ func TestOtherReleasesAreRefused(t *testing.T) {
 		defines                                      []string
 	}{
 		"dist that no text tells": {release: "7%(echo %{?dist} | tr a-z A-Z)", dist: ".azl3", tag: DefaultTag, want: "--define 'dist ...'"},
-		"another dist":            {release: "7%{?dist}", dist: ".azl3", tag: DefaultTag, defines: []string{"dist .el9"}, want: "rpm makes kernel-6.1-7.el9 of it here, where kernel-6.1-7.azl3 is expected"},
+		"another dist":            {release: "7%{?dist}", dist: ".azl3", tag: DefaultTag, defines: []string{"dist .el9"}, want: "rpm makes kernel-6.1-7.el9 of it here, but kernel-6.1-7.azl3 is expected"},
 		"another build number":    {release: "7%{?number}", defines: nil, dist: "", tag: DefaultTag, sourceMade: "number .5", want: "kernel-6.1-7.5 is expected"},
-		"sorts below":             {release: "7", tag: "~site", want: "no newer"},
+		"sorts below":             {release: "7", tag: "~site", want: "is not newer"},
 		"tag is there":            {release: "7.lustre1", tag: DefaultTag, want: "once"},
 		"takes the whole line":    {release: "%mk 5", tag: DefaultTag, want: "with the tag .lustre1 rpm cannot read it"},
 		"two sources tell":        {release: "7", source: "a%{?dist}.txt", dist: ".x", tag: DefaultTag, want: ""},
@@ -166,7 +166,7 @@ func TestBuildReadsTheHeaderBack(t *testing.T) {
 	out := t.TempDir()
 	_, err := Build(t.Context(), in, out)
 	var se *spec.Error
-	if !errors.As(err, &se) || !strings.Contains(err.Error(), "kernel-5.14.0-1 of it here, where kernel-5.14.0-1.el9.lustre1 is expected") {
+	if !errors.As(err, &se) || !strings.Contains(err.Error(), "kernel-5.14.0-1 of it here, but kernel-5.14.0-1.el9.lustre1 is expected") {
 		t.Errorf("got %v", err)
 	}
 	if list, _ := os.ReadDir(out); len(list) > 0 {
@@ -198,7 +198,7 @@ func TestMarkedAlready(t *testing.T) {
 		origin: &identity{name: "kernel", version: "5.14.0", release: "1.lustre1"},
 	}
 	_, _, err := in.With(Change{PatchFile: patchName, Patch: []byte(patchText), Tag: DefaultTag})
-	if err == nil || !strings.Contains(err.Error(), "carries the mark .lustre1 already") || strings.Contains(err.Error(), "as .lustre1") {
+	if err == nil || !strings.Contains(err.Error(), "already carries the mark .lustre1") || strings.Contains(err.Error(), "as .lustre1") {
 		t.Errorf("%v", err)
 	}
 }

@@ -117,7 +117,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	defer os.RemoveAll(p.top)
 	before, err := p.prepared(ctx, p.Original)
 	if err != nil {
-		return fail(fmt.Errorf("%%prep of the original does not come to its end here: %w", err))
+		return fail(fmt.Errorf("%%prep of the original fails here: %w", err))
 	}
 	was, err := p.builtPatched(ctx, before)
 	if err != nil {
@@ -127,7 +127,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	var ce *command.Error
 	switch {
 	case errors.As(err, &ce) && ce.ExitCode > 0 && !strings.Contains(ce.Tail, "No space left"):
-		return Proven{}, &NotProven{in.Spec.Name(), "%prep of the original comes to its end, and with the patch it does not", err}
+		return Proven{}, &NotProven{in.Spec.Name(), "%prep ends well for the original, but not with the patch", err}
 	case err != nil:
 		return fail(err)
 	}
@@ -220,7 +220,7 @@ type repetition struct {
 	built    *built
 }
 
-// repeated runs the original once more: what it does otherwise then hangs on no patch.
+// repeated runs the original once more: what it does otherwise then depends on no patch.
 func (p *proof) repeated(ctx context.Context) (*repetition, error) {
 	if p.again != nil {
 		return p.again, nil

@@ -149,11 +149,11 @@ var makes = regexp.MustCompile(`^[^#]*(\bg?make\s|%\{?(__make|make_build)\b|\$\{
 // scriptName is how bash names the script of %build, whose name says nothing.
 var scriptName = regexp.MustCompile(`^/\S*/rpm-tmp\.\w+: `)
 
-// goesBy is what a package may do that makes it another one than the original's with the patch.
-const goesBy = "by the release, by the number of patches, or by the spec's text"
+// mayDependOn is what a package may do that makes it another one than the original's with the patch.
+const mayDependOn = "on the release, on the number of patches, or on the spec's text"
 
 // builtPatched runs %build of the original on the files as the patch makes them: what %build
-// does may well hang on these.
+// does may well depend on these.
 func (p *proof) builtPatched(ctx context.Context, prepared *outcome) (*built, error) {
 	trees := map[string]bool{}
 	for name, e := range prepared.known {
@@ -218,14 +218,14 @@ func (p *proof) sameBuild(ctx context.Context, before, after *outcome, was, is *
 	}
 	found.Unsteady = append(found.Unsteady, files(was, again)...)
 	if list := files(again, is); len(list) > 0 {
-		return p.not("%%build makes %s otherwise than with the original. Does it go %s?", few(list), goesBy)
+		return p.not("%%build makes %s differently than with the original. Does it depend %s?", few(list), mayDependOn)
 	}
 	switch each := p.differently(was, again); {
 	case differ == "":
 	case each != "":
 		found.Unseen = append(found.Unseen, "whether %build does the same as with the original, as it is never the same: the next time it "+each)
 	default:
-		return p.not("with the patch %%build %s. Does it go %s?", differ, goesBy)
+		return p.not("with the patch %%build %s. Does it depend %s?", differ, mayDependOn)
 	}
 	return nil
 }
@@ -260,7 +260,7 @@ func (p *proof) counted(b *built) map[string]int {
 
 func (p *proof) stopped(b *built) string {
 	if b.failed == nil {
-		return "comes to its end"
+		return "ends well"
 	}
 	return "stops: " + string(p.unmarked([]byte(lastWord(b.failed))))
 }

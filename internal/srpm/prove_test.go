@@ -191,7 +191,7 @@ func TestProveHidden(t *testing.T) {
 		"its own Makefile by -f":  {"", "", "make -f Makefile\n", "linux-5.14.0"},
 		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
 
-		"fails by their number":   {"", "", "[ $(ls %{_sourcedir}/*.patch | wc -l) = 3 ] || { echo too many >&2; exit 3; }\nmake\n", "stops: too many, and with the original it comes to its end"},
+		"fails by their number":   {"", "", "[ $(ls %{_sourcedir}/*.patch | wc -l) = 3 ] || { echo too many >&2; exit 3; }\nmake\n", "stops: too many, and with the original it ends well"},
 		"edits by their number":   {"", "", "[ $(find %{_sourcedir} -name '*.patch' | wc -l) = 3 ] || echo x > Documentation/Changes\nmake\n", "makes linux-5.14.0/Documentation/Changes otherwise"},
 		"makes by their number":   {"", "", "set -- %{patches}\nmake V=$#\n", `does not call "make V=3" in linux-5.14.0`},
 		"makes by its release":    {"", "", "case %{release} in *lustre*) make bzImage;; esac\nmake\n", `calls "make bzImage" in linux-5.14.0, which it does not`},

@@ -111,11 +111,11 @@ func few(names []string) string {
 	return list
 }
 
-// onlyThePatch makes sure that the differences are those that the patch makes, and gives
+// onlyThePatch makes sure that the differences are those that the patch makes, and returns
 // the digests that each of its files may have.
 func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, error) {
 	if len(d.other) > 0 {
-		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep go by the content or the time of the file that is patched, or %s?", few(d.other), goesBy)
+		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep depend on the content or the time of the patched file, or %s?", few(d.other), mayDependOn)
 	}
 	if len(d.trees) == 0 {
 		return nil, p.not("after %%prep the tree is the original's: the patch is 0 times in %s", strings.Join(p.Files, ", "))

@@ -66,7 +66,7 @@ func (in Inputs) With(c Change) (Inputs, spec.Edited, error) {
 		c.Date = in.Date
 	}
 	if in.origin != nil && c.Tag != "" && words(in.origin.release, c.Tag) > 0 {
-		return Inputs{}, spec.Edited{}, in.fail(fmt.Sprintf("its release %s carries the mark %s already, which it can do only once; the patch may be in it, too", in.origin.release, c.Tag),
+		return Inputs{}, spec.Edited{}, in.fail(fmt.Sprintf("its release %s already carries the mark %s, and can carry it only once; the patch may be in it, too", in.origin.release, c.Tag),
 			"use the original source package, or, if this one is without the patch, another --release-tag")
 	}
 	edited, err := in.Spec.Inject(spec.Injection{

@@ -98,7 +98,7 @@ func (in *Inputs) follows(ctx context.Context, original Inputs, got asked) error
 		}
 		if stays {
 			return &spec.Error{
-				Spec: in.Spec.Name(), Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it names the release again, apart from Release, so that %q stays the original's", line),
+				Spec: in.Spec.Name(), Line: in.spelledAt(bare, original), Reason: fmt.Sprintf("it repeats the release outside of Release, so %q keeps the original's", line),
 				Advice: "write %{release} there, or build with an empty release tag",
 			}
 		}

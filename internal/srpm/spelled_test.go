@@ -41,7 +41,7 @@ func TestReleaseIsNamedAgain(t *testing.T) {
 	const devel = "%package devel\nSummary: s\n"
 	for name, c := range map[string]struct{ preamble, rest, want string }{
 		"all follow":             {devel + "Requires: kernel = %{version}-%{release}\nProvides: kernel-uname-r = %{version}-%{release}.%{_target_cpu}\n%description devel\nd\n", "make EXTRAVERSION=-%{release}\n%files\n/lib/modules/%{version}-%{release}\n", ""},
-		"a -devel's Requires":    {devel + "Requires: kernel = 5.14.0-1.el9\n%description devel\nd\n", "", `:9: it names the release again, apart from Release, so that "Requires: kernel = 5.14.0-1.el9" stays`},
+		"a -devel's Requires":    {devel + "Requires: kernel = 5.14.0-1.el9\n%description devel\nd\n", "", `:9: it repeats the release outside of Release, so "Requires: kernel = 5.14.0-1.el9" keeps`},
 		"with an epoch":          {devel + "Requires(post): kernel = 1:%{version}-1%{?dist}\n%description devel\nd\n", "", `"Requires(post): kernel = 1:5.14.0-1.el9"`},
 		"what it provides":       {"%define rel 1.el9\nProvides: kernel-uname-r = %{version}-%{rel}.x86_64\n", "", `"Provides: kernel-uname-r`},
 		"KVERREL":                {"%define KVERREL %{version}-1.el9.%{_target_cpu}\n", "make\n%install\nmkdir -p $RPM_BUILD_ROOT/lib/modules/%{KVERREL}\n", ":7: "},

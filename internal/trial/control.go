@@ -65,7 +65,7 @@ func sameSources(ctx context.Context, control, patched *datastore.Reader) error 
 	}
 	for _, e := range p.Files {
 		if _, both := c.Find(e.Name); !both && !spec(e) && e.Name != patched.Manifest.Port.Name {
-			return fmt.Errorf("the source package of that one has %s besides the patch", e.Name)
+			return fmt.Errorf("the source package of the patched kernel has %s besides the patch", e.Name)
 		}
 	}
 	return nil
