@@ -263,7 +263,8 @@ func (s *signer) keys() string {
 // addSign signs packages in place. dir is a scratch directory.
 func (s *signer) addSign(ctx context.Context, dir string, paths []string) error {
 	args := append([]string{"rpmsign"}, s.macros()...)
-	args = append(append(args, "--addsign"), paths...)
+	// Since rpm 6 --addsign leaves the signature of somebody else in; before, both replace it.
+	args = append(append(args, "--resign"), paths...)
 	env := s.env()
 	if s.keys() != "" { // or gpg looks for them in the home directory
 		env = nobodys(dir)
