@@ -61,16 +61,25 @@ func (st *state) beside(to string) bool {
 	return link != "" && path.Dir(link)+rest != path.Dir(st.real(link))+rest
 }
 
-// link follows ln.
-func (w *walker) link(args []word, st *state, line int) ends {
+// linking is what an ln says.
+type linking struct {
+	soft, force, file, never, relative bool // -s, -f, -n, -T, -r
+	to                                 word
+	targets                            []word
+}
+
+// readLinking reads the arguments of ln; there are no targets where it links nothing.
+func readLinking(args []word) linking {
 	has := func(letter, long string) bool {
 		return slices.ContainsFunc(args, func(a word) bool {
 			short, isShort := strings.CutPrefix(a.text, "-")
 			return a.text == long || isShort && !strings.HasPrefix(short, "-") && strings.Contains(short, letter)
 		})
 	}
-	soft, force := has("s", "--symbolic"), has("f", "--force")
-	file, never := has("n", "--no-dereference"), has("T", "--no-target-directory")
+	l := linking{
+		soft: has("s", "--symbolic"), force: has("f", "--force"), relative: has("r", "--relative"),
+		file: has("n", "--no-dereference"), never: has("T", "--no-target-directory"),
+	}
 	options, values, rest := flags(args, "tS")
 	into, given := values['t']
 	for o := range strings.FieldsSeq(options) {
@@ -78,59 +87,71 @@ func (w *walker) link(args []word, st *state, line int) ends {
 			into, given = d, true
 		}
 	}
-	var to word
 	switch {
 	case given:
-		to = word{text: into + "/"}
+		l.to, l.targets = word{text: into + "/"}, rest
 	case len(rest) == 0:
-		return ends{ok: st, bad: st}
 	case len(rest) == 1:
-		to = word{text: "./"}
+		l.to, l.targets = word{text: "./"}, rest
 	default:
-		to, rest = rest[len(rest)-1], rest[:len(rest)-1]
+		l.to, l.targets = rest[len(rest)-1], rest[:len(rest)-1]
 	}
+	return l
+}
+
+// link follows ln.
+func (w *walker) link(args []word, st *state, line int) ends {
+	l := readLinking(args)
 	before := st
 	st = st.clone()
 	sure := true
-	for _, target := range rest {
-		name := st.named(to.text)
-		_, isLink := st.links[name]
-		dir := st.real(name)
-		if isLink {
-			st = st.enter(dir, w.sources.stem).clone()
-		}
-		if isLink && !st.exists(dir) && !file && !never {
-			st.links[name] = "" // whether it leads to a directory, into which this goes, is not known
-			continue
-		}
-		inside := !never && (strings.HasSuffix(to.text, "/") || st.exists(dir) && !(file && isLink))
-		if inside && dir != "" {
-			name = path.Join(dir, path.Base(target.text))
-			_, isLink = st.links[name]
-		}
-		if name == "" || to.wild {
-			continue // a link may be anywhere then, as any file
-		}
-		there := isLink || st.exists(name)
-		if there && !isLink || there && !force {
+	for _, target := range l.targets {
+		var made bool
+		if st, made = w.linkOne(l, target, st, line); !made {
 			sure = false // ln fails, which ends the script
-			continue
 		}
-		st.overwritten(name, note{line, "a link is put in its place there"})
-		if !soft {
-			continue
-		}
-		text := target.text
-		switch {
-		case target.wild:
-			text = ""
-		case has("r", "--relative"):
-			text = st.at(text)
-		}
-		st.links[name] = text
 	}
 	if sure {
 		return ends{ok: st, bad: before}
 	}
 	return ends{bad: before}
+}
+
+// linkOne follows one link of an ln; false is for one that fails.
+func (w *walker) linkOne(l linking, target word, st *state, line int) (*state, bool) {
+	name := st.named(l.to.text)
+	_, isLink := st.links[name]
+	dir := st.real(name)
+	if isLink {
+		st = st.enter(dir, w.sources.stem).clone()
+	}
+	if isLink && !st.exists(dir) && !l.file && !l.never {
+		st.links[name] = "" // whether it leads to a directory, into which this goes, is not known
+		return st, true
+	}
+	inside := !l.never && (strings.HasSuffix(l.to.text, "/") || st.exists(dir) && !(l.file && isLink))
+	if inside && dir != "" {
+		name = path.Join(dir, path.Base(target.text))
+		_, isLink = st.links[name]
+	}
+	if name == "" || l.to.wild {
+		return st, true // a link may be anywhere then, as any file
+	}
+	there := isLink || st.exists(name)
+	if there && !isLink || there && !l.force {
+		return st, false
+	}
+	st.overwritten(name, note{line, "a link is put in its place there"})
+	if !l.soft {
+		return st, true
+	}
+	text := target.text
+	switch {
+	case target.wild:
+		text = ""
+	case l.relative:
+		text = st.at(text)
+	}
+	st.links[name] = text
+	return st, true
 }

@@ -7,77 +7,94 @@ import (
 	"strings"
 )
 
-// unpack follows the unpacking of an archive.
-func (w *walker) unpack(name string, args []word, st *state, line int) *state {
+// unpacking is what a command that unpacks an archive says.
+type unpacking struct {
+	archive string
+	dir     string // into which; "" is not known
+	strip   bool   // it leaves directories of the archive's names out
+}
+
+// unpacking reads the arguments of such a command; ok is false for one that unpacks nothing here.
+func (st *state) unpacking(name string, args []word) (u unpacking, ok bool) {
 	if name == "tar" && len(args) > 0 && !strings.HasPrefix(args[0].text, "-") {
 		args = append([]word{{text: "-" + args[0].text}}, args[1:]...)
 	}
 	options, values, rest := flags(args, "fCd")
-	out := strings.Contains(options, "x") || strings.Contains(options, "--extract") || strings.Contains(options, "--get")
-	archive := values['f']
+	ok = strings.Contains(options, "x") || strings.Contains(options, "--extract") || strings.Contains(options, "--get")
+	u = unpacking{archive: values['f'], dir: st.dir, strip: strings.Contains(options, "strip-components")}
 	switch name {
 	case "cpio":
-		out = strings.Contains(options, "i")
+		ok = strings.Contains(options, "i")
 	case "unzip":
-		if out = true; len(rest) > 0 {
-			archive = rest[0].text
+		if ok = true; len(rest) > 0 {
+			u.archive = rest[0].text
 		}
 	}
-	if !out || strings.Contains(options, "to-stdout") || strings.Contains(options, "O") {
-		return st
+	if !ok || strings.Contains(options, "to-stdout") || strings.Contains(options, "O") {
+		return u, false
 	}
 	for o := range strings.FieldsSeq(options) {
 		if f, ok := strings.CutPrefix(o, "--file="); ok {
-			archive = f
+			u.archive = f
 		} else if d, ok := strings.CutPrefix(o, "--directory="); ok {
 			values['C'] = d
 		}
 	}
-	dir := st.dir
 	for _, key := range []byte("Cd") {
 		if to, ok := values[key]; ok && (name != "cpio") {
-			dir = st.at(to)
+			u.dir = st.at(to)
 			if strings.Contains(to, "*") {
-				dir = ""
+				u.dir = ""
 			}
 		}
 	}
+	return u, true
+}
+
+// unpack follows the unpacking of an archive.
+func (w *walker) unpack(name string, args []word, st *state, line int) *state {
+	u, ok := st.unpacking(name, args)
+	if !ok {
+		return st
+	}
 	st = st.clone()
-	kernel := w.sources.isKernel(archive)
-	if isSource(archive) && !kernel {
-		if b, ok := st.boxes[dir]; ok {
+	kernel := w.sources.isKernel(u.archive)
+	if isSource(u.archive) && !kernel {
+		if b, ok := st.boxes[u.dir]; ok {
 			b.mixed = true
-			st.boxes[dir] = b
+			st.boxes[u.dir] = b
 		}
 		return st
 	}
 	n := note{line, "what is unpacked there may take its place"}
-	if dir == "" || st.top(dir) != "" {
+	if u.dir == "" || st.top(u.dir) != "" {
 		for top := range st.trees {
-			if dir == "" || within(top, dir) {
+			if u.dir == "" || within(top, u.dir) {
 				st.lose(top, n)
 			}
 		}
 		return st
 	}
 	for top := range st.trees {
-		if path.Dir(top) == dir {
+		if path.Dir(top) == u.dir {
 			st.lose(top, n)
 		}
 	}
-	if strings.Contains(options, "strip-components") || kernel && w.sources.stem != "" {
-		to := dir
-		if !strings.Contains(options, "strip-components") {
-			to = path.Join(dir, w.sources.stem)
-		}
-		if st.top(to) == "" {
-			if kernel {
-				st.trees[to] = tree{sure: true}
-				delete(st.made, to)
-			} else {
-				st.odd[to] = note{line, "what is unpacked there is not known"}
-			}
-		}
+	to := u.dir
+	switch {
+	case u.strip:
+	case kernel && w.sources.stem != "":
+		to = path.Join(u.dir, w.sources.stem)
+	default:
+		return st
+	}
+	switch {
+	case st.top(to) != "":
+	case kernel:
+		st.trees[to] = tree{sure: true}
+		delete(st.made, to)
+	default:
+		st.odd[to] = note{line, "what is unpacked there is not known"}
 	}
 	return st
 }
