@@ -12,21 +12,21 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/livepatch"
 	"ovzpatch/internal/preflight"
-	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
 )
 
+// livepatchCommand is what the command line says.
+type livepatchCommand struct {
+	kernel trial.Choice
+	key    keyFlags
+	module livepatch.Options
+	form   jsonFlag
+}
+
 func newLivepatch(*app) *cobra.Command {
-	var (
-		kernel   trial.Choice
-		key      keyFlags
-		out      string
-		revision int
-		sign     livepatch.Signing
-		form     jsonFlag
-	)
+	p := &livepatchCommand{}
 	c := &cobra.Command{
 		Use:   "livepatch [RPM]",
 		Short: "Make the port into a module for a kernel that runs, so that no reboot is needed",
@@ -47,70 +47,63 @@ remove it; ovzpatch test --livepatch proves it in a guest.
 		Example: `  ovzpatch livepatch kernel-5.14.0-503.el9.x86_64.rpm -o module
   ovzpatch livepatch --kernel /boot/vmlinuz-6.1.0-56-amd64 --modules /lib/modules/6.1.0-56-amd64 -o module`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c)
-			if (len(args) == 1) == (kernel.Image != "") {
-				return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
-			}
-			if len(args) == 1 {
-				kernel.Package = args[0]
-			}
-			kernel.Keyring = key.keyring
-			err := errors.Join(preflight.File("", kernel.Package), preflight.File("devel", kernel.Devel), preflight.File("kernel", kernel.Image),
-				preflight.File("keyring", kernel.Keyring), preflight.Dir("modules", kernel.Modules))
-			for _, path := range sign.Files() {
-				err = errors.Join(err, preflight.File("", path))
-			}
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(livepatch.CheckRevision(revision), checkOutput(out)); err != nil {
-				return err
-			}
-			if err := tool.Need(tool.Livepatch); err != nil {
-				return err
-			}
-			dir, remove, err := scratch.New("", "kernel")
-			if err != nil {
-				return fmt.Errorf("unpack kernel: %w", err)
-			}
-			defer remove()
-			k, devel, err := kernel.Bare(ctx, dir, u, true)
-			if err != nil {
-				return err
-			}
-			m, err := livepatch.Build(ctx, livepatch.Options{
-				Image: k.Image, Modules: k.Modules, Release: k.Release, Devel: devel, Package: kernel.Package,
-				Output: out, Revision: revision, Sign: sign, Report: u,
-			})
-			if err != nil {
-				return err
-			}
-			return form.print(c, m, func(w io.Writer) error {
-				for _, note := range m.Notes {
-					u.Say("%s", note)
-				}
-				_, err := fmt.Fprintf(w, "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
-				return err
-			})
-		},
+		RunE: p.run,
 	}
-	c.Flags().StringVar(&kernel.Devel, "devel", "", "the kernel's -devel package (default: the one beside RPM)")
-	c.Flags().StringVar(&kernel.Image, "kernel", "", "make it for this bare kernel image instead of a package; needs --modules")
-	c.Flags().StringVar(&kernel.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to its headers")
-	key.register(c)
-	c.Flags().StringVarP(&out, "output", "o", "", "directory for the module and its RPM")
-	c.Flags().IntVar(&revision, "revision", 1, "the number in the module's name, and the RPM's version: one higher for each that takes another's place in the same kernel")
-	c.Flags().StringVar(&sign.Key, "sign-key", "", "sign the module with this private key, by the kernel's scripts/sign-file: a PEM file, or a pkcs11: URI (KBUILD_SIGN_PIN is its PIN)")
-	c.Flags().StringVar(&sign.Cert, "sign-cert", "", "the certificate of --sign-key, in PEM or DER; the kernel must trust it")
+	c.Flags().StringVar(&p.kernel.Devel, "devel", "", "the kernel's -devel package (default: the one beside RPM)")
+	c.Flags().StringVar(&p.kernel.Image, "kernel", "", "make it for this bare kernel image instead of a package; needs --modules")
+	c.Flags().StringVar(&p.kernel.Modules, "modules", "", "the bare kernel's /lib/modules/RELEASE, whose build link leads to its headers")
+	p.key.register(c)
+	c.Flags().StringVarP(&p.module.Output, "output", "o", "", "directory for the module and its RPM")
+	c.Flags().IntVar(&p.module.Revision, "revision", 1, "the number in the module's name, and the RPM's version: one higher for each that takes another's place in the same kernel")
+	c.Flags().StringVar(&p.module.Sign.Key, "sign-key", "", "sign the module with this private key, by the kernel's scripts/sign-file: a PEM file, or a pkcs11: URI (KBUILD_SIGN_PIN is its PIN)")
+	c.Flags().StringVar(&p.module.Sign.Cert, "sign-cert", "", "the certificate of --sign-key, in PEM or DER; the kernel must trust it")
 	c.MarkFlagsRequiredTogether("sign-key", "sign-cert")
-	form.register(c, "write where the module is and which kernel it is for as JSON")
+	p.form.register(c, "write where the module is and which kernel it is for as JSON")
 	c.MarkFlagRequired("output")
 	c.MarkFlagsRequiredTogether("kernel", "modules")
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")
 	c.MarkFlagsMutuallyExclusive("kernel", "keyring")
 	c.AddCommand(newLivepatchStatus())
 	return c
+}
+
+// check refuses what no module can be made from, before anything slow.
+func (p *livepatchCommand) check(c *cobra.Command, args []string) error {
+	if err := chooseKernel(c, &p.kernel, args); err != nil {
+		return err
+	}
+	p.kernel.Keyring = p.key.keyring
+	err := errors.Join(preflight.File("", p.kernel.Package), preflight.File("devel", p.kernel.Devel), preflight.File("kernel", p.kernel.Image),
+		preflight.File("keyring", p.kernel.Keyring), preflight.Dir("modules", p.kernel.Modules))
+	for _, path := range p.module.Sign.Files() {
+		err = errors.Join(err, preflight.File("", path))
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(livepatch.CheckRevision(p.module.Revision), checkOutput(p.module.Output)); err != nil {
+		return err
+	}
+	return tool.Need(tool.Livepatch)
+}
+
+func (p *livepatchCommand) run(c *cobra.Command, args []string) error {
+	if err := p.check(c, args); err != nil {
+		return err
+	}
+	u := newUI(c)
+	p.module.Report = u
+	m, err := trial.MakeLivepatch(c.Context(), p.kernel, p.module)
+	if err != nil {
+		return err
+	}
+	return p.form.print(c, m, func(w io.Writer) error {
+		for _, note := range m.Notes {
+			u.Say("%s", note)
+		}
+		_, err := fmt.Fprintf(w, "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
+		return err
+	})
 }
 
 func newLivepatchStatus() *cobra.Command {

@@ -61,14 +61,22 @@ func (f *kernelFlags) register(c *cobra.Command) {
 // check tells whether the arguments and flags name exactly one kernel, and what belongs
 // to a Lustre of the user's fits together.
 func (f *kernelFlags) check(c *cobra.Command, args []string) error {
-	if (len(args) == 1) == (f.Image != "") {
-		return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
-	}
-	if len(args) == 1 {
-		f.Package = args[0]
+	if err := chooseKernel(c, &f.Choice, args); err != nil {
+		return err
 	}
 	f.Keyring = f.key.keyring
 	return f.Lustre.Check()
+}
+
+// chooseKernel takes the one kernel that arguments and flags name.
+func chooseKernel(c *cobra.Command, kernel *trial.Choice, args []string) error {
+	if (len(args) == 1) == (kernel.Image != "") {
+		return usage(fmt.Errorf("name one kernel: a kernel package, or --kernel and --modules; see %s --help", c.CommandPath()))
+	}
+	if len(args) == 1 {
+		kernel.Package = args[0]
+	}
+	return nil
 }
 
 func newTest(a *app) *cobra.Command {

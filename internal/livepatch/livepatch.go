@@ -95,29 +95,11 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	image, err := os.ReadFile(o.Image)
-	if err != nil {
-		return nil, err
-	}
 	m := &Module{Path: filepath.Join(o.Output, file), Release: o.Release}
-	note, err := checkImage(ctx, c, image, systemMaps(tree, o.Image, o.Modules, o.Release))
+	id, err := o.look(ctx, c, tree, m)
 	if err != nil {
 		return nil, err
 	}
-	if note != "" {
-		m.Notes = append(m.Notes, note)
-	}
-	if c.has("MODULE_SIG_FORCE") && o.Sign.Key == "" {
-		m.Notes = append(m.Notes, "the kernel loads signed modules only (CONFIG_MODULE_SIG_FORCE): sign it with a key that the kernel trusts, --sign-key and --sign-cert")
-	}
-	id, err := kernel.BuildID(ctx, image)
-	if errors.Is(err, kernel.ErrNoBuildID) {
-		err = job.BadRequest(fmt.Errorf("%w: the module could not tell this kernel from another; %s", err, remains))
-	}
-	if err != nil {
-		return nil, err
-	}
-	m.BuildID = hex.EncodeToString(id)
 	if o.Source == nil {
 		o.Source = kmod.Livepatch()
 	}
@@ -167,4 +149,32 @@ func compile(ctx context.Context, tree string, source fs.FS, dir, name string, i
 		return nil, err
 	}
 	return os.ReadFile(filepath.Join(dir, name+".ko"))
+}
+
+// look refuses a kernel that would not take the module, notes what is to be known of it, and returns
+// its build id.
+func (o *Options) look(ctx context.Context, c config, tree string, m *Module) ([]byte, error) {
+	image, err := os.ReadFile(o.Image)
+	if err != nil {
+		return nil, err
+	}
+	note, err := checkImage(ctx, c, image, systemMaps(tree, o.Image, o.Modules, o.Release))
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		m.Notes = append(m.Notes, note)
+	}
+	if c.has("MODULE_SIG_FORCE") && o.Sign.Key == "" {
+		m.Notes = append(m.Notes, "the kernel loads signed modules only (CONFIG_MODULE_SIG_FORCE): sign it with a key that the kernel trusts, --sign-key and --sign-cert")
+	}
+	id, err := kernel.BuildID(ctx, image)
+	if errors.Is(err, kernel.ErrNoBuildID) {
+		err = job.BadRequest(fmt.Errorf("%w: the module could not tell this kernel from another; %s", err, remains))
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.BuildID = hex.EncodeToString(id)
+	return id, nil
 }

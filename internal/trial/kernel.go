@@ -11,7 +11,9 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/keyring"
+	"ovzpatch/internal/livepatch"
 	"ovzpatch/internal/probe"
+	"ovzpatch/internal/scratch"
 )
 
 // Kernel is what a guest is booted from.
@@ -91,6 +93,21 @@ func (c Choice) Bare(ctx context.Context, dir string, r job.Reporter, wanted boo
 	}
 	k, err = kernelrpm.Unpack(ctx, c.Package, dir)
 	return k, devel, err
+}
+
+// MakeLivepatch makes the module for the kernel. The options need not say which that is.
+func MakeLivepatch(ctx context.Context, c Choice, o livepatch.Options) (*livepatch.Module, error) {
+	dir, remove, err := scratch.New("", "kernel")
+	if err != nil {
+		return nil, fmt.Errorf("unpack kernel: %w", err)
+	}
+	defer remove()
+	k, devel, err := c.Bare(ctx, dir, o.Report, true)
+	if err != nil {
+		return nil, err
+	}
+	o.Image, o.Modules, o.Release, o.Devel, o.Package = k.Image, k.Modules, k.Release, devel, c.Package
+	return livepatch.Build(ctx, o)
 }
 
 // fromTree takes a bare kernel: an image, and the module tree that make modules_install
