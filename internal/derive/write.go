@@ -167,7 +167,7 @@ func (d *deriver) before(w *way, h *hook) error {
 		d.block(line, indent, h, sb, flags)
 		return nil
 	}
-	d.decide("the message waits for "+next+"()", "more tests come behind the gate, and who is refused must leave no message", d.text.at(later[0].First), d.text.at(fn.Body[call].First))
+	d.decide("the message waits for "+next+"()", "more tests come after the gate, and a caller that is refused must leave no message", d.text.at(later[0].First), d.text.at(fn.Body[call].First))
 	if err := d.declare(fn, h, "override;"); err != nil {
 		return err
 	}

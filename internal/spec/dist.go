@@ -35,6 +35,7 @@ func (s *Spec) release(o Options, dist string) string {
 	return m.values["release"].body
 }
 
+// DefineDist is a dist as rpmbuild --define takes it; "" is none.
 func DefineDist(dist string) string {
 	if dist == "" {
 		dist = "%{nil}"
