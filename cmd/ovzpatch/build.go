@@ -110,6 +110,7 @@ func (f *buildFlags) check(a *app, u job.Reporter) error {
 	}
 	f.recipe.Report, f.build.Report = u, u
 	f.build.Cache, f.build.Getenv = cache.Cache{Dir: a.cacheDir}, os.Getenv
+	f.recipe.Cache = f.build.Cache
 	f.build.Home, _ = os.UserHomeDir() // without one nobody has settings of their own
 	return nil
 }

@@ -45,6 +45,7 @@ type Options struct {
 	Livepatch bool     // a kernel that takes livepatches, where our own configuration is used
 	Misplaced bool     // go on with a patch that the gate check refuses
 	Root      rpmbuild.Root
+	Cache     cache.Cache // keeps what is read of a tarball
 	Report    job.Reporter
 }
 
@@ -105,7 +106,7 @@ type maker struct {
 // what the kernels with it and without it are made from.
 func Make(ctx context.Context, path string, o Options) (s *Sides, err error) {
 	o.Report.Say("reading %s", path)
-	f, err := fit.Check(ctx, fit.Request{Source: path, Keyring: o.Keyring, Port: o.Port, Spec: o.Spec, Place: patch.Options{Strip: -1}, Report: o.Report})
+	f, err := fit.Check(ctx, fit.Request{Source: path, Keyring: o.Keyring, Port: o.Port, Spec: o.Spec, Place: patch.Options{Strip: -1}, Cache: o.Cache, Report: o.Report})
 	defer func() {
 		if err != nil {
 			f.Close()
