@@ -9,12 +9,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"ovzpatch/internal/source"
 	"ovzpatch/internal/testutil"
+	"ovzpatch/patches"
 )
 
 // cluster is Slurm with two nodes on loopback, from Debian's packages in bin/test/slurm. Each node is a
@@ -137,7 +140,7 @@ func (c *cluster) start(name, command string) *exec.Cmd {
 	}
 	defer log.Close()
 	args := append(testutil.Alone(), "unshare", "--pid", "--fork", "--kill-child",
-		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+command+" & wait")
+		"sh", "-c", "mount -t proc none /proc; mount -t tmpfs none "+c.blind+"; "+command+" & wait; sleep 1d")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, log, log
 	if err := cmd.Start(); err != nil {
@@ -161,6 +164,27 @@ func (c *cluster) program(name string) string {
 func (c *cluster) kill(cmd *exec.Cmd) {
 	cmd.Process.Kill() // --kill-child ends the first process of the namespace, and so all of it
 	cmd.Wait()
+}
+
+// killDaemon ends a node's slurmd alone: what runs there lives on.
+func (c *cluster) killDaemon(node string) {
+	c.t.Helper()
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil || !bytes.HasPrefix(text, []byte(c.dir+"/slurmd\x00-D\x00-N\x00"+node+"\x00")) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return
+	}
+	c.t.Fatalf("%s has no slurmd", node)
 }
 
 // run runs one of Slurm's commands.
@@ -320,6 +344,69 @@ func TestMatrixOnSlurmIsRefusedAndStopped(t *testing.T) {
 		if code != 1 || !strings.Contains(s.stderr.String(), want) {
 			t.Errorf("exit code %d, without %q:\n%s", code, want, s)
 		}
+	}
+	c.await("no task is left", func() bool { return c.run("squeue", "--noheader") == "" })
+}
+
+// Kernels that are built and booted on two nodes. One node's slurmd is killed in the middle of a build: the build lives
+// on, while Slurm starts a second copy of its task. Each cell has one result, and nothing is left running.
+func TestMatrixBuildsOnSlurm(t *testing.T) {
+	long(t)
+	c := startCluster(t)
+	port, err := patches.ForLine("mainline-6.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody has built with this patch, but what the other files compile to is in the cache after the first time.
+	comment := fmt.Sprintf("/* At %d: with MNT_EXPIRE", time.Now().Unix())
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		text := bytes.Replace(port.Data, []byte("/* With MNT_EXPIRE"), []byte(comment+" "+name), 1)
+		if err := os.WriteFile(filepath.Join(dir, name+".patch"), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "m.toml")
+	path := source.Newest(source.Debian)
+	matrix := fmt.Sprintf(`options = { cases = "^force-idle$" }
+axes = { variants = ["with"] }
+limits = { memory = "1GiB" }
+slurm = { cpus = 2, poll = "500ms", settle = "2s", cache = %q, tmp = %q }
+source.one = { path = %q, options = { patch = "one.patch" } }
+source.two = { path = %q, options = { patch = "two.patch" } }
+`, defaultCache(), filepath.Join(c.dir, "tmp"), path, path)
+	if err := os.WriteFile(file, []byte(matrix), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := c.matrix(file, "--json")
+	// The node on which a kernel is compiled, once one is.
+	node := ""
+	eventually(t, 30*time.Minute, "a node compiles", func() bool {
+		for _, task := range strings.Fields(c.run("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A|%N")) {
+			job, on, _ := strings.Cut(task, "|")
+			logs, _ := filepath.Glob(filepath.Join(dir, "m.results/attempts/*", job+".0", "log"))
+			for _, l := range logs {
+				if text, err := os.ReadFile(l); err == nil && bytes.Contains(text, []byte("%build")) {
+					node = on
+				}
+			}
+		}
+		return node != ""
+	})
+	t.Logf("%s compiles: its slurmd is killed", node)
+	c.killDaemon(node)
+	if code := s.end(); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, s)
+	}
+	r := parseReport(t, s.out.String())
+	for _, cell := range r.Cells {
+		if cell.Outcome != "protected" || len(cell.Report.Kernels) != 1 {
+			t.Errorf("%s: %s", cell.Name, cell.Outcome)
+		}
+		t.Logf("%s: %s on %s after %.0f s, log %s", cell.Name, cell.Outcome, cell.Host, cell.Seconds, cell.Log)
+	}
+	if n := processesWith("TMPDIR=" + c.dir); n != 0 {
+		t.Errorf("%d processes of cells are left", n)
 	}
 	c.await("no task is left", func() bool { return c.run("squeue", "--noheader") == "" })
 }
