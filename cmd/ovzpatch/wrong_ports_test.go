@@ -19,16 +19,18 @@ import (
 
 // caughtBy is the case that each wrong port in testdata/wrong is there for, by the name of its file.
 var caughtBy = map[string]struct{ name, backend string }{
-	"after-gate":    {"force-idle", "userns"},
-	"drops-detach":  {"force-detach-busy", "namespaces"},
-	"every-type":    {"force-other-type", "namespaces"},
-	"expire-passes": {"expire-force", "namespaces"},
-	"host-too":      {"host-force", "host"},
-	"logs-early":    {"force-uid-1000", "namespaces"},
-	"logs-only":     {"force-idle", "namespaces"},
-	"oopses":        {"force-32-bit", "namespaces"},
-	"silent":        {"force-idle", "namespaces"},
-	"wrong-id":      {"force-idle", "namespaces"},
+	"after-gate":            {"force-idle", "userns"},
+	"drops-detach":          {"force-detach-busy", "namespaces"},
+	"every-type":            {"force-other-type", "namespaces"},
+	"expire-passes":         {"expire-force", "namespaces"},
+	"host-keeps-caller":     {"host-flood-threads", "host"},
+	"host-keeps-superblock": {"host-force", "host"},
+	"host-too":              {"host-force", "host"},
+	"logs-early":            {"force-uid-1000", "namespaces"},
+	"logs-only":             {"force-idle", "namespaces"},
+	"oopses":                {"force-32-bit", "namespaces"},
+	"silent":                {"force-idle", "namespaces"},
+	"wrong-id":              {"force-idle", "namespaces"},
 }
 
 // Every wrong port must be caught on a really booted kernel, by the case that is there

@@ -61,9 +61,11 @@ func fastest(path string, flags, times int) time.Duration {
 	return best
 }
 
-// threads umounts Times times, each time on a thread that has credentials of its own and then
-// ends. It waits until all are gone.
-func (a *agent) threads(q request) (r reply, err error) {
+func (a *agent) threads(q request) (reply, error) { return floodByThreads(q) }
+
+// floodByThreads umounts Times times, each time on a thread that has credentials of its own and
+// then ends. It waits until all are gone.
+func floodByThreads(q request) (r reply, err error) {
 	const tasks = "/proc/self/task"
 	before, err := os.ReadDir(tasks)
 	if err != nil {

@@ -165,18 +165,29 @@ func waitForObjects(before map[string]objects, calls int) (string, error) {
 // without one: on a machine that is slow all are.
 func keptWaiting(alone, beside int64) int64 { return max(0, beside-4*alone) }
 
-// floodThreads has many threads call once and end, and as many again. The kernel keeps some of
-// what was freed ready and counts it as in use; after the first time it does so as after the second.
 func floodThreads(ctx context.Context, s *scene) (string, error) {
+	return floodTwice(s, func(q request) (string, error) { return s.ask(ctx, q) })
+}
+
+func floodHostThreads(_ context.Context, s *scene) (string, error) {
+	return floodTwice(s, func(q request) (string, error) {
+		r, err := floodByThreads(q)
+		return r.Errno, err
+	})
+}
+
+// floodTwice has many threads call once and end, and as many again. The kernel keeps some of
+// what was freed ready and counts it as in use; after the first time it does so as after the second.
+func floodTwice(s *scene, flood func(request) (string, error)) (string, error) {
 	q := request{Op: "threads", Path: s.path, Flags: force, Times: threads}
-	if _, err := s.ask(ctx, q); err != nil {
+	if _, err := flood(q); err != nil {
 		return "", err
 	}
 	before, err := kernelObjects()
 	if err != nil {
 		return "", err
 	}
-	errno, err := s.ask(ctx, q)
+	errno, err := flood(q)
 	if err != nil {
 		return "", err
 	}

@@ -42,6 +42,12 @@ func hostCases() []Case {
 			Wants: onHost(Want{Errno: "EBUSY", Forced: hostFloods + sample, Inactive: 1, Host: down, Mounted: true}),
 		},
 		{
+			Name: "host-flood-threads", act: floodHostThreads, Hold: true,
+			Text:  "umount2(MNT_FORCE) by four hundred threads of the host that end, each with credentials of its own",
+			For:   "keeps a reference to the host's callers, or to what those may do",
+			Wants: onHost(Want{Errno: "EBUSY", Forced: 2 * threads, Inactive: 1, Host: down, Mounted: true}),
+		},
+		{
 			Name: "host-expire", act: umountHost(expire), Wants: onHost(Want{Errno: "EAGAIN", Host: "0", Mounted: true}),
 			Text: "umount2(MNT_EXPIRE) by the host on a bind mount of its own",
 			For:  "takes one flag for another",

@@ -110,6 +110,8 @@ func TestJudgeCatchesWrongPorts(t *testing.T) {
 		"keeps a superblock":         {"force-idle", Open, func(s *guest.Seen) { s.Left = 1 }, "superblocks left behind 0, not 1"},
 		"keeps memory":               {"force-flood", Open, func(s *guest.Seen) { s.Grown = 64 }, "the calls leave 64 KiB"},
 		"keeps its callers":          {"force-flood-threads", VE, func(s *guest.Seen) { s.Kept = "200 task_struct" }, "the calls leave in the kernel: 200 task_struct"},
+		"keeps the host's callers":   {"host-flood-threads", Host, func(s *guest.Seen) { s.Kept = "200 cred_jar" }, "the calls leave in the kernel: 200 cred_jar"},
+		"keeps the host's mount":     {"host-force", Host, func(s *guest.Seen) { s.Left = 1 }, "superblocks left behind 0, not 1"},
 		"sleeps under the lock":      {"force-flood", Open, func(s *guest.Seen) { s.Waited = 50 }, "another container's umount of a tmpfs is kept waiting for 50 ms"},
 		"changes its caller":         {"force-flood", Open, func(s *guest.Seen) { s.Changed = "flags 0x0 becomes 0x200000" }, "the calls change their caller, or the mount: flags 0x0 becomes 0x200000"},
 		"sleeps":                     {"force-flood", Open, func(s *guest.Seen) { s.Slower = 50 }, "a call takes 50 ms at least"},

@@ -15,7 +15,7 @@ import (
 
 func TestForLustreLeavesOutWhatTakesTheProbe(t *testing.T) {
 	kept, left := ForLustre(Cases())
-	for _, name := range []string{"force-lustre-tgt", "force-other-type", "force-flood", "force-flood-threads", "host-flood", "nothing-left"} {
+	for _, name := range []string{"force-lustre-tgt", "force-other-type", "force-flood", "force-flood-threads", "host-flood", "host-flood-threads", "nothing-left"} {
 		if !slices.Contains(left, name) {
 			t.Errorf("%s is not left out", name)
 		}
