@@ -84,6 +84,10 @@ func readKept(dir string) (*source.Files, error) {
 		return nil, err
 	}
 	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
 	r := tar.NewReader(f)
 	h, err := r.Next()
 	if err != nil {
@@ -98,8 +102,11 @@ func readKept(dir string) (*source.Files, error) {
 		if err != nil {
 			return nil, err
 		}
-		data, err := io.ReadAll(r)
-		if err != nil {
+		if h.Size > st.Size() {
+			return nil, fmt.Errorf("%s: %d bytes, in an archive of %d", h.Name, h.Size, st.Size())
+		}
+		data := make([]byte, h.Size)
+		if _, err := io.ReadFull(r, data); err != nil {
 			return nil, err
 		}
 		files.Files[h.Name] = source.File{Data: data, Mode: fs.FileMode(h.Mode)}

@@ -20,7 +20,7 @@ var HeaderPatterns = []string{"include/**.h", "fs/*.h"}
 // is found by looking for the word in them: what is in none is declared nowhere.
 type Names struct {
 	headers map[string][]byte
-	order   []string // those of fs/ and include/linux/ first, which have most of what is looked for
+	order   []string // those that the file includes and those of fs/ and include/linux/ first, which have most of what is looked for
 	found   sync.Map // what was looked for, and whether it was there
 }
 
@@ -32,11 +32,18 @@ func NewNames(files map[string][]byte) *Names {
 			n.headers[name] = data
 		}
 	}
+	included := map[string]bool{}
+	for _, m := range include.FindAllSubmatch(files[File], -1) {
+		included["include/"+string(m[2])] = true
+	}
 	first := func(name string) int {
-		if path.Dir(name) == "fs" || path.Dir(name) == "include/linux" {
+		switch {
+		case path.Dir(name) == "fs", included[name]:
 			return 0
+		case path.Dir(name) == "include/linux":
+			return 1
 		}
-		return 1
+		return 2
 	}
 	n.order = slices.SortedFunc(maps.Keys(n.headers), func(a, b string) int {
 		return cmp.Or(first(a)-first(b), strings.Compare(a, b))
