@@ -27,11 +27,13 @@ func TestShellKeys(t *testing.T) {
 	s := testutil.NewScreen()
 	go io.Copy(s, user)
 	// What is typed appears too, so each answer is in a form that nobody typed. What is typed before
-	// a prompt is lost, and so is a Ctrl-C between two commands of a line. Of a command that Ctrl-C
-	// ends the shell says "canceled" or its status 130, whichever it hears of first.
+	// a prompt is lost. Of a command that Ctrl-C ends the shell says "canceled" or its status 130,
+	// whichever it hears of first.
 	for _, step := range []struct{ keys, answer string }{
 		{"", "goes off.\r\n$ "},
 		{"echo a''b; sleep 9999\r", "ab"},
+		{"\x03", "\r\n$ "},
+		{"echo c''d; sleep 9999; echo the r''est\r", "cd"},
 		{"\x03", "\r\n$ "},
 		{"while true; do echo e''f; sleep 1; done\r", "ef"},
 		{"\x03", "\r\n$ "},
@@ -51,6 +53,9 @@ func TestShellKeys(t *testing.T) {
 	io.WriteString(user, "exit\r")
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, s)
+	}
+	if strings.Contains(s.String(), "the rest") {
+		t.Errorf("what stood behind a command that Ctrl-C ended was run:\n%s", s)
 	}
 }
 
