@@ -47,8 +47,9 @@ func parseObjects(slabinfo string) map[string]objects {
 	return all
 }
 
-// reclaimable are kinds that the kernel keeps for later at will: names and files of /proc.
-var reclaimable = []string{"dentry", "dentry_cache", "proc_inode_cache", "inode_cache", "shmem_inode_cache"}
+// reclaimable are kinds that the kernel keeps for later at will: names and files of /proc. And
+// OpenVZ's 2.6.18 has a page_beancounter for each page that a program in a VE uses, this one too.
+var reclaimable = []string{"dentry", "dentry_cache", "proc_inode_cache", "inode_cache", "shmem_inode_cache", "page_beancounter"}
 
 // keptObjects names the kinds of which there is about one more for each call, "" for none. The
 // kernel counts what lies ready for the next as in use, so that it may be some more or less: a

@@ -88,8 +88,8 @@ func TestParseSlab(t *testing.T) {
 
 func TestKeptObjects(t *testing.T) {
 	const head = "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize>\n"
-	before := parseObjects(head + "cred_jar  100 120 192 21 1 : tunables 0 0 0\ntask_struct 60 60 4000 8 8\ndentry 1000 1000 192 21 1\nkmalloc-cg-16 512 512 16 256 1\n")
-	after := parseObjects(head + "cred_jar  260 273 192 21 1 : tunables 0 0 0\ntask_struct 90 96 4000 8 8\ndentry 2000 2000 192 21 1\nkmalloc-cg-16 768 768 16 256 1\n")
+	before := parseObjects(head + "cred_jar  100 120 192 21 1 : tunables 0 0 0\ntask_struct 60 60 4000 8 8\ndentry 1000 1000 192 21 1\npage_beancounter 4000 4004 40 77 1\nkmalloc-cg-16 512 512 16 256 1\n")
+	after := parseObjects(head + "cred_jar  260 273 192 21 1 : tunables 0 0 0\ntask_struct 90 96 4000 8 8\ndentry 2000 2000 192 21 1\npage_beancounter 5656 5698 40 77 1\nkmalloc-cg-16 768 768 16 256 1\n")
 	if got := keptObjects(before, after, 200); got != "160 cred_jar" {
 		t.Errorf("got %q", got)
 	}
