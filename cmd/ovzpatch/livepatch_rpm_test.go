@@ -118,8 +118,8 @@ func TestLivepatchPackage(t *testing.T) {
 	r.write(t, "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
 	r.write(t, "/etc/group", "root:x:0:\n", 0o644)
 	r.write(t, "/etc/systemd/system/steps.service", "[Unit]\nAfter=basic.target\nRequires=basic.target\n[Service]\nExecStart=/trial/steps\n", 0o644)
-	r.write(t, "/trial/steps", strings.ReplaceAll(livepatchSteps, "REL", release), 0o755)
 	r.must(t, os.Mkdir(r.path("/mnt"), 0o755))
+	r.must(t, os.Mkdir(r.path("/trial"), 0o755))
 	for _, name := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
 		data, err := os.ReadFile(filepath.Join(modules, name))
 		r.must(t, err)
@@ -144,7 +144,9 @@ func TestLivepatchPackage(t *testing.T) {
 	if said := r.rpm(t, "-i", "--nodeps", r.path("/trial/1.rpm")); strings.Contains(said, "ovzlivepatch") || strings.Contains(said, "scriptlet") {
 		t.Errorf("rpm -i into an image said %q", said)
 	}
-	unit, err := os.ReadFile(r.path("/usr/lib/systemd/system/ovzlivepatch-" + release + ".service"))
+	called := strings.ReplaceAll(release, "+", "_") // as Debian 13's releases have one, and no name of a unit may
+	r.write(t, "/trial/steps", strings.NewReplacer("livepatch-ovz-REL", "livepatch-ovz-"+called, "REL", release).Replace(livepatchSteps), 0o755)
+	unit, err := os.ReadFile(r.path("/usr/lib/systemd/system/ovzlivepatch-" + called + ".service"))
 	r.must(t, err)
 	// The beginning of a release is another one.
 	wrong := strings.NewReplacer(release, release[:len(release)-1], "/sbin/modprobe ovzlivepatch_1", "/bin/touch /run/wrong").Replace(string(unit))
