@@ -382,7 +382,7 @@ source.two = { path = %q, options = { patch = "two.patch" } }
 	// The node on which a kernel is compiled, once one is.
 	node := ""
 	eventually(t, 30*time.Minute, "a node compiles", func() bool {
-		for _, task := range strings.Fields(c.run("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A|%N")) {
+		for task := range strings.FieldsSeq(c.run("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A|%N")) {
 			job, on, _ := strings.Cut(task, "|")
 			logs, _ := filepath.Glob(filepath.Join(dir, "m.results/attempts/*", job+".0", "log"))
 			for _, l := range logs {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"ovzpatch/internal/job"
@@ -84,15 +85,15 @@ func (p *progress) tell() {
 		}
 		each = append(each, job.Step{Name: c.Name, Text: p.text(c, s), Now: now})
 	}
-	all := fmt.Sprintf("%d of %d cells done, %d running", p.ended, len(p.cells), running)
+	all := []string{fmt.Sprintf("%d of %d cells done, %d running", p.ended, len(p.cells), running)}
 	for _, why := range slices.Sorted(maps.Keys(waiting)) {
-		all += fmt.Sprintf(", %d waiting (%s)", waiting[why], why)
+		all = append(all, fmt.Sprintf("%d waiting (%s)", waiting[why], why))
 	}
 	p.most = max(p.most, running)
 	if left := p.left(); left != "" {
-		all += ", " + left
+		all = append(all, left)
 	}
-	p.report.Steps(all, each)
+	p.report.Steps(strings.Join(all, ", "), each)
 }
 
 // text says how far a cell is.
