@@ -4,10 +4,8 @@ package publish
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -90,7 +88,7 @@ func TestAdvisory(t *testing.T) {
 			t.Errorf("dnf's info lacks %q:\n%s", want, info)
 		}
 	}
-	if c.listsGroups(t) {
+	if listsGroups(t) {
 		if groups := dnf("group", "info", groupID); !strings.Contains(groups, "Default Packages:\n   kernel-ovz\n") || !strings.Contains(groups, "Optional Packages:\n   kernel-ovz-devel\n") {
 			t.Errorf("dnf's group:\n%s", groups)
 		}
@@ -118,29 +116,13 @@ func TestAdvisory(t *testing.T) {
 	}
 }
 
-// listsGroups reports whether this machine's dnf lists any group at all, also one that is not ours:
-// that of Debian 13, 4.23.0 with libcomps 0.1.21, dies of a segmentation fault.
-func (c *client) listsGroups(t *testing.T) bool {
+// listsGroups reports whether this machine's dnf lists groups: 4.23.0, that of Debian 13, crashes instead.
+func listsGroups(t *testing.T) bool {
 	t.Helper()
-	dir := t.TempDir()
-	comps := filepath.Join(dir, "comps.xml")
-	const text = "<comps><group><id>other</id><name>Other</name><packagelist><packagereq type=\"default\">other</packagereq></packagelist></group></comps>\n"
-	if err := os.WriteFile(comps, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	run(t, nil, "createrepo_c", "--quiet", "--groupfile", comps, dir)
-	if err := os.WriteFile(dir+"/dnf.conf", []byte("[main]\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("dnf", "--quiet", "--config", dir+"/dnf.conf", "--noplugins", "--releasever=1", "--installroot", dir+"/root", "--setopt=reposdir=/dev/null", "--setopt=cachedir="+dir+"/cache",
-		"--setopt=persistdir="+dir+"/persist", "--setopt=logdir="+dir, "--repofrompath=other,file://"+dir, "--setopt=other.gpgcheck=0", "group", "info", "other")
-	out, err := cmd.CombinedOutput()
-	if s, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-		t.Logf("this machine's dnf lists no group of anybody's: %v", err)
+	version, _, _ := strings.Cut(run(t, nil, "dnf", "--version"), "\n")
+	if version == "4.23.0" {
+		t.Log("dnf 4.23.0 lists no groups")
 		return false
-	}
-	if err != nil || !strings.Contains(string(out), "other") {
-		t.Fatalf("dnf shows a group that is not ours: %v: %s", err, out)
 	}
 	return true
 }
