@@ -56,7 +56,7 @@ func exitCode(err error) int {
 	case errors.Is(err, job.ErrNoVerdict):
 		return exitUnknown
 	case errors.As(err, new(*patch.ParseError)),
-		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball):
+		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball), errors.Is(err, source.ErrAmbiguous):
 		return exitUsage
 	}
 	return exitFailed

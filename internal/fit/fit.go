@@ -215,8 +215,6 @@ func (f *Fit) readKernel(ctx context.Context, archive *source.Source, r Request)
 	if r.Checkpatch {
 		want = append(want, checkpatchFiles...)
 	}
-	// Behind the headers, which the gate check looks into: so that they are all read.
-	want = append(want, behindHeaders)
 	var err error
 	if f.Files, err = r.readFiles(ctx, archive, want, append(slices.Clone(gate.HeaderPatterns), RhelverFile)); err != nil {
 		return err
@@ -228,9 +226,6 @@ func (f *Fit) readKernel(ctx context.Context, archive *source.Source, r Request)
 	f.declared = gate.NewNames(headers)
 	return f.own.layMakefile(ctx, f.Files)
 }
-
-// behindHeaders is a file that every kernel has, in whose tarball it comes behind include/.
-const behindHeaders = "init/main.c"
 
 // takeHeld puts in the place of our patch the one of that name which a source RPM has
 // already: it is what a build of the package takes.

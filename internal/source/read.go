@@ -3,7 +3,6 @@
 package source
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"ovzpatch/internal/compress"
 )
 
 // maxFile is the largest file of a source that is read into memory, in bytes.
@@ -36,10 +33,10 @@ type Files struct {
 }
 
 // ReadFiles reads the files named in want, which are paths below the top directory. The result
-// lacks files that do not exist. ReadFiles reads a tarball only up to the last of them; it also
-// returns files named in passing, which few sources have, if they come before that. In passing,
-// "dir/**.h" means all files below dir whose names end in .h, and "dir/*.h" those in dir itself.
-// A source RPM must be unpacked first.
+// lacks files that do not exist. ReadFiles also returns files named in passing, where "dir/**.h"
+// means all files below dir whose names end in .h, and "dir/*.h" those in dir itself. It reads a
+// tarball to its end, and refuses one of which it cannot tell what tar would unpack. A source RPM
+// must be unpacked first.
 func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string) (*Files, error) {
 	if s.Kind == Tree {
 		return s.readTree(slices.Concat(want, passing))
@@ -48,7 +45,7 @@ func (s *Source) ReadFiles(ctx context.Context, want []string, passing ...string
 	if err != nil {
 		return nil, fmt.Errorf("read source: %w", err)
 	}
-	files, err := readTarball(ctx, r, want, passing)
+	files, err := readTarball(ctx, r, want, passing, false)
 	if err != nil {
 		return nil, fmt.Errorf("read source %s: %w", s.Path, err)
 	}
@@ -115,57 +112,6 @@ func (s *Source) readTree(want []string) (*Files, error) {
 			return nil, fmt.Errorf("read source %s: %s: %w", s.Path, name, err)
 		}
 		got.Files[name] = File{Data: data, Mode: st.Mode().Perm()}
-	}
-	return got, nil
-}
-
-// readTarball reads the wanted files of a compressed tarball as it streams by.
-func readTarball(ctx context.Context, r io.Reader, want, passing []string) (*Files, error) {
-	z, _, err := compress.NewReader(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	missing := map[string]bool{}
-	for _, name := range want {
-		missing[name] = true
-	}
-	got := &Files{Files: map[string]File{}}
-	t := tar.NewReader(reader{ctx, z})
-	for len(missing) > 0 {
-		h, err := t.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil && got.Top == "" && ctx.Err() == nil {
-			return nil, fmt.Errorf("it does not start with a tar archive (%v): %w", err, ErrUnknown)
-		}
-		if err != nil {
-			return nil, damaged(ctx, err)
-		}
-		name := path.Clean(strings.TrimPrefix(h.Name, "./"))
-		top, below, _ := strings.Cut(name, "/")
-		if h.Typeflag == tar.TypeXGlobalHeader || top == "." {
-			continue
-		}
-		if got.Top == "" {
-			got.Top = top
-		}
-		if top != got.Top {
-			return nil, fmt.Errorf("the archive holds %s and %s side by side, but a kernel's has one top directory: %w", got.Top, top, ErrUnknown)
-		}
-		if h.Typeflag != tar.TypeReg || !missing[below] && !slices.ContainsFunc(passing, func(p string) bool { return matches(p, below) }) {
-			continue
-		}
-		data, err := readAll(t)
-		if err != nil {
-			return nil, damaged(ctx, err)
-		}
-		got.Files[below] = File{Data: data, Mode: fs.FileMode(h.Mode).Perm()}
-		delete(missing, below)
-	}
-	if got.Top == "" {
-		return nil, fmt.Errorf("an empty archive: %w", ErrUnknown)
 	}
 	return got, nil
 }

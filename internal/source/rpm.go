@@ -89,12 +89,12 @@ func (p *Package) kernelTarball(ctx context.Context, path string) (string, error
 	var kernels []string
 	for _, name := range among {
 		t := &Source{Path: filepath.Join(p.Dir, name), Kind: Tarball}
-		files, err := t.ReadFiles(ctx, []string{"Makefile"})
+		kernel := t.startsAsKernel(ctx)
 		t.Close()
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		if err == nil && kernelMakefile.Match(files.Files["Makefile"].Data) {
+		if kernel {
 			kernels = append(kernels, name)
 		}
 	}
@@ -105,6 +105,17 @@ func (p *Package) kernelTarball(ctx context.Context, path string) (string, error
 		return "", p.noTarball(path, "none has a kernel's Makefile in it")
 	}
 	return "", p.noTarball(path, "several hold a kernel: "+strings.Join(kernels, ", "))
+}
+
+// startsAsKernel tells whether the first Makefile at the top of a tarball is a kernel's. Whether it
+// is the only one is found when the chosen tarball is read.
+func (s *Source) startsAsKernel(ctx context.Context) bool {
+	r, err := s.content()
+	if err != nil {
+		return false
+	}
+	files, err := readTarball(ctx, r, []string{"Makefile"}, nil, true)
+	return err == nil && kernelMakefile.Match(files.Files["Makefile"].Data)
 }
 
 // tarballs returns the files of the package that are called so.
