@@ -49,6 +49,7 @@ var layers = []layer{
 		{"guest", "what the guest tells the host"},
 		{"job", "how a job reports, and the kinds of its errors"},
 		{"kmsg", "kernel log lines, told from what user space wrote"},
+		{"plainfile", "files that a pipe may be in the place of"},
 		{"preflight", "whether named files are there and outputs can be written, before the work"},
 		{"rpmbuild", "drives rpmbuild, and says how far it is"},
 		{"rpmfile", "RPM files: header, digests, signatures, payload"},

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
@@ -56,7 +57,7 @@ func exitCode(err error) int {
 	case errors.Is(err, job.ErrNoVerdict):
 		return exitUnknown
 	case errors.As(err, new(*patch.ParseError)),
-		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball), errors.Is(err, source.ErrAmbiguous):
+		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball), errors.Is(err, source.ErrAmbiguous), errors.Is(err, plainfile.ErrNotPlain):
 		return exitUsage
 	}
 	return exitFailed

@@ -18,6 +18,7 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/initramfs"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/rpmfile"
 	"ovzpatch/specs"
 )
@@ -77,7 +78,7 @@ func Compile(ctx context.Context, tree string, source fs.FS, dir string, setting
 // Check compares which kernel a module was compiled for, by from, with the one that it is to be
 // loaded into.
 func Check(path, release, from string) error {
-	image, err := os.ReadFile(path)
+	image, err := plainfile.Read(path)
 	if err != nil {
 		return fmt.Errorf("read module: %w", err)
 	}
@@ -94,7 +95,7 @@ func Check(path, release, from string) error {
 
 // Config reads the configuration of a kernel's build tree.
 func Config(tree string) (config string, err error) {
-	b, err := os.ReadFile(filepath.Join(tree, ".config"))
+	b, err := plainfile.Read(filepath.Join(tree, ".config"))
 	if err != nil {
 		return "", fmt.Errorf("read the kernel's configuration: %w", err)
 	}

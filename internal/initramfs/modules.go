@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // ErrNoModule means that a kernel has the module neither as a file nor built in.
@@ -22,7 +24,7 @@ func SelectModules(tree fs.FS, names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	b, err := fs.ReadFile(tree, "modules.dep")
+	b, err := plainfile.ReadFS(tree, "modules.dep")
 	if err != nil {
 		return nil, fmt.Errorf("select modules (depmod makes the list): %w", err)
 	}
@@ -100,7 +102,7 @@ func inTree(p string) (string, error) {
 
 // readBuiltin reads which modules are part of the kernel; kernels before 2.6.33 do not say.
 func readBuiltin(tree fs.FS) (map[string]bool, error) {
-	b, err := fs.ReadFile(tree, "modules.builtin")
+	b, err := plainfile.ReadFS(tree, "modules.builtin")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernel"
+	"ovzpatch/internal/plainfile"
 )
 
 // remains is what to do where no livepatch is possible.
@@ -99,7 +100,7 @@ func readMap(files []string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", file, err)
 		}
-		b, err := os.ReadFile(file)
+		b, err := plainfile.Read(file)
 		if err != nil {
 			return "", err
 		}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // The journal is in the tree's own root, so that it is on the same file system as the files
@@ -79,7 +81,7 @@ func (j *journal) write(root *os.Root) error {
 // recoverTree brings a tree with a journal directory into the state before the run or, if the run
 // had come to its end, after it.
 func recoverTree(root *os.Root) error {
-	data, err := root.ReadFile(journalFile)
+	data, err := plainfile.ReadIn(root, journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return finish(root)
 	}
@@ -153,7 +155,7 @@ func (s step) undo(root *os.Root, n int) error {
 
 // finish cleans up after a run that made all its changes or none.
 func finish(root *os.Root) error {
-	data, err := root.ReadFile(doneFile)
+	data, err := plainfile.ReadIn(root, doneFile)
 	switch {
 	case err == nil:
 		var j journal

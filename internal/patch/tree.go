@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // ErrBusy says that another program is working on the tree.
@@ -95,7 +97,7 @@ func (t *Tree) File(name string) (Content, error) {
 	c := Content{Mode: info.Mode() & (fs.ModeType | fs.ModePerm)}
 	switch {
 	case c.Mode.IsRegular():
-		c.Data, err = t.root.ReadFile(name)
+		c.Data, err = plainfile.ReadIn(t.root, name)
 	case c.Mode&fs.ModeSymlink != 0:
 		var target string
 		target, err = t.root.Readlink(name)

@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/evidence"
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/scratch"
 )
@@ -127,7 +128,7 @@ func knowledge(m *datastore.Manifest, p Package) string {
 // earlier reads what the newest generation that had this kernel says of it.
 func (s *stage) earlier(p Package) (*evidence.Kernel, error) {
 	for _, r := range s.t.records {
-		b, err := os.ReadFile(filepath.Join(s.t.generation(r.Number), evidenceDir, evidenceName(p)+".json"))
+		b, err := plainfile.Read(filepath.Join(s.t.generation(r.Number), evidenceDir, evidenceName(p)+".json"))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -257,7 +258,7 @@ func (s *stage) state(ctx context.Context, k *evidence.Kernel) error {
 	}
 	for _, r := range s.t.records {
 		old := filepath.Join(s.t.generation(r.Number), base+".intoto.json")
-		if was, err := os.ReadFile(old); err == nil && r.Key == s.rec.Key && r.V3 == s.rec.V3 && bytes.Equal(was, statement) {
+		if was, err := plainfile.Read(old); err == nil && r.Key == s.rec.Key && r.V3 == s.rec.V3 && bytes.Equal(was, statement) {
 			if os.Link(old+".asc", path+".asc") == nil {
 				return nil
 			}

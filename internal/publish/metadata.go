@@ -18,6 +18,7 @@ import (
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/compress"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/scratch"
 )
 
@@ -140,7 +141,7 @@ type repomd struct {
 
 func readRepomd(repo string) (*repomd, error) {
 	path := filepath.Join(repo, "repodata/repomd.xml")
-	b, err := os.ReadFile(path)
+	b, err := plainfile.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +194,7 @@ func readPrimary(ctx context.Context, repo string) (*primary, error) {
 		if d.Type != "primary" {
 			continue
 		}
-		f, err := os.Open(filepath.Join(repo, d.Location.Href))
+		f, err := plainfile.Open(filepath.Join(repo, d.Location.Href))
 		if err != nil {
 			return nil, err
 		}

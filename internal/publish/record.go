@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/plainfile"
 )
 
 // recordFile says what a generation holds.
@@ -137,7 +138,7 @@ func writeRecord(dir string, r *Record) error {
 // readRecord reads the record of the generation in dir, whose number that is.
 func readRecord(dir string, number int) (*Record, error) {
 	path := filepath.Join(dir, recordFile)
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return nil, err
 	}

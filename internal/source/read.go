@@ -12,6 +12,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // maxFile is the largest file of a source that is read into memory, in bytes.
@@ -92,24 +94,21 @@ func (s *Source) readTree(want []string) (*Files, error) {
 	defer root.Close()
 	got := &Files{Files: map[string]File{}}
 	for _, name := range expand(root.FS(), want) {
-		f, err := root.Open(name)
+		f, err := plainfile.OpenIn(root, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read source: %w", err)
+			return nil, fmt.Errorf("read source %s: %w", s.Path, err)
 		}
 		st, err := f.Stat()
-		if err == nil && !st.Mode().IsRegular() {
-			err = errors.New("not a regular file")
-		}
 		var data []byte
 		if err == nil {
 			data, err = readAll(f)
 		}
 		f.Close()
 		if err != nil {
-			return nil, fmt.Errorf("read source %s: %s: %w", s.Path, name, err)
+			return nil, fmt.Errorf("read source %s: %w", s.Path, err)
 		}
 		got.Files[name] = File{Data: data, Mode: st.Mode().Perm()}
 	}

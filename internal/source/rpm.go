@@ -47,6 +47,9 @@ func (s *Source) Unpack(ctx context.Context, dir, tarball string) (*Package, err
 	}
 	p := &Package{Dir: dir, RPM: pkg}
 	for _, e := range pkg.Files {
+		if err := plain(e); err != nil {
+			return nil, fmt.Errorf("read source %s: %w", s.Path, err)
+		}
 		p.Files = append(p.Files, e.Name)
 		if !strings.HasSuffix(e.Name, ".spec") {
 			continue
@@ -72,6 +75,15 @@ func (s *Source) Unpack(ctx context.Context, dir, tarball string) (*Package, err
 	}
 	p.Tarball = &Source{Path: filepath.Join(dir, tarball), Kind: Tarball}
 	return p, nil
+}
+
+// plain refuses a file of a package that is a link: it would lead out of the package. rpmbuild puts
+// none into source RPMs.
+func plain(e rpmfile.Entry) error {
+	if e.Mode.IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("its %s is a link or no plain file: %w", e.Name, ErrUnknown)
 }
 
 // kernelTarball finds the kernel's own tarball: the one that is named like it, or else has a

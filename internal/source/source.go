@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/rpmfile"
 )
 
@@ -61,7 +62,7 @@ func Open(path string) (*Source, error) {
 		return nil, fmt.Errorf("open source %s: %w", path, ErrUnknown)
 	}
 	s := &Source{Path: abs, name: path}
-	if s.file, err = os.Open(abs); err != nil {
+	if s.file, err = plainfile.Open(abs); err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
 	head := make([]byte, 512)
@@ -89,7 +90,7 @@ func (s *Source) Close() error {
 // content is the whole file, from its start.
 func (s *Source) content() (io.Reader, error) {
 	if s.file == nil {
-		f, err := os.Open(s.Path)
+		f, err := plainfile.Open(s.Path)
 		if err != nil {
 			return nil, err
 		}

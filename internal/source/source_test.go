@@ -14,8 +14,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/source"
 )
 
@@ -265,5 +268,40 @@ func TestPackGivesTheTreeBack(t *testing.T) {
 	}
 	if err := s.Pack(t.Context(), filepath.Join(t.TempDir(), "x"), "linux-6"); !errors.Is(err, source.ErrBuiltIn) {
 		t.Errorf("a tree that was built in: %v", err)
+	}
+}
+
+// A pipe in a tree is not waited for, also not behind a link.
+func TestATreeWithAPipe(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"a pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a link to one": func(path string) error {
+			return errors.Join(syscall.Mkfifo(filepath.Join(filepath.Dir(path), "pipe"), 0o600), os.Symlink("pipe", path))
+		},
+		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := put(filepath.Join(dir, "Makefile")); err != nil {
+				t.Fatal(err)
+			}
+			s, err := source.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() {
+				_, err := s.ReadFiles(t.Context(), []string{"Makefile"})
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if !errors.Is(err, plainfile.ErrNotPlain) || !strings.Contains(err.Error(), "Makefile") {
+					t.Errorf("got %v", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("it waits for the pipe")
+			}
+		})
 	}
 }

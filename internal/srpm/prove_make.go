@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/plainfile"
 )
 
 //go:embed make.sh
@@ -77,7 +78,7 @@ func (p *proof) built(ctx context.Context, in Inputs, prepared *outcome) (*built
 			break
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(p.top, "end"))
+	text, err := plainfile.Read(filepath.Join(p.top, "end"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func (p *proof) calls() ([]call, error) {
 		if strings.HasSuffix(e.Name(), ".new") {
 			continue // its writer was ended with the rest
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := plainfile.Read(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // outcome is what %prep leaves in the build directory. Names and contents are without the
@@ -128,7 +130,7 @@ func (p *proof) entry(path, key string, info fs.FileInfo) (entry, error) {
 		return e, err
 	case info.Mode().IsRegular():
 		var err error
-		if content, err = os.ReadFile(path); err != nil {
+		if content, err = plainfile.Read(path); err != nil {
 			return e, err
 		}
 	}
@@ -147,7 +149,7 @@ func (p *proof) entry(path, key string, info fs.FileInfo) (entry, error) {
 }
 
 func digest(path string) (sum [sha256.Size]byte, err error) {
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return sum, err
 	}

@@ -6,11 +6,12 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // anchor is by what a file can be told from most others: the longest line that the patch
@@ -106,7 +107,7 @@ func (p *proof) compiles(tree, file string) bool {
 	named := regexp.MustCompile(`(?m)^[^#\n]*(^|[\s=])` + regexp.QuoteMeta(objectOf(file)) + `([\s\\]|$)`)
 	there := false
 	for _, name := range []string{"Makefile", "Kbuild"} {
-		text, err := os.ReadFile(filepath.Join(p.build(), tree, filepath.Dir(file), name))
+		text, err := plainfile.Read(filepath.Join(p.build(), tree, filepath.Dir(file), name))
 		there = there || err == nil
 		if named.Match(text) {
 			return true

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/compress"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/initramfs"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/probe"
 	"ovzpatch/internal/qemu"
 )
@@ -111,7 +112,7 @@ const maxModule = 512 << 20
 
 // readPlain reads a module, which may be compressed; the guest's may not.
 func readPlain(ctx context.Context, tree fs.FS, name string) ([]byte, error) {
-	f, err := tree.Open(name)
+	f, err := plainfile.OpenFS(tree, name)
 	if err != nil {
 		return nil, err
 	}
