@@ -59,6 +59,7 @@ compiles nothing: nothing but the patch may differ, and it must be where %build 
 			if err := os.MkdirAll(out, 0o755); err != nil {
 				return fmt.Errorf("make output directory: %w", err)
 			}
+			s.With.Inputs.Keep = args[0]
 			path, err := srpm.Build(ctx, s.With.Inputs, out)
 			if err != nil {
 				return err

@@ -199,6 +199,38 @@ func checkArgs(c *cobra.Command, args []string, check cobra.PositionalArgs) erro
 	return usagef(c, "an argument is missing; write: %s", c.UseLine())
 }
 
+// checkReplaced refuses output files that are among the files and trees which the command line names,
+// or in those trees.
+func checkReplaced(c *cobra.Command, args []string) error {
+	inputs, outputs := slices.Clone(args), map[string][]string{}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		switch f.Name {
+		case "output":
+			outputs[f.Name] = values
+		case "report":
+			for _, v := range values {
+				_, path, _ := strings.Cut(v, "=")
+				outputs[f.Name] = append(outputs[f.Name], path)
+			}
+		case "store", "cache-dir", "to":
+		default:
+			inputs = append(inputs, values...)
+		}
+	})
+	for flag, paths := range outputs {
+		for _, path := range paths {
+			if err := preflight.Replaced(flag, path, inputs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // wrapArgs makes a command line that is wrong a usage error, in every subcommand.
 func wrapArgs(c *cobra.Command) {
 	check := c.Args
@@ -209,7 +241,10 @@ func wrapArgs(c *cobra.Command) {
 		if err := checkArgs(c, args, check); err != nil {
 			return err
 		}
-		return checkFlags(c)
+		if err := checkFlags(c); err != nil {
+			return err
+		}
+		return checkReplaced(c, args)
 	}
 	for _, run := range []*func(*cobra.Command, []string) error{&c.PreRunE, &c.RunE} {
 		if do := *run; do != nil {

@@ -24,6 +24,7 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/spec"
 )
@@ -49,6 +50,7 @@ type Inputs struct {
 	FileDigest int
 	Defines    []string // "name value" each, as for rpmbuild --define
 	Target     string   // as for rpmbuild --target; "" for this machine
+	Keep       string   // a file that the package must not replace, "" for none
 	// Line is called with every line rpmbuild prints.
 	Line func(string)
 
@@ -86,6 +88,9 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 		return "", fmt.Errorf("make source RPM: %w", err)
 	}
 	path := filepath.Join(outDir, filepath.Base(made[0]))
+	if err := in.keep(path); err != nil {
+		return "", err
+	}
 	if err := atomicfile.Move(made[0], path); err != nil {
 		return "", fmt.Errorf("make source RPM: %w", err)
 	}
@@ -140,6 +145,19 @@ func (in *Inputs) LayOut(ctx context.Context, top string, put func(from, to stri
 	}
 	if err := os.WriteFile(filepath.Join(top, "SPECS", in.Spec.Name()), in.Spec.Text(), 0o644); err != nil {
 		return fmt.Errorf("write spec: %w", err)
+	}
+	return nil
+}
+
+// keep refuses to replace what the package is made from: without a mark in its release it has the
+// same name.
+func (in *Inputs) keep(path string) error {
+	was, err := os.Stat(path)
+	if err != nil || in.Keep == "" {
+		return nil
+	}
+	if kept, err := os.Stat(in.Keep); err == nil && os.SameFile(was, kept) {
+		return job.BadRequest(fmt.Errorf("write source RPM %s: it would replace the one that it is made from; take another directory, or a --release-tag", path))
 	}
 	return nil
 }
