@@ -29,9 +29,6 @@ type Shell struct {
 
 // Run runs the guest with its console on in and out until it is off.
 func (s *Shell) Run(ctx context.Context, in *os.File, out io.Writer, o Options) error {
-	if err := o.Accelerate(ctx); err != nil {
-		return err
-	}
 	dir, remove, err := scratch.New("", "kernel")
 	if err != nil {
 		return fmt.Errorf("unpack kernel: %w", err)
@@ -39,6 +36,10 @@ func (s *Shell) Run(ctx context.Context, in *os.File, out io.Writer, o Options) 
 	defer remove()
 	k, err := s.Kernel.Unpack(ctx, dir, o)
 	if err != nil {
+		return err
+	}
+	// Last, as it boots a guest where nothing is known of this machine yet.
+	if err := o.Accelerate(ctx); err != nil {
 		return err
 	}
 	k.Script, k.Livepatch, k.Share = s.Script, s.Machine.Livepatch, s.Machine.shared(dir)
