@@ -66,8 +66,13 @@ func (m *machine) call(fr *frame, e *expr) value {
 		} else {
 			outer := m.new
 			m.new = 0
+			if outer > 0 {
+				m.byHook++
+			}
 			v := m.pass(body, args, line)
-			m.new = outer
+			if m.new = outer; outer > 0 {
+				m.byHook--
+			}
 			fr.fill(args, "")
 			return v
 		}
@@ -76,6 +81,7 @@ func (m *machine) call(fr *frame, e *expr) value {
 	m.counts[text]++
 	result := fmt.Sprintf("%s#%d", text, m.counts[text])
 	fr.fill(args, result)
+	m.given(args, fn, line)
 	for _, a := range args {
 		// What it is given the address of it may set.
 		of, isAddress := strings.CutPrefix(a.s, "&")
@@ -86,6 +92,7 @@ func (m *machine) call(fr *frame, e *expr) value {
 	}
 	if strings.Contains(target, "umount_begin") {
 		m.out.begun = true
+		m.beginsOn(target, args, line)
 	}
 	return term(result)
 }

@@ -30,6 +30,7 @@ const maxWays = 60000
 type comparison struct {
 	gate        *Gate
 	base, after *cfile
+	names       *Names
 	follow      map[*cfile]map[string]bool
 	flags       int64
 	steps       []Step          // of the longest way with the hook's message
@@ -40,9 +41,11 @@ type comparison struct {
 	permits     bool            // some way with a message has asked for a capability
 	vefact      bool
 	pidfact     bool
-	told        map[int]bool   // lines of which it is told what they do wrong
-	used        map[string]int // names in the hook, each with a line
-	written     map[string]int // names that are set and are no variable of the function, each with a line
+	asked       map[string]string // the superblocks of which the hook asks the type, by their paths
+	begun       []begin           // calls of umount_begin, each once
+	told        map[int]bool      // lines of which it is told what they do wrong
+	used        map[string]int    // names in the hook, each with a line
+	written     map[string]int    // names that are set and are no variable of the function, each with a line
 }
 
 func (c *comparison) run() {
@@ -63,7 +66,7 @@ func (c *comparison) run() {
 }
 
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
-	m := &machine{file: f, base: c.base, follow: c.follow[f], oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}}}
+	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
 	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
 	m.event("return "+v.String(), "return", 0)
 	if f == c.after {
@@ -71,6 +74,12 @@ func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
 			c.entered[name] = true
 		}
 		maps.Copy(c.written, m.out.written)
+		maps.Copy(c.asked, m.out.asked)
+		for _, b := range m.out.begins {
+			if !slices.Contains(c.begun, b) {
+				c.begun = append(c.begun, b)
+			}
+		}
 	}
 	return &m.out
 }

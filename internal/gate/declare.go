@@ -173,6 +173,7 @@ func (m *machine) opaqueDeclaration(fr *frame, s *stmt) control {
 		}
 	}
 	m.event(s.text(), notUnderstood, s.at.line)
+	m.hidesBegin(s)
 	return control{}
 }
 

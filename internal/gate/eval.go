@@ -199,6 +199,9 @@ func (m *machine) name(fr *frame, t token) value {
 	if n, ok := constants[t.text]; ok {
 		return num(n)
 	}
+	if m.file.leads[t.text] {
+		m.doubt(t.line, t.text+" is not called where it is named, so that it is not known on what it calls umount_begin")
+	}
 	return m.read(term(t.text))
 }
 
@@ -208,6 +211,7 @@ func (m *machine) read(v value) value {
 		return was
 	}
 	if strings.HasSuffix(v.s, "->s_type->name") && typeName.MatchString(v.s) {
+		m.asksType(v.s)
 		return value{kind: isText, s: types[m.ask(factType, len(types), true)]}
 	}
 	return v
@@ -251,6 +255,7 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 		}
 	}
 	m.memory[place.s] = v
+	m.touch(strings.TrimPrefix(place.s, "*&"), "an assignment")
 	m.event(place.s+" = "+v.String(), "", line)
 	return v
 }

@@ -80,7 +80,7 @@ func (e *Error) Error() string {
 // of the source declares. The Gate is complete also when the error is an *Error.
 func Check(before, after []byte, names *Names) (*Gate, error) {
 	g := &Gate{}
-	c := &comparison{gate: g, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, written: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, entered: map[string]bool{}}
+	c := &comparison{gate: g, names: names, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, written: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, asked: map[string]string{}, entered: map[string]bool{}}
 	if c.base.functions[umount] == nil || c.after.functions[umount] == nil {
 		g.doubt("the file has no umount system call, so the hook cannot be checked", nil)
 		return g.end()
@@ -114,6 +114,7 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 			g.doubt("no permission check is recognised before the message, so that its place cannot be judged", nil)
 		}
 	}
+	c.superblocks()
 	c.around()
 	names.judge(c, string(before), string(after))
 	return g.end()

@@ -13,6 +13,7 @@ type machine struct {
 	file   *cfile
 	base   *cfile // without the patch; the same as file where that is run
 	follow map[string]bool
+	names  *Names
 	oracle *oracle
 	budget int
 
@@ -22,6 +23,7 @@ type machine struct {
 	used    map[string]int
 	entered map[string]bool // the functions that were run
 	told    map[string]int  // what this way has been answered, by question
+	byHook  int             // how many of the calls are the hook's
 	new     int             // line of the statement that is run, where only the patched text has it
 
 	out trace
@@ -44,8 +46,11 @@ type trace struct {
 	pidfact   bool // it asked for a container as mainline does
 	limited   limit
 	limitAt   int
-	refusals  []refusal      // by what looks like a permission check, and is none that is known
-	written   map[string]int // names that are set and are no variable of the function, each with a line
+	begins    []begin
+	asked     map[string]string // the superblocks of which the hook asks the type, by their paths
+	touched   map[string]string // of those paths the ones that may have changed since, and by what
+	refusals  []refusal         // by what looks like a permission check, and is none that is known
+	written   map[string]int    // names that are set and are no variable of the function, each with a line
 }
 
 // limit is what a rate limit said.
@@ -300,12 +305,14 @@ func (m *machine) opaque(fr *frame, s *stmt) control {
 			continue
 		}
 		b.WriteString("; " + tok.text + " is " + v.String())
+		m.touch(strings.TrimPrefix(v.s, "&"), "a statement that is not followed")
 		fr.filled[tok.text] = ""
 		if i+1 < len(t) && precedence[t[i+1].text] == 2 || i > 0 && t[i-1].text == "&" || i+1 < len(t) && (t[i+1].text == "++" || t[i+1].text == "--") || s.word != "" {
 			fr.vars[tok.text] = term(tok.text + "@" + fr.fn.name + "#" + value{n: int64(len(m.out.events))}.String())
 		}
 	}
 	m.event(b.String(), notUnderstood, s.at.line)
+	m.hidesBegin(s)
 	return control{}
 }
 
