@@ -115,7 +115,7 @@ func TestProve(t *testing.T) {
 		"a comment":                {kernel + "# %autopatch -p1\n", "", "text: comments"},
 		"ends":                     {kernel + "%patch0 -p1\nexit 0\n%patch1 -p1\n", "", "text: may end"},
 		"second setup":             {kernel + "%patch0 -p1\n%setup -q -T -D -n second-5\n%patch1 -p1\n", "", "text: unpacks again"},
-		"prep that fails":          {kernel + "%patch0 -p1\nfalse\n", "", "run: of the original does not come to its end"},
+		"prep that fails":          {kernel + "%patch0 -p1\nfalse\n", "", "run: %prep of the original fails here"},
 		"by git":                   {"%autosetup -S git -n linux-5.14.0 -p1\n", "make\n", "linux-5.14.0"},
 		"built outside":            {kernel + "%patch0 -p1\n", "cd /\nmake\n", "unseen in linux-5.14.0"},
 		"not the kernel's program": {"%setup -q -T -n other-1 -b 1 -b 0\n%patch0 -p1\ncd ../linux-5.14.0\n", "cd ../linux-5.14.0\nmake\n", "text: not known to get the patch"},
@@ -192,7 +192,7 @@ func TestProveHidden(t *testing.T) {
 		"names its release":       {"", "", "e=1\nmake EXTRAVERSION=-$e.el9\n", "by the original's release"},
 
 		"fails by their number":   {"", "", "[ $(ls %{_sourcedir}/*.patch | wc -l) = 3 ] || { echo too many >&2; exit 3; }\nmake\n", "stops: too many, and with the original it ends well"},
-		"edits by their number":   {"", "", "[ $(find %{_sourcedir} -name '*.patch' | wc -l) = 3 ] || echo x > Documentation/Changes\nmake\n", "makes linux-5.14.0/Documentation/Changes otherwise"},
+		"edits by their number":   {"", "", "[ $(find %{_sourcedir} -name '*.patch' | wc -l) = 3 ] || echo x > Documentation/Changes\nmake\n", "makes linux-5.14.0/Documentation/Changes differently"},
 		"makes by their number":   {"", "", "set -- %{patches}\nmake V=$#\n", `does not call "make V=3" in linux-5.14.0`},
 		"makes by its release":    {"", "", "case %{release} in *lustre*) make bzImage;; esac\nmake\n", `calls "make bzImage" in linux-5.14.0, which it does not`},
 		"copied in %build, twice": {"", "", "cp fs/namespace.c fs/kept.c\nmake\n", "linux-5.14.0"},
