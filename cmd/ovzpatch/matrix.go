@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/matrix"
 	"ovzpatch/internal/report"
@@ -98,7 +99,12 @@ func (o *ownCommands) Check(command string, args []string) error {
 	}
 	// A command whose flags can be wrong in other ways looks at them there.
 	if c.PreRunE != nil {
-		return c.PreRunE(c, args)
+		if err := c.PreRunE(c, args); err != nil {
+			return err
+		}
+	}
+	if patch := c.Flags().Lookup("patch"); patch != nil {
+		return fit.Look(args[0], patch.Changed)
 	}
 	return nil
 }

@@ -141,6 +141,27 @@ func (r Request) verify(ctx context.Context, src *source.Source) error {
 	return nil
 }
 
+// Look refuses what Check would refuse at its first sight: what is no source, and with a port of ours
+// (own is false) a tree without a Makefile.
+func Look(path string, own bool) error {
+	s, err := source.Open(path)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if s.Kind != source.Tree || own {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(path, MakefileName)); errors.Is(err, fs.ErrNotExist) {
+		return noMakefile(path)
+	}
+	return nil
+}
+
+func noMakefile(path string) error {
+	return job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or use --patch FILE for other sources", path))
+}
+
 // readSource reads what has to do with the patch, and returns the patch.
 func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 	archive, release := f.Source, ""
@@ -162,7 +183,7 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 	}
 	makefile, ok := f.Files.Files[MakefileName]
 	if !ok && r.Port.File == "" {
-		return nil, job.BadRequest(fmt.Errorf("%s: it has no Makefile at its top; name the top directory of a kernel, or use --patch FILE for other sources", r.Source))
+		return nil, noMakefile(r.Source)
 	}
 	var err error
 	f.Choice, err = Choose(r.Source, makefile.Data, f.Files.Files[RhelverFile].Data, release, r.Port)

@@ -49,18 +49,18 @@ func commandOf(variant string) string {
 // expand makes the cells.
 func (m *Matrix) expand(ctx context.Context, o Options) error {
 	f := m.File
-	if err := m.checkOptions(o, f.Options, "options"); err != nil {
-		return err
-	}
+	wrong := []error{m.checkOptions(o, f.Options, "options")}
 	names := map[string]string{}
 	for _, name := range f.order {
 		s := f.Sources[name]
-		if err := m.checkOptions(o, s.Options, "source", name, "options"); err != nil {
-			return err
-		}
+		options := m.checkOptions(o, s.Options, "source", name, "options")
 		cells, err := m.sourceCells(ctx, o, name, s)
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		// All sources are looked at, so that one call tells what is wrong with each.
+		if wrong = append(wrong, options, err); errors.Join(wrong...) != nil {
+			continue
 		}
 		for _, c := range cells {
 			if other, twice := names[c.Name]; twice {
@@ -71,10 +71,14 @@ func (m *Matrix) expand(ctx context.Context, o Options) error {
 				return f.at(err, "source", name)
 			}
 			if err := m.complete(o, c, s); err != nil {
-				return err
+				wrong = append(wrong, err)
+				break
 			}
 			m.Cells = append(m.Cells, c)
 		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return err
 	}
 	if err := m.exclude(); err != nil {
 		return err

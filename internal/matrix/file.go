@@ -5,6 +5,7 @@ package matrix
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -121,35 +122,37 @@ func Read(path string) (*File, error) {
 	if err != nil {
 		return nil, f.decodeError(err)
 	}
-	if err := f.checkTypes(md); err != nil {
-		return nil, err
+	// All that is wrong is told at once, but nothing that only follows.
+	wrong := f.checkTypes(md)
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
 	}
-	if left := md.Undecoded(); len(left) > 0 {
-		return nil, f.at(errors.New("there is no such key; docs/matrix.md has all"), left[0]...)
+	var unknown []string
+	for _, key := range md.Undecoded() {
+		if under := func(table string) bool { return strings.HasPrefix(key.String(), table+".") }; slices.ContainsFunc(unknown, under) {
+			continue // the table is not known
+		}
+		unknown = append(unknown, key.String())
+		wrong = append(wrong, f.at(errors.New("there is no such key; docs/matrix.md has all"), key...))
 	}
 	for _, key := range md.Keys() {
 		if len(key) >= 2 && key[0] == "source" && !slices.Contains(f.order, key[1]) {
 			f.order = append(f.order, key[1])
 		}
 	}
-	return f, f.check(md)
+	return f, errors.Join(append(wrong, f.check(md)...)...)
 }
 
 // check refuses values that mean nothing, before anything is looked for.
-func (f *File) check(md toml.MetaData) error {
+func (f *File) check(md toml.MetaData) (wrong []error) {
 	if len(f.order) == 0 {
-		return f.at(errors.New("it names no source: write a table [source.NAME] with path, glob, or store and snapshots"))
+		wrong = append(wrong, f.at(errors.New("it names no source: write a table [source.NAME] with path, glob, or store and snapshots")))
 	}
-	if err := f.checkLimits(md); err != nil {
-		return err
-	}
-	if err := f.checkAxes(f.Axes, "axes"); err != nil {
-		return err
-	}
+	wrong = slices.Concat(wrong, f.checkLimits(md), f.checkAxes(f.Axes, "axes"))
 	for _, name := range f.order {
 		s := f.Sources[name]
 		if !sourceName.MatchString(name) {
-			return f.at(fmt.Errorf("the source's name %q: use letters, digits, dots, - and _", name), "source", name)
+			wrong = append(wrong, f.at(fmt.Errorf("the source's name %q: use letters, digits, dots, - and _", name), "source", name))
 		}
 		ways := 0
 		for _, way := range []string{s.Path, s.Glob, s.Store} {
@@ -158,21 +161,20 @@ func (f *File) check(md toml.MetaData) error {
 			}
 		}
 		if ways != 1 || (s.Store == "") != (s.Snapshots == "") {
-			return f.at(errors.New("name its sources in one way: path, or glob, or store and snapshots"), "source", name)
+			wrong = append(wrong, f.at(errors.New("name its sources in one way: path, or glob, or store and snapshots"), "source", name))
 		}
 		if s.Store != "" && len(s.Targets)+len(s.Flavours)+len(s.Variants) > 0 {
-			return f.at(errors.New("a snapshot is one finished kernel, so it has no targets, flavours or variants"), "source", name)
+			wrong = append(wrong, f.at(errors.New("a snapshot is one finished kernel, so it has no targets, flavours or variants"), "source", name))
 		}
-		if err := f.checkAxes(s.Axes, "source", name); err != nil {
-			return err
-		}
+		wrong = append(wrong, f.checkAxes(s.Axes, "source", name)...)
 	}
-	for pattern, want := range f.Expect {
+	for _, pattern := range slices.Sorted(maps.Keys(f.Expect)) {
+		want := f.Expect[pattern]
 		if !slices.Contains(Expectations, want) {
-			return f.at(fmt.Errorf("%q is nothing to expect; there are %s", want, strings.Join(Expectations, ", ")), "expect", pattern)
+			wrong = append(wrong, f.at(fmt.Errorf("%q is nothing to expect; there are %s", want, strings.Join(Expectations, ", ")), "expect", pattern))
 		}
 	}
-	return nil
+	return wrong
 }
 
 // Misfit is the expectation that the patch does not fit, or is misplaced.
@@ -196,7 +198,7 @@ const (
 
 var variants = []string{Check, With, Without, Livepatch}
 
-func (f *File) checkAxes(a Axes, key ...string) error {
+func (f *File) checkAxes(a Axes, key ...string) (wrong []error) {
 	for _, axis := range []struct {
 		name   string
 		values []string
@@ -206,13 +208,13 @@ func (f *File) checkAxes(a Axes, key ...string) error {
 		for i, v := range axis.values {
 			switch {
 			case slices.Contains(axis.values[:i], v):
-				return f.at(fmt.Errorf("%q stands there twice, which would be two cells of one name", v), key...)
+				wrong = append(wrong, f.at(fmt.Errorf("%q stands there twice, which would be two cells of one name", v), key...))
 			case axis.all != nil && !slices.Contains(axis.all, v):
-				return f.at(fmt.Errorf("%q is none of %s", v, strings.Join(axis.all, ", ")), key...)
+				wrong = append(wrong, f.at(fmt.Errorf("%q is none of %s", v, strings.Join(axis.all, ", ")), key...))
 			case axis.all == nil && v != "" && !sourceName.MatchString(v):
-				return f.at(fmt.Errorf("%q: a flavour is one name, as a spec has it, or \"\" for what is built without one", v), key...)
+				wrong = append(wrong, f.at(fmt.Errorf("%q: a flavour is one name, as a spec has it, or \"\" for what is built without one", v), key...))
 			}
 		}
 	}
-	return nil
+	return wrong
 }

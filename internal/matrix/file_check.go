@@ -5,6 +5,7 @@ package matrix
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,28 +19,23 @@ import (
 
 // checkTypes refuses what the library passes over: a value where a table is to be, and a number as a time, which
 // it takes for nanoseconds.
-func (f *File) checkTypes(md toml.MetaData) error {
-	is := func(want, words string, key ...string) error {
+func (f *File) checkTypes(md toml.MetaData) (wrong []error) {
+	is := func(want, words string, key ...string) {
 		if got := md.Type(key...); got != "" && got != want { // a table that is there by its keys alone has none
-			return f.at(fmt.Errorf("it is of type %s, and must be %s", typeWord(got), words), key...)
+			wrong = append(wrong, f.at(fmt.Errorf("it is of type %s, and must be %s", typeWord(got), words), key...))
 		}
-		return nil
 	}
 	tables := [][]string{{"options"}, {"expect"}, {"source"}}
-	for name := range f.Sources {
+	for _, name := range slices.Sorted(maps.Keys(f.Sources)) {
 		tables = append(tables, []string{"source", name, "options"})
 	}
 	for _, key := range tables {
-		if err := is("Hash", "a table", key...); err != nil {
-			return err
-		}
+		is("Hash", "a table", key...)
 	}
 	for _, key := range [][]string{{"limits", "time"}, {"slurm", "wait"}, {"slurm", "poll"}, {"slurm", "settle"}} {
-		if err := is("String", "a text with a time and its unit, for example \"90m\"", key...); err != nil {
-			return err
-		}
+		is("String", "a text with a time and its unit, for example \"90m\"", key...)
 	}
-	return nil
+	return wrong
 }
 
 // Bounds of what a file may say.
@@ -50,7 +46,7 @@ const (
 )
 
 // checkLimits refuses numbers and times that nobody could have meant.
-func (f *File) checkLimits(md toml.MetaData) error {
+func (f *File) checkLimits(md toml.MetaData) (wrong []error) {
 	for _, l := range []struct {
 		table, key string
 		bad        bool
@@ -65,24 +61,25 @@ func (f *File) checkLimits(md toml.MetaData) error {
 		{"slurm", "settle", f.Slurm.Settle <= 0 || f.Slurm.Settle > 24*time.Hour, "above 0, and a day at most"},
 	} {
 		if md.IsDefined(l.table, l.key) && l.bad {
-			return f.at(errors.New("it must be "+l.must), l.table, l.key)
+			wrong = append(wrong, f.at(errors.New("it must be "+l.must), l.table, l.key))
 		}
 	}
-	for key, dir := range map[string]string{"cache": f.Slurm.Cache, "tmp": f.Slurm.Temp} {
+	for i, dir := range []string{f.Slurm.Cache, f.Slurm.Temp} {
+		key := []string{"cache", "tmp"}[i]
 		if dir != "" && !filepath.IsAbs(dir) {
-			return f.at(fmt.Errorf("%q: a directory of the nodes begins with /", dir), "slurm", key)
+			wrong = append(wrong, f.at(fmt.Errorf("%q: a directory of the nodes begins with /", dir), "slurm", key))
 		}
 	}
 	for _, o := range f.Slurm.Options {
 		name, _, _ := strings.Cut(o, "=")
 		switch {
 		case !strings.HasPrefix(o, "--") || o == "--":
-			return f.at(fmt.Errorf("%q: write options of sbatch as --name or --name=value, each as one text", o), "slurm", "options")
+			wrong = append(wrong, f.at(fmt.Errorf("%q: write options of sbatch as --name or --name=value, each as one text", o), "slurm", "options"))
 		case slices.ContainsFunc(ownOptions, func(own string) bool { return strings.HasPrefix(own, name) }): // sbatch knows names by their beginnings
-			return f.at(fmt.Errorf("%s: a matrix says that itself, or has no use for it", name), "slurm", "options")
+			wrong = append(wrong, f.at(fmt.Errorf("%s: a matrix says that itself, or has no use for it", name), "slurm", "options"))
 		}
 	}
-	return nil
+	return wrong
 }
 
 // ownOptions are those of sbatch without which tasks would not be found again, or be no tasks.
@@ -94,7 +91,7 @@ var ownOptions = []string{
 // decodeError says what the library says of a file, with its line.
 func (f *File) decodeError(err error) error {
 	if parse, ok := errors.AsType[toml.ParseError](err); ok {
-		text := parse.Message
+		text := wrongType(parse.Message)
 		if parse.LastKey != "" {
 			text = parse.LastKey + ": " + text
 		}
@@ -117,6 +114,9 @@ func wrongType(text string) string {
 	}
 	if m := regexp.MustCompile(`^type mismatch for \S+: expected table but found (\S+)$`).FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("it is of type %s, and must be of type table", typeWord(m[1]))
+	}
+	if value, ok := strings.CutPrefix(text, "invalid duration: "); ok {
+		return value + ": write a time with its unit, for example 90m"
 	}
 	return text
 }

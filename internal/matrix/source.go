@@ -78,6 +78,9 @@ func (m *Matrix) paths(name string, s Source) ([]string, error) {
 		return []string{path}, nil
 	}
 	paths, err := filepath.Glob(m.File.beside(s.Glob))
+	if err != nil {
+		err = fmt.Errorf("%q is no pattern: a [ wants its ], and a \\ something behind it", s.Glob)
+	}
 	if err == nil && len(paths) == 0 {
 		err = fmt.Errorf("nothing matches %s", m.File.beside(s.Glob))
 	}

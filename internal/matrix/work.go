@@ -52,12 +52,12 @@ func (w *Work) attempts(key string) string   { return filepath.Join(w.Dir, "atte
 // attempt is the directory of one try.
 func (w *Work) attempt(c *Cell, a Attempt) string { return filepath.Join(w.attempts(c.Key), a.Name) }
 
-// Ready makes the directory, and locks it: two calls would do the same cells.
+// Ready makes the directory, and locks it: two calls would do the same cells. unlock removes it again
+// if nothing was done in it.
 func (w *Work) Ready() (unlock func(), err error) {
-	for _, dir := range []string{w.results(), filepath.Join(w.Dir, "attempts")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, job.BadRequest(fmt.Errorf("make directory for results: %w", err))
-		}
+	_, there := os.Stat(w.Dir)
+	if err := w.make(); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(w.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -70,7 +70,35 @@ func (w *Work) Ready() (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", w.Dir, err)
 	}
-	return func() { f.Close() }, nil
+	// Another call may have removed what it made just before.
+	if err := w.make(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() {
+		if errors.Is(there, fs.ErrNotExist) {
+			w.removeEmpty()
+		}
+		f.Close()
+	}, nil
+}
+
+func (w *Work) make() error {
+	for _, dir := range []string{w.results(), filepath.Join(w.Dir, "attempts")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return job.BadRequest(fmt.Errorf("make directory for results: %w", err))
+		}
+	}
+	return nil
+}
+
+// removeEmpty removes the directory if there is neither a result nor a try in it.
+func (w *Work) removeEmpty() {
+	if os.Remove(filepath.Join(w.Dir, "attempts")) == nil && os.Remove(w.results()) == nil {
+		os.Remove(filepath.Join(w.Dir, "digests.json"))
+		os.Remove(filepath.Join(w.Dir, "lock"))
+		os.Remove(w.Dir)
+	}
 }
 
 // Result returns what became of a cell; nil where it is not done.
