@@ -16,34 +16,59 @@ func (c *comparison) around() {
 	if len(c.drops) == 0 {
 		return
 	}
-	for _, name := range c.after.besides(c.drops) {
-		fn := c.after.functions[name]
-		c.gate.doubt(fmt.Sprintf("there is more than one way to umount_begin: %s() comes to it without the hook, and it is not known with which flags", name), []int{fn.line})
-	}
-}
-
-// besides are the functions that come to umount_begin by a way that neither goes through one
-// of the functions in hooked nor begins in one.
-func (f *cfile) besides(hooked map[string]bool) []string {
-	leads := f.leading(hooked)
+	const more = "there is more than one way to umount_begin: "
+	leads := c.after.leading(c.drops)
 	below := map[string]bool{}
-	for name := range hooked {
-		f.reached(name, leads, below)
+	for name := range c.drops {
+		c.after.reached(name, leads, below)
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(leads)), func(name string) bool { return below[name] })
+	for _, name := range slices.Sorted(maps.Keys(leads)) {
+		fn, macro := c.after.functions[name], c.after.macros[name]
+		switch {
+		case fn == nil && below[name]:
+		case fn == nil:
+			c.gate.doubt(fmt.Sprintf(more+"the macro %s comes to it without the hook, and it is not known with which flags: #%s", name, short(macro.text)), nil)
+		case !below[name]:
+			c.gate.doubt(fmt.Sprintf(more+"%s() comes to it without the hook, and it is not known with which flags", name), []int{fn.line})
+		case !c.after.static(fn):
+			c.gate.doubt(fmt.Sprintf(more+"%s() lies behind the hook and is not static, so that other files may call it", name), []int{fn.line})
+		}
+	}
+	for _, m := range c.after.mentions(leads) {
+		c.gate.doubt(fmt.Sprintf(more+"who uses this comes to it without the hook: %s", short(m.text)), []int{m.line})
+	}
+	c.names.begins(c.gate)
 }
 
-// leading are the functions that come to umount_begin, but for those that do so only through
-// one of without. A function that is only named may be called by its address.
+// leading are the functions and macros that come to umount_begin, but for those that do so only
+// through one of without. A function that is only named may be called by its address, and two
+// words that are given to a macro may become one name.
 func (f *cfile) leading(without map[string]bool) map[string]bool {
 	all := map[string]bool{}
+	begins := func(name string) bool { return name == "umount_begin" || all[name] }
+	leads := func(name string, t []token) bool {
+		for i := range t {
+			if t[i].text != name && begins(t[i].text) || i+2 < len(t) && t[i+1].text == "," && begins(t[i].text+t[i+2].text) {
+				return true
+			}
+		}
+		return false
+	}
+	words := f.words()
+	for _, m := range f.macros {
+		for _, t := range m.tokens {
+			words[t.text] = true
+		}
+	}
 	for more := true; more; {
 		more = false
 		for name, fn := range f.functions {
-			if all[name] || without[name] {
-				continue
+			if !all[name] && !without[name] && leads(name, fn.tokens) {
+				all[name], more = true, true
 			}
-			if slices.ContainsFunc(fn.tokens, func(t token) bool { return t.text == "umount_begin" || all[t.text] && t.text != name }) {
+		}
+		for name, m := range f.macros {
+			if !all[name] && !without[name] && (leads(name, m.tokens) || words[name] && m.builds(all, words)) {
 				all[name], more = true, true
 			}
 		}
@@ -53,12 +78,78 @@ func (f *cfile) leading(without map[string]bool) map[string]bool {
 
 // reached adds to all those of among that a function comes to.
 func (f *cfile) reached(from string, among, all map[string]bool) {
-	for _, t := range f.functions[from].tokens {
+	var t []token
+	if fn := f.functions[from]; fn != nil {
+		t = fn.tokens
+	} else if m := f.macros[from]; m != nil {
+		t = m.tokens
+	}
+	for _, t := range t {
 		if among[t.text] && !all[t.text] {
 			all[t.text] = true
 			f.reached(t.text, among, all)
 		}
 	}
+}
+
+// static reports whether no other file can call a function by its name.
+func (f *cfile) static(fn *function) bool {
+	if has(fn.head, "static") {
+		return true
+	}
+	for i, t := range f.top {
+		if t.text == fn.name {
+			if start, end := segment(f.top, i); has(f.top[start:end], "static") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mention is a place outside of functions.
+type mention struct {
+	text string
+	line int
+}
+
+// mentions are the places outside of functions that name one of some, by which it may be
+// called: not its declaration, and not what makes it known to modules.
+func (f *cfile) mentions(leads map[string]bool) []mention {
+	var all []mention
+	for i, t := range f.top {
+		named := leads[t.text] && !f.onlyDeclares(i)
+		if t.text[0] == '"' {
+			// An alias, or the assembler's words.
+			for _, word := range strings.FieldsFunc(t.text, notInName) {
+				named = named || leads[word]
+			}
+		}
+		if named {
+			start, end := segment(f.top, i)
+			all = append(all, mention{spelled(f.top[start:end]), t.line})
+		}
+	}
+	return all
+}
+
+// onlyDeclares reports whether f.top[i] stands in its own declaration, or in EXPORT_SYMBOL() and
+// the like.
+func (f *cfile) onlyDeclares(i int) bool {
+	start, end := segment(f.top, i)
+	if called := called(f.top[start:end], i-start); called != "" {
+		return strings.HasPrefix(called, "EXPORT_") || called == "NOKPROBE_SYMBOL" || called == "ALLOW_ERROR_INJECTION"
+	}
+	return i > start && i+1 < end && f.top[i+1].text == "(" && !has(f.top[start:end], "=")
+}
+
+// segment is the declaration that t[i] stands in.
+func segment(t []token, i int) (start, end int) {
+	for start = i; start > 0 && t[start-1].text != ";"; start-- {
+	}
+	for end = i; end < len(t) && t[end].text != ";"; end++ {
+	}
+	return start, end
 }
 
 // redefined doubts a word on the way that the file defines for the preprocessor or takes back:
@@ -72,7 +163,7 @@ func (c *comparison) redefined() {
 	}
 	for _, d := range c.after.defines {
 		directive, rest, _ := strings.Cut(d, " ")
-		word := rest[:max(strings.IndexFunc(rest+" ", func(r rune) bool { return r > 127 || !isNameByte(byte(r)) }), 0)]
+		word := definedWord(rest)
 		if directive == "pragma" || word == "pr_fmt" || !onWay[word] && c.used[word] == 0 {
 			continue
 		}

@@ -30,6 +30,24 @@ func TestWaysAround(t *testing.T) {
 		{"an exported function", []string{root, "int vendor_umount(struct path *path)\n{\n	return do_umount(real_mount(path->mnt), MNT_FORCE);\n}\n\n" + root}, "vendor_umount() comes to it without the hook"},
 		{"umount_begin itself", []string{root, "void vendor_abort(struct super_block *sb)\n{\n	sb->s_op->umount_begin(sb);\n}\n\n" + root}, "vendor_abort() comes to it without the hook"},
 		{"by its address", []string{root, "void vendor_set(struct ops *o)\n{\n	o->umount = do_umount;\n}\n\n" + root}, "vendor_set() comes to it without the hook"},
+		{"a table", []string{root, "static const struct ops vendor = { .umount = do_umount };\n\n" + root}, "who uses this comes to it without the hook: static const struct ops vendor"},
+		{"a pointer", []string{root, "static int (*const umounter)(struct mount *, int) = do_umount;\n\n" + root}, "who uses this comes to it without the hook: static int"},
+		{"a pointer, further on", []string{root, "typeof(do_umount) *umounter = &do_umount;\n\n" + root}, "who uses this comes to it without the hook"},
+		{"a table of the hooked function", []string{root, "static const struct ops vendor = { .umount = path_umount };\nEXPORT_SYMBOL(path_umount);\n\n" + root}, ""},
+		{"an alias", []string{root, "int vendor_umount(struct mount *, int) __attribute__((alias(\"do_umount\")));\n\n" + root}, "who uses this comes to it without the hook: int vendor_umount"},
+		{"in the assembler's words", []string{root, "asm(\".set vendor_umount, do_umount\");\n\n" + root}, "who uses this comes to it without the hook"},
+		{"a prototype", []string{root, "static int do_umount(struct mount *mnt, int flags);\nALLOW_ERROR_INJECTION(do_umount, ERRNO);\n" + root}, ""},
+		{"a macro", []string{root, "#define UM(m, f) do_umount(m, f)\n" + root}, "the macro UM comes to it without the hook"},
+		{"a macro that is used", []string{root, "#define UM(m, f) \\\n	do_umount(m, f)\nSYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return UM(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() comes to it without the hook"},
+		{"a macro for a macro", []string{root, "#define UM do_umount\n#define UM2(m) UM(m, 1)\n" + root}, "the macro UM2 comes to it without the hook"},
+		{"a macro of the hooked function", []string{root, "#define UM(p, f) path_umount(p, f)\n" + root}, ""},
+		{"a macro calls umount_begin", []string{root, "#define BEGIN(sb) (sb)->s_op->umount_begin(sb)\n" + root}, "the macro BEGIN comes to it without the hook"},
+		{"a macro puts the name together", []string{root, "#define UM(x) do_##x\nSYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return UM(umount)(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() comes to it without the hook"},
+		{"a macro puts the operation's name together", []string{root, "#define OP(x, y) x ## _ ## y\nvoid vendor_abort(struct super_block *sb)\n{\n	sb->s_op->OP(umount, begin)(sb);\n}\n" + root}, "vendor_abort() comes to it without the hook"},
+		{"a header's macro puts the name together", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return __PASTE(do_, umount)(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() comes to it without the hook"},
+		{"a macro puts together other names", []string{root, "#define FLAG(x) MNT_##x\n#define PASTE(a, b) a##b\nint vendor(void)\n{\n	return FLAG(LOCKED) | PASTE(MNT_, NOSUID);\n}\n" + root}, ""},
+		{"a function that is not static", []string{"static int do_umount(struct mount *mnt, int flags)", "int do_umount(struct mount *mnt, int flags)"}, "do_umount() lies behind the hook and is not static"},
+		{"a function that its prototype makes static", []string{"static int do_umount(struct mount *mnt, int flags)", "static int do_umount(struct mount *mnt, int flags);\nint do_umount(struct mount *mnt, int flags)"}, ""},
 		{"a second system call by way of the hook", []string{root, "SYSCALL_DEFINE1(oldumount, char __user *, name)\n{\n	return ksys_umount(name, 0);\n}\n\n" + root}, ""},
 		{"a function that compares texts is a macro", []string{head, "#define strcmp(a, b) 1\n" + head}, "what strcmp is"},
 		{"the container's question is a macro", []string{head, "#\tdefine task_active_pid_ns(t) (&init_pid_ns)\n" + head}, "what task_active_pid_ns is"},
@@ -43,9 +61,12 @@ func TestWaysAround(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			edit := func(s string) string {
-				// What is edited lies in path_umount or around it.
-				at := strings.Index(s, head)
 				for i := 0; i < len(test.edits); i += 2 {
+					// What is edited lies in path_umount or around it, or is the head of do_umount.
+					at := strings.Index(s, head)
+					if strings.Contains(test.edits[i], "struct mount *mnt, int flags)") {
+						at = 0
+					}
 					rest := strings.Replace(s[at:], test.edits[i], test.edits[i+1], 1)
 					if rest == s[at:] {
 						t.Fatalf("nothing is replaced by %q", test.edits[i+1])
@@ -68,5 +89,31 @@ func TestWaysAround(t *testing.T) {
 				t.Errorf("%s: %v", g.Verdict, err)
 			}
 		})
+	}
+}
+
+// A header that calls umount_begin is a second way to it, whoever uses it.
+func TestHeaderThatBegins(t *testing.T) {
+	for _, test := range []struct {
+		header string
+		doubt  bool
+	}{
+		{"struct super_operations {\n	void (*umount_begin) (struct super_block *);\n};\n", false},
+		{"/* sb->s_op->umount_begin(sb) takes the file system away */\n// sb->s_op->umount_begin(sb)\n#define SAY \"sb->s_op->umount_begin(sb)\"\n", false},
+		{"static inline void sb_begin(struct super_block *sb)\n{\n	if (sb->s_op->umount_begin)\n		sb->s_op->umount_begin(sb);\n}\n", true},
+		{"#define sb_begin(ops, sb) (*(ops).umount_begin)(sb)\n", true},
+		{"#define SAY '\"'\nstatic inline void sb_begin(struct super_block *sb) { sb->s_op /* it */ -> umount_begin(sb); }\n", true},
+	} {
+		names := namesFor("mainline")
+		names.headers["include/linux/vendor.h"] = []byte(test.header)
+		names.order = append(names.order, "include/linux/vendor.h")
+		hooks := map[string]string{"helper": decision, "before-can": decided, "after-can": logged}
+		g, err := Check([]byte(withHooks(t, "mainline", nil)), []byte(withHooks(t, "mainline", hooks)), names)
+		found := slices.ContainsFunc(g.Doubts, func(f Fault) bool {
+			return strings.HasPrefix(f.Reason, "there is more than one way to umount_begin: include/linux/vendor.h")
+		})
+		if found != test.doubt || (err != nil) != test.doubt {
+			t.Errorf("%s: %v", test.header, err)
+		}
 	}
 }

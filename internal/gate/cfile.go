@@ -13,6 +13,7 @@ type cfile struct {
 	functions map[string]*function
 	outside   map[string]bool // words that stand outside of functions' bodies
 	top       []token         // what stands outside of functions
+	macros    map[string]*macro
 	defines   []string        // its #define and #undef lines
 	prefixed  bool            // it defines pr_fmt
 	leads     map[string]bool // functions that come to umount_begin
@@ -34,6 +35,7 @@ type function struct {
 func parseFile(src string) *cfile {
 	f := &cfile{functions: map[string]*function{}, outside: map[string]bool{}}
 	f.defines = definitions(src)
+	f.macros = macros(f.defines)
 	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
 	t := tokens(src)
 	start, kept := 0, 0 // of the declaration, and of what stands outside of functions

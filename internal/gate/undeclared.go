@@ -99,7 +99,7 @@ func (l *lookup) words(fn *function, t []token, own bool) []Fault {
 // knownCapabilities are those that decide over an umount.
 var knownCapabilities = []string{"CAP_SYS_ADMIN", "CAP_VE_SYS_ADMIN", "CAP_VE_ADMIN"}
 
-// words are those of a whole file.
+// words are those of a whole file, but for what #define says.
 func (f *cfile) words() map[string]bool {
 	all := map[string]bool{}
 	add := func(t []token) {
