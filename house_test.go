@@ -58,6 +58,7 @@ var layers = []layer{
 		{"settings", "values of flags that are set for all calls"},
 		{"terminal", "text, tables and progress that cannot command a terminal"},
 		{"testutil", "what the tests of several packages need"},
+		{"tomlfile", "what is wrong in a TOML file, in which line"},
 		{"tool", "which programs there are, and the packages that bring them"},
 	}},
 	{"domain", noSibling, []room{ // one noun of the field each

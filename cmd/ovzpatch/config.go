@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,7 +45,7 @@ func applySettings(c *cobra.Command, list []settings.Setting) error {
 		}
 		for _, value := range s.Values {
 			if err := f.Value.Set(value); err != nil {
-				return usage(fmt.Errorf("--%s=%s, from %s: %w", s.Name, value, s.From, err))
+				return usage(fmt.Errorf("--%s=%s, from %s: %w", s.Name, value, s.Where(), err))
 			}
 		}
 	}
@@ -98,6 +99,19 @@ func checkSetting(s settings.Setting) error {
 				return fmt.Errorf("--report: %w", err)
 			}
 			return nil
+		case "cache-dir":
+			dir := s.Values[len(s.Values)-1]
+			st, err := os.Stat(dir)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // it is made
+			}
+			if err == nil && !st.IsDir() {
+				err = fmt.Errorf("%s: it is not a directory", dir)
+			}
+			if err != nil {
+				return fmt.Errorf("--%s: %w", s.Name, err)
+			}
+			return nil
 		case "keyring":
 			return preflight.File(s.Name, s.Values[len(s.Values)-1])
 		case "boot-timeout", "container":
@@ -106,7 +120,7 @@ func checkSetting(s settings.Setting) error {
 		return build.check(a, nil)
 	}
 	if err := set(); err != nil {
-		return usage(fmt.Errorf("from %s: %w", s.From, err))
+		return usage(fmt.Errorf("from %s: %w", s.Where(), err))
 	}
 	return nil
 }

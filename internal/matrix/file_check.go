@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/tomlfile"
 )
 
 // checkTypes refuses what the library passes over: a value where a table is to be, and a number as a time, which
@@ -22,7 +22,7 @@ import (
 func (f *File) checkTypes(md toml.MetaData) (wrong []error) {
 	is := func(want, words string, key ...string) {
 		if got := md.Type(key...); got != "" && got != want { // a table that is there by its keys alone has none
-			wrong = append(wrong, f.at(fmt.Errorf("it is of type %s, and must be %s", typeWord(got), words), key...))
+			wrong = append(wrong, f.at(fmt.Errorf("it is of type %s, and must be %s", tomlfile.Word(got), words), key...))
 		}
 	}
 	tables := [][]string{{"options"}, {"expect"}, {"source"}}
@@ -90,82 +90,16 @@ var ownOptions = []string{
 
 // decodeError says what the library says of a file, with its line.
 func (f *File) decodeError(err error) error {
-	if parse, ok := errors.AsType[toml.ParseError](err); ok {
-		text := wrongType(parse.Message)
-		if parse.LastKey != "" {
-			text = parse.LastKey + ": " + text
-		}
-		if ext := filepath.Ext(f.Path); ext == ".yaml" || ext == ".yml" {
-			text += "; a matrix is written in TOML, not in YAML"
-		}
-		return job.BadRequest(fmt.Errorf("read matrix %s:%d: %s", f.Path, parse.Position.Line, text))
+	line, text := tomlfile.Told(err)
+	if ext := filepath.Ext(f.Path); ext == ".yaml" || ext == ".yml" {
+		text += "; a matrix is written in TOML, not in YAML"
 	}
-	// A value of the wrong type has no ParseError, but its text has the line.
-	if m := regexp.MustCompile(`^toml: line (\d+) \(last key "(.*?)"\): (.*)$`).FindStringSubmatch(err.Error()); m != nil {
-		return job.BadRequest(fmt.Errorf("read matrix %s:%s: %s: %s", f.Path, m[1], m[2], wrongType(m[3])))
-	}
-	return job.BadRequest(fmt.Errorf("read matrix %s: %w", f.Path, err))
+	return job.BadRequest(fmt.Errorf("read matrix %s: %s", tomlfile.Place(f.Path, line), text))
 }
-
-// wrongType says in our words what the library says of a value of the wrong type.
-func wrongType(text string) string {
-	if m := regexp.MustCompile(`^incompatible types: TOML value has type (\S+); destination has type (\S+)$`).FindStringSubmatch(text); m != nil {
-		return fmt.Sprintf("it is of type %s, and must be of type %s", typeWord(m[1]), typeWord(m[2]))
-	}
-	if m := regexp.MustCompile(`^type mismatch for \S+: expected table but found (\S+)$`).FindStringSubmatch(text); m != nil {
-		return fmt.Sprintf("it is of type %s, and must be of type table", typeWord(m[1]))
-	}
-	if value, ok := strings.CutPrefix(text, "invalid duration: "); ok {
-		return value + ": write a time with its unit, for example 90m"
-	}
-	return text
-}
-
-// typeWord is what people call a type of the library's or of Go's.
-func typeWord(name string) string {
-	switch name {
-	case "slice", "[]any", "[]interface", "Array", "ArrayHash":
-		return "list"
-	case "map", "struct", "Hash", "map[string]any":
-		return "table"
-	case "string", "String":
-		return "text"
-	case "int", "int64", "integer", "Integer":
-		return "whole number"
-	case "float64", "Float":
-		return "number"
-	case "bool", "Bool":
-		return "true or false"
-	}
-	return name
-}
-
-// refused is a value that is refused whatever it is: the library then says in which line it
-// stands.
-type refused struct{ err error }
-
-func (r *refused) UnmarshalTOML(any) error { return r.err }
 
 // at makes err a usage error that names the file, and the key with its line.
 func (f *File) at(err error, key ...string) error {
-	line := ""
-	var table map[string]toml.Primitive
-	md, decodeErr := toml.Decode(string(f.data), &table)
-	for i, k := range key {
-		value, ok := table[k]
-		if decodeErr != nil || !ok {
-			break
-		}
-		var parse toml.ParseError
-		if errors.As(md.PrimitiveDecode(value, &refused{err}), &parse) && parse.Position.Line > 0 {
-			line = fmt.Sprintf(":%d", parse.Position.Line)
-		}
-		table = nil
-		if i+1 < len(key) {
-			decodeErr = md.PrimitiveDecode(value, &table)
-		}
-	}
-	where := f.Path + line
+	where := tomlfile.Place(f.Path, tomlfile.Line(f.data, key...))
 	if len(key) > 0 {
 		where += ": " + toml.Key(key).String()
 	}

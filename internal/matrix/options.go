@@ -124,10 +124,10 @@ func flagValues(value any) ([]string, error) {
 		return v, nil
 	case []any:
 		texts := []string{}
-		for _, one := range v {
+		for i, one := range v {
 			text, ok := one.(string)
 			if !ok {
-				return nil, fmt.Errorf("%v is no text", one)
+				return nil, fmt.Errorf("number %d of the list is no text", i+1)
 			}
 			texts = append(texts, text)
 		}
@@ -135,7 +135,7 @@ func flagValues(value any) ([]string, error) {
 			return texts, nil
 		}
 	}
-	return nil, fmt.Errorf("%v is neither a text, nor a number, nor true or false, nor a list of texts", value)
+	return nil, errors.New("it must be a text, a whole number, true or false, or a list of texts that is not empty")
 }
 
 // readable refuses a pipe or a device: reading it for its digest might never end.

@@ -7,7 +7,9 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/tomlfile"
 )
 
 // Names are the flags that can be set.
@@ -30,7 +33,12 @@ type Setting struct {
 	Name   string   `json:"name"`
 	Values []string `json:"value"` // several for a flag that takes a list
 	From   string   `json:"from"`
+
+	line int // of the file
 }
+
+// Where is From, with the line of a file.
+func (s Setting) Where() string { return tomlfile.Place(s.From, s.line) }
 
 // Variable is the environment variable of a flag.
 func Variable(flag string) string {
@@ -58,7 +66,7 @@ func Read(getenv func(string) string, file string) ([]Setting, error) {
 	var list []Setting
 	for _, name := range Names {
 		if value := getenv(Variable(name)); value != "" {
-			list = append(list, Setting{name, []string{value}, "$" + Variable(name)})
+			list = append(list, Setting{Name: name, Values: []string{value}, From: "$" + Variable(name)})
 		}
 	}
 	if file == "" {
@@ -66,44 +74,74 @@ func Read(getenv func(string) string, file string) ([]Setting, error) {
 	}
 	inFile, err := readFile(file)
 	if err != nil {
-		return nil, job.BadRequest(fmt.Errorf("read settings %s: %w", file, err))
+		return nil, job.BadRequest(err)
 	}
-	for name, values := range inFile {
-		if !slices.ContainsFunc(list, func(s Setting) bool { return s.Name == name }) {
-			list = append(list, Setting{name, values, file})
+	for _, set := range inFile {
+		if !slices.ContainsFunc(list, func(s Setting) bool { return s.Name == set.Name }) {
+			list = append(list, set)
 		}
 	}
 	slices.SortFunc(list, func(a, b Setting) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
+// maxFile is the size in bytes up to which a file is read.
+const maxFile = 1 << 20
+
 // readFile returns the values that a file sets.
-func readFile(file string) (map[string][]string, error) {
+func readFile(file string) ([]Setting, error) {
 	if st, err := os.Stat(file); err == nil && st.Mode()&fs.ModeNamedPipe != 0 {
-		return nil, errors.New("it is a pipe, and reading it might never end; put a plain file there")
+		return nil, fmt.Errorf("read settings %s: it is a pipe, and reading it might never end; put a plain file there", file)
 	}
-	var values map[string]any
-	_, err := toml.DecodeFile(file, &values)
+	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read settings %s: %w", file, err)
 	}
-	set := map[string][]string{}
-	for name, value := range values {
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it has more than %d KiB", maxFile>>10)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read settings %s: %w", file, err)
+	}
+	var values map[string]any
+	md, err := toml.Decode(string(data), &values)
+	if err != nil {
+		line, text := tomlfile.Told(err)
+		return nil, fmt.Errorf("read settings %s: %s", tomlfile.Place(file, line), text)
+	}
+	var list []Setting
+	var wrong []error
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		set := Setting{Name: name, From: file, line: tomlfile.Line(data, name)}
 		if !slices.Contains(Names, name) {
-			return nil, fmt.Errorf("there is no setting %q; there are %s", name, strings.Join(Names, ", "))
+			err = fmt.Errorf("there is no setting %q%s; there are %s", name, near(name), strings.Join(Names, ", "))
+		} else if set.Values, err = texts(values[name], tomlfile.Word(md.Type(name))); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
 		}
-		if set[name], err = texts(value); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("read settings %s: %w", set.Where(), err))
 		}
+		list = append(list, set)
 	}
-	return set, nil
+	return list, errors.Join(wrong...)
 }
 
-// texts are those of a value in a file.
-func texts(value any) ([]string, error) {
+// near is the setting that a name is, most likely, but for how it is written; "" for none.
+func near(name string) string {
+	plain := strings.TrimPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "ovzpatch-")
+	if !slices.Contains(Names, plain) {
+		return ""
+	}
+	return " (is it " + plain + "?)"
+}
+
+// texts are those of a value in a file, which is of the type kind.
+func texts(value any, kind string) ([]string, error) {
 	switch v := value.(type) {
 	case string:
 		return []string{v}, nil
@@ -111,14 +149,14 @@ func texts(value any) ([]string, error) {
 		return []string{fmt.Sprint(v)}, nil
 	case []any:
 		var list []string
-		for _, one := range v {
+		for i, one := range v {
 			text, ok := one.(string)
 			if !ok {
-				return nil, fmt.Errorf("%v is no text", one)
+				return nil, fmt.Errorf("number %d of the list is no text", i+1)
 			}
 			list = append(list, text)
 		}
 		return list, nil
 	}
-	return nil, fmt.Errorf("%v is neither a text, nor a number, nor a list of texts", value)
+	return nil, fmt.Errorf("it is of type %s, and must be a text, a whole number or a list of texts", kind)
 }

@@ -22,10 +22,10 @@ func TestRead(t *testing.T) {
 		{"", "jobs=[8] $OVZPATCH_JOBS"},
 		{"jobs = 4\nnice = 0\n", "jobs=[8] $OVZPATCH_JOBS, nice=[0] FILE"},
 		{"container = [\"ve\", \"userns\"]\ncache-dir = \"/x\"\n", "cache-dir=[/x] FILE, container=[ve userns] FILE, jobs=[8] $OVZPATCH_JOBS"},
-		{"job = 4\n", `read settings FILE: there is no setting "job"; there are boot-timeout, `},
-		{"root = true\n", "read settings FILE: root: true is neither a text, nor a number, nor a list of texts"},
-		{"report = [1]\n", "read settings FILE: report: 1 is no text"},
-		{"jobs = \n", "read settings FILE: "},
+		{"job = 4\n", `read settings FILE:1: there is no setting "job"; there are boot-timeout, `},
+		{"root = true\n", "read settings FILE:1: root: it is of type true or false, and must be a text, a whole number or a list of texts"},
+		{"report = [1]\n", "read settings FILE:1: report: number 1 of the list is no text"},
+		{"jobs = \n", "read settings FILE:1: jobs: expected value "},
 	} {
 		file := filepath.Join(t.TempDir(), "ovzpatch.toml")
 		if tt.file != "" {
