@@ -114,11 +114,26 @@ func wrongValue(err *pflag.InvalidValueError) string {
 	return err.Unwrap().Error()
 }
 
-// What cobra says of flags that belong together.
-var (
-	flagsTogether = regexp.MustCompile(`^if any flags in the group \[(.*)\] are set they must all be set; missing \[(.*)\]$`)
-	flagsExclude  = regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`)
-)
+// flagsTogether is what cobra says of flags that belong together.
+var flagsTogether = regexp.MustCompile(`^if any flags in the group \[(.*)\] are set they must all be set; missing \[(.*)\]$`)
+
+// exclusive is where cobra notes of a flag the groups in which only one may be set.
+const exclusive = "cobra_annotation_mutually_exclusive"
+
+// excluded are the flags of the first group of which several are set. Cobra tells only after that what
+// one of them lacks, which would be for nothing.
+func excluded(c *cobra.Command) (names []string) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		for _, group := range f.Annotations[exclusive] {
+			set := slices.DeleteFunc(strings.Fields(group), func(name string) bool { return !c.Flags().Changed(name) })
+			if len(names) == 0 && len(set) > 1 {
+				names = set
+			}
+		}
+	})
+	slices.Sort(names)
+	return names
+}
 
 // checkFlags refuses flags that are missing, or do not go together, and empty values.
 func checkFlags(c *cobra.Command) (err error) {
@@ -139,14 +154,14 @@ func checkFlags(c *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	if names := excluded(c); names != nil {
+		return usagef(c, "%s exclude each other: use one of them", strings.Join(flags(strings.Join(names, " ")), " and "))
+	}
 	if err = c.ValidateFlagGroups(); err == nil {
 		return nil
 	}
 	if m := flagsTogether.FindStringSubmatch(err.Error()); m != nil {
 		return usagef(c, "%s is missing: %s go together", strings.Join(flags(m[2]), ", "), strings.Join(flags(m[1]), " and "))
-	}
-	if m := flagsExclude.FindStringSubmatch(err.Error()); m != nil {
-		return usagef(c, "%s exclude each other: use one of them", strings.Join(flags(m[1]), " and "))
 	}
 	return usagef(c, "%v", err)
 }

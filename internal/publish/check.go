@@ -72,9 +72,6 @@ func CheckClients(ctx context.Context, names, profiles []string, open func() (*d
 			return nil, err
 		}
 	}
-	if len(c.list) == 0 {
-		return nil, job.BadRequest(fmt.Errorf("%s: there is no package", strings.Join(names, ", ")))
-	}
 	return c.list, nil
 }
 
@@ -91,12 +88,18 @@ func (c *checker) files(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	found := false
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || path != root && (!strings.HasSuffix(path, ".rpm") || !d.Type().IsRegular()) {
 			return err
 		}
+		found = true
 		return c.file(ctx, path)
 	})
+	if err == nil && !found {
+		err = job.BadRequest(fmt.Errorf("%s: no package lies in this directory or below it: name one that holds files called *.rpm", name))
+	}
+	return err
 }
 
 func (c *checker) file(ctx context.Context, path string) error {

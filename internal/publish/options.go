@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/tool"
 )
 
@@ -60,6 +61,11 @@ func (o *Options) Check() error {
 	}
 	if o.Keep < 2 {
 		return job.BadRequest(fmt.Errorf("--keep=%d: it must be 2 or more, as clients may still be reading the generation before", o.Keep))
+	}
+	for _, arch := range o.Archs {
+		if _, err := kernel.Arch(arch); err != nil {
+			return job.BadRequest(fmt.Errorf("--arch=%s: kernels are for x86_64, i386, i486, i586 or i686; noarch and source packages are published in any case", arch))
+		}
 	}
 	if err := checkURL(o.URL); err != nil {
 		return err
