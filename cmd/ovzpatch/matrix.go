@@ -149,7 +149,7 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 				return err
 			}
 			defer m.Close()
-			if err := errors.Join(checkOutput(m.Work.Dir), a.readyCache()); err != nil {
+			if err := errors.Join(checkOutput(m.Work.Dir), rep.beside(m.Sources()), a.readyCache()); err != nil {
 				return err
 			}
 			u := newUI(c)

@@ -45,6 +45,16 @@ func (f *reportFlags) check() (err error) {
 	return nil
 }
 
+// beside refuses files that would take the place of sources, or of files in them.
+func (f *reportFlags) beside(sources []string) error {
+	for _, file := range f.files {
+		if err := preflight.Replaced("report", file.Path, sources); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // write writes the files, and returns failed, which is why the work ended early, with what went
 // wrong here. A report tells of a failure, too.
 func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) error {

@@ -87,13 +87,16 @@ Results go to standard output, progress to standard error.
 	app.progress.register(root)
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) (err error) {
+	root.PersistentPreRunE = func(c *cobra.Command, args []string) (err error) {
 		list, err := readSettings(os.Getenv, settingsFile())
 		if err == nil {
 			err = applySettings(c, list)
 		}
 		if err == nil {
 			err = app.progress.check()
+		}
+		if err == nil {
+			err = checkReplaced(c, args)
 		}
 		if err != nil {
 			return err

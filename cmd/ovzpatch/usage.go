@@ -214,11 +214,11 @@ func checkArgs(c *cobra.Command, args []string, check cobra.PositionalArgs) erro
 	return usagef(c, "an argument is missing; write: %s", c.UseLine())
 }
 
-// checkReplaced refuses output files that are among the files and trees which the command line names,
+// checkReplaced refuses output files, also those of settings, that are among the files and trees which the command line names,
 // or in those trees.
 func checkReplaced(c *cobra.Command, args []string) error {
 	inputs, outputs := slices.Clone(args), map[string][]string{}
-	c.Flags().Visit(func(f *pflag.Flag) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
@@ -233,7 +233,9 @@ func checkReplaced(c *cobra.Command, args []string) error {
 			}
 		case "store", "cache-dir", "to":
 		default:
-			inputs = append(inputs, values...)
+			if f.Changed {
+				inputs = append(inputs, values...)
+			}
 		}
 	})
 	for flag, paths := range outputs {
@@ -256,10 +258,7 @@ func wrapArgs(c *cobra.Command) {
 		if err := checkArgs(c, args, check); err != nil {
 			return err
 		}
-		if err := checkFlags(c); err != nil {
-			return err
-		}
-		return checkReplaced(c, args)
+		return checkFlags(c)
 	}
 	for _, run := range []*func(*cobra.Command, []string) error{&c.PreRunE, &c.RunE} {
 		if do := *run; do != nil {

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/tool"
 )
@@ -48,7 +48,7 @@ func (b *builder) compiler(ctx context.Context) (string, error) {
 		}
 		// What mock reads of everybody's and of the user's own, where there is such.
 		for _, file := range mockSettings(b.o.Home) {
-			more, err := os.ReadFile(file)
+			more, err := plainfile.Read(file)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return "", fmt.Errorf("read mock's configuration: %w", err)
 			}
@@ -68,9 +68,9 @@ func (b *builder) compiler(ctx context.Context) (string, error) {
 
 // MockConfiguration is the text of a configuration of mock, which has a name or is a file.
 func MockConfiguration(config string) ([]byte, error) {
-	text, err := os.ReadFile(config)
+	text, err := plainfile.Read(config)
 	if errors.Is(err, fs.ErrNotExist) {
-		text, err = os.ReadFile(filepath.Join("/etc/mock", config+".cfg"))
+		text, err = plainfile.Read(filepath.Join("/etc/mock", config+".cfg"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read mock's configuration %s: %w", config, err)

@@ -78,6 +78,15 @@ func (m *Matrix) Close() {
 	}
 }
 
+// Sources are the paths that the cells read.
+func (m *Matrix) Sources() []string {
+	var all []string
+	for _, c := range m.Cells {
+		all = append(all, c.Source)
+	}
+	return all
+}
+
 // Open reads a file, and finds all that can be wrong with it before the first cell is begun.
 func Open(ctx context.Context, path string, o Options) (*Matrix, error) {
 	f, err := Read(path)
