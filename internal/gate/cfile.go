@@ -11,8 +11,9 @@ import (
 // cfile is a C file as far as the check needs it.
 type cfile struct {
 	functions map[string]*function
-	outside   map[string]bool // words that stand outside of functions' bodies
-	top       []token         // what stands outside of functions
+	again     map[string][]int // functions that have a body more than once, with the lines of the others
+	outside   map[string]bool  // words that stand outside of functions' bodies
+	top       []token          // what stands outside of functions
 	macros    map[string]*macro
 	defines   []string        // its #define and #undef lines
 	prefixed  bool            // it defines pr_fmt
@@ -33,7 +34,7 @@ type function struct {
 }
 
 func parseFile(src string) *cfile {
-	f := &cfile{functions: map[string]*function{}, outside: map[string]bool{}}
+	f := &cfile{functions: map[string]*function{}, again: map[string][]int{}, outside: map[string]bool{}}
 	f.defines = definitions(src)
 	f.macros = macros(f.defines)
 	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
@@ -61,6 +62,9 @@ func parseFile(src string) *cfile {
 					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under,
 				}
 				each(body, func(s *stmt) { fn.texts[s.text()]++ })
+				if was := f.functions[name]; was != nil {
+					f.again[name] = append(f.again[name], was.line)
+				}
 				f.functions[name] = fn
 			} else {
 				for _, tok := range t[i:min(end, len(t))] {

@@ -18,7 +18,9 @@ func code(data []byte) []byte {
 		case strings.HasPrefix(src[i:], "//"):
 			n, put = lineLength(src[i:]), ""
 		case strings.HasPrefix(src[i:], "/*"):
-			n, put = len(src)-i, " "
+			if n, put = len(src)-i, " "; b.Len() == 0 || src[i-1] == '\n' {
+				put = "" // what comes behind it begins the line
+			}
 			if end := strings.Index(src[i+2:], "*/"); end >= 0 {
 				n = end + 4
 			}

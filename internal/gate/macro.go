@@ -120,7 +120,7 @@ func (n *Names) begins(g *Gate) {
 		return
 	}
 	for _, name := range n.order {
-		if hasWord(n.headers[name], "umount_begin") && asksBegin.Match(code(n.headers[name])) {
+		if hasWord(n.headers[name], "umount_begin") && asksBegin.Match(n.code(name)) {
 			g.doubt(fmt.Sprintf("there is more than one way to umount_begin: %s comes to it by itself, and who uses that is not known", name), nil)
 		}
 	}

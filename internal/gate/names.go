@@ -22,6 +22,7 @@ type Names struct {
 	headers map[string][]byte
 	order   []string // those that the file includes and those of fs/ and include/linux/ first, which have most of what is looked for
 	found   sync.Map // what was looked for, and whether it was there
+	codes   sync.Map // headers without comments, by their names, as far as they were wanted
 }
 
 // NewNames takes those of files that are headers.
@@ -55,13 +56,28 @@ func NewNames(files map[string][]byte) *Names {
 // includes they were not.
 func (n *Names) known() bool { return n != nil && n.headers["include/linux/fs.h"] != nil }
 
-// has reports whether a word stands in a header.
+// has reports whether a word stands in a header, outside of comments.
 func (n *Names) has(word string) bool {
 	if was, known := n.found.Load(word); known {
 		return was.(bool)
 	}
-	is := slices.ContainsFunc(n.order, func(name string) bool { return hasWord(n.headers[name], word) })
+	is := slices.ContainsFunc(n.order, func(name string) bool { return n.stands(name, word) })
 	n.found.Store(word, is)
+	return is
+}
+
+// stands reports whether a word stands in a header, outside of comments and literals.
+func (n *Names) stands(name, word string) bool {
+	return hasWord(n.headers[name], word) && hasWord(n.code(name), word)
+}
+
+// code is a header without comments.
+func (n *Names) code(name string) []byte {
+	if was, known := n.codes.Load(name); known {
+		return was.([]byte)
+	}
+	is := code(n.headers[name])
+	n.codes.Store(name, is)
 	return is
 }
 
@@ -85,6 +101,7 @@ var openVZ = regexp.MustCompile(`^(get_exec_env|get_ve0|VEID|ve_.*|veid|vz_.*|VE
 
 // judge judges the names that the hook uses, and the headers that the patch includes.
 func (n *Names) judge(c *comparison, before, after string) {
+	n.clash(c)
 	if wants := n.undeclared(c, before, after); len(wants) > 0 {
 		// What was found wrong may be so only because a name was not known.
 		c.gate.Faults, c.gate.Doubts = nil, merge(wants, c.gate.Doubts)

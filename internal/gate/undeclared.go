@@ -23,6 +23,9 @@ func (n *Names) undeclared(c *comparison, before, after string) []Fault {
 	for _, name := range slices.Sorted(maps.Keys(c.after.functions)) {
 		fn := c.after.functions[name]
 		all = append(all, l.words(fn, slices.Concat(fn.head, []token{{text: "{"}}, fn.tokens), onWay[name])...)
+		if !alike(fn, c.base.functions[name]) {
+			all = append(all, n.members(fn.tokens)...)
+		}
 	}
 	all = append(all, l.words(&function{}, c.after.top, false)...)
 	for _, name := range slices.Sorted(maps.Keys(c.written)) {
@@ -37,7 +40,7 @@ func (n *Names) undeclared(c *comparison, before, after string) []Fault {
 func (n *Names) variable(name string) bool {
 	is := regexp.MustCompile(`(?m)\bextern\b[^(\n]*\b` + name + `\b|\bDECLARE_\w+\(.*\b` + name + `\b|^[ \t]*#[ \t]*define[ \t]+` + name + `\b`)
 	return slices.ContainsFunc(n.order, func(file string) bool {
-		return hasWord(n.headers[file], name) && is.Match(n.headers[file])
+		return n.stands(file, name) && is.Match(n.code(file))
 	})
 }
 
@@ -213,6 +216,9 @@ func declaringMacro(name string) bool {
 func (n *Names) declares(w string) bool {
 	// Functions of trace points are made by a macro, which is told the rest.
 	rest, trace := strings.CutPrefix(w, "trace_")
+	if hookNames[w] {
+		return n.says(w)
+	}
 	return n.has(w) || trace && n.has(rest)
 }
 
@@ -243,7 +249,7 @@ func (n *Names) pastes(macro string) bool {
 	}
 	is := regexp.MustCompile(`(?m)^[ \t]*#[ \t]*define[ \t]+` + macro + `\((?:.*\\\r?\n)*.*##`)
 	return slices.ContainsFunc(n.order, func(file string) bool {
-		return hasWord(n.headers[file], macro) && is.Match(n.headers[file])
+		return n.stands(file, macro) && is.Match(n.code(file))
 	})
 }
 

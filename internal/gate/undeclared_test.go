@@ -24,7 +24,7 @@ func wholeTree(t *testing.T) (before, after string, headers map[string][]byte) {
 		delete(words, local)
 	}
 	words["printk"], words["global"] = true, true
-	all := strings.Join(slices.Sorted(maps.Keys(words)), "\n")
+	all := defined(slices.Sorted(maps.Keys(words)))
 	headers = map[string][]byte{
 		"include/linux/fs.h": []byte(all), "include/linux/sched.h": []byte("extern int global;\n"), "include/linux/mount.h": {},
 		"include/linux/init.h": {}, "include/linux/namei.h": {}, "fs/pnode.h": {},
