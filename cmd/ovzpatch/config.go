@@ -30,9 +30,6 @@ func settingsFile() string {
 	return filepath.Join(dir, "ovzpatch", "ovzpatch.toml")
 }
 
-// readSettings collects what the environment and the file set.
-var readSettings = settings.Read
-
 // applySettings sets a command's flags to their settings. What is on the command line stays.
 func applySettings(c *cobra.Command, list []settings.Setting) error {
 	for _, s := range list {
@@ -145,7 +142,7 @@ func newConfigShow() *cobra.Command {
 		Short: "Show each setting, and where its value comes from",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			list, err := readSettings(os.Getenv, settingsFile())
+			list, err := settings.Read(os.Getenv, settingsFile())
 			if err != nil {
 				return err
 			}

@@ -19,6 +19,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/matrix"
 	"ovzpatch/internal/report"
+	"ovzpatch/internal/settings"
 	"ovzpatch/internal/slurm"
 	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
@@ -39,14 +40,14 @@ func (f *matrixFlags) register(c *cobra.Command) {
 
 // open reads the file, and tells what is wrong with it.
 func (f *matrixFlags) open(c *cobra.Command, a *app, file string) (*matrix.Matrix, error) {
-	settings, err := readSettings(os.Getenv, settingsFile())
+	list, err := settings.Read(os.Getenv, settingsFile())
 	if err != nil {
 		return nil, err
 	}
 	o := matrix.Options{
 		Commands: &ownCommands{flags: map[string]*cobra.Command{}}, OpenStore: openStore, Home: a.home, Work: f.work, Only: f.only, Settings: map[string][]string{}, Report: newUI(c),
 	}
-	for _, s := range settings {
+	for _, s := range list {
 		if err := checkSetting(s); err != nil {
 			return nil, err
 		}

@@ -37,18 +37,7 @@ func TestBootedMutants(t *testing.T) {
 	}
 	chosen := regexp.MustCompile(pattern)
 	together, kernel := mutantKernel(t)
-	home, err := filepath.Abs("../../bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := trial.Options{Cache: cache.Cache{Dir: defaultCache()}, Home: home, Report: job.Quiet{}}
-	if err := o.Accelerate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	k, err := trial.Choice{Package: kernel}.Unpack(t.Context(), t.TempDir(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k, o := togetherUnpacked(t, kernel)
 	survive := survivors(t, "testdata/mutants/mainline-6.1.txt")
 	passed := make([]bool, len(together.Names))
 	next := make(chan int)
@@ -270,4 +259,22 @@ func onlyOne(t *testing.T, pattern string) string {
 		t.Fatalf("%s: %v (%v)", pattern, found, err)
 	}
 	return found[0]
+}
+
+// togetherUnpacked unpacks a kernel of several ports, to be booted with what it returns.
+func togetherUnpacked(t *testing.T, pkg string) (*trial.Kernel, trial.Options) {
+	t.Helper()
+	home, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := trial.Options{Cache: cache.Cache{Dir: defaultCache()}, Home: home, Report: job.Quiet{}}
+	if err := o.Accelerate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	k, err := trial.Choice{Package: pkg}.Unpack(t.Context(), t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, o
 }

@@ -17,6 +17,7 @@ import (
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/plainfile"
+	"ovzpatch/internal/settings"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
@@ -88,7 +89,7 @@ Results go to standard output, progress to standard error.
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
 	root.PersistentPreRunE = func(c *cobra.Command, args []string) (err error) {
-		list, err := readSettings(os.Getenv, settingsFile())
+		list, err := settings.Read(os.Getenv, settingsFile())
 		if err == nil {
 			err = applySettings(c, list)
 		}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/mutant"
@@ -40,19 +39,7 @@ func TestWrongPortsAreCaught(t *testing.T) {
 	long(t)
 	_, before := fsSource(t)
 	together := wrongPorts(t, before)
-	pkg := togetherKernel(t, before, together)
-	home, err := filepath.Abs("../../bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := trial.Options{Cache: cache.Cache{Dir: defaultCache()}, Home: home, Report: job.Quiet{}}
-	if err := o.Accelerate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	k, err := trial.Choice{Package: pkg}.Unpack(t.Context(), t.TempDir(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k, o := togetherUnpacked(t, togetherKernel(t, before, together))
 	for i, name := range together.Names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
