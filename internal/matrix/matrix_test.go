@@ -5,7 +5,6 @@ package matrix
 import (
 	"context"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,9 +14,7 @@ import (
 	"time"
 
 	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/report"
 )
 
 // allFlags are commands that have every flag and refuse nothing.
@@ -146,188 +143,10 @@ func TestShards(t *testing.T) {
 }
 
 // Whatever goes in changes the key of what it goes into, and nothing else does.
-func TestKeys(t *testing.T) {
-	files := map[string]string{"m.toml": twoSources, "a.tar": "a", "b.tar": "b", "b.patch": "p", "program": "1"}
-	keys := func(dir string) map[string]string {
-		m := open(t, dir)
-		if err := m.Digest(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		of := map[string]string{}
-		for _, c := range m.Cells {
-			of[c.Name] = c.Key
-		}
-		return of
-	}
-	first := keys(write(t, files))
-	for _, tt := range []struct {
-		name, file, text string
-		changed          []string // beginnings of names
-	}{
-		{"nothing", "other", "", nil},
-		{"a source", "a.tar", "A", []string{"a/"}},
-		{"a patch", "b.patch", "P", []string{"b/"}},
-		{"the program", "program", "2", []string{"a/", "b/"}},
-		{"an option", "m.toml", strings.Replace(twoSources, "force", "idle", 1), []string{"a/", "b/x86_64/with", "b/x86_64/PAE"}},
-		{"how it is done", "m.toml", strings.Replace(twoSources, "jobs = 3", "jobs = 8", 1), nil},
-		{"what is expected", "m.toml", strings.Replace(twoSources, "faulty", "inconclusive", 1), nil},
-	} {
-		changed := maps.Clone(files)
-		changed[tt.file] = tt.text
-		for name, key := range keys(write(t, changed)) {
-			want := slices.ContainsFunc(tt.changed, func(s string) bool { return strings.HasPrefix(name, s) })
-			if (key != first[name]) != want {
-				t.Errorf("%s: the key of %s has changed: %t", tt.name, name, !want)
-			}
-		}
-	}
-}
-
 // Another compiler makes another kernel; a check compiles nothing unless it is asked to.
-func TestToolchainIsInTheKey(t *testing.T) {
-	text := "axes = { variants = [\"check\", \"with\"] }\n[source.a]\npath = \"a.tar\"\n[source.b]\npath = \"b.tar\"\noptions.compile = true\n"
-	dir := write(t, map[string]string{"m.toml": text, "a.tar": "a", "b.tar": "b", "program": "1", "bin/gcc": "#!/bin/sh\necho gcc 12.2.0\n"})
-	t.Setenv("PATH", filepath.Join(dir, "bin")+":/usr/bin:/bin")
-	keys := func() (list []string) {
-		m := open(t, dir)
-		if err := m.Digest(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range m.Cells {
-			list = append(list, c.Key)
-		}
-		return list
-	}
-	first, same := keys(), keys()
-	if err := os.WriteFile(filepath.Join(dir, "bin/gcc"), []byte("#!/bin/sh\necho gcc 14.1.0\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for i, key := range keys() {
-		if name := open(t, dir).Cells[i].Name; same[i] != first[i] || (key != first[i]) != (name != "a/x86_64/check") {
-			t.Errorf("%s: %s, %s, and with another compiler %s", name, first[i], same[i], key)
-		}
-	}
-}
-
 // A file is read again only when it has changed.
-func TestDigestsAreRemembered(t *testing.T) {
-	dir := write(t, map[string]string{"a": "1"})
-	w, path := &Work{dir}, filepath.Join(dir, "a")
-	d := w.digests()
-	first, err := d.of(path)
-	if err == nil {
-		err = d.keep()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := w.digests()
-	entry := again.Files[path]
-	entry.SHA256 = "remembered"
-	again.Files[path] = entry
-	if got, err := again.of(path); got != "remembered" || err != nil {
-		t.Errorf("%s, %v: it was read again", got, err)
-	}
-	// The same size, and the old time: the inode's own time tells.
-	st, err := os.Stat(path)
-	if err == nil {
-		err = errors.Join(os.WriteFile(path, []byte("2"), 0o644), os.Chtimes(path, st.ModTime(), st.ModTime()))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := again.of(path); got == "remembered" || got == first || err != nil {
-		t.Errorf("%s, %v: the change was not seen", got, err)
-	}
-}
-
-func result(key string, code int, verdicts ...guest.Verdict) *Result {
-	r := &Result{Cell: "a/with", Key: key, ExitCode: code, Report: &report.Report{}, Finished: time.Now()}
-	for _, v := range verdicts {
-		r.Report.Kernels = append(r.Report.Kernels, report.Kernel{Verdict: v})
-	}
-	return r
-}
-
 // The first whole result of a cell stays; the other one is told.
-func TestFirstResultWins(t *testing.T) {
-	w := &Work{t.TempDir()}
-	unlock, err := w.Ready()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	for i, code := range []int{0, 4} {
-		name := []string{"7.0", "7.1"}[i]
-		dir := filepath.Join(w.attempts("k"), name)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		r := result("k", code, guest.Protected)
-		r.Attempt, r.Host = name, "n1"
-		if err := w.put(r, dir); errors.Is(err, errLate) != (i == 1) {
-			t.Fatalf("%s: %v", name, err)
-		}
-	}
-	r, err := w.Result("k")
-	if err != nil || r.Attempt != "7.0" {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	cell := w.Judge(&Cell{Name: "a/with", Variant: With}, r, false, "")
-	if cell.ExitCode != 0 || len(cell.Notes) != 1 || !strings.Contains(cell.Notes[0], "7.1 on n1 came second, with exit code 4 and not 0") {
-		t.Errorf("%+v", cell)
-	}
-	if _, err := w.Ready(); err == nil || !strings.Contains(err.Error(), "another ovzpatch matrix works in") {
-		t.Errorf("a second call: %v", err)
-	}
-}
-
 // A result that cannot be read is neither taken for one nor for none.
-func TestBrokenResults(t *testing.T) {
-	w := &Work{write(t, map[string]string{"results/k.json": "{}", "results/l.json": "{", "results/m.json": `{"key": "n", "report": {}}`})}
-	for _, key := range []string{"k", "l", "m"} {
-		if r, err := w.Result(key); err == nil || r != nil || !strings.Contains(err.Error(), "remove it, and the cell is done again") {
-			t.Errorf("%s: %v, %v", key, r, err)
-		}
-	}
-}
-
-func TestJudge(t *testing.T) {
-	w := &Work{t.TempDir()}
-	for _, tt := range []struct {
-		variant, expect string
-		r               *Result
-		outcome         string
-		code            int
-	}{
-		{Check, "", result("k", 0), "fits", 0},
-		{Check, "", result("k", 3), "misfit", 3},
-		{Check, "misfit", result("k", 3), "misfit", 0},
-		{Check, "misfit", result("k", 0), "fits", 4},
-		{Check, "misfit", result("k", 1), "failed", 1},
-		{With, "", result("k", 0, guest.Protected), "protected", 0},
-		{With, "", result("k", 4, guest.Vulnerable), "vulnerable", 4},
-		{With, "vulnerable", result("k", 4, guest.Vulnerable), "vulnerable", 0},
-		{With, "vulnerable", result("k", 0, guest.Protected), "protected", 4},
-		{With, "misfit", result("k", 0, guest.Protected), "protected", 4},
-		{With, "vulnerable", result("k", 3), "misfit", 3},
-		{With, "", result("k", 5, guest.Inconclusive), "inconclusive", 5},
-		{With, "inconclusive", result("k", 5, guest.Inconclusive), "inconclusive", 0},
-		{With, "protected", result("k", 5, guest.Inconclusive), "inconclusive", 4},
-		{With, "vulnerable", result("k", 1, guest.Vulnerable), "failed", 1},
-		{With, "", result("k", 2), "refused", 2},
-		{Livepatch, "", result("k", 0, guest.Vulnerable, guest.Vulnerable, guest.Protected), "protected", 0},
-		{Livepatch, "", result("k", 4, guest.Vulnerable, guest.Vulnerable), "vulnerable", 4},
-		{Livepatch, "misfit", result("k", 3), "misfit", 0},
-		{With, "misfit", nil, "no result", 1},
-	} {
-		cell := w.Judge(&Cell{Name: "a", Variant: tt.variant, Expect: tt.expect}, tt.r, false, "")
-		if cell.Outcome != tt.outcome || cell.ExitCode != tt.code {
-			t.Errorf("%s, expected %q, %+v: %s, %d; must be %s, %d", tt.variant, tt.expect, tt.r, cell.Outcome, cell.ExitCode, tt.outcome, tt.code)
-		}
-	}
-}
-
 // Where memory is short, cells wait for others to end; a cell that never has room is told before the first one.
 func TestRoom(t *testing.T) {
 	dir := write(t, map[string]string{"program": "#!/bin/sh\nsleep 0.2\n"})

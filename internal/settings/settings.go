@@ -10,13 +10,13 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/tomlfile"
 )
 
@@ -90,10 +90,7 @@ const maxFile = 1 << 20
 
 // readFile returns the values that a file sets.
 func readFile(file string) ([]Setting, error) {
-	if st, err := os.Stat(file); err == nil && st.Mode()&fs.ModeNamedPipe != 0 {
-		return nil, fmt.Errorf("read settings %s: it is a pipe, and reading it might never end; put a plain file there", file)
-	}
-	f, err := os.Open(file)
+	f, err := plainfile.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
