@@ -177,6 +177,10 @@ test short: export GORACE = atexit_sleep_ms=0
 # Of the mutants, those whose names match are booted.
 MUTANTS = .
 
+# How long the tests of a package may take. A test that waits for ever is then told with its stack, before a CI server
+# ends the job and tells nothing. A slow machine needs more: make test LIMIT=3h.
+LIMIT = 60m
+
 # What boots takes both cores: these packages are tested one after the other, behind the rest. The mutants are
 # text, hundreds for each tree, and take five times as long under the race detector: with it only the quick choice of them.
 BOOTING := cmd/ovzpatch internal/initramfs internal/qemu
@@ -186,11 +190,11 @@ test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/d
 	$(GO) vet ./...
 	$(call step,TEST,./...)
 	failed=; \
-	$(GO) test -race -p 2 -timeout 80m $(QUIET) || failed=1; \
-	$(GO) test -timeout 80m -run '^TestMutants' ./cmd/ovzpatch || failed=1; \
+	$(GO) test -race -p 2 -timeout $(LIMIT) $(QUIET) || failed=1; \
+	$(GO) test -timeout $(LIMIT) -run '^TestMutants' ./cmd/ovzpatch || failed=1; \
 	$(GO) test -race -short -run '^TestMutants' ./cmd/ovzpatch || failed=1; \
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage OVZPATCH_TEST_MUTANTS='$(MUTANTS)' \
-		$(GO) test -race -p 1 -timeout 80m -skip '^TestMutants' $(addprefix ./,$(BOOTING)) || failed=1; \
+		$(GO) test -race -p 1 -timeout $(LIMIT) -skip '^TestMutants' $(addprefix ./,$(BOOTING)) || failed=1; \
 	[ -z "$$failed" ]
 
 bench: deps all bin/test/debian

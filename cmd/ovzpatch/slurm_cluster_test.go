@@ -231,8 +231,11 @@ func (c *cluster) matrix(args ...string) *submitter {
 	return s
 }
 
-// end waits for its end, and returns the exit code.
+// end waits for its end, and returns the exit code. One that waits for ever is ended here, not by the time limit
+// of all tests, which would not say what it printed.
 func (s *submitter) end() int {
+	late := time.AfterFunc(20*time.Minute, func() { s.cmd.Process.Signal(syscall.SIGTERM) })
+	defer late.Stop()
 	s.cmd.Wait()
 	return s.cmd.ProcessState.ExitCode()
 }
