@@ -22,8 +22,8 @@ import (
 func TestFailureOfAGuest(t *testing.T) {
 	died := &qemu.BootError{Outcome: qemu.Panic, Kernel: "bzImage", Line: "Kernel panic - not syncing: \x1b[1mx", KernelBad: true, ConsolePath: "/c/console.log"}
 	for err, want := range map[error]report.Failure{
-		fmt.Errorf("try: %w", job.Misbehaved(died)): {ExitCode: exitBehaved, Outcome: string(qemu.Panic), Line: "Kernel panic - not syncing: x", Log: "/c/console.log"},
-		job.NoVerdict(fmt.Errorf("try the cases")):  {ExitCode: exitUnknown},
+		fmt.Errorf("try: %w", job.Misbehaved(died)): {ExitCode: job.CodeBehaved, Outcome: string(qemu.Panic), Line: "Kernel panic - not syncing: x", Log: "/c/console.log"},
+		job.NoVerdict(fmt.Errorf("try the cases")):  {ExitCode: job.CodeNoVerdict},
 	} {
 		got := newFailure(err)
 		if got.Error == "" || strings.Contains(got.Error, "\x1b") {
@@ -53,10 +53,10 @@ func TestGuestThatEndsTooSoon(t *testing.T) {
 	junit := filepath.Join(t.TempDir(), "junit.xml")
 	stdout, stderr, code := ovzpatch(t, "test", testKernel(t, "kernel-ovz-"), "--boot-timeout=1ms", "--json", "--report=junit="+junit)
 	var f report.Failure
-	if err := json.Unmarshal([]byte(stdout), &f); err != nil || code != exitFailed {
+	if err := json.Unmarshal([]byte(stdout), &f); err != nil || code != job.CodeFailed {
 		t.Fatalf("%v, exit code %d\n%s\n%s", err, code, stdout, stderr)
 	}
-	if f.ExitCode != exitFailed || f.Outcome != string(qemu.TimedOut) && f.Outcome != string(qemu.Silent) || f.Error == "" || f.Log == "" {
+	if f.ExitCode != job.CodeFailed || f.Outcome != string(qemu.TimedOut) && f.Outcome != string(qemu.Silent) || f.Error == "" || f.Log == "" {
 		t.Errorf("got %+v", f)
 	}
 	if _, err := os.Stat(f.Log); err != nil {
@@ -99,7 +99,7 @@ func TestProbeThatDoesNotLoad(t *testing.T) {
 	}
 	_, err = trial.Run(t.Context(), trial.Trial{Label: "this kernel", Kernel: k}, o)
 	want := "; the kernel says: lustreprobe: version magic '" + other
-	if exitCode(err) != exitUnknown || !strings.Contains(err.Error(), want) {
+	if exitCode(err) != job.CodeNoVerdict || !strings.Contains(err.Error(), want) {
 		t.Errorf("exit code %d: %v, want %q", exitCode(err), err, want)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/probe"
 	"ovzpatch/internal/source"
@@ -215,7 +216,7 @@ func TestLustreRefusesModulesOfAnotherKernel(t *testing.T) {
 	other := newStandIn(t, "--without-patch")
 	s.module = other.module
 	stdout, stderr, code := s.test(t)
-	if code != exitUsage || !isFailure(stdout, exitUsage) || !strings.Contains(stderr, "was built for kernel 6.") || strings.Contains(stderr, "booting") {
+	if code != job.CodeRefused || !isFailure(stdout, job.CodeRefused) || !strings.Contains(stderr, "was built for kernel 6.") || strings.Contains(stderr, "booting") {
 		t.Errorf("exit code %d\n%s\n%s", code, stderr, stdout)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/report"
 )
 
 func main() { os.Exit(run()) }
@@ -52,9 +53,9 @@ func run() int {
 		time.Sleep(time.Second) // is enough to clear away
 		by.die()
 	}()
-	ci := newWorkflow(os.Getenv, os.Stderr)
-	defer ci.on()
-	ctx = ci.in(ctx)
+	ci := report.NewWorkflow(os.Getenv, os.Stderr)
+	defer ci.On()
+	ctx = withWorkflow(ctx, ci)
 	root, out := newRoot(), &written{w: os.Stdout}
 	root.SetOut(out)
 	c, err := root.ExecuteContextC(ctx)

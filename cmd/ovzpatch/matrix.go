@@ -5,24 +5,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/job"
 	"ovzpatch/internal/matrix"
-	"ovzpatch/internal/report"
 	"ovzpatch/internal/settings"
-	"ovzpatch/internal/slurm"
-	"ovzpatch/internal/terminal"
-	"ovzpatch/internal/tool"
 )
 
 // matrixFlags choose the cells of a file.
@@ -159,7 +150,7 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 				return err
 			}
 			r, err := m.Run(c.Context(), do, failFast || !keep, u)
-			return finishMatrix(c, &rep, r, err, asJSON)
+			return rep.finish(c, r, err, asJSON)
 		},
 	}
 	flags.register(c)
@@ -198,7 +189,7 @@ func (f *engineFlags) check(c *cobra.Command) error {
 	// The setting jobs is meant for compilers.
 	if !c.Flags().Changed("jobs") {
 		if f.jobs = 0; f.engine == engineLocal {
-			f.jobs = max(2, runtime.NumCPU()/4)
+			f.jobs = matrix.LocalJobs()
 		}
 	} else if f.jobs < 1 {
 		return usage(fmt.Errorf("--jobs=%d: it must be 1 or more", f.jobs))
@@ -206,34 +197,12 @@ func (f *engineFlags) check(c *cobra.Command) error {
 	return nil
 }
 
-// of is what does the cells, which has what it needs.
+// of returns what does the cells.
 func (f *engineFlags) of(a *app, m *matrix.Matrix, u *ui) (matrix.Engine, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program, which does the cells: %w", err)
-	}
 	if f.engine == engineSlurm {
-		if err := tool.Need(slurm.Tools); err != nil {
-			return nil, usage(err)
-		}
-		return &matrix.Cluster{Slurm: m.File.Slurm, Program: program, AtOnce: f.jobs, Report: u}, nil
+		return m.OnCluster(f.jobs, u)
 	}
-	tools, err := matrix.Tools(m.Cells)
-	if err == nil {
-		err = tool.Need(tools...)
-	}
-	if err != nil {
-		return nil, err
-	}
-	l := &matrix.Local{
-		Attempt: matrix.Attempt{Program: program, CacheDir: a.cacheDir, Name: fmt.Sprintf("%d.%d", time.Now().Unix(), os.Getpid())},
-		Jobs:    f.jobs, Memory: matrix.FreeMemory,
-	}
-	if f.jobs > 2 {
-		// Compilers of several cells share the processors.
-		l.Compile = max(2, 2*runtime.NumCPU()/f.jobs)
-	}
-	return l, nil
+	return m.OnThisMachine(a.cacheDir, f.jobs)
 }
 
 // newMatrixCell is what a task of a cluster calls.
@@ -260,34 +229,6 @@ func newMatrixCell() *cobra.Command {
 	c.MarkFlagRequired("plan")
 	c.MarkFlagRequired("attempt")
 	return c
-}
-
-// finishMatrix writes the reports and the table, and turns the worst cell into its exit code.
-func finishMatrix(c *cobra.Command, rep *reportFlags, r *report.Report, failed error, asJSON bool) error {
-	if err := rep.write(c, r, failed); err != nil {
-		return err
-	}
-	write := func(w io.Writer) error { return r.Text(w, colours(c, w)) }
-	if asJSON {
-		write = r.JSON
-	}
-	if err := workflowOf(c.Context()).section("ovzpatch_result", "What became of the cells", func() error { return write(c.OutOrStdout()) }); err != nil {
-		return err
-	}
-	err := errors.New("not every cell is as expected: " + r.Count())
-	switch r.Worst() {
-	case 0:
-		return nil
-	case exitUsage:
-		return usage(err)
-	case exitMisfit:
-		return job.Misfit(err)
-	case exitBehaved:
-		return job.Misbehaved(err)
-	case exitUnknown:
-		return job.NoVerdict(err)
-	}
-	return err
 }
 
 func newMatrixPlan(a *app) *cobra.Command {
@@ -318,47 +259,10 @@ of the same cell, else the mean of those that tried the same.`,
 			if asJSON {
 				return printJSON(c.OutOrStdout(), list)
 			}
-			return printPlan(c.OutOrStdout(), list)
+			return matrix.WritePlan(c.OutOrStdout(), list)
 		},
 	}
 	flags.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the cells as JSON, each with the arguments of its ovzpatch")
 	return c
-}
-
-// printPlan writes the cells, and how long they take one after the other.
-func printPlan(w io.Writer, list []matrix.Planned) error {
-	t := terminal.NewTable(w)
-	t.Row("CELL", "STATE", "MAY TAKE", "EXPECTED", "SHARES WORK WITH")
-	var left float64
-	todo, unknown := 0, 0
-	for _, p := range list {
-		state, takes := "to do", "unknown"
-		if p.From != "" {
-			takes = fmt.Sprintf("%v, by %s", time.Duration(p.Seconds*float64(time.Second)).Round(100*time.Millisecond), p.From)
-		}
-		switch {
-		case p.Done:
-			state, takes = "done", "-"
-		case p.From == "":
-			unknown++
-			todo++
-		default:
-			left += p.Seconds
-			todo++
-		}
-		t.Row(p.Name, state, takes, p.Expect, strings.Join(p.Shares, " "))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	text := fmt.Sprintf("%d of %d cells to do", todo, len(list))
-	if left > 0 {
-		text += fmt.Sprintf("; one after the other %v", time.Duration(left*float64(time.Second)).Round(time.Second))
-	}
-	if unknown > 0 && todo > 0 {
-		text += fmt.Sprintf("; nothing is known of %d", unknown)
-	}
-	_, err := fmt.Fprintf(w, "\n%s\n", text)
-	return err
 }

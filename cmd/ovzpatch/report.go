@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -60,7 +61,7 @@ func (f *reportFlags) beside(sources []string) error {
 func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) error {
 	r.Command = c.Name()
 	if failed != nil {
-		if exitCode(failed) == exitFailed && wrongInput(c, c.Flags().Args(), failed) {
+		if exitCode(failed) == job.CodeFailed && wrongInput(c, c.Flags().Args(), failed) {
 			failed = usage(failed)
 		}
 		failure := newFailure(failed)
@@ -73,12 +74,24 @@ func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) er
 	if patch := c.Flags().Lookup("patch"); patch != nil {
 		file = patch.Value.String()
 	}
-	workflowOf(c.Context()).annotate(file, r.Problems())
+	workflowOf(c.Context()).Annotate(file, r.Problems())
 	return failed
 }
 
-// finish writes the reports, prints the result, and turns a verdict nobody expected into its exit
-// code. With an error that ended the work r has what was found until then.
+type workflowKey struct{}
+
+// withWorkflow hands the CI system to the commands; nil is none.
+func withWorkflow(ctx context.Context, f *report.Workflow) context.Context {
+	return context.WithValue(ctx, workflowKey{}, f)
+}
+
+func workflowOf(ctx context.Context) *report.Workflow {
+	f, _ := ctx.Value(workflowKey{}).(*report.Workflow)
+	return f
+}
+
+// finish writes the reports, prints the result, and returns an error for what nobody
+// expected. With an error that ended the work r has what was found until then.
 func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, asJSON bool) error {
 	if err := f.write(c, r, failed); err != nil {
 		return err
@@ -87,22 +100,11 @@ func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, a
 	if asJSON {
 		write = r.JSON
 	}
-	err := workflowOf(c.Context()).section("ovzpatch_result", "What ovzpatch tried, and the verdict", func() error { return write(c.OutOrStdout()) })
+	err := workflowOf(c.Context()).Section("ovzpatch_result", r.Headline(), func() error { return write(c.OutOrStdout()) })
 	if err != nil {
 		return err
 	}
-	return unexpected(r)
-}
-
-// unexpected is the error of a report whose verdict nobody expected, nil where all is as expected.
-func unexpected(r *report.Report) error {
-	switch {
-	case !r.Behaved():
-		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
-	case !r.Conclusive():
-		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run; see the report"))
-	}
-	return nil
+	return r.Unexpected()
 }
 
 // checkOutput finds out before the work whether its results can be written to the directory of --output.

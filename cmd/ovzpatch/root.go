@@ -24,18 +24,10 @@ import (
 	"ovzpatch/internal/trial"
 )
 
-// Exit codes, as the design page promises them.
-const (
-	exitFailed   = 1 // a tool, the build or the guest's machinery failed
-	exitUsage    = 2
-	exitMisfit   = 3 // the patch does not fit or is misplaced
-	exitBehaved  = 4 // the kernel was tried, and did not behave as expected
-	exitUnknown  = 5 // the kernel was tried, and there is no telling
-	exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
+const exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
 guest's machinery failed; 2 usage, such as a named file that is not there; 3 the patch
 does not fit or is misplaced; 4 the kernel was tried and did not behave as expected;
 5 it was tried and the verdict is inconclusive; 128 and more it was stopped by a signal.`
-)
 
 // exitCode is the one place where an error becomes a number.
 func exitCode(err error) int {
@@ -49,19 +41,19 @@ func exitCode(err error) int {
 	case errors.As(err, &shell):
 		return int(shell)
 	case errors.Is(err, job.ErrRequest), errors.Is(err, datastore.ErrNotFound), errors.Is(err, datastore.ErrNoGroup):
-		return exitUsage
+		return job.CodeRefused
 	case errors.Is(err, job.ErrMisfit), errors.As(err, new(*patch.NotApplicable)), errors.As(err, new(*gate.Error)),
 		errors.As(err, new(*spec.Error)), errors.As(err, new(*srpm.NotProven)), errors.Is(err, kernel.ErrNoLine):
-		return exitMisfit
+		return job.CodeMisfit
 	case errors.Is(err, job.ErrBehaved):
-		return exitBehaved
+		return job.CodeBehaved
 	case errors.Is(err, job.ErrNoVerdict):
-		return exitUnknown
+		return job.CodeNoVerdict
 	case errors.As(err, new(*patch.ParseError)),
 		errors.Is(err, kernel.ErrNotKernel), errors.Is(err, source.ErrUnknown), errors.Is(err, source.ErrNoTarball), errors.Is(err, source.ErrAmbiguous), errors.Is(err, plainfile.ErrNotPlain):
-		return exitUsage
+		return job.CodeRefused
 	}
-	return exitFailed
+	return job.CodeFailed
 }
 
 // newRoot makes the whole command tree; tests call it in-process.

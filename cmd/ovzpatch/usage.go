@@ -264,7 +264,7 @@ func wrapArgs(c *cobra.Command) {
 		if do := *run; do != nil {
 			*run = func(c *cobra.Command, args []string) error {
 				err := do(c, args)
-				if exitCode(err) == exitFailed && wrongInput(c, args, err) {
+				if exitCode(err) == job.CodeFailed && wrongInput(c, args, err) {
 					return usage(err)
 				}
 				return err

@@ -49,15 +49,15 @@ func TestWrongPortsAreCaught(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, said)
 			}
-			err = unexpected(&report.Report{Kernels: []report.Kernel{*tried}})
+			err = (&report.Report{Kernels: []report.Kernel{*tried}}).Unexpected()
 			if i == 0 {
 				if err != nil || tried.Verdict != guest.Protected {
 					t.Errorf("the port itself is %s: what the wrong ones show means nothing: %v", tried.Verdict, err)
 				}
 				return
 			}
-			if exitCode(err) != exitBehaved {
-				t.Errorf("exit code %d, want %d\n%s", exitCode(err), exitBehaved, said)
+			if exitCode(err) != job.CodeBehaved {
+				t.Errorf("exit code %d, want %d\n%s", exitCode(err), job.CodeBehaved, said)
 			}
 			if tried.Verdict == guest.Protected {
 				t.Error("the verdict is protected")

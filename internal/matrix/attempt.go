@@ -13,6 +13,7 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/scratch"
 )
@@ -87,13 +88,13 @@ func (r *Result) read(file string, failed error) {
 		return
 	case failed == nil:
 		// A good end without a report is none.
-		failed, r.ExitCode = fmt.Errorf("the command ended well, but left no report: %w", err), codeFailed
+		failed, r.ExitCode = fmt.Errorf("the command ended well, but left no report: %w", err), job.CodeFailed
 	case errors.As(failed, &ran) && ran.ExitCode >= 0:
 		if r.ExitCode = ran.ExitCode; r.Report.Failure != nil || len(r.Report.Kernels) > 0 {
 			return
 		}
 	default: // a signal, or our time limit: what the command says of that is not the reason
-		r.ExitCode = codeFailed
+		r.ExitCode = job.CodeFailed
 	}
 	r.Report.Failure = &report.Failure{Error: failed.Error(), ExitCode: r.ExitCode}
 }

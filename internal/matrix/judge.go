@@ -9,17 +9,8 @@ import (
 	"strings"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
-)
-
-// The exit codes of ovzpatch that a cell may end with; docs/design.md has their meaning.
-const (
-	codeDone = iota
-	codeFailed
-	codeRefused
-	codeMisfit
-	codeBehaved
-	codeNoVerdict
 )
 
 // Judge compares what became of a cell with what is to become of it. A nil result is none, for
@@ -30,7 +21,7 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 		Command: append([]string{"ovzpatch"}, c.Args...),
 	}
 	if r == nil {
-		cell.Outcome, cell.ExitCode, cell.Missing = "no result", codeFailed, true
+		cell.Outcome, cell.ExitCode, cell.Missing = "no result", job.CodeFailed, true
 		if reason != "" {
 			cell.Notes = []string{reason}
 		}
@@ -55,17 +46,17 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 		}
 	}
 	switch {
-	case r.ExitCode == codeFailed:
+	case r.ExitCode == job.CodeFailed:
 		cell.Outcome = "failed"
-	case r.ExitCode == codeRefused:
+	case r.ExitCode == job.CodeRefused:
 		cell.Outcome = "refused"
-	case r.ExitCode == codeMisfit:
+	case r.ExitCode == job.CodeMisfit:
 		cell.Outcome = Misfit
-	case r.ExitCode == codeDone && c.Variant == Livepatch:
+	case r.ExitCode == job.CodeDone && c.Variant == Livepatch:
 		cell.Outcome = string(guest.Protected) // by the module, while it is loaded
 	case len(verdicts) > 0:
 		cell.Outcome = strings.Join(verdicts, ", ")
-	case r.ExitCode == codeDone && c.Variant == Check:
+	case r.ExitCode == job.CodeDone && c.Variant == Check:
 		cell.Outcome = "fits"
 	default:
 		cell.Outcome = fmt.Sprintf("exit code %d", r.ExitCode)
@@ -73,9 +64,9 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 	switch {
 	case c.Expect == "":
 	case cell.Outcome == c.Expect:
-		cell.ExitCode = codeDone
-	case r.ExitCode == codeDone || r.ExitCode == codeNoVerdict:
-		cell.ExitCode = codeBehaved
+		cell.ExitCode = job.CodeDone
+	case r.ExitCode == job.CodeDone || r.ExitCode == job.CodeNoVerdict:
+		cell.ExitCode = job.CodeBehaved
 	}
 	for _, other := range w.late(r) {
 		note := fmt.Sprintf("it was done twice: try %s on %s came second, and ended as the first", other.Attempt, other.Host)

@@ -15,11 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ovzpatch/internal/build"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/rpmbuild"
-	"ovzpatch/internal/tool"
 )
 
 // Local does cells on this machine.
@@ -161,36 +158,4 @@ func next(waiting []*Cell, running map[*Cell]time.Time) int {
 		busy[c.shares()] = true
 	}
 	return max(0, slices.IndexFunc(waiting, func(c *Cell) bool { return c.shares() == "" || !busy[c.shares()] }))
-}
-
-// Tools are the sets of programs that cells need on the machine that does them.
-func Tools(cells []*Cell) ([][]tool.Tool, error) {
-	roots, guests := map[string]bool{}, false
-	var sets [][]tool.Tool
-	for _, c := range cells {
-		switch c.Args[0] {
-		case "check":
-			continue
-		case "run":
-			root := ""
-			if values, err := flagValues(c.options["root"]); err == nil {
-				root = values[0]
-			}
-			if !roots[root] {
-				parsed, err := rpmbuild.ParseRoot(root)
-				if err != nil {
-					return nil, job.BadRequest(fmt.Errorf("cell %s: --root: %w", c.Name, err))
-				}
-				sets = append(sets, build.Tools(parsed))
-			}
-			roots[root] = true
-		default:
-			sets = append(sets, tool.Probe)
-		}
-		guests = true
-	}
-	if guests {
-		sets = append(sets, tool.Guest)
-	}
-	return sets, nil
 }

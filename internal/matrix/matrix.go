@@ -63,6 +63,7 @@ type Matrix struct {
 	Cells []*Cell
 	Work  *Work
 
+	program string
 	files   []string // of the program
 	digests *digests
 	readers []*datastore.Reader
@@ -93,7 +94,7 @@ func Open(ctx context.Context, path string, o Options) (*Matrix, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Matrix{File: f, Work: &Work{o.Work}, stores: map[string]*datastore.Store{}, toolchains: map[rpmbuild.Root]map[string]string{}}
+	m := &Matrix{File: f, program: o.Program, Work: &Work{o.Work}, stores: map[string]*datastore.Store{}, toolchains: map[rpmbuild.Root]map[string]string{}}
 	if o.Work == "" {
 		m.Work.Dir = strings.TrimSuffix(f.Path, ".toml") + ".results"
 	}

@@ -177,7 +177,7 @@ func TestRoom(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	r, err := w.Result("a")
-	if err != nil || r.ExitCode != codeFailed || !strings.Contains(r.Report.Failure.Error, "left no report") {
+	if err != nil || r.ExitCode != job.CodeFailed || !strings.Contains(r.Report.Failure.Error, "left no report") {
 		t.Errorf("a program without a report: %+v, %v", r, err)
 	}
 }

@@ -6,19 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/trial"
 )
-
-// Engine does the cells of a progress, somewhere, and says there how far they are. It calls each for every
-// cell that came to its end, with why it has no result.
-type Engine interface {
-	Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) error
-}
 
 // errFailFast ends a matrix whose first bad cell is enough.
 var errFailFast = errors.New("stopped at the first cell that is not as expected (--fail-fast)")
@@ -154,84 +147,4 @@ func (m *Matrix) take(ctx context.Context, c *Cell, reason string) (report.Cell,
 		}
 	}
 	return cell, nil
-}
-
-// Planned is a cell as matrix plan shows it.
-type Planned struct {
-	*Cell
-	Done    bool     `json:"done"`
-	Shares  []string `json:"shares_with"`       // cells that work in the same tree, or are the same work
-	Seconds float64  `json:"seconds,omitempty"` // an estimate; 0 is unknown
-	From    string   `json:"estimate_from,omitempty"`
-}
-
-// Plan says what would be done.
-func (m *Matrix) Plan(ctx context.Context) ([]Planned, error) {
-	if err := errors.Join(m.Digest(ctx), m.digests.keep()); err != nil {
-		return nil, err
-	}
-	estimate := m.Work.newEstimate()
-	var list []Planned
-	for _, c := range m.Cells {
-		r, err := m.Work.Result(c.Key)
-		if err != nil {
-			return nil, err
-		}
-		p := Planned{Cell: c, Done: r != nil && r.done(), Shares: []string{}}
-		for _, other := range m.Cells {
-			if other != c && (c.shares() != "" && other.shares() == c.shares() || other.Key == c.Key) {
-				p.Shares = append(p.Shares, other.Name)
-			}
-		}
-		p.Seconds, p.From = estimate.of(c)
-		list = append(list, p)
-	}
-	return list, nil
-}
-
-// estimate knows how long cells took.
-type estimate struct {
-	byName    map[string]*Result
-	byVariant map[string][]float64
-}
-
-func (w *Work) newEstimate() *estimate {
-	e := &estimate{map[string]*Result{}, map[string][]float64{}}
-	for _, r := range w.all() {
-		e.add(r)
-	}
-	return e
-}
-
-func (e *estimate) add(r *Result) {
-	if last := e.byName[r.Cell]; last == nil || last.Finished.Before(r.Finished) {
-		e.byName[r.Cell] = r
-	}
-	variant := r.Cell[strings.LastIndex(r.Cell, "/")+1:]
-	e.byVariant[variant] = append(e.byVariant[variant], r.Seconds)
-}
-
-// of is how long a cell takes, by what it or others of its kind took; 0 is unknown.
-func (e *estimate) of(c *Cell) (seconds float64, from string) {
-	if r := e.byName[c.Name]; r != nil {
-		return r.Seconds, "this cell"
-	}
-	list := e.byVariant[c.Variant]
-	if len(list) == 0 { // else all that are done by the same command
-		for variant, times := range e.byVariant {
-			if commandOf(variant) == commandOf(c.Variant) {
-				list = append(list, times...)
-			}
-		}
-	}
-	if len(list) == 0 {
-		return 0, ""
-	}
-	for _, s := range list {
-		seconds += s
-	}
-	if len(list) == 1 {
-		return seconds, "one other"
-	}
-	return seconds / float64(len(list)), fmt.Sprintf("%d others", len(list))
 }

@@ -43,7 +43,7 @@ type Result struct {
 }
 
 // done tells a result that stays. What failed around the kernel is tried again by the next call.
-func (r *Result) done() bool { return r.ExitCode != codeFailed }
+func (r *Result) done() bool { return r.ExitCode != job.CodeFailed }
 
 func (w *Work) results() string              { return filepath.Join(w.Dir, "results") }
 func (w *Work) resultPath(key string) string { return filepath.Join(w.results(), key+".json") }

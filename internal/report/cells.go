@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/terminal"
 )
 
@@ -35,7 +36,7 @@ func (r *Report) isMatrix() bool { return len(r.Cells) > 0 || r.Command == "matr
 
 // worst are the exit codes from the worst on: a kernel that misbehaved is what people look for, and
 // what failed or is missing may hide another one.
-var worst = []int{4, 1, 3, 2, 5}
+var worst = []int{job.CodeBehaved, job.CodeFailed, job.CodeMisfit, job.CodeRefused, job.CodeNoVerdict}
 
 // Worst is the exit code of a matrix: the worst of its cells'.
 func (r *Report) Worst() int {

@@ -3,11 +3,13 @@
 package report_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 )
 
@@ -56,6 +58,27 @@ func TestWorst(t *testing.T) {
 				t.Errorf("%v: %d", tt.codes, r.Worst())
 			}
 			slices.Reverse(tt.codes)
+		}
+	}
+}
+
+// The error of a matrix is of the kind for which the worst cell's call ended.
+func TestUnexpected(t *testing.T) {
+	for code, kind := range map[int]error{
+		job.CodeRefused: job.ErrRequest, job.CodeMisfit: job.ErrMisfit, job.CodeBehaved: job.ErrBehaved, job.CodeNoVerdict: job.ErrNoVerdict,
+	} {
+		r := &report.Report{Cells: []report.Cell{{}, {ExitCode: code}}}
+		if err := r.Unexpected(); !errors.Is(err, kind) || !strings.Contains(err.Error(), "1 of 2 cells as expected") {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+	r := &report.Report{Cells: []report.Cell{{ExitCode: job.CodeFailed}}}
+	if err := r.Unexpected(); err == nil || errors.Is(err, job.ErrBehaved) || errors.Is(err, job.ErrRequest) {
+		t.Errorf("failed: %v", err)
+	}
+	for _, r := range []*report.Report{{Command: "matrix"}, {Cells: []report.Cell{{}}}, {}} {
+		if err := r.Unexpected(); err != nil {
+			t.Errorf("%+v: %v", r, err)
 		}
 	}
 }

@@ -7,12 +7,14 @@ package report
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/terminal"
 )
 
@@ -90,6 +92,30 @@ func (r *Report) Behaved() bool {
 	return !slices.ContainsFunc(r.Kernels, func(k Kernel) bool {
 		return k.Verdict != guest.Inconclusive && (k.Verdict == guest.Faulty && k.Expect == "" || k.Expect != "" && k.Verdict != k.Expect)
 	})
+}
+
+// Headline says what the report is about.
+func (r *Report) Headline() string {
+	if r.isMatrix() {
+		return "What became of the cells"
+	}
+	return "What ovzpatch tried, and the verdict"
+}
+
+// Unexpected is an error where a kernel or a cell is not as expected, or nobody can tell, of the kind
+// that the worst of them is; nil otherwise.
+func (r *Report) Unexpected() error {
+	switch {
+	case r.isMatrix() && r.Worst() != job.CodeDone:
+		return job.OfCode(r.Worst(), errors.New("not every cell is as expected: "+r.Count()))
+	case r.isMatrix():
+		return nil
+	case !r.Behaved():
+		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
+	case !r.Conclusive():
+		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run; see the report"))
+	}
+	return nil
 }
 
 // JSON writes the whole report.

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package report
 
 import (
 	"errors"
 	"regexp"
 	"strings"
 	"testing"
-
-	"ovzpatch/internal/report"
 )
 
 func environment(name string) func(string) string {
@@ -23,13 +21,13 @@ func environment(name string) func(string) string {
 // Nobody but us gives GitHub commands, and a text cannot end the time in which they are off.
 func TestGitHubGetsOurCommandsOnly(t *testing.T) {
 	var out strings.Builder
-	f := newWorkflow(environment("GITHUB_ACTIONS"), &out)
-	var many []report.Problem
+	f := NewWorkflow(environment("GITHUB_ACTIONS"), &out)
+	var many []Problem
 	for range 20 {
-		many = append(many, report.Problem{Test: "a:b,c.boot", Message: "100%\n::warning::no"})
+		many = append(many, Problem{Test: "a:b,c.boot", Message: "100%\n::warning::no"})
 	}
-	f.annotate("my,patch", many)
-	f.on()
+	f.Annotate("my,patch", many)
+	f.On()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 2+1+maxAnnotations+1 || !strings.HasPrefix(lines[0], "::stop-commands::ovzpatch-") {
 		t.Fatalf("got %q", lines)
@@ -48,11 +46,11 @@ func TestGitHubGetsOurCommandsOnly(t *testing.T) {
 
 func TestGitLabFoldsTheResult(t *testing.T) {
 	var out strings.Builder
-	f := newWorkflow(environment("GITLAB_CI"), &out)
-	f.annotate("", []report.Problem{{Test: "x"}})
-	f.on()
+	f := NewWorkflow(environment("GITLAB_CI"), &out)
+	f.Annotate("", []Problem{{Test: "x"}})
+	f.On()
 	bad := errors.New("no")
-	err := f.section("cases", "what was tried", func() error { out.WriteString("table\n"); return bad })
+	err := f.Section("cases", "what was tried", func() error { out.WriteString("table\n"); return bad })
 	want := regexp.MustCompile("^\x1b\\[0Ksection_start:[0-9]+:cases\r\x1b\\[0Kwhat was tried\ntable\n\x1b\\[0Ksection_end:[0-9]+:cases\r\x1b\\[0K\n$")
 	if !errors.Is(err, bad) || !want.MatchString(out.String()) {
 		t.Errorf("%v, %q", err, out.String())
@@ -61,13 +59,10 @@ func TestGitLabFoldsTheResult(t *testing.T) {
 
 func TestNoWorkflow(t *testing.T) {
 	var out strings.Builder
-	f := newWorkflow(environment("CI"), &out)
-	f.annotate("", []report.Problem{{Test: "x"}})
-	f.on()
-	if err := f.section("a", "b", func() error { return nil }); err != nil || f != nil || out.Len() > 0 {
+	f := NewWorkflow(environment("CI"), &out)
+	f.Annotate("", []Problem{{Test: "x"}})
+	f.On()
+	if err := f.Section("a", "b", func() error { return nil }); err != nil || f != nil || out.Len() > 0 {
 		t.Errorf("%v, %q", err, out.String())
-	}
-	if workflowOf(f.in(t.Context())) != nil {
-		t.Error("there is one")
 	}
 }

@@ -1,56 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package report
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-
-	"ovzpatch/internal/report"
 )
 
-// workflow is the CI system that this program runs in; nil is none. It reads commands in what we
+// Workflow is the CI system that this program runs in; nil is none. It reads commands in what we
 // write to standard error.
-type workflow struct {
+type Workflow struct {
 	w      io.Writer
 	github bool
 	token  string // ends a time in which GitHub obeys no commands
 }
 
-type workflowKey struct{}
-
-// newWorkflow looks at the environment. GitHub obeys each line that starts with ::, whoever wrote it: a
+// NewWorkflow looks at the environment. GitHub obeys each line that starts with ::, whoever wrote it: a
 // guest's console or a compiler must not get that far. So commands are off, but for our own.
-func newWorkflow(getenv func(string) string, w io.Writer) *workflow {
+func NewWorkflow(getenv func(string) string, w io.Writer) *Workflow {
 	switch {
 	case getenv("GITHUB_ACTIONS") == "true":
-		f := &workflow{w: w, github: true, token: "ovzpatch-" + rand.Text()}
+		f := &Workflow{w: w, github: true, token: "ovzpatch-" + rand.Text()}
 		f.off()
 		return f
 	case getenv("GITLAB_CI") == "true":
-		return &workflow{w: w}
+		return &Workflow{w: w}
 	}
 	return nil
 }
 
-func (f *workflow) in(ctx context.Context) context.Context {
-	return context.WithValue(ctx, workflowKey{}, f)
-}
+func (f *Workflow) off() { fmt.Fprintf(f.w, "::stop-commands::%s\n", f.token) }
 
-// workflowOf is the one of a command's context; nil is none.
-func workflowOf(ctx context.Context) *workflow {
-	f, _ := ctx.Value(workflowKey{}).(*workflow)
-	return f
-}
-
-func (f *workflow) off() { fmt.Fprintf(f.w, "::stop-commands::%s\n", f.token) }
-
-// on lets GitHub obey commands again: the next program's, at the end.
-func (f *workflow) on() {
+// On lets GitHub obey commands again: the next program's, at the end.
+func (f *Workflow) On() {
 	if f != nil && f.github {
 		fmt.Fprintf(f.w, "::%s::\n", f.token)
 	}
@@ -59,12 +44,12 @@ func (f *workflow) on() {
 // maxAnnotations is how many errors of one step GitHub shows.
 const maxAnnotations = 10
 
-// annotate makes GitHub show the problems at the run. GitLab reads them from a report.
-func (f *workflow) annotate(file string, problems []report.Problem) {
+// Annotate makes GitHub show the problems at the run. GitLab reads them from a report.
+func (f *Workflow) Annotate(file string, problems []Problem) {
 	if f == nil || !f.github || len(problems) == 0 {
 		return
 	}
-	f.on()
+	f.On()
 	defer f.off()
 	for i, p := range problems {
 		if i == maxAnnotations-1 && len(problems) > maxAnnotations {
@@ -79,8 +64,8 @@ func (f *workflow) annotate(file string, problems []report.Problem) {
 	}
 }
 
-// section folds what show writes in GitLab's job log.
-func (f *workflow) section(name, head string, show func() error) error {
+// Section folds what show writes in GitLab's job log.
+func (f *Workflow) Section(name, head string, show func() error) error {
 	if f == nil || f.github {
 		return show()
 	}
