@@ -3,24 +3,17 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/patch"
 )
 
 func newApply(_ *app) *cobra.Command {
 	var (
-		port      portFlags
-		place     placeFlags
-		reverse   bool
-		dryRun    bool
-		rejectDir string
+		port    portFlags
+		place   placeFlags
+		reverse bool
+		how     fit.Change
 	)
 	c := &cobra.Command{
 		Use:   "apply TREE",
@@ -34,84 +27,23 @@ If the patch is already applied, apply says so and leaves the tree alone.
   ovzpatch apply ~/src/linux --patch series.patch --reject-dir rejects`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			opt, err := place.options()
+			how.Tree, how.Port, how.Report = args[0], port.Port, newUI(c)
+			var err error
+			if how.Place, err = place.options(); err != nil {
+				return err
+			}
+			how.Place.Reverse = reverse
+			plan, err := fit.Apply(c.Context(), how)
 			if err != nil {
 				return err
 			}
-			opt.Reverse = reverse
-			tree, err := patch.OpenTree(args[0])
-			if err != nil {
-				return err
-			}
-			defer tree.Close()
-			if tree.Recovered() {
-				newUI(c).Say("an earlier run was stopped in the middle; the tree is now as it was before that run")
-			}
-			plan, err := fit.Plan(tree, args[0], port.Port, opt)
-			if err != nil {
-				return errors.Join(err, keepRejects(c.Context(), rejectDir, err))
-			}
-			if !dryRun && !plan.Applied {
-				if err := tree.Apply(c.Context(), plan); err != nil {
-					return err
-				}
-			}
-			return sayApplied(c.OutOrStdout(), plan, reverse, dryRun)
+			return how.WriteApplied(c.OutOrStdout(), plan)
 		},
 	}
 	port.register(c)
 	place.register(c)
 	c.Flags().BoolVarP(&reverse, "reverse", "R", false, "revert the patch")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be done")
-	c.Flags().StringVar(&rejectDir, "reject-dir", "", "write the hunks that do not fit, with the most similar place for each, below this directory")
+	c.Flags().BoolVar(&how.DryRun, "dry-run", false, "only show what would be done")
+	c.Flags().StringVar(&how.RejectDir, "reject-dir", "", "write the hunks that do not fit, with the most similar place for each, below this directory")
 	return c
-}
-
-// keepRejects writes the rejects of a patch that does not fit.
-func keepRejects(ctx context.Context, dir string, err error) error {
-	var no *patch.NotApplicable
-	if dir == "" || !errors.As(err, &no) {
-		return nil
-	}
-	return patch.WriteRejects(ctx, dir, no.Rejects())
-}
-
-// sayApplied says what was done.
-func sayApplied(w io.Writer, plan *patch.Plan, reverse, dryRun bool) error {
-	switch {
-	case plan.Applied && reverse:
-		_, err := fmt.Fprintln(w, "the patch is not applied; nothing to do")
-		return err
-	case plan.Applied:
-		_, err := fmt.Fprintln(w, "the patch is already applied; nothing to do")
-		return err
-	}
-	for _, p := range plan.Placements {
-		if _, err := fmt.Fprintln(w, fit.PlacementLine(p)); err != nil {
-			return err
-		}
-	}
-	for _, c := range plan.Changes {
-		if _, err := fmt.Fprintln(w, changeWord(c, reverse, dryRun), c.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// changeWord says what is done to a file.
-func changeWord(c patch.Change, reverse, dryRun bool) string {
-	done, todo := "patched", "patch"
-	switch {
-	case c.After == nil:
-		done, todo = "removed", "remove"
-	case c.Before == nil:
-		done, todo = "created", "create"
-	case reverse:
-		done, todo = "reversed", "reverse"
-	}
-	if dryRun {
-		return "would " + todo
-	}
-	return done
 }

@@ -83,44 +83,31 @@ unless --define and --target tell it.
 			return errors.Join(port.Check(), compile.build.check(a, u), rep.check())
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx := c.Context()
-			if compile.wanted {
+			recipe := compile.build.recipe
+			var try *fit.Trial
+			switch {
+			case compile.wanted:
 				if err := a.readyCache(); err != nil {
 					return err
 				}
-			} else if config := compile.build.recipe.Config; config != "" {
-				u.Say("--config=%s is not used: without --compile nothing is compiled", config)
+				try = &fit.Trial{Dir: a.cacheDir, Config: recipe.Config, Target: recipe.Target, Compat: recipe.Compat, Report: u}
+			case recipe.Config != "":
+				u.Say("--config=%s is not used: without --compile nothing is compiled", recipe.Config)
 			}
-			f, err := fit.Check(ctx, fit.Request{
-				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: compile.build.recipe.Spec, Place: opt, Checkpatch: true, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
-			})
+			f, err := fit.Examine(c.Context(), fit.Request{
+				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: recipe.Spec, Place: opt, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
+			}, try)
 			result := &report.Report{Source: args[0]}
 			if f == nil {
 				return rep.write(c, result, err)
 			}
 			defer f.Close()
-			found := &f.Findings
-			found.Fits = err == nil
-			if err == nil {
-				found.Checkpatch, err = f.CheckStyle(ctx)
-			}
-			if err == nil && compile.wanted {
-				found.Compiled, err = f.Compile(ctx, fit.Trial{
-					Dir: a.cacheDir, Config: compile.build.recipe.Config, Target: compile.build.recipe.Target, Compat: compile.build.recipe.Compat, Report: u,
-				})
-				if err != nil {
-					found.Compiled = fit.NotCompiled
-				}
-			}
-			result.Line, result.Patch = f.Line, f.Name
-			if f.Derived != nil {
-				result.Derived = f.Derived.Summary()
-			}
+			f.Note(result)
 			err = rep.write(c, result, err)
 			if asJSON {
-				return errors.Join(err, printJSON(c.OutOrStdout(), found))
+				return errors.Join(err, printJSON(c.OutOrStdout(), &f.Findings))
 			}
-			return errors.Join(err, found.Text(c.OutOrStdout()))
+			return errors.Join(err, f.Findings.Text(c.OutOrStdout()))
 		},
 	}
 	port.register(c)

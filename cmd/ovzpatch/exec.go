@@ -4,13 +4,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/terminal"
-	"ovzpatch/internal/trial"
 )
 
 func newExec(a *app) *cobra.Command {
@@ -42,23 +40,9 @@ the directory of --share, at /mnt/share. What the command writes elsewhere is lo
 			if err := f.check(c, args[:at]); err != nil {
 				return err
 			}
-			script, err := trial.CommandScript(args[at:])
-			if err != nil {
-				return err
-			}
-			in, err := os.Open(os.DevNull)
-			if err != nil {
-				return fmt.Errorf("connect console: %w", err)
-			}
-			defer in.Close()
-			out := trial.CommandOutput{W: c.OutOrStdout()}
-			console := trial.Console{W: &out}
-			if err := f.shell(script).Run(c.Context(), in, &console, a.trial(newUI(c))); err != nil {
-				return err
-			}
-			err = console.End(true)
-			if err != nil && !out.Over() {
-				fmt.Fprintln(c.ErrOrStderr(), terminal.Text(strings.ReplaceAll(console.Tail(), "\r\n", "\n")))
+			shown, err := f.shell().Command(c.Context(), args[at:], c.OutOrStdout(), a.trial(newUI(c)))
+			if shown != "" {
+				fmt.Fprintln(c.ErrOrStderr(), terminal.Text(strings.ReplaceAll(shown, "\r\n", "\n")))
 			}
 			return err
 		},

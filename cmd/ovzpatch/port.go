@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -89,45 +88,33 @@ func (p *portCommand) run(c *cobra.Command, args []string) error {
 	if err := p.check(u); err != nil {
 		return err
 	}
-	f, err := fit.Check(ctx, fit.Request{
-		Source: args[0], Keyring: p.flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: p.flags.recipe.Spec, Place: patch.Options{Strip: -1}, Checkpatch: true, Cache: cache.Cache{Dir: p.cacheDir}, Report: u,
-	})
+	f, err := fit.Examine(ctx, fit.Request{
+		Source: args[0], Keyring: p.flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: p.flags.recipe.Spec, Place: patch.Options{Strip: -1}, Cache: cache.Cache{Dir: p.cacheDir}, Report: u,
+	}, nil)
+	defer f.Close()
 	if err != nil {
-		f.Close()
 		return err
 	}
-	defer f.Close()
 	if f.Derived == nil {
 		return usage(errors.New("the source already has the patch; ovzpatch check says more about it"))
 	}
-	style, err := f.CheckStyle(ctx)
-	if err != nil {
-		return err
-	}
-	for _, l := range style {
+	for _, l := range f.Findings.Checkpatch {
 		u.Say("checkpatch: %s", l)
 	}
 	if p.out != "" {
-		if err := writePatch(p.out, f.Port); err != nil {
+		if err := atomicfile.WriteBytes(p.out, f.Port); err != nil {
 			return err
 		}
 	}
 	if err := p.show(c, f); err != nil || !p.proof {
 		return err
 	}
-	r, err := prove.Prove(ctx, args[0], prove.Options{
-		Recipe: p.flags.recipeOf(portFlags{fit.Port{Derive: fit.Always}}), Build: p.flags.build, Trial: p.test.Options,
+	r, err := prove.Derived(ctx, args[0], f, p.out, prove.Options{
+		Recipe: p.flags.recipeOf(portFlags{}), Build: p.flags.build, Trial: p.test.Options,
 		Place: true, Afresh: p.flags.noCache, Report: u,
 		Built: u.Contents,
 	})
-	if seen := r.Seen(); seen != "" {
-		err = errors.Join(err, writePatch(p.out, derive.Tried(f.Port, "ovzpatch port --prove tried it: "+seen+".")))
-	}
 	return new(reportFlags).finish(c, r, err, false)
-}
-
-func writePatch(name string, patch []byte) error {
-	return atomicfile.Write(name, func(w io.Writer) error { _, err := w.Write(patch); return err })
 }
 
 // show prints the patch, or what was decided about it.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -38,22 +37,7 @@ command, use ovzpatch exec.`,
 			if !ok {
 				return errors.New("a guest's console needs a file as standard input")
 			}
-			script, err := trial.ReadScript(c.Context(), newUI(c), in)
-			if err != nil {
-				return err
-			}
-			if script != nil {
-				// The guest has it all; its console gets nothing more.
-				if in, err = os.Open(os.DevNull); err != nil {
-					return fmt.Errorf("connect console: %w", err)
-				}
-				defer in.Close()
-			}
-			console := trial.Console{W: c.OutOrStdout()}
-			if err := f.shell(script).Run(c.Context(), in, &console, a.trial(newUI(c))); err != nil {
-				return err
-			}
-			return console.End(script != nil)
+			return f.shell().Talk(c.Context(), in, c.OutOrStdout(), a.trial(newUI(c)))
 		},
 	}
 	f.register(c)
@@ -93,7 +77,7 @@ func (f *guestFlags) check(c *cobra.Command, args []string) error {
 	return f.kernel.Ready(false)
 }
 
-// shell is the guest with a script, or with a console when there is none.
-func (f *guestFlags) shell(script []byte) *trial.Shell {
-	return &trial.Shell{Kernel: f.kernel.Choice, Machine: f.Hardware, Script: script}
+// shell is the guest that they choose.
+func (f *guestFlags) shell() *trial.Shell {
+	return &trial.Shell{Kernel: f.kernel.Choice, Machine: f.Hardware}
 }

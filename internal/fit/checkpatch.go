@@ -20,9 +20,9 @@ import (
 // 2.6.24 have none.
 var checkpatchFiles = []string{"scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch"}
 
-// CheckStyle has the tree's own scripts/checkpatch.pl look at the patch and returns what it
+// checkStyle has the tree's own scripts/checkpatch.pl look at the patch and returns what it
 // says, a line each. It is advice: nothing in it keeps a patch from fitting.
-func (f *Fit) CheckStyle(ctx context.Context) ([]string, error) {
+func (f *Fit) checkStyle(ctx context.Context) ([]string, error) {
 	script, ok := f.Files.Files[checkpatchFiles[0]]
 	if !ok {
 		return []string{"not run: the source has no scripts/checkpatch.pl"}, nil

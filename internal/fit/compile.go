@@ -33,8 +33,8 @@ type Trial struct {
 	Report job.Reporter
 }
 
-// Compile compiles the C files that the patch touches, in a copy of the source, and says which.
-func (f *Fit) Compile(ctx context.Context, t Trial) (string, error) {
+// compile compiles the C files that the patch touches, in a copy of the source, and says which.
+func (f *Fit) compile(ctx context.Context, t Trial) (string, error) {
 	var objects []string
 	for _, name := range f.Touched() {
 		if base, ok := strings.CutSuffix(name, ".c"); ok {

@@ -110,7 +110,7 @@ func (l *Launcher) masquerade() error {
 		var err error
 		if l.name == Sccache {
 			// It goes by the name of its file, not by the name with which it was called.
-			script := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", quote(l.program), quote(real))
+			script := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", command.Quote(l.program), command.Quote(real))
 			err = os.WriteFile(file, []byte(script), 0o755)
 		} else {
 			err = os.Symlink(l.program, file)
@@ -121,9 +121,6 @@ func (l *Launcher) masquerade() error {
 	}
 	return nil
 }
-
-// quote quotes a word for the shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (l *Launcher) bin() string { return filepath.Join(l.dir, "bin") }
 func (l *Launcher) log() string { return filepath.Join(l.dir, "log") }

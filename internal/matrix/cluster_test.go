@@ -4,7 +4,6 @@ package matrix
 
 import (
 	"encoding/json"
-	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
@@ -89,13 +88,5 @@ func TestHanded(t *testing.T) {
 		if err := got.cell(t.Context(), i, "1.0", job.Quiet{}); err == nil {
 			t.Errorf("there is a cell %d", i)
 		}
-	}
-}
-
-func TestQuote(t *testing.T) {
-	const text = "it's $HOME `x` \"y\" \\ \n*"
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+quote(text)).Output()
-	if err != nil || string(out) != text {
-		t.Errorf("%v: %q", err, out)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"ovzpatch/internal/atomicfile"
+	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
 )
 
@@ -22,9 +22,6 @@ type handed struct {
 	Cells   []*Cell `json:"cells"`
 }
 
-// quote makes a shell's word of a text.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
 // hand writes what tasks read. Slurm runs a task whose directory the node lacks in /tmp, so each looks.
 func (e *Cluster) hand(w *Work, cells []*Cell) error {
 	plan := filepath.Join(e.dir, "cells.json")
@@ -33,12 +30,12 @@ func (e *Cluster) hand(w *Work, cells []*Cell) error {
 		return err
 	}
 	look := "#!/bin/sh\n" +
-		"[ -e " + quote(plan) + " ] || { echo \"$(hostname) does not see \"" + quote(e.dir) + " >&2; exit 1; }\n" +
-		"[ -x " + quote(e.Program) + " ] || { echo \"$(hostname) does not see \"" + quote(e.Program) + " >&2; exit 1; }\n"
-	task := look + "exec " + quote(e.Program) + " matrix cell --plan=" + quote(plan) +
+		"[ -e " + command.Quote(plan) + " ] || { echo \"$(hostname) does not see \"" + command.Quote(e.dir) + " >&2; exit 1; }\n" +
+		"[ -x " + command.Quote(e.Program) + " ] || { echo \"$(hostname) does not see \"" + command.Quote(e.Program) + " >&2; exit 1; }\n"
+	task := look + "exec " + command.Quote(e.Program) + " matrix cell --plan=" + command.Quote(plan) +
 		" --attempt=\"$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}\" $(($1 + SLURM_ARRAY_TASK_ID))\n"
 	seen := filepath.Join(e.dir, "seen")
-	probe := look + quote(e.Program) + " version && hostname >" + quote(seen+".new") + " && mv " + quote(seen+".new") + " " + quote(seen) + "\n"
+	probe := look + command.Quote(e.Program) + " version && hostname >" + command.Quote(seen+".new") + " && mv " + command.Quote(seen+".new") + " " + command.Quote(seen) + "\n"
 	return errors.Join(
 		atomicfile.WriteBytes(plan, data),
 		atomicfile.WriteBytes(filepath.Join(e.dir, "task.sh"), []byte(task)),

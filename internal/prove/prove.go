@@ -77,10 +77,7 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		return rep, err
 	}
 	defer s.Close()
-	rep.Line, rep.Patch = s.Fit.Line, s.Fit.Name
-	if s.Fit.Derived != nil {
-		rep.Derived = s.Fit.Derived.Summary()
-	}
+	s.Fit.Note(rep)
 	if o.Afresh {
 		if err := build.Forget(ctx, s, o.Build); err != nil {
 			return rep, err

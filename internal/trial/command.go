@@ -4,10 +4,13 @@ package trial
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"ovzpatch/internal/command"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 )
@@ -15,37 +18,47 @@ import (
 // commandBegins is a line that the script of a command prints first: what came before is the boot's.
 const commandBegins = "ovzpatch: the command begins"
 
-// CommandScript is the script that runs one command in a guest.
-func CommandScript(words []string) ([]byte, error) {
-	script := []byte("echo '" + commandBegins + "'\n" + quote(words) + "\n")
-	if len(script) > MaxScript {
-		return nil, job.BadRequest(fmt.Errorf("the command has more than %d KiB; write a shorter one", MaxScript>>10))
+// commandScript is the script that runs one command in a guest.
+func commandScript(words []string) ([]byte, error) {
+	script := []byte("echo '" + commandBegins + "'\n" + command.Quote(words...) + "\n")
+	if len(script) > maxScript {
+		return nil, job.BadRequest(fmt.Errorf("the command has more than %d KiB; write a shorter one", maxScript>>10))
 	}
 	return script, nil
 }
 
-// quote writes words such that a shell reads them as they are.
-func quote(words []string) string {
-	var quoted []string
-	for _, w := range words {
-		quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
+// Command runs one command in the guest, and passes on to out what it prints. An ExitStatus is the command's. If the
+// command did not come to its end, shown is what the console showed last.
+func (s *Shell) Command(ctx context.Context, words []string, out io.Writer, o Options) (shown string, err error) {
+	if s.script, err = commandScript(words); err != nil {
+		return "", err
 	}
-	return strings.Join(quoted, " ")
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		return "", fmt.Errorf("connect console: %w", err)
+	}
+	defer in.Close()
+	printed := commandOutput{w: out}
+	c := console{w: &printed}
+	if err := s.run(ctx, in, &c, o); err != nil {
+		return "", err
+	}
+	if err = c.end(true); err != nil && !printed.over {
+		shown = string(c.tail)
+	}
+	return shown, err
 }
 
-// CommandOutput passes on what a console has between the begin of a CommandScript's command and its end.
-type CommandOutput struct {
-	W     io.Writer
+// commandOutput passes on what a console has between the begin of a commandScript's command and its end.
+type commandOutput struct {
+	w     io.Writer
 	on    bool
-	over  bool
+	over  bool   // the end of the command was seen
 	blank bool   // a blank line is held back: it may be the one before the end
 	line  []byte // not ended yet
 }
 
-// Over tells whether the end of the command was seen.
-func (o *CommandOutput) Over() bool { return o.over }
-
-func (o *CommandOutput) Write(p []byte) (int, error) {
+func (o *commandOutput) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		part, after, ended := bytes.Cut(rest, []byte("\n"))
 		rest = after
@@ -63,7 +76,7 @@ func (o *CommandOutput) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (o *CommandOutput) take(line string) error {
+func (o *commandOutput) take(line string) error {
 	switch {
 	case !o.on:
 		o.on = line == commandBegins
@@ -78,7 +91,7 @@ func (o *CommandOutput) take(line string) error {
 		if o.blank = line == ""; o.blank {
 			text = strings.TrimSuffix(text, "\n")
 		}
-		_, err := io.WriteString(o.W, text)
+		_, err := io.WriteString(o.w, text)
 		return err
 	}
 	return nil

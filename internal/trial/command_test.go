@@ -22,7 +22,7 @@ func TestCommandOutput(t *testing.T) {
 	} {
 		for _, size := range []int{1, 7, 1 << 22} {
 			var out bytes.Buffer
-			o := CommandOutput{W: &out}
+			o := commandOutput{w: &out}
 			for rest := []byte(console); len(rest) > 0; {
 				n := min(size, len(rest))
 				o.Write(rest[:n])
@@ -36,11 +36,5 @@ func TestCommandOutput(t *testing.T) {
 				t.Errorf("%.80q in pieces of %d: %.80q, want %.80q", console, size, got, want)
 			}
 		}
-	}
-}
-
-func TestQuote(t *testing.T) {
-	if got := quote([]string{"sh", "-c", `echo 'a b' "$x"`, ""}); got != `'sh' '-c' 'echo '\''a b'\'' "$x"' ''` {
-		t.Error(got)
 	}
 }

@@ -24,11 +24,31 @@ import (
 type Shell struct {
 	Kernel  Choice
 	Machine Hardware
-	Script  []byte // nil for commands from the console
+	script  []byte // nil for commands from the console
 }
 
-// Run runs the guest with its console on in and out until it is off.
-func (s *Shell) Run(ctx context.Context, in *os.File, out io.Writer, o Options) error {
+// Talk opens a shell on in and out until the guest is off. Where in is no terminal it is a script, which
+// the guest runs. An ExitStatus is the shell's.
+func (s *Shell) Talk(ctx context.Context, in *os.File, out io.Writer, o Options) (err error) {
+	if s.script, err = readScript(ctx, o.Report, in); err != nil {
+		return err
+	}
+	if s.script != nil {
+		// The guest has it all; its console gets nothing more.
+		if in, err = os.Open(os.DevNull); err != nil {
+			return fmt.Errorf("connect console: %w", err)
+		}
+		defer in.Close()
+	}
+	c := console{w: out}
+	if err := s.run(ctx, in, &c, o); err != nil {
+		return err
+	}
+	return c.end(s.script != nil)
+}
+
+// run runs the guest with its console on in and out until it is off.
+func (s *Shell) run(ctx context.Context, in *os.File, out io.Writer, o Options) error {
 	dir, remove, err := scratch.New("", "kernel")
 	if err != nil {
 		return fmt.Errorf("unpack kernel: %w", err)
@@ -42,7 +62,7 @@ func (s *Shell) Run(ctx context.Context, in *os.File, out io.Writer, o Options) 
 	if err := o.Accelerate(ctx); err != nil {
 		return err
 	}
-	k.Script, k.Livepatch, k.Share = s.Script, s.Machine.Livepatch, s.Machine.shared(dir)
+	k.Script, k.Livepatch, k.Share = s.script, s.Machine.Livepatch, s.Machine.shared(dir)
 	m, err := Machine(ctx, k, o)
 	if err != nil {
 		return err
@@ -58,11 +78,11 @@ func (s *Shell) Run(ctx context.Context, in *os.File, out io.Writer, o Options) 
 	return m.Interact(ctx, in, out)
 }
 
-// MaxScript is the size in bytes up to which a guest takes a script.
-const MaxScript = 1 << 20
+// maxScript is the size in bytes up to which a guest takes a script.
+const maxScript = 1 << 20
 
-// ReadScript reads the script that in is; nil is a terminal.
-func ReadScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error) {
+// readScript reads the script that in is; nil is a terminal.
+func readScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error) {
 	if _, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err == nil {
 		return nil, nil
 	}
@@ -71,7 +91,7 @@ func ReadScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error
 	read := make(chan error, 1)
 	go func() {
 		var err error
-		script, err = io.ReadAll(io.LimitReader(in, MaxScript+1))
+		script, err = io.ReadAll(io.LimitReader(in, maxScript+1))
 		read <- err
 	}()
 	select {
@@ -86,27 +106,24 @@ func ReadScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error
 			return nil, err
 		}
 	}
-	if len(script) > MaxScript {
-		return nil, job.BadRequest(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", MaxScript>>10))
+	if len(script) > maxScript {
+		return nil, job.BadRequest(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", maxScript>>10))
 	}
 	return script, nil
 }
 
-// Console passes a guest's console on, and keeps the end of it, where the shell's status stands.
-type Console struct {
-	W    io.Writer
+// console passes a guest's console on, and keeps the end of it, where the shell's status stands.
+type console struct {
+	w    io.Writer
 	tail []byte
 }
 
-func (c *Console) Write(p []byte) (int, error) {
+func (c *console) Write(p []byte) (int, error) {
 	const keep = 4 << 10
 	c.tail = append(c.tail, p...)
 	c.tail = c.tail[max(0, len(c.tail)-keep):]
-	return c.W.Write(p)
+	return c.w.Write(p)
 }
-
-// Tail is the last that the console showed.
-func (c *Console) Tail() string { return string(c.tail) }
 
 // ExitStatus is the status, other than 0, with which a guest's shell ended.
 type ExitStatus int
@@ -117,9 +134,9 @@ func (e ExitStatus) Error() string {
 
 var shellEnded = regexp.MustCompile(`(?m)^` + guest.ShellEnded + `([0-9]{1,3})\r*$`)
 
-// End is the shell's status: nil for 0, an ExitStatus for another. One that does not come is an
+// end is the shell's status: nil for 0, an ExitStatus for another. One that does not come is an
 // error of a script, but not of a person who left with the keys.
-func (c *Console) End(script bool) error {
+func (c *console) end(script bool) error {
 	all := shellEnded.FindAllSubmatch(c.tail, -1)
 	if len(all) == 0 {
 		if script {

@@ -24,7 +24,7 @@ func TestReadScript(t *testing.T) {
 	defer in.Close()
 	io.WriteString(w, "first\nexit 7")
 	w.Close()
-	if got, err := ReadScript(t.Context(), job.Quiet{}, in); err != nil || string(got) != "first\nexit 7" {
+	if got, err := readScript(t.Context(), job.Quiet{}, in); err != nil || string(got) != "first\nexit 7" {
 		t.Errorf("pipe: %q, %v", got, err)
 	}
 	for name, want := range map[string]string{os.DevNull: "", "/dev/zero": "more than", "/": "is a directory"} {
@@ -32,7 +32,7 @@ func TestReadScript(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadScript(t.Context(), job.Quiet{}, f)
+		got, err := readScript(t.Context(), job.Quiet{}, f)
 		f.Close()
 		if want == "" && (err != nil || got == nil || len(got) != 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %d bytes, nil %t, %v", name, len(got), got == nil, err)
@@ -50,7 +50,7 @@ func TestReadScriptCancelled(t *testing.T) {
 	defer w.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ReadScript(ctx, job.Quiet{}, in); !errors.Is(err, context.Canceled) {
+	if _, err := readScript(ctx, job.Quiet{}, in); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -74,11 +74,11 @@ func TestConsoleEnd(t *testing.T) {
 		{"left with the keys", false, 0},
 	} {
 		var out bytes.Buffer
-		e := Console{W: &out}
+		e := console{w: &out}
 		for _, b := range []byte(tt.console) {
 			e.Write([]byte{b})
 		}
-		err := e.End(tt.script)
+		err := e.end(tt.script)
 		var status ExitStatus
 		switch {
 		case tt.want == lost && (err == nil || errors.As(err, &status)), tt.want == 0 && err != nil, tt.want > 0 && (!errors.As(err, &status) || int(status) != tt.want):
