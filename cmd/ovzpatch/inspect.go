@@ -4,15 +4,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/kernelrpm"
-	"ovzpatch/internal/terminal"
 )
 
 func newInspect(*app) *cobra.Command {
@@ -38,57 +34,10 @@ order; for one that could not be read, "error" says why, and the other fields ar
 			if all == nil {
 				return bad
 			}
-			return errors.Join(out.print(c, all, func(w io.Writer) error { return inspected(w, all) }), bad)
+			return errors.Join(out.print(c, all, func(w io.Writer) error { return kernelrpm.WriteVerified(w, all) }), bad)
 		},
 	}
 	key.register(c)
 	out.register(c, "write it as JSON")
 	return c
-}
-
-// inspected shows the packages that could be read, and what was verified of them.
-func inspected(w io.Writer, all []*kernelrpm.Contents) error {
-	good := slices.DeleteFunc(slices.Clone(all), func(p *kernelrpm.Contents) bool { return p.Error != "" })
-	if len(good) == 0 {
-		return nil
-	}
-	if err := contentsTable(w, good); err != nil {
-		return err
-	}
-	for _, p := range good {
-		for _, s := range p.Verified {
-			fmt.Fprintf(w, "%s: verified: %s\n", p.File, terminal.Line(s))
-		}
-		for _, s := range p.Unverified {
-			fmt.Fprintf(w, "%s: NOT verified: %s\n", p.File, terminal.Line(s))
-		}
-	}
-	return nil
-}
-
-// contentsTable shows packages to people.
-func contentsTable(w io.Writer, list []*kernelrpm.Contents) error {
-	t := terminal.NewTable(w)
-	t.Row("PACKAGE", "ARCH", "SIZE", "INSTALLED", "FILES", "MODULES", "KERNEL", "PATCH", "SIGNED")
-	for _, c := range list {
-		kernel, patched, modules := "-", "-", "-"
-		if c.Kernel != "" {
-			kernel, patched = c.Kernel, "not known"
-		}
-		if c.Patched != nil {
-			patched = yesNo(*c.Patched)
-		}
-		if c.Modules > 0 {
-			modules = fmt.Sprint(c.Modules)
-		}
-		t.Row(c.Name+"-"+c.Version+"-"+c.Release, c.Arch, cache.Size(c.Bytes), cache.Size(c.Installed), c.Files, modules, kernel, patched, yesNo(c.Signed))
-	}
-	return t.Flush()
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }

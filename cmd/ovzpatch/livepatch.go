@@ -11,7 +11,6 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/livepatch"
-	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/terminal"
 	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
@@ -73,12 +72,7 @@ func (p *livepatchCommand) check(c *cobra.Command, args []string) error {
 		return err
 	}
 	p.kernel.Keyring = p.key.keyring
-	err := errors.Join(preflight.File("", p.kernel.Package), preflight.File("devel", p.kernel.Devel), preflight.File("kernel", p.kernel.Image),
-		preflight.File("keyring", p.kernel.Keyring), preflight.Dir("modules", p.kernel.Modules))
-	for _, path := range p.module.Sign.Files() {
-		err = errors.Join(err, preflight.File("", path))
-	}
-	if err != nil {
+	if err := errors.Join(p.kernel.Named(false), p.module.Sign.Check()); err != nil {
 		return err
 	}
 	if err := errors.Join(livepatch.CheckRevision(p.module.Revision), checkOutput(p.module.Output)); err != nil {

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/adopt"
-	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/preflight"
 )
 
 func newStoreAdd(f *storeFlags) *cobra.Command {
@@ -34,15 +30,8 @@ Signed packages stay as they are; ovzpatch publish signs copies, with --resign.`
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Packages, o.Keyring, o.Report = args, key.keyring, newUI(c)
-			err := errors.Join(preflight.File("log", o.Log), preflight.File("keyring", key.keyring))
-			for _, path := range args {
-				err = errors.Join(err, preflight.File("", path))
-			}
-			if err != nil {
+			if err := o.Check(); err != nil {
 				return err
-			}
-			if _, err := datastore.ParseNamespace(o.Namespace); err != nil {
-				return usage(err)
 			}
 			s, err := f.open()
 			if err != nil {

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/terminal"
 )
 
 // done is what a command that changed snapshots says as JSON.
@@ -125,13 +124,8 @@ the last one verified good, and those in use stay. It also clears away what kill
 programs left.`,
 		Example: `  ovzpatch store prune --keep-last 3 --keep-weekly 8 --dry-run`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if (keep == datastore.Keep{NoLastGood: keep.NoLastGood}) {
-				return usage(errors.New("no rule given: say what to keep, for example --keep-last 3"))
-			}
-			for flag, n := range map[string]int{"last": keep.Last, "daily": keep.Daily, "weekly": keep.Weekly, "monthly": keep.Monthly, "yearly": keep.Yearly} {
-				if n < 0 {
-					return usage(fmt.Errorf("--keep-%s=%d: it must be a number of snapshots, 0 or more", flag, n))
-				}
+			if err := keep.Check(); err != nil {
+				return usage(err)
 			}
 			s, err := f.open()
 			if err != nil {
@@ -149,13 +143,7 @@ programs left.`,
 			if plan == nil {
 				plan = []datastore.Decision{}
 			}
-			return errors.Join(err, f.print(c, plan, func(w io.Writer) error {
-				t := terminal.NewTable(w)
-				for _, d := range plan {
-					t.Row(pruneWord(d, dryRun), d.Snapshot, d.Reason)
-				}
-				return t.Flush()
-			}))
+			return errors.Join(err, f.print(c, plan, func(w io.Writer) error { return datastore.WritePlan(w, plan, dryRun) }))
 		},
 	}
 	flags := c.Flags()
@@ -167,18 +155,6 @@ programs left.`,
 	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also remove the last one that was verified good")
 	flags.BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	return c
-}
-
-func pruneWord(d datastore.Decision, dryRun bool) string {
-	switch {
-	case d.Keep:
-		return "keep"
-	case !dryRun && !d.Removed:
-		return "not removed"
-	case dryRun:
-		return "would remove"
-	}
-	return "removed"
 }
 
 func newStoreRemove(f *storeFlags) *cobra.Command {

@@ -58,7 +58,7 @@ func newUI(c *cobra.Command) *ui {
 
 // Contents says what is in packages.
 func (u *ui) Contents(list []*kernelrpm.Contents) error {
-	return u.Aside(func(w io.Writer) error { return contentsTable(w, list) })
+	return u.Aside(func(w io.Writer) error { return kernelrpm.WriteContents(w, list) })
 }
 
 // dumb tells of a terminal that knows no sequences: none that clears a line, and none that colours it.

@@ -15,6 +15,7 @@ import (
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
+	"ovzpatch/internal/preflight"
 )
 
 // Options say what is taken, and how.
@@ -24,6 +25,21 @@ type Options struct {
 	Log       string   // path of the build's log, "" for none
 	Keyring   string   // file with the keys of whoever must have signed the packages; "" for any
 	Report    job.Reporter
+}
+
+// Check tells which of the files that are named is missing, and refuses what is no namespace.
+func (o *Options) Check() error {
+	err := errors.Join(preflight.File("log", o.Log), preflight.File("keyring", o.Keyring))
+	for _, path := range o.Packages {
+		err = errors.Join(err, preflight.File("", path))
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := datastore.ParseNamespace(o.Namespace); err != nil {
+		return job.BadRequest(err)
+	}
+	return nil
 }
 
 // logFile is what the build's log is called in a snapshot, whatever it was called elsewhere.

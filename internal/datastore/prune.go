@@ -22,6 +22,42 @@ type Keep struct {
 	NoLastGood bool
 }
 
+// Check refuses rules that are none, or cannot be meant.
+func (k Keep) Check() error {
+	if k.empty() {
+		return errors.New("no rule given: say what to keep, for example --keep-last 3")
+	}
+	for _, rule := range k.rules() {
+		if rule.count < 0 {
+			return fmt.Errorf("--keep-%s=%d: it must be a number of snapshots, 0 or more", rule.name, rule.count)
+		}
+	}
+	return nil
+}
+
+// empty tells that no rule is given.
+func (k Keep) empty() bool { return k == Keep{NoLastGood: k.NoLastGood} }
+
+// keepRule keeps the newest of each of the last count periods; period names that of a time.
+type keepRule struct {
+	name   string
+	count  int
+	period func(time.Time) string
+}
+
+func (k Keep) rules() []keepRule {
+	return []keepRule{
+		{"last", k.Last, func(t time.Time) string { return t.Format(timeLayout) }},
+		{"daily", k.Daily, func(t time.Time) string { return t.Format("2006-01-02") }},
+		{"weekly", k.Weekly, func(t time.Time) string {
+			year, week := t.ISOWeek()
+			return fmt.Sprintf("%d-W%02d", year, week)
+		}},
+		{"monthly", k.Monthly, func(t time.Time) string { return t.Format("2006-01") }},
+		{"yearly", k.Yearly, func(t time.Time) string { return t.Format("2006") }},
+	}
+}
+
 // Decision is what pruning does with one snapshot, and why.
 type Decision struct {
 	Snapshot Ref    `json:"snapshot"`
@@ -46,26 +82,13 @@ func (k Keep) Plan(entries []Entry) []Decision {
 			reasons[i] = "its manifest cannot be read, or a file is not what it says: look at it, then remove it by name"
 		case e.Verification != nil && !e.Verification.OK:
 			reasons[i] = "a verification found it damaged: look at it, then remove it by name"
-		case k == Keep{NoLastGood: k.NoLastGood}:
+		case k.empty():
 			reasons[i] = "no rule was given"
 		}
 	}
 	// What is kept anyway neither uses a rule up nor stands for a period.
 	fixed := slices.Clone(reasons)
-	for _, rule := range []struct {
-		name   string
-		count  int
-		period func(time.Time) string
-	}{
-		{"last", k.Last, func(t time.Time) string { return t.Format(timeLayout) }},
-		{"daily", k.Daily, func(t time.Time) string { return t.Format("2006-01-02") }},
-		{"weekly", k.Weekly, func(t time.Time) string {
-			year, week := t.ISOWeek()
-			return fmt.Sprintf("%d-W%02d", year, week)
-		}},
-		{"monthly", k.Monthly, func(t time.Time) string { return t.Format("2006-01") }},
-		{"yearly", k.Yearly, func(t time.Time) string { return t.Format("2006") }},
-	} {
+	for _, rule := range k.rules() {
 		covered := map[string]bool{}
 		for i, e := range newest {
 			if reasons[i] != "" && fixed[i] == "" {

@@ -4,6 +4,7 @@ package datastore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,36 @@ type VerifyResult struct {
 	Snapshot     Ref
 	Verification Verification
 	Err          error
+}
+
+// MarshalJSON writes the result as one object, with the error's text.
+func (r VerifyResult) MarshalJSON() ([]byte, error) {
+	text := ""
+	if r.Err != nil {
+		text = r.Err.Error()
+	}
+	return json.Marshal(struct {
+		Snapshot Ref `json:"snapshot"`
+		Verification
+		Error string `json:"error,omitempty"`
+	}{r.Snapshot, r.Verification, text})
+}
+
+// Damaged is an error that counts the snapshots that are not known to be good; nil where there is none.
+func Damaged(results []VerifyResult) error {
+	damaged, failed := 0, 0
+	for _, r := range results {
+		if r.Err != nil {
+			failed++
+		}
+		if len(r.Verification.Problems) > 0 {
+			damaged++
+		}
+	}
+	if damaged+failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("verify: of %d snapshots %d are damaged and %d could not be verified or marked", len(results), damaged, failed)
 }
 
 // Progress tells how far verifying is, in bytes.
@@ -60,7 +91,7 @@ func (s *Store) Verify(ctx context.Context, refs []Ref, mark bool, progress func
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("verify: %w", context.Cause(ctx))
 	}
-	var found []VerifyResult
+	found := []VerifyResult{}
 	for _, r := range results {
 		if !errors.Is(r.Err, ErrNotFound) {
 			found = append(found, r)

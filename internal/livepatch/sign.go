@@ -4,6 +4,7 @@ package livepatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/preflight"
 )
 
 // Signing is what a module is signed with.
@@ -20,8 +22,17 @@ type Signing struct {
 	Cert string // file with the certificate of that key
 }
 
-// Files are those that must be there.
-func (s Signing) Files() []string {
+// Check tells which of the files that are named is missing.
+func (s Signing) Check() error {
+	var err error
+	for _, path := range s.files() {
+		err = errors.Join(err, preflight.File("", path))
+	}
+	return err
+}
+
+// files are those that must be there.
+func (s Signing) files() []string {
 	if strings.HasPrefix(s.Key, "pkcs11:") {
 		return []string{s.Cert}
 	}

@@ -17,7 +17,7 @@ func TestSign(t *testing.T) {
 	tree := t.TempDir()
 	module := filepath.Join(t.TempDir(), "m.ko")
 	s := Signing{Key: "pkcs11:object=key", Cert: "/etc/cert.pem"}
-	if files := s.Files(); len(files) != 1 || files[0] != "/etc/cert.pem" {
+	if files := s.files(); len(files) != 1 || files[0] != "/etc/cert.pem" {
 		t.Errorf("the files are %q", files)
 	}
 	if err := s.sign(t.Context(), stock, tree, module); !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "CONFIG_MODULE_SIG") {

@@ -36,13 +36,7 @@ type Request struct {
 // Ready tells before anything slow what is missing: a file that is named, or a program.
 // A kept kernel is looked for in its datastore.
 func (c *Choice) Ready(kept bool) error {
-	err := errors.Join(
-		preflight.File("devel", c.Devel), preflight.File("kernel", c.Image), preflight.File("lustre-setup", c.Lustre.Setup),
-		preflight.File("keyring", c.Keyring), preflight.Dir("modules", c.Modules))
-	if !kept {
-		err = errors.Join(preflight.File("", c.Package), err)
-	}
-	if err != nil {
+	if err := c.Named(kept); err != nil {
 		return err
 	}
 	if !c.Lustre.Given() {
@@ -54,6 +48,17 @@ func (c *Choice) Ready(kept bool) error {
 		}
 	}
 	return tool.Need(tool.Guest)
+}
+
+// Named tells which of the files that are named is missing.
+func (c *Choice) Named(kept bool) error {
+	err := errors.Join(
+		preflight.File("devel", c.Devel), preflight.File("kernel", c.Image), preflight.File("lustre-setup", c.Lustre.Setup),
+		preflight.File("keyring", c.Keyring), preflight.Dir("modules", c.Modules))
+	if kept {
+		return err
+	}
+	return errors.Join(preflight.File("", c.Package), err)
 }
 
 // CheckWhole refuses a part of the trial where a datastore keeps the verdict: publish takes that as a
