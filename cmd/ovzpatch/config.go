@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -151,16 +150,12 @@ func newConfigShow() *cobra.Command {
 					return err
 				}
 			}
-			all := []settings.Setting{}
-			for _, name := range settings.Names {
-				s := settings.Setting{Name: name, Values: []string{}, From: settings.BuiltIn}
-				if i := slices.IndexFunc(list, func(s settings.Setting) bool { return s.Name == name }); i >= 0 {
-					s = list[i]
-				} else if f := findFlag(c.Root(), name); f != nil && f.DefValue != "" && f.DefValue != "[]" {
-					s.Values = []string{f.DefValue}
+			all := settings.Complete(list, func(name string) string {
+				if f := findFlag(c.Root(), name); f != nil {
+					return f.DefValue
 				}
-				all = append(all, s)
-			}
+				return ""
+			})
 			return out.print(c, all, func(w io.Writer) error {
 				t := terminal.NewTable(w)
 				t.Row("SETTING", "VALUE", "FROM")

@@ -9,13 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/publish"
-	"ovzpatch/internal/terminal"
 )
 
 // publishCommand is what the command line says.
@@ -147,7 +145,7 @@ func (p *publishCommand) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return p.out.print(c, res, func(w io.Writer) error { return printPublished(w, res) })
+	return p.out.print(c, res, func(w io.Writer) error { return res.Text(w) })
 }
 
 // ownGPGHome is gpg's own directory of keys, "" where there is none.
@@ -177,29 +175,4 @@ func (p *publishCommand) checkClients(c *cobra.Command) error {
 	}
 	err = p.out.print(c, list, func(w io.Writer) error { return publish.WriteChecked(w, list) })
 	return errors.Join(err, publish.Harmed(list, len(p.Profiles) > 0))
-}
-
-// printPublished says what is published, kernel by kernel.
-func printPublished(w io.Writer, res *publish.Result) error {
-	t := terminal.NewTable(w)
-	for _, p := range res.Generation.Kernels() {
-		proved := "proved"
-		if !p.Proved {
-			proved = "UNPROVED"
-		}
-		t.Row(p.NEVRA(), proved, p.Snapshot)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	how := "published"
-	if !res.Changed {
-		how = "unchanged:"
-	}
-	var profiles []string
-	for _, p := range res.Generation.Profiles {
-		profiles = append(profiles, string(p))
-	}
-	_, err := fmt.Fprintf(w, "%s generation %d (%s) in %s, signed by %s\n", how, res.Generation.Number, strings.Join(profiles, ", "), res.Dir, res.Generation.Key)
-	return err
 }

@@ -5,12 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/recipe"
-	"ovzpatch/internal/srpm"
 	"ovzpatch/internal/tool"
 )
 
@@ -38,34 +36,17 @@ compiles nothing: nothing but the patch may differ, and it must be where %build 
   ovzpatch srpm linux-6.1.tar.xz --config my.config -o out`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, u := c.Context(), newUI(c)
-			if err := errors.Join(flags.check(a, u), checkOutput(out)); err != nil {
+			if err := errors.Join(flags.check(a, newUI(c)), checkOutput(out)); err != nil {
 				return err
 			}
 			if err := tool.Need(tool.Source); err != nil {
 				return err
 			}
-			s, err := recipe.Make(ctx, args[0], flags.recipeOf(port))
-			if err != nil {
-				return err
+			path, err := recipe.Package(c.Context(), args[0], out, proof.wanted(), flags.recipeOf(port))
+			if err == nil {
+				_, err = fmt.Fprintln(c.OutOrStdout(), path)
 			}
-			defer s.Close()
-			if s.With.Foreign && len(flags.recipe.Flavours) > 0 {
-				u.Say("the source RPM holds all flavours: pass these switches to whatever builds it")
-			}
-			if err := s.ProvePlace(ctx, u, proof.wanted()); err != nil {
-				return err
-			}
-			if err := os.MkdirAll(out, 0o755); err != nil {
-				return fmt.Errorf("make output directory: %w", err)
-			}
-			s.With.Inputs.Keep = args[0]
-			path, err := srpm.Build(ctx, s.With.Inputs, out)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), path)
-			return nil
+			return err
 		},
 	}
 	port.register(c)

@@ -25,16 +25,6 @@ import (
 	"ovzpatch/internal/tool"
 )
 
-// Result is what was published.
-type Result struct {
-	Dir        string    `json:"directory"`
-	Generation *Record   `json:"generation"`
-	Changed    bool      `json:"changed"` // false where it was so already
-	LeftOut    []LeftOut `json:"left_out,omitempty"`
-	// Outside is what packages want of the system that they are installed on.
-	Outside []string `json:"outside,omitempty"`
-}
-
 // Publish makes the repository hold what the options choose from the datastore, and nothing else.
 // Whatever fails, what was published before stays.
 func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, error) {

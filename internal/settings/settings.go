@@ -85,6 +85,22 @@ func Read(getenv func(string) string, file string) ([]Setting, error) {
 	return list, nil
 }
 
+// Complete returns a setting for each of Names. One that is not in list has the value that is built in,
+// as a flag shows it: "" and [] are none.
+func Complete(list []Setting, builtIn func(name string) string) []Setting {
+	all := make([]Setting, 0, len(Names))
+	for _, name := range Names {
+		s := Setting{Name: name, Values: []string{}, From: BuiltIn}
+		if i := slices.IndexFunc(list, func(s Setting) bool { return s.Name == name }); i >= 0 {
+			s = list[i]
+		} else if value := builtIn(name); value != "" && value != "[]" {
+			s.Values = []string{value}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
 // maxFile is the size in bytes up to which a file is read.
 const maxFile = 1 << 20
 

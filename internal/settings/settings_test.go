@@ -55,3 +55,22 @@ func TestStrangers(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestComplete(t *testing.T) {
+	list := []Setting{{Name: "jobs", Values: []string{"4"}, From: "$OVZPATCH_JOBS"}}
+	all := Complete(list, func(name string) string {
+		return map[string]string{"jobs": "0", "nice": "10", "report": "[]"}[name]
+	})
+	if len(all) != len(Names) {
+		t.Fatalf("%d settings of %d", len(all), len(Names))
+	}
+	for _, s := range all {
+		want := map[string]string{"jobs": "4 $OVZPATCH_JOBS", "nice": "10 " + BuiltIn}[s.Name]
+		if want == "" {
+			want = " " + BuiltIn
+		}
+		if got := strings.Join(s.Values, ",") + " " + s.From; got != want || s.Values == nil {
+			t.Errorf("%s: %q, want %q", s.Name, got, want)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipe
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"ovzpatch/internal/srpm"
+)
+
+// Package makes a source RPM with the patch in the directory out and returns its path. Before anything is written,
+// place has it proved where the patch lies.
+func Package(ctx context.Context, source, out string, place bool, o Options) (string, error) {
+	s, err := Make(ctx, source, o)
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	if s.With.Foreign && len(o.Flavours) > 0 {
+		o.Report.Say("the source RPM holds all flavours: pass these switches to whatever builds it")
+	}
+	if err := s.ProvePlace(ctx, o.Report, place); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return "", fmt.Errorf("make output directory: %w", err)
+	}
+	s.With.Inputs.Keep = source
+	return srpm.Build(ctx, s.With.Inputs, out)
+}
