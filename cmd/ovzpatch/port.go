@@ -91,10 +91,11 @@ func (p *portCommand) run(c *cobra.Command, args []string) error {
 	f, err := fit.Examine(ctx, fit.Request{
 		Source: args[0], Keyring: p.flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: p.flags.recipe.Spec, Place: patch.Options{Strip: -1}, Cache: cache.Cache{Dir: p.cacheDir}, Report: u,
 	}, nil)
-	defer f.Close()
 	if err != nil {
+		f.Close()
 		return err
 	}
+	defer f.Close()
 	if f.Derived == nil {
 		return usage(errors.New("the source already has the patch; ovzpatch check says more about it"))
 	}
