@@ -40,17 +40,21 @@ func (f *placeFlags) options() (patch.Options, error) {
 	return patch.Options{Strip: f.strip, Fuzz: f.fuzz}, nil
 }
 
+// checkCommand is what the command line says.
+type checkCommand struct {
+	*app
+	port    portFlags
+	key     keyFlags
+	place   placeFlags
+	compile compileFlags
+	rep     reportFlags
+	asJSON  bool
+	u       *ui
+	opt     patch.Options
+}
+
 func newCheck(a *app) *cobra.Command {
-	var (
-		port    portFlags
-		key     keyFlags
-		place   placeFlags
-		compile compileFlags
-		rep     reportFlags
-		asJSON  bool
-		u       *ui
-		opt     patch.Options
-	)
+	k := &checkCommand{app: a}
 	c := &cobra.Command{
 		Use:   "check SOURCE",
 		Short: "Say whether the patch fits a source, hunk by hunk, and whether its hook is reached",
@@ -74,50 +78,55 @@ unless --define and --target tell it.
 		Example: `  ovzpatch check linux-6.1.tar.xz
   ovzpatch check kernel-2.6.32-042stab141.3.src.rpm --json
   ovzpatch check ~/src/linux --patch my.patch --compile`,
-		Args: cobra.ExactArgs(1),
-		PreRunE: func(c *cobra.Command, args []string) (err error) {
-			u = newUI(c)
-			if opt, err = place.options(); err != nil {
-				return err
-			}
-			return errors.Join(port.Check(), compile.build.check(a, u), rep.check())
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			recipe := compile.build.recipe
-			var try *fit.Trial
-			switch {
-			case compile.wanted:
-				if err := a.readyCache(); err != nil {
-					return err
-				}
-				try = &fit.Trial{Dir: a.cacheDir, Config: recipe.Config, Target: recipe.Target, Compat: recipe.Compat, Report: u}
-			case recipe.Config != "":
-				u.Say("--config=%s is not used: without --compile nothing is compiled", recipe.Config)
-			}
-			f, err := fit.Examine(c.Context(), fit.Request{
-				Source: args[0], Keyring: key.keyring, Port: port.Port, Spec: recipe.Spec, Place: opt, Cache: cache.Cache{Dir: a.cacheDir}, Report: u,
-			}, try)
-			result := &report.Report{Source: args[0]}
-			if f == nil {
-				return rep.write(c, result, err)
-			}
-			defer f.Close()
-			f.Note(result)
-			err = rep.write(c, result, err)
-			if asJSON {
-				return errors.Join(err, printJSON(c.OutOrStdout(), &f.Findings))
-			}
-			return errors.Join(err, f.Findings.Text(c.OutOrStdout()))
-		},
+		Args:    cobra.ExactArgs(1),
+		PreRunE: k.check,
+		RunE:    k.run,
 	}
-	port.register(c)
-	port.registerDerive(c)
-	key.register(c)
-	place.register(c)
-	compile.register(c)
-	rep.register(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "write the result as JSON")
+	k.port.register(c)
+	k.port.registerDerive(c)
+	k.key.register(c)
+	k.place.register(c)
+	k.compile.register(c)
+	k.rep.register(c)
+	c.Flags().BoolVar(&k.asJSON, "json", false, "write the result as JSON")
 	return c
+}
+
+// check refuses what cannot be done, before the source is read.
+func (k *checkCommand) check(c *cobra.Command, _ []string) (err error) {
+	k.u = newUI(c)
+	if k.opt, err = k.place.options(); err != nil {
+		return err
+	}
+	return errors.Join(k.port.Check(), k.compile.build.check(k.app, k.u), k.rep.check())
+}
+
+func (k *checkCommand) run(c *cobra.Command, args []string) error {
+	recipe := k.compile.build.recipe
+	var try *fit.Trial
+	switch {
+	case k.compile.wanted:
+		if err := k.readyCache(); err != nil {
+			return err
+		}
+		try = &fit.Trial{Dir: k.cacheDir, Config: recipe.Config, Target: recipe.Target, Compat: recipe.Compat, Report: k.u}
+	case recipe.Config != "":
+		k.u.Say("--config=%s is not used: without --compile nothing is compiled", recipe.Config)
+	}
+	f, err := fit.Examine(c.Context(), fit.Request{
+		Source: args[0], Keyring: k.key.keyring, Port: k.port.Port, Spec: recipe.Spec, Place: k.opt, Cache: cache.Cache{Dir: k.cacheDir}, Report: k.u,
+	}, try)
+	result := &report.Report{Source: args[0]}
+	if f == nil {
+		return k.rep.write(c, result, err)
+	}
+	defer f.Close()
+	f.Note(result)
+	err = k.rep.write(c, result, err)
+	if k.asJSON {
+		return errors.Join(err, printJSON(c.OutOrStdout(), &f.Findings))
+	}
+	return errors.Join(err, f.Findings.Text(c.OutOrStdout()))
 }
 
 // compileFlags ask for a trial compilation of what the patch touches.

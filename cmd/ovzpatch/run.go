@@ -58,19 +58,23 @@ func (d *deriving) Set(s string) error {
 
 func (*deriving) Type() string { return "WHEN" }
 
+// runCommand is what the command line says.
+type runCommand struct {
+	*app
+	port   portFlags
+	flags  buildFlags
+	test   testFlags
+	proof  proveFlags
+	rep    reportFlags
+	out    string
+	store  string
+	only   string
+	asJSON bool
+	u      *ui
+}
+
 func newRun(a *app) *cobra.Command {
-	var (
-		port   portFlags
-		flags  buildFlags
-		test   testFlags
-		proof  proveFlags
-		rep    reportFlags
-		out    string
-		store  string
-		only   string
-		asJSON bool
-		u      *ui
-	)
+	r := &runCommand{app: a}
 	c := &cobra.Command{
 		Use:   "run [SOURCE]",
 		Short: "Do everything: build with and without the patch, boot both, one verdict",
@@ -87,65 +91,60 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
   ovzpatch run kernel-5.14.0-611.el9.src.rpm --store builds
   ovzpatch run --report junit=junit.xml,html=report.html
   ovzpatch run ~/src/linux --config my.config --patch my.patch`,
-		Args: cobra.MaximumNArgs(1),
-		PreRunE: func(c *cobra.Command, args []string) error {
-			u = newUI(c)
-			if flags.recipe.Tag == "" {
-				return usage(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
-			}
-			if only != "" && !slices.Contains(prove.Sides, only) {
-				return usage(fmt.Errorf("--only=%s: it must be %s, for the kernel with the patch or without it", only, strings.Join(prove.Sides, " or ")))
-			}
-			if err := errors.Join(port.Check(), flags.check(a, u), test.check(a, u, store != ""), checkOutput(out), rep.check()); err != nil {
-				return err
-			}
-			if only == prove.With && flags.recipe.Livepatch {
-				return usage(errors.New("--only=with: --livepatch tries its module on the kernel without the patch"))
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx := c.Context()
-			path := source.Newest(source.Debian)
-			if len(args) == 1 {
-				path = args[0]
-			} else if path == "" {
-				return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", source.Debian))
-			}
-			if err := tool.Need(build.Tools(flags.recipe.Root), tool.Guest); err != nil {
-				return err
-			}
-			if err := a.readyCache(); err != nil {
-				return err
-			}
-			keeper, err := openKeeper(store)
-			if err != nil {
-				return err
-			}
-			r, err := prove.Prove(ctx, path, prove.Options{
-				Recipe: flags.recipeOf(port), Build: flags.build, Trial: test.Options,
-				Place: proof.wanted(), Afresh: flags.noCache, Only: only, Out: out, Report: u,
-				Store: keeper, Words: os.Args[1:],
-				Built: u.Contents,
-			})
-			return rep.finish(c, r, err, asJSON)
-		},
+		Args:    cobra.MaximumNArgs(1),
+		PreRunE: r.check,
+		RunE:    r.run,
 	}
-	port.register(c)
-	port.registerDerive(c)
-	flags.register(c)
-	test.register(c)
-	proof.register(c, true)
-	rep.register(c)
-	c.Flags().StringVarP(&out, "output", "o", "", "copy the packages, logs and the report into this directory")
-	c.Flags().StringVar(&store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
-	c.Flags().StringVar(&only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
-	c.Flags().BoolVar(&flags.recipe.Livepatch, "livepatch", false, "also make the port into a module for the kernel without the patch, and try that in its four states (see test --livepatch); with our own spec both kernels take livepatches")
-	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	r.port.register(c)
+	r.port.registerDerive(c)
+	r.flags.register(c)
+	r.test.register(c)
+	r.proof.register(c, true)
+	r.rep.register(c)
+	c.Flags().StringVarP(&r.out, "output", "o", "", "copy the packages, logs and the report into this directory")
+	c.Flags().StringVar(&r.store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
+	c.Flags().StringVar(&r.only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
+	c.Flags().BoolVar(&r.flags.recipe.Livepatch, "livepatch", false, "also make the port into a module for the kernel without the patch, and try that in its four states (see test --livepatch); with our own spec both kernels take livepatches")
+	c.Flags().BoolVar(&r.asJSON, "json", false, "write the report as JSON")
 	// A snapshot gets both verdicts.
 	c.MarkFlagsMutuallyExclusive("only", "store")
 	c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(prove.Sides, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// check refuses what cannot be done, before the work.
+func (r *runCommand) check(c *cobra.Command, _ []string) error {
+	r.u = newUI(c)
+	if err := (prove.Options{Recipe: r.flags.recipe, Only: r.only}).Check(); err != nil {
+		return err
+	}
+	return errors.Join(r.port.Check(), r.flags.check(r.app, r.u), r.test.check(r.app, r.u, r.store != ""), checkOutput(r.out), r.rep.check())
+}
+
+func (r *runCommand) run(c *cobra.Command, args []string) error {
+	path := source.Newest(source.Debian)
+	if len(args) == 1 {
+		path = args[0]
+	} else if path == "" {
+		return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", source.Debian))
+	}
+	if err := tool.Need(build.Tools(r.flags.recipe.Root), tool.Guest); err != nil {
+		return err
+	}
+	if err := r.readyCache(); err != nil {
+		return err
+	}
+	keeper, err := openKeeper(r.store)
+	if err != nil {
+		return err
+	}
+	found, err := prove.Prove(c.Context(), path, prove.Options{
+		Recipe: r.flags.recipeOf(r.port), Build: r.flags.build, Trial: r.test.Options,
+		Place: r.proof.wanted(), Afresh: r.flags.noCache, Only: r.only, Out: r.out, Report: r.u,
+		Store: keeper, Words: os.Args[1:],
+		Built: r.u.Contents,
+	})
+	return r.rep.finish(c, found, err, r.asJSON)
 }
 
 // proveFlags say whether the place of the patch is proven.

@@ -10,9 +10,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/trial"
 )
@@ -85,7 +83,6 @@ func newTest(a *app) *cobra.Command {
 		test   testFlags
 		rep    reportFlags
 		q      trial.Request
-		expect string
 		store  string
 		asJSON bool
 	)
@@ -121,13 +118,10 @@ the same source without the patch was vulnerable.
 			if err := kernel.check(c, args); err != nil {
 				return err
 			}
-			if expect != "" && expect != string(guest.Protected) && expect != string(guest.Vulnerable) {
-				return usage(fmt.Errorf("--expect=%s: it must be protected or vulnerable", expect))
+			if store != "" {
+				q.Store = func() (*datastore.Store, error) { return openStore(store) }
 			}
-			if q.ControlOf != "" && store == "" {
-				return usage(errors.New("--control-of: it names a snapshot, so it needs --store"))
-			}
-			if err := preflight.File("livepatch", q.Livepatch); err != nil {
+			if err := q.Check(); err != nil {
 				return err
 			}
 			return errors.Join(test.check(a, newUI(c), store != ""), rep.check())
@@ -139,10 +133,7 @@ the same source without the patch was vulnerable.
 			if err := a.readyCache(); err != nil {
 				return err
 			}
-			if store != "" {
-				q.Store = func() (*datastore.Store, error) { return openStore(store) }
-			}
-			q.Kernel, q.Expect = kernel.Choice, guest.Verdict(expect)
+			q.Kernel = kernel.Choice
 			r := &report.Report{Source: kernel.Package}
 			return rep.finish(c, r, trial.Test(c.Context(), q, r, test.Options), asJSON)
 		},
@@ -156,7 +147,7 @@ the same source without the patch was vulnerable.
 	c.MarkFlagsMutuallyExclusive("control-of", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
-	c.Flags().StringVar(&expect, "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
+	c.Flags().StringVar((*string)(&q.Expect), "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	for _, other := range []string{"expect", "store", "lustre"} {
 		c.MarkFlagsMutuallyExclusive("livepatch", other)

@@ -14,7 +14,9 @@ package prove
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/atomicfile"
@@ -56,6 +58,19 @@ const (
 
 // Sides are what Options.Only may be.
 var Sides = []string{With, Without}
+
+// Check refuses what the two kernels cannot be compared by.
+func (o Options) Check() error {
+	switch {
+	case o.Recipe.Tag == "":
+		return job.BadRequest(errors.New("--release-tag: run needs one, because the packages with and without the patch must differ in their names"))
+	case o.Only != "" && !slices.Contains(Sides, o.Only):
+		return job.BadRequest(fmt.Errorf("--only=%s: it must be %s, for the kernel with the patch or without it", o.Only, strings.Join(Sides, " or ")))
+	case o.Only == With && o.Recipe.Livepatch:
+		return job.BadRequest(errors.New("--only=with: --livepatch tries its module on the kernel without the patch"))
+	}
+	return nil
+}
 
 // side is one of the two kernels.
 type side struct {

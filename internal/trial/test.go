@@ -33,6 +33,17 @@ type Request struct {
 	ControlOf string
 }
 
+// Check refuses what no test can do.
+func (q *Request) Check() error {
+	if q.Expect != "" && q.Expect != guest.Protected && q.Expect != guest.Vulnerable {
+		return job.BadRequest(fmt.Errorf("--expect=%s: it must be %s or %s", q.Expect, guest.Protected, guest.Vulnerable))
+	}
+	if q.ControlOf != "" && q.Store == nil {
+		return job.BadRequest(errors.New("--control-of: it names a snapshot, so it needs --store"))
+	}
+	return preflight.File("livepatch", q.Livepatch)
+}
+
 // Ready tells before anything slow what is missing: a file that is named, or a program.
 // A kept kernel is looked for in its datastore.
 func (c *Choice) Ready(kept bool) error {
