@@ -121,7 +121,7 @@ func checkSetting(s settings.Setting) error {
 	return nil
 }
 
-func newConfig() *cobra.Command {
+func newConfig(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Show the settings for all calls, from the environment and a file",
@@ -130,27 +130,23 @@ file ovzpatch/ovzpatch.toml below $XDG_CONFIG_HOME (~/.config), as jobs = 4. The
 the environment, and that over the file.`,
 		Args: noSuchCommand,
 	}
-	c.AddCommand(newConfigShow())
+	c.AddCommand(newConfigShow(a))
 	return c
 }
 
-func newConfigShow() *cobra.Command {
+func newConfigShow(a *app) *cobra.Command {
 	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "show",
 		Short: "Show each setting, and where its value comes from",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			list, err := settings.Read(os.Getenv, settingsFile())
-			if err != nil {
-				return err
-			}
-			for _, s := range list {
+			for _, s := range a.settings {
 				if err := checkSetting(s); err != nil {
 					return err
 				}
 			}
-			all := settings.Complete(list, func(name string) string {
+			all := settings.Complete(a.settings, func(name string) string {
 				if f := findFlag(c.Root(), name); f != nil {
 					return f.DefValue
 				}

@@ -13,7 +13,6 @@ import (
 
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/matrix"
-	"ovzpatch/internal/settings"
 )
 
 // matrixFlags choose the cells of a file.
@@ -31,14 +30,11 @@ func (f *matrixFlags) register(c *cobra.Command) {
 
 // open reads the file, and tells what is wrong with it.
 func (f *matrixFlags) open(c *cobra.Command, a *app, file string) (*matrix.Matrix, error) {
-	list, err := settings.Read(os.Getenv, settingsFile())
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	o := matrix.Options{
 		Commands: &ownCommands{flags: map[string]*cobra.Command{}}, OpenStore: openStore, Home: a.home, Work: f.work, Only: f.only, Settings: map[string][]string{}, Report: newUI(c),
 	}
-	for _, s := range list {
+	for _, s := range a.settings {
 		if err := checkSetting(s); err != nil {
 			return nil, err
 		}

@@ -80,25 +80,7 @@ Results go to standard output, progress to standard error.
 	app.progress.register(root)
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
 		"where expensive results are kept by content")
-	root.PersistentPreRunE = func(c *cobra.Command, args []string) (err error) {
-		list, err := settings.Read(os.Getenv, settingsFile())
-		if err == nil {
-			err = applySettings(c, list)
-		}
-		if err == nil {
-			err = app.progress.check()
-		}
-		if err == nil {
-			err = checkReplaced(c, args)
-		}
-		if err != nil {
-			return err
-		}
-		warnOfStrangers(c)
-		// Programs that work in there are run in other directories.
-		app.cacheDir, err = filepath.Abs(app.cacheDir)
-		return err
-	}
+	root.PersistentPreRunE = app.prepare
 	root.PersistentFlags().Lookup("cache-dir").DefValue = "$XDG_CACHE_HOME/ovzpatch"
 	root.AddCommand(
 		newCheck(app),
@@ -116,7 +98,7 @@ Results go to standard output, progress to standard error.
 		newStore(app),
 		newPublish(app),
 		newCache(app),
-		newConfig(),
+		newConfig(app),
 		newDoctor(app),
 		newVersion(app),
 		newMan(),
@@ -140,6 +122,28 @@ type app struct {
 	cacheDir string
 	home     string // where this program lies
 	progress progressFlags
+	settings []settings.Setting // for all calls
+}
+
+// prepare takes the settings over, and checks what is the same for all commands.
+func (a *app) prepare(c *cobra.Command, args []string) error {
+	var err error
+	if a.settings, err = settings.Read(os.Getenv, settingsFile()); err != nil {
+		return err
+	}
+	if err := applySettings(c, a.settings); err != nil {
+		return err
+	}
+	if err := a.progress.check(); err != nil {
+		return err
+	}
+	if err := checkReplaced(c, args); err != nil {
+		return err
+	}
+	warnOfStrangers(c)
+	// Programs that work in there are run in other directories.
+	a.cacheDir, err = filepath.Abs(a.cacheDir)
+	return err
 }
 
 // trial is how guests run for a command.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -150,35 +151,15 @@ func (v *verifier) snapshot(ctx context.Context, ref Ref) (got Verification, err
 		got.Problems = []Problem{{manifestFile, err.Error()}}
 		return got, nil
 	}
-	problems := make([]string, len(m.Files))
-	var wg sync.WaitGroup
-	for i, f := range m.Files {
-		v.slots <- struct{}{}
-		wg.Go(func() {
-			problems[i] = v.file(ctx, dir, f)
-			<-v.slots
-		})
-	}
-	wg.Wait()
+	got.Problems = v.files(ctx, dir, m.Files)
 	if ctx.Err() != nil {
 		return got, context.Cause(ctx)
 	}
-	listed := map[string]bool{manifestFile: true}
-	for i, f := range m.Files {
-		listed[f.Name] = true
-		if problems[i] != "" {
-			got.Problems = append(got.Problems, Problem{f.Name, problems[i]})
-		}
-	}
-	entries, err := s.readDir(ref.dir())
+	more, err := s.unlisted(ref, m)
 	if err != nil {
 		return got, err
 	}
-	for _, e := range entries {
-		if !listed[e.Name()] {
-			got.Problems = append(got.Problems, Problem{e.Name(), "it is not in the manifest"})
-		}
-	}
+	got.Problems = append(got.Problems, more...)
 	if s.removedMeanwhile(dir, ref) {
 		return got, ErrNotFound
 	}
@@ -190,6 +171,38 @@ func (v *verifier) snapshot(ctx context.Context, ref Ref) (got Verification, err
 		m.Verification = &got
 		return nil
 	})
+}
+
+// files says what is wrong with the files of a manifest.
+func (v *verifier) files(ctx context.Context, dir int, files []File) (problems []Problem) {
+	wrong := make([]string, len(files))
+	var wg sync.WaitGroup
+	for i, f := range files {
+		v.slots <- struct{}{}
+		wg.Go(func() {
+			wrong[i] = v.file(ctx, dir, f)
+			<-v.slots
+		})
+	}
+	wg.Wait()
+	for i, f := range files {
+		if wrong[i] != "" {
+			problems = append(problems, Problem{f.Name, wrong[i]})
+		}
+	}
+	return problems
+}
+
+// unlisted are files of a snapshot that its manifest does not name.
+func (s *Store) unlisted(ref Ref, m *Manifest) (problems []Problem, err error) {
+	entries, err := s.readDir(ref.dir())
+	for _, e := range entries {
+		listed := e.Name() == manifestFile || slices.ContainsFunc(m.Files, func(f File) bool { return f.Name == e.Name() })
+		if !listed {
+			problems = append(problems, Problem{e.Name(), "it is not in the manifest"})
+		}
+	}
+	return problems, err
 }
 
 // file says what is wrong with a file, "" when nothing is.

@@ -51,18 +51,7 @@ func (f *Findings) Text(w io.Writer) error {
 		row("applied", "it is already applied; there is nothing to do")
 	}
 	if f.Gate != nil {
-		for _, s := range f.Gate.Steps {
-			row("gate", "%s:%d %s(): %s: %s", gate.File, s.Line, s.Function, s.Kind, s.Text)
-		}
-		if f.Gate.Message != "" {
-			row("message", "%q", f.Gate.Message)
-		}
-		for _, fault := range f.Gate.Faults {
-			row("MISPLACED", "%s", fault)
-		}
-		for _, doubt := range f.Gate.Doubts {
-			row("UNSURE", "%s", doubt)
-		}
+		gateRows(f.Gate, row)
 	}
 	for _, l := range f.Checkpatch {
 		row("checkpatch", "%s", l)
@@ -73,6 +62,22 @@ func (f *Findings) Text(w io.Writer) error {
 	row("verdict", "%s", f.verdict())
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// gateRows says what the gate check found.
+func gateRows(g *gate.Gate, row func(what, format string, args ...any)) {
+	for _, s := range g.Steps {
+		row("gate", "%s:%d %s(): %s: %s", gate.File, s.Line, s.Function, s.Kind, s.Text)
+	}
+	if g.Message != "" {
+		row("message", "%q", g.Message)
+	}
+	for _, fault := range g.Faults {
+		row("MISPLACED", "%s", fault)
+	}
+	for _, doubt := range g.Doubts {
+		row("UNSURE", "%s", doubt)
+	}
 }
 
 // verdict says in a few words what all of it comes to.

@@ -3,6 +3,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,35 +102,9 @@ func (f *File) beside(path string) string {
 
 // complete works out what ovzpatch is called with for a cell.
 func (m *Matrix) complete(o Options, c *Cell, s Source) error {
-	c.Limits = m.File.Limits
-	if c.Limits.Time == 0 {
-		c.Limits.Time = standardTime
-	}
-	// A check compiles and boots nothing.
-	if c.Variant != Check {
-		if c.Limits.Memory == 0 {
-			c.Limits.Memory = standardMemory
-		}
-		if c.Limits.Disk == 0 {
-			c.Limits.Disk = standardDisk
-		}
-	} else {
-		c.Limits.Memory, c.Limits.Disk = 0, 0
-	}
+	c.Limits = m.File.Limits.of(c.Variant)
 	command := commandOf(c.Variant)
-	args := c.Args
-	switch c.Variant {
-	case With, Without:
-		args = append(args, "--only="+c.Variant)
-	case Livepatch:
-		args = append(args, "--only="+Without, "--livepatch")
-	}
-	if c.Target != "" {
-		args = append(args, "--target="+c.Target)
-	}
-	if c.Flavour != "" && c.Variant != Kept {
-		args = append(args, "--flavour="+c.Flavour)
-	}
+	args := append(c.Args, c.ownArgs()...)
 	c.options = map[string]any{}
 	for flag, values := range o.Settings {
 		if !slices.Contains(reserved, flag) {
@@ -160,6 +135,35 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 		return m.refuse(err, c)
 	}
 	return nil
+}
+
+// of returns the limits of a cell: those of the file, else the standard ones.
+func (l Limits) of(variant string) Limits {
+	l.Time = cmp.Or(l.Time, standardTime)
+	if variant == Check { // it compiles and boots nothing
+		l.Memory, l.Disk = 0, 0
+		return l
+	}
+	l.Memory, l.Disk = cmp.Or(l.Memory, standardMemory), cmp.Or(l.Disk, standardDisk)
+	return l
+}
+
+// ownArgs are the flags that make the cell the one it is.
+func (c *Cell) ownArgs() []string {
+	var args []string
+	switch c.Variant {
+	case With, Without:
+		args = append(args, "--only="+c.Variant)
+	case Livepatch:
+		args = append(args, "--only="+Without, "--livepatch")
+	}
+	if c.Target != "" {
+		args = append(args, "--target="+c.Target)
+	}
+	if c.Flavour != "" && c.Variant != Kept {
+		args = append(args, "--flavour="+c.Flavour)
+	}
+	return args
 }
 
 // exclude takes cells out.

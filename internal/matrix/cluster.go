@@ -77,23 +77,8 @@ type chunk struct {
 
 // Run submits the cells, and waits for their results.
 func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) (err error) {
-	e.complete(os.Getuid())
-	if e.c, err = slurm.Find(ctx); err != nil {
-		return job.BadRequest(err)
-	}
-	e.name = "ovzpatch-" + cache.NewKey("matrix").Add("work", w.Dir).String()[:12]
-	if err := e.clear(ctx); err != nil {
+	if err := e.begin(ctx, w); err != nil {
 		return err
-	}
-	runs := filepath.Join(w.Dir, "slurm")
-	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return fmt.Errorf("make directory for Slurm's tasks: %w", err)
-	}
-	if e.dir, err = os.MkdirTemp(runs, time.Now().UTC().Format("20060102T150405Z-")); err == nil {
-		err = os.Chmod(e.dir, 0o755)
-	}
-	if err != nil {
-		return fmt.Errorf("make directory for Slurm's tasks: %w", err)
 	}
 	lost := 0
 	counted := func(c *Cell, err error) error {
@@ -123,6 +108,37 @@ func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell
 		return err
 	}
 	chunks := e.split(cells)
+	if err := e.submit(ctx, chunks, &jobs); err != nil {
+		return err
+	}
+	return e.wait(ctx, w, p, chunks, counted)
+}
+
+// begin finds the cluster, ends what an earlier call left there, and makes a directory for this one.
+func (e *Cluster) begin(ctx context.Context, w *Work) (err error) {
+	e.complete(os.Getuid())
+	if e.c, err = slurm.Find(ctx); err != nil {
+		return job.BadRequest(err)
+	}
+	e.name = "ovzpatch-" + cache.NewKey("matrix").Add("work", w.Dir).String()[:12]
+	if err := e.clear(ctx); err != nil {
+		return err
+	}
+	runs := filepath.Join(w.Dir, "slurm")
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return fmt.Errorf("make directory for Slurm's tasks: %w", err)
+	}
+	if e.dir, err = os.MkdirTemp(runs, time.Now().UTC().Format("20060102T150405Z-")); err == nil {
+		err = os.Chmod(e.dir, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("make directory for Slurm's tasks: %w", err)
+	}
+	return nil
+}
+
+// submit submits an array for each chunk, and adds their jobs to those that end with this call.
+func (e *Cluster) submit(ctx context.Context, chunks []*chunk, jobs *[]string) (err error) {
 	for i, ch := range chunks {
 		first := ch.cells[0]
 		ch.job, err = e.c.Submit(ctx, slurm.Array{
@@ -137,10 +153,10 @@ func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell
 		case err != nil:
 			return err
 		}
-		jobs = append(jobs, ch.job)
+		*jobs = append(*jobs, ch.job)
 		e.Report.Say("job %s of Slurm: %d cells", ch.job, len(ch.cells))
 	}
-	return e.wait(ctx, w, p, chunks, counted)
+	return nil
 }
 
 // clear ends what is left of a call that was killed.

@@ -45,22 +45,7 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 			verdicts = append(verdicts, v)
 		}
 	}
-	switch {
-	case r.ExitCode == job.CodeFailed:
-		cell.Outcome = "failed"
-	case r.ExitCode == job.CodeRefused:
-		cell.Outcome = "refused"
-	case r.ExitCode == job.CodeMisfit:
-		cell.Outcome = Misfit
-	case r.ExitCode == job.CodeDone && c.Variant == Livepatch:
-		cell.Outcome = string(guest.Protected) // by the module, while it is loaded
-	case len(verdicts) > 0:
-		cell.Outcome = strings.Join(verdicts, ", ")
-	case r.ExitCode == job.CodeDone && c.Variant == Check:
-		cell.Outcome = "fits"
-	default:
-		cell.Outcome = fmt.Sprintf("exit code %d", r.ExitCode)
-	}
+	cell.Outcome = outcome(r.ExitCode, c.Variant, verdicts)
 	switch {
 	case c.Expect == "":
 	case cell.Outcome == c.Expect:
@@ -68,12 +53,37 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 	case r.ExitCode == job.CodeDone || r.ExitCode == job.CodeNoVerdict:
 		cell.ExitCode = job.CodeBehaved
 	}
+	cell.Notes = append(cell.Notes, w.twice(r)...)
+	return cell
+}
+
+// outcome says in a few words what became of a cell.
+func outcome(code int, variant string, verdicts []string) string {
+	switch {
+	case code == job.CodeFailed:
+		return "failed"
+	case code == job.CodeRefused:
+		return "refused"
+	case code == job.CodeMisfit:
+		return Misfit
+	case code == job.CodeDone && variant == Livepatch:
+		return string(guest.Protected) // by the module, while it is loaded
+	case len(verdicts) > 0:
+		return strings.Join(verdicts, ", ")
+	case code == job.CodeDone && variant == Check:
+		return "fits"
+	}
+	return fmt.Sprintf("exit code %d", code)
+}
+
+// twice notes other tries of the cell that came after this result.
+func (w *Work) twice(r *Result) (notes []string) {
 	for _, other := range w.late(r) {
 		note := fmt.Sprintf("it was done twice: try %s on %s came second, and ended as the first", other.Attempt, other.Host)
 		if other.ExitCode != r.ExitCode {
 			note = fmt.Sprintf("it was done twice: try %s on %s came second, with exit code %d and not %d", other.Attempt, other.Host, other.ExitCode, r.ExitCode)
 		}
-		cell.Notes = append(cell.Notes, note)
+		notes = append(notes, note)
 	}
-	return cell
+	return notes
 }

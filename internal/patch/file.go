@@ -51,15 +51,8 @@ func (w *planner) file(f *File) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{v.oldName, v.newName} {
-		if name == "" {
-			w.issue(f, f.names()[0], Missing, fmt.Sprintf("nothing is left of the name without its first %d directories; is --strip right?", w.opt.Strip))
-			return nil
-		}
-		if !filepath.IsLocal(name) || name == "." {
-			w.issue(f, name, UnsafeName, "names must be relative and without ..")
-			return nil
-		}
+	if !w.namesAreRight(f, v) {
+		return nil
 	}
 	old, err := w.get(v.oldName)
 	if err != nil {
@@ -69,28 +62,11 @@ func (w *planner) file(f *File) error {
 	if err != nil {
 		return err
 	}
-	creates := v.isNew || old.now == nil && f.Hunks() == 1 && len(f.hunks(w.opt.Reverse, false)[0].old) == 0 && !v.isRename && !v.isCopy
-	switch {
-	case creates && old.now != nil && len(old.now.Data) > 0:
-		w.issue(f, v.oldName, Exists, "")
-		return nil
-	case !creates && old.now == nil:
-		w.issue(f, v.oldName, Missing, "is this the right tree, and --strip right?")
-		return nil
-	case v.oldName != v.newName && target.now != nil:
-		w.issue(f, v.newName, Exists, "")
-		return nil
-	}
 	content := Content{}
 	if old.now != nil {
 		content = *old.now
 	}
-	if !regularOrLink(content.Mode) {
-		w.issue(f, v.oldName, Unsupported, "it is neither a file nor a symbolic link, and a patch can change nothing else")
-		return nil
-	}
-	if content.Mode&fs.ModeSymlink != 0 && !(f.git && isLinkMode(f.diff.OldMode, f.diff.NewMode)) {
-		w.issue(f, v.oldName, Unsupported, "it is a symbolic link, and nothing is written through links")
+	if !w.canBeChanged(f, v, old.now, target.now, content.Mode) {
 		return nil
 	}
 	data, ok, err := w.contents(f, v, content.Data)
@@ -118,6 +94,42 @@ func (w *planner) file(f *File) error {
 		}
 	}
 	return nil
+}
+
+// namesAreRight tells whether the names are those of files below the tree, and notes what they are else.
+func (w *planner) namesAreRight(f *File, v way) bool {
+	for _, name := range []string{v.oldName, v.newName} {
+		if name == "" {
+			w.issue(f, f.names()[0], Missing, fmt.Sprintf("nothing is left of the name without its first %d directories; is --strip right?", w.opt.Strip))
+			return false
+		}
+		if !filepath.IsLocal(name) || name == "." {
+			w.issue(f, name, UnsafeName, "names must be relative and without ..")
+			return false
+		}
+	}
+	return true
+}
+
+// canBeChanged tells whether what is in the tree can be changed in this way, and notes why not. nil is a file
+// that is not there.
+func (w *planner) canBeChanged(f *File, v way, old, target *Content, mode fs.FileMode) bool {
+	creates := v.isNew || old == nil && f.Hunks() == 1 && len(f.hunks(w.opt.Reverse, false)[0].old) == 0 && !v.isRename && !v.isCopy
+	switch {
+	case creates && old != nil && len(old.Data) > 0:
+		w.issue(f, v.oldName, Exists, "")
+	case !creates && old == nil:
+		w.issue(f, v.oldName, Missing, "is this the right tree, and --strip right?")
+	case v.oldName != v.newName && target != nil:
+		w.issue(f, v.newName, Exists, "")
+	case !regularOrLink(mode):
+		w.issue(f, v.oldName, Unsupported, "it is neither a file nor a symbolic link, and a patch can change nothing else")
+	case mode&fs.ModeSymlink != 0 && !(f.git && isLinkMode(f.diff.OldMode, f.diff.NewMode)):
+		w.issue(f, v.oldName, Unsupported, "it is a symbolic link, and nothing is written through links")
+	default:
+		return true
+	}
+	return false
 }
 
 // contents returns the file's new bytes. ok is false if it noted problems instead.

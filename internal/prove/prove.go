@@ -131,10 +131,10 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 	}
 	if o.Store != nil {
 		ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
-		if err != nil {
-			return rep, err
+		if err == nil {
+			err = trial.KeepBoth(ctx, o.Store, ref, with, without)
 		}
-		if err := trial.KeepBoth(ctx, o.Store, ref, with, without); err != nil {
+		if err != nil {
 			return rep, err
 		}
 		rep.Snapshot = ref.String()

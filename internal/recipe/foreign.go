@@ -29,15 +29,8 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 		return nil, err
 	}
 	if m.o.Beside {
-		edited, n, err := original.Spec.KeepBeside()
-		if err != nil {
+		if err := m.keepBeside(original); err != nil {
 			return nil, err
-		}
-		if n == 0 {
-			m.u.Say("--keep-beside: the kernels of %s provide it already", original.Spec.Name())
-		} else {
-			m.u.Say("for dnf and zypper, in both kernels (--keep-beside):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
-			original.Spec = edited.Spec
 		}
 	}
 	var err error
@@ -45,25 +38,8 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 		return nil, err
 	}
 	if m.o.Compat {
-		compat, err := m.compat()
-		if err != nil {
+		if err := m.carryCompat(ctx, original); err != nil {
 			return nil, err
-		}
-		for i, p := range compat {
-			c := srpm.Change{PatchFile: p.Name, Patch: p.Data, Author: author}
-			if i == 0 {
-				c.Tag, c.Changes = compatTag, []string{"compile with today's compilers, for tests"}
-			}
-			edited, err := original.carry(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			m.u.Say("for today's compilers, in both kernels: %s (%s)", p.Name, edited.How)
-		}
-		if original.lacksFindRequires() {
-			text := bytes.ReplaceAll(original.Spec.Text(), []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
-			original.Spec = spec.Read(original.Spec.Name(), text)
-			m.u.Say("Requires are found by rpm's own find-requires: Red Hat's is not here")
 		}
 	}
 	if err := m.o.switchFlavours(ctx, m.u, original); err != nil {
@@ -77,6 +53,46 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 	}
 	m.u.Say("the spec changes like this (%s):\n%s", edited.How, strings.TrimSuffix(edited.Diff, "\n"))
 	return &Sides{With: &with, Without: original}, nil
+}
+
+// keepBeside adds to the spec what makes dnf and zypper keep older kernels.
+func (m maker) keepBeside(original *Recipe) error {
+	edited, n, err := original.Spec.KeepBeside()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		m.u.Say("--keep-beside: the kernels of %s provide it already", original.Spec.Name())
+		return nil
+	}
+	m.u.Say("for dnf and zypper, in both kernels (--keep-beside):\n%s", strings.TrimSuffix(edited.Diff, "\n"))
+	original.Spec = edited.Spec
+	return nil
+}
+
+// carryCompat adds what old sources need for this machine's compiler and rpm.
+func (m maker) carryCompat(ctx context.Context, original *Recipe) error {
+	compat, err := m.compat()
+	if err != nil {
+		return err
+	}
+	for i, p := range compat {
+		c := srpm.Change{PatchFile: p.Name, Patch: p.Data, Author: author}
+		if i == 0 {
+			c.Tag, c.Changes = compatTag, []string{"compile with today's compilers, for tests"}
+		}
+		edited, err := original.carry(ctx, c)
+		if err != nil {
+			return err
+		}
+		m.u.Say("for today's compilers, in both kernels: %s (%s)", p.Name, edited.How)
+	}
+	if original.lacksFindRequires() {
+		text := bytes.ReplaceAll(original.Spec.Text(), []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
+		original.Spec = spec.Read(original.Spec.Name(), text)
+		m.u.Say("Requires are found by rpm's own find-requires: Red Hat's is not here")
+	}
+	return nil
 }
 
 // redHatFindRequires is what the specs of RHEL 5 and 6 have rpm find Requires with.

@@ -4,6 +4,7 @@ package spec
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -99,28 +100,44 @@ func (w *walker) patching(s *syntax.Stmt, c *syntax.CallExpr, words []word) (how
 	if p := onlyParameter(c.Args[0]); p != nil && p.Param.Value == "patch_command" {
 		name = "patch"
 	}
-	mail := false
-	switch {
-	case name == "patch" || name == "gpatch":
-		ok = len(args) > 0 || len(s.Redirs) > 0 || w.pipe != nil
-	case name == "git":
-		sub := gitCommand(args)
-		ok, mail = sub == "am" || sub == "apply", sub == "am"
-	case name == "quilt":
-		ok = strings.Contains(" "+text(args), " push")
-	case name == "xargs":
-		for _, a := range args {
-			ok = ok || path.Base(a.text) == "patch" || a.text == "am" || a.text == "apply"
-		}
-	case strings.Contains(name, "apply-patches") || strings.Contains(name, "apply_patches"):
-		ok = true
-	case interpreters[name] && scriptOf(args) != "":
+	if interpreters[name] && scriptOf(args) != "" {
 		return styleScript, true
 	}
-	if !ok {
+	if !appliesPatches(name, args, len(s.Redirs) > 0 || w.pipe != nil) {
 		return 0, false
 	}
-	all := false
+	all := w.allPatches(s, c, node, name)
+	if name == "xargs" && w.listing {
+		w.pattern.first(w.line(s), patternReason)
+	}
+	switch {
+	case all && name == "git" && gitCommand(args) == "am":
+		return styleGitAm, true
+	case all:
+		return stylePatchesAll, true
+	}
+	return stylePlain, true
+}
+
+// appliesPatches tells programs that apply patches. patch itself does nothing without an argument or an input.
+func appliesPatches(name string, args []word, input bool) bool {
+	switch {
+	case name == "patch" || name == "gpatch":
+		return len(args) > 0 || input
+	case name == "git":
+		sub := gitCommand(args)
+		return sub == "am" || sub == "apply"
+	case name == "quilt":
+		return strings.Contains(" "+text(args), " push")
+	case name == "xargs":
+		return slices.ContainsFunc(args, func(a word) bool { return path.Base(a.text) == "patch" || a.text == "am" || a.text == "apply" })
+	}
+	return strings.Contains(name, "apply-patches") || strings.Contains(name, "apply_patches")
+}
+
+// allPatches tells whether a command that applies patches names all that are declared, and notes a pattern
+// that may match ours.
+func (w *walker) allPatches(s *syntax.Stmt, c *syntax.CallExpr, node syntax.Node, name string) (all bool) {
 	dirs := map[syntax.Node]bool{}
 	for i, x := range c.Args {
 		dirs[x] = i > 0 && tellsDirectory(name, c.Args[i-1].Lit()) || strings.HasPrefix(w.eval(x, &state{}).text, "--directory=")
@@ -143,16 +160,7 @@ func (w *walker) patching(s *syntax.Stmt, c *syntax.CallExpr, words []word) (how
 		}
 		return true
 	})
-	if name == "xargs" && w.listing {
-		w.pattern.first(w.line(s), patternReason)
-	}
-	switch {
-	case all && mail:
-		return styleGitAm, true
-	case all:
-		return stylePatchesAll, true
-	}
-	return stylePlain, true
+	return all
 }
 
 const patternReason = "it applies all patches that match a pattern, and ours may match"

@@ -103,15 +103,8 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 		}
 		return Proven{}, fmt.Errorf("prove spec %s: %w", in.Spec.Name(), err)
 	}
-	dir, err := filepath.Abs(given.Dir)
+	p, err := in.newProof(given)
 	if err != nil {
-		return fail(err)
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return fail(err)
-	}
-	p := proof{Proof: given, made: in, listed: inLists(given.PatchFile), anchors: anchorsOf(in.Texts[given.PatchFile])}
-	if p.top, err = os.MkdirTemp(dir, "proof-"); err != nil {
 		return fail(err)
 	}
 	defer os.RemoveAll(p.top)
@@ -163,6 +156,20 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	}
 	found.Duration = time.Since(begin)
 	return found, nil
+}
+
+// newProof makes the private directory of a proof.
+func (in Inputs) newProof(given Proof) (*proof, error) {
+	dir, err := filepath.Abs(given.Dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &proof{Proof: given, made: in, listed: inLists(given.PatchFile), anchors: anchorsOf(in.Texts[given.PatchFile])}
+	p.top, err = os.MkdirTemp(dir, "proof-")
+	return p, err
 }
 
 // prepared runs %prep of a package and takes down what comes of it.

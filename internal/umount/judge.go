@@ -116,6 +116,23 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	if got.Odd != "" {
 		out = append(out, fmt.Sprintf("the kernel also wrote %q", got.Odd))
 	}
+	out = append(out, sideEffects(got)...)
+	differ("superblocks left behind", 0, got.Left)
+	// The host's administrator is to know, not the container's.
+	differ("messages in the container's own log", 0, got.Own)
+	differ("a use on the host", want.Host, got.Host)
+	if got.Peer != "" {
+		differ("a use in the other container", want.Host, got.Peer)
+	}
+	if c.Hold && !c.Ends {
+		differ("a use of what is held open", want.Host, orNone(got.Held))
+	}
+	differ("still mounted", want.Mounted, got.Mounted)
+	return strings.Join(out, ", ")
+}
+
+// sideEffects says what the calls do to others, and what they leave behind: no kernel may.
+func sideEffects(got guest.Seen) (out []string) {
 	if got.Slower > slowLimit {
 		out = append(out, fmt.Sprintf("a call takes %d ms at least", got.Slower))
 	}
@@ -131,18 +148,7 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	if got.Changed != "" {
 		out = append(out, "the calls change their caller, or the mount: "+got.Changed)
 	}
-	differ("superblocks left behind", 0, got.Left)
-	// The host's administrator is to know, not the container's.
-	differ("messages in the container's own log", 0, got.Own)
-	differ("a use on the host", want.Host, got.Host)
-	if got.Peer != "" {
-		differ("a use in the other container", want.Host, got.Peer)
-	}
-	if c.Hold && !c.Ends {
-		differ("a use of what is held open", want.Host, orNone(got.Held))
-	}
-	differ("still mounted", want.Mounted, got.Mounted)
-	return strings.Join(out, ", ")
+	return out
 }
 
 const (
