@@ -5,13 +5,12 @@ package adopt
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/job"
@@ -104,8 +103,7 @@ func (b *build) sources(ctx context.Context) (spec datastore.Input, ports []data
 		return spec, nil, err
 	}
 	input := func(name string) datastore.Input {
-		sum := sha256.Sum256(texts[name])
-		return datastore.Input{Name: name, SHA256: hex.EncodeToString(sum[:])}
+		return datastore.Input{Name: name, SHA256: cache.SHA256(texts[name])}
 	}
 	if len(specs) == 1 {
 		spec = input(specs[0])

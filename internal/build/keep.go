@@ -5,14 +5,13 @@ package build
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/fit"
@@ -52,12 +51,12 @@ func (b *Result) Keep(ctx context.Context, store *datastore.Store, f *fit.Fit, r
 		return datastore.Ref{}, fmt.Errorf("digest source: %w", err)
 	}
 	if b.Patched {
-		w.Manifest.Port = datastore.Input{Name: f.Name, SHA256: digest(f.Port)}
+		w.Manifest.Port = datastore.Input{Name: f.Name, SHA256: cache.SHA256(f.Port)}
 		if f.Derived != nil {
 			w.Manifest.Derived = f.Derived.Summary()
 		}
 	}
-	w.Manifest.Spec = datastore.Input{Name: r.Spec.Name(), SHA256: digest(r.Spec.Text())}
+	w.Manifest.Spec = datastore.Input{Name: r.Spec.Name(), SHA256: cache.SHA256(r.Spec.Text())}
 	w.Manifest.Options = options
 	w.Manifest.Log = filepath.Base(b.Log())
 	w.Manifest.Toolchain = Toolchain(ctx, r.Root)
@@ -65,11 +64,6 @@ func (b *Result) Keep(ctx context.Context, store *datastore.Store, f *fit.Fit, r
 		w.Manifest.Owner = who.Username
 	}
 	return w.Ref(), w.Commit(ctx)
-}
-
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }
 
 // Toolchain is what each program that makes a kernel says of itself, where it runs. One

@@ -9,6 +9,12 @@ import (
 	"os"
 )
 
+// SHA256 is the SHA-256 digest of data, in hexadecimal.
+func SHA256(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
 // Digests are the SHA-256 digests of files that stay as they are while it is used. Each file is
 // read once. A nil one remembers nothing. It must not be used concurrently.
 type Digests struct{ known map[string]string }

@@ -22,36 +22,6 @@ import (
 
 const openFlags = unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 
-// kindError tells that something is not what can be in a store.
-type kindError struct{ kind string }
-
-func (e kindError) Error() string {
-	return "it is " + e.kind + ", which a datastore does not use; look at it, and remove it by hand"
-}
-
-var errLink = kindError{"a symbolic link"}
-
-// kind wants a file to be of a type, S_IFREG or S_IFDIR.
-func kind(st *unix.Stat_t, want uint32) error {
-	is := st.Mode & unix.S_IFMT
-	if is == want {
-		return nil
-	}
-	switch is {
-	case unix.S_IFLNK:
-		return errLink
-	case unix.S_IFDIR:
-		return kindError{"a directory and no regular file"}
-	case unix.S_IFREG:
-		return kindError{"a regular file"}
-	case unix.S_IFIFO:
-		return kindError{"a FIFO and no regular file"}
-	case unix.S_IFSOCK:
-		return kindError{"a socket and no regular file"}
-	}
-	return kindError{"a device and no regular file"}
-}
-
 // openDir opens a directory. The caller closes it.
 func (s *Store) openDir(rel string) (int, error) {
 	defer runtime.KeepAlive(s.root)

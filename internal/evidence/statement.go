@@ -4,11 +4,12 @@ package evidence
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"ovzpatch/internal/cache"
 )
 
 // The types below are those of in-toto's Statement v1 and SLSA's Provenance v1, as far as they
@@ -103,8 +104,7 @@ func (k *Kernel) Statement(key string, report []byte) ([]byte, error) {
 	r.Builder.ID = builderScheme + key
 	r.Metadata.InvocationID = k.Snapshot
 	r.Metadata.FinishedOn = k.Finished.UTC()
-	sum := sha256.Sum256(report)
-	r.Byproducts = []resource{{Name: k.Base() + ".json", Digest: digest(hex.EncodeToString(sum[:]))}}
+	r.Byproducts = []resource{{Name: k.Base() + ".json", Digest: digest(cache.SHA256(report))}}
 	if k.Log.SHA256 != "" {
 		r.Byproducts = append(r.Byproducts, resource{Name: k.Log.Name, Digest: digest(k.Log.SHA256)})
 	}

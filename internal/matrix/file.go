@@ -19,6 +19,7 @@ import (
 
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/prove"
 )
 
 // File is what a matrix is described by.
@@ -188,9 +189,9 @@ var targets = []string{"x86_64", "i686"}
 
 // The variants: what is tried of a kernel.
 const (
-	Check   = "check"   // does the patch fit, and is its hook reached
-	With    = "with"    // the kernel with the patch is built and booted
-	Without = "without" // the kernel without it
+	Check   = "check"       // does the patch fit, and is its hook reached
+	With    = prove.With    // the kernel with the patch is built and booted
+	Without = prove.Without // the kernel without it
 	// Livepatch is the kernel without it again, and the patch as a module for that, in its four states.
 	Livepatch = "livepatch"
 	Kept      = "kept" // a finished kernel of a datastore is booted; no file asks for it by name

@@ -136,7 +136,7 @@ func (o *Options) change(ctx context.Context, plan func(*publication) (*Record, 
 	}
 	rec.Format, rec.Version = recordFormat, recordVersion
 	rec.Key, rec.V3, rec.Profiles = key.fingerprint, key.v3, profiles
-	rec.KeySHA256 = digest(key.public)
+	rec.KeySHA256 = cache.SHA256(key.public)
 	return p.result, p.publish(ctx, rec)
 }
 

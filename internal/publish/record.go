@@ -91,11 +91,6 @@ func (p *Package) NEVRA() string {
 	return p.Name + "-" + p.Version + "." + arch
 }
 
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
 // place returns the path of a package that key signed in that form. Another key, form or content
 // is another path: what a client with older metadata asks for is never replaced.
 func (p *Package) place(key string, v3 bool) string {

@@ -4,7 +4,6 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,14 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/runlock"
 )
 
 // The names in a repository's directory. Clients read below current only, a link to one of the
@@ -37,9 +33,6 @@ const (
 	markVersion = 1
 )
 
-// lockPoll is how often a publisher looks whether another has ended.
-const lockPoll = 100 * time.Millisecond
-
 // target is the directory of a repository that this process has locked.
 type target struct {
 	dir     string
@@ -48,11 +41,6 @@ type target struct {
 	current int      // 0 before the first generation
 	// records are those of the generations up to the current one, the newest first.
 	records []*Record
-}
-
-type mark struct {
-	Format  string `json:"format"`
-	Version int    `json:"version"`
 }
 
 // checkTarget tells before any work what forbids to publish into a directory, and changes nothing.
@@ -128,74 +116,6 @@ func openTarget(ctx context.Context, dir string, u job.Reporter) (t *target, err
 		return t, err
 	}
 	return t, t.load()
-}
-
-// lock locks the mark, which is made where it is missing.
-func (t *target) lock(ctx context.Context, u job.Reporter) error {
-	path := filepath.Join(t.dir, markFile)
-	for said := false; ; {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
-		if err != nil {
-			return err
-		}
-		for {
-			err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-			if !errors.Is(err, unix.EWOULDBLOCK) {
-				break
-			}
-			if !said {
-				var who []string
-				for _, h := range runlock.HoldersOf(int(f.Fd())) {
-					who = append(who, h.String())
-				}
-				u.Say("another publish works on %s; waiting for it to end: %s", t.dir, strings.Join(who, ", "))
-				said = true
-			}
-			select {
-			case <-ctx.Done():
-				f.Close()
-				return context.Cause(ctx)
-			case <-time.After(lockPoll):
-			}
-		}
-		if err != nil {
-			f.Close()
-			return fmt.Errorf("lock %s: %w", path, err)
-		}
-		// A first publish that failed takes its mark away again.
-		here, err := f.Stat()
-		if there, e := os.Lstat(path); err == nil && e == nil && os.SameFile(here, there) {
-			t.mark = f
-			return t.readMark(here.Size())
-		}
-		f.Close()
-	}
-}
-
-// readMark reads the mark, or writes it where it is new.
-func (t *target) readMark(size int64) error {
-	if size == 0 {
-		b, err := json.Marshal(mark{markFormat, markVersion})
-		if err != nil {
-			return err
-		}
-		if _, err := t.mark.WriteAt(append(b, '\n'), 0); err != nil {
-			return err
-		}
-		return t.mark.Sync()
-	}
-	b := make([]byte, min(size, 4096))
-	if _, err := t.mark.ReadAt(b, 0); err != nil {
-		return err
-	}
-	var m mark
-	if err := json.Unmarshal(b, &m); err != nil || m.Format != markFormat {
-		return fmt.Errorf("read %s: it does not describe a repository of ovzpatch; if the directory is one, and only this file is damaged, remove the file's content", filepath.Join(t.dir, markFile))
-	}
-	if m.Version > markVersion {
-		return fmt.Errorf("its format is version %d, and this program knows up to %d; use the newer ovzpatch that made it", m.Version, markVersion)
-	}
-	return nil
 }
 
 // load finds the current generation and those before it, and removes what a killed publisher left.

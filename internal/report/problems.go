@@ -4,11 +4,11 @@ package report
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"ovzpatch/internal/cache"
 )
 
 // Problem is a test that did not pass, in a few words that no terminal and no CI system obeys.
@@ -51,8 +51,7 @@ func (r *Report) CodeQuality(w io.Writer) error {
 	path := oneLine(cmp.Or(r.Patch, r.Source, runSuite), maxMessage)
 	for _, p := range r.Problems() {
 		// The same problem of the next run has the same fingerprint.
-		digest := sha256.Sum256([]byte(p.Test))
-		e := entry{p.Test + ": " + p.Message, "ovzpatch", hex.EncodeToString(digest[:]), "major", location{path, lines{1}}}
+		e := entry{p.Test + ": " + p.Message, "ovzpatch", cache.SHA256([]byte(p.Test)), "major", location{path, lines{1}}}
 		if p.Kernel {
 			e.Severity = "critical"
 		}

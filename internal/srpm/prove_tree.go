@@ -4,13 +4,13 @@ package srpm
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/cache"
 )
 
 // unmarked is a text without the mark, and without our patch in a list of patches.
@@ -173,8 +173,8 @@ func (d digests) add(name string, text []byte, there bool) {
 		d[name] = map[string]bool{}
 	}
 	key := notThere
-	if sum := sha256.Sum256(text); there {
-		key = hex.EncodeToString(sum[:])
+	if there {
+		key = cache.SHA256(text)
 	}
 	d[name][key] = true
 }
