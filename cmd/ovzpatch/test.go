@@ -50,6 +50,8 @@ func (f *kernelFlags) register(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.Lustre.From, "lustre", nil, "use your own Lustre instead of the probe: a directory that is laid over the guest's root, or an RPM that is unpacked there; may be repeated")
 	c.Flags().StringVar(&f.Lustre.Setup, "lustre-setup", "", "a script that the guest runs before it mounts (default: none)")
 	c.Flags().StringVar(&f.Lustre.Mount, "mount", "", "what the guest mounts, for example 10.0.0.1@tcp:/lustre")
+	c.Flags().StringVar(&f.Lustre.Listen, "lustre-listen", "", "wait at this ADDRESS:PORT of this machine for a second guest, and be 10.0.0.1 in a network with it")
+	c.Flags().StringVar(&f.Lustre.Connect, "lustre-connect", "", "join the guest that waits at this ADDRESS:PORT, and be 10.0.0.2 in a network with it")
 	c.MarkFlagsRequiredTogether("lustre", "mount")
 	c.MarkFlagsMutuallyExclusive("lustre", "devel")
 	c.MarkFlagsMutuallyExclusive("kernel", "devel")

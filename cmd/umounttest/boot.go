@@ -23,6 +23,7 @@ type words struct {
 	cases    string
 	backends []string
 	source   string // of a user's Lustre, "" for the probe
+	address  string // in the network with another guest, "" where there is none
 	stop     bool   // at the first case that a protected kernel does not show
 	skip     string // a case on a backend that is left out: BACKEND/NAME
 	patch    string // path of a livepatch on trial, "" for none
@@ -56,6 +57,8 @@ func parseWords(cmdline string) words {
 			w.share = value
 		case "umounttest.mount":
 			w.source = value
+		case "umounttest.address":
+			w.address = value
 		}
 	}
 	return w
@@ -90,7 +93,7 @@ func bootGuest() {
 	}
 	problems = append(problems, loadModules("/etc/umounttest/modules")...)
 	if w.source != "" {
-		problems = append(problems, bringUpNetwork()...)
+		problems = append(problems, bringUpNetwork(w.address)...)
 		problems = append(problems, loadModules(lustreModules)...)
 	}
 	if w.share != "" {

@@ -25,6 +25,10 @@ func TestParseWords(t *testing.T) {
 			ours: true, all: []string{"umounttest.cases=^force=a$", "umounttest.container=a,,b"},
 			mode: "run", cases: "^force=a$", backends: []string{"a", "b"},
 		},
+		"umounttest.mount=10.0.0.1@tcp:/l umounttest.address=10.0.0.2": {
+			ours: true, all: []string{"umounttest.mount=10.0.0.1@tcp:/l", "umounttest.address=10.0.0.2"},
+			mode: "run", source: "10.0.0.1@tcp:/l", address: "10.0.0.2",
+		},
 		"umounttest.container=": {ours: true, all: []string{"umounttest.container="}, mode: "run", backends: []string{}},
 	} {
 		if got := parseWords(cmdline); !reflect.DeepEqual(got, want) {

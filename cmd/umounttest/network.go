@@ -4,27 +4,31 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
 
-// interfaces get an address: LNet wants one that is not the loopback's, and the dummy
-// driver provides one that leads nowhere.
-var interfaces = []struct {
-	name    string
-	address [4]byte
-}{
-	{"lo", [4]byte{127, 0, 0, 1}},
-	{"dummy0", [4]byte{10, 0, 0, 1}},
-}
-
-// bringUpNetwork sets up the interfaces. A kernel without one of them is told about: the
-// user's script may bring up another.
-func bringUpNetwork() []error {
+// bringUpNetwork gives interfaces an address: LNet wants one that is not the loopback's.
+// Where there is no other guest, address is "", and the dummy driver provides one that
+// leads nowhere. A kernel without one of them is told about: the user's script may bring
+// up another.
+func bringUpNetwork(address string) []error {
+	name := "eth0"
+	if address == "" {
+		name, address = "dummy0", "10.0.0.1"
+	}
 	var problems []error
-	for _, i := range interfaces {
-		if err := bringUpInterface(i.name, i.address[:]); err != nil {
-			problems = append(problems, fmt.Errorf("bring up %s: %w", i.name, err))
+	for _, i := range [][2]string{{"lo", "127.0.0.1"}, {name, address}} {
+		a, err := netip.ParseAddr(i[1])
+		if err == nil && !a.Is4() {
+			err = fmt.Errorf("%s is no IPv4 address", a)
+		}
+		if err == nil {
+			err = bringUpInterface(i[0], a.AsSlice())
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("bring up %s: %w", i[0], err))
 		}
 	}
 	return problems

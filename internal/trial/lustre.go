@@ -28,6 +28,10 @@ type Lustre struct {
 	From  []string // directories and packages, laid over the guest's root
 	Setup string   // a script that the guest runs before it mounts; "" for none
 	Mount string   // what the guest mounts
+
+	// Listen and Connect are where the QEMUs of two guests meet, ADDRESS:PORT, whose Lustre is one
+	// filesystem; "" for a guest that has it all.
+	Listen, Connect string
 }
 
 // Given tells whether there is one.
@@ -41,7 +45,7 @@ func (l Lustre) Check() error {
 	if strings.ContainsAny(l.Mount, " \t\n\"") {
 		return job.BadRequest(fmt.Errorf("--mount=%q: a kernel command line cannot hold a space or a quote", l.Mount))
 	}
-	return nil
+	return l.checkLink()
 }
 
 // readyLustre is a user's own Lustre made ready for a guest.
@@ -50,6 +54,7 @@ type readyLustre struct {
 	order   *initramfs.ForeignOrder
 	overlay string // archive with the modules and the rest
 	size    int64  // bytes of the overlay
+	link    *link  // to another guest, nil for none
 }
 
 // load makes a user's Lustre ready for a kernel; what that takes is put below dir.
@@ -70,6 +75,9 @@ func (l Lustre) load(ctx context.Context, u job.Reporter, k *Kernel, dir string)
 	ready := &readyLustre{mount: l.Mount, overlay: filepath.Join(dir, "lustre.cpio")}
 	if ready.order, err = initramfs.OrderForeign(os.DirFS(k.Modules), k.Release, driversFirst(modules)); err != nil {
 		return nil, job.BadRequest(err)
+	}
+	if ready.link, err = l.linkFor(os.DirFS(k.Modules)); err != nil {
+		return nil, err
 	}
 	for _, left := range ready.order.Left {
 		u.Say("%v", left)
@@ -201,5 +209,8 @@ func (l *readyLustre) join(m *qemu.Machine) error {
 	m.Initrd = joined
 	m.MemoryMiB = 1536 + 3*int(l.size>>20)
 	m.Append = append(m.Append, "umounttest.mount="+l.mount)
+	if l.link != nil {
+		l.link.join(m)
+	}
 	return nil
 }

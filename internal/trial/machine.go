@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/compress"
@@ -33,7 +34,11 @@ func Machine(ctx context.Context, k *Kernel, o Options) (qemu.Machine, error) {
 		return qemu.Machine{}, err
 	}
 	if k.Lustre != nil {
-		err = k.addModules(ctx, &im, k.Lustre.order.Own)
+		own := k.Lustre.order.Own
+		if k.Lustre.link != nil {
+			own = slices.Concat(k.Lustre.link.modules, own)
+		}
+		err = k.addModules(ctx, &im, own)
 	} else {
 		extra := path.Join("/lib/modules", k.Release, "extra", probe.File)
 		im.Modules[extra] = initramfs.Content{Path: k.Probe}
