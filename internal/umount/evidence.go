@@ -32,13 +32,16 @@ func named(text string) bool {
 	return strings.Contains(text, "umount") || strings.Contains(text, "lustre")
 }
 
-// odd returns the first line of the kernel's that nobody expects of a case.
-func odd(records []kmsg.Record) string {
+// odd returns the first line of the kernel's that nobody expects of a case. Lustre is Lustre itself, and not the probe.
+func odd(records []kmsg.Record, lustre bool) string {
 	for _, r := range records {
 		text := strings.TrimRight(r.Text, "\n")
 		// The kernel takes one end of a line away, so that this is an empty line more.
 		if r.Kernel() && text != r.Text && override.MatchString(text) {
 			return r.Text
+		}
+		if lustre && lustres.MatchString(text) {
+			continue
 		}
 		if r.Kernel() && !r.Trouble() && !override.MatchString(text) && !inactive.MatchString(text) && !expected.MatchString(text) {
 			return text

@@ -89,10 +89,10 @@ func TestOdd(t *testing.T) {
 		message("9") + "\n": true, // an empty line more
 		"umount by sh":      true, "random: crng init done": true,
 	} {
-		if got := odd([]kmsg.Record{{Text: text}}); (got != "") != want {
+		if got := odd([]kmsg.Record{{Text: text}}, false); (got != "") != want {
 			t.Errorf("%q: got %q", text, got)
 		}
-		if got := odd([]kmsg.Record{{Facility: 1, Text: text}}); got != "" {
+		if got := odd([]kmsg.Record{{Facility: 1, Text: text}}, false); got != "" {
 			t.Errorf("%q by user space: got %q", text, got)
 		}
 	}

@@ -120,12 +120,17 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	differ("superblocks left behind", 0, got.Left)
 	// The host's administrator is to know, not the container's.
 	differ("messages in the container's own log", 0, got.Own)
-	differ("a use on the host", want.Host, got.Host)
+	used := func(where, errno string) {
+		if want.Host != down || !c.Uncounted || !shutOut[errno] {
+			differ(where, want.Host, errno)
+		}
+	}
+	used("a use on the host", got.Host)
 	if got.Peer != "" {
-		differ("a use in the other container", want.Host, got.Peer)
+		used("a use in the other container", got.Peer)
 	}
 	if c.Hold && !c.Ends {
-		differ("a use of what is held open", want.Host, orNone(got.Held))
+		used("a use of what is held open", orNone(got.Held))
 	}
 	differ("still mounted", want.Mounted, got.Mounted)
 	return strings.Join(out, ", ")
@@ -188,7 +193,7 @@ func Overall(results []guest.Result, gates map[string]Gate) guest.Verdict {
 	for _, r := range results {
 		count[r.Verdict]++
 		gate, known := gates[r.Backend]
-		harm = harm || known && (gate == Open || gate == VE) && r.Verdict == guest.Vulnerable && r.Got.Host == down
+		harm = harm || known && (gate == Open || gate == VE) && r.Verdict == guest.Vulnerable && shutOut[r.Got.Host]
 	}
 	protected, vulnerable := count[guest.Protected], count[guest.Vulnerable]
 	known := protected + vulnerable + count[guest.Either]

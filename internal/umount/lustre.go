@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -148,6 +149,13 @@ func ForLustre(cases []Case) (kept []Case, left []string) {
 	}
 	return kept, left
 }
+
+// shutOut are the answers with which Lustre shuts its users out. The first is the probe's and 2.17's for every use. Of 2.8,
+// statfs asks the OSTs, too, and is answered EIO; a read of what is held open finds no layout, and ends.
+var shutOut = map[string]bool{down: true, "EIO": true, "EOF": true}
+
+// lustres matches what Lustre itself tells of its troubles, which say nothing of the port.
+var lustres = regexp.MustCompile(`^(Lustre|LNet)(Error)?: `)
 
 func (c Case) floods() bool {
 	for _, w := range c.Wants {

@@ -50,10 +50,53 @@ func TestJudgeUncounted(t *testing.T) {
 		"no harm":                 {kind, guest.Protected},
 		"a line though protected": {with(kind, func(s *guest.Seen) { s.Inactive = 1 }), guest.Faulty},
 		"the peer shut out":       {with(kind, func(s *guest.Seen) { s.Peer = down }), guest.Faulty},
+		"as 2.8 does it":          {with(harmed, func(s *guest.Seen) { s.Host, s.Peer, s.Held = "EIO", "EIO", "EOF" }), guest.Vulnerable},
+		"the peer spared":         {with(harmed, func(s *guest.Seen) { s.Peer = "0" }), guest.Faulty},
+		"another errno":           {with(harmed, func(s *guest.Seen) { s.Host = "EROFS" }), guest.Faulty},
+		"2.8's peer shut out":     {with(kind, func(s *guest.Seen) { s.Peer = "EIO" }), guest.Faulty},
 	} {
 		if got, why, _ := Judge(force, Open, tt.seen); got != tt.want {
 			t.Errorf("%s: got %s (%s), want %s", name, got, why, tt.want)
 		}
+	}
+	// The probe answers in one way alone.
+	probes := Cases()
+	force = probes[slices.IndexFunc(probes, func(c Case) bool { return c.Name == "force-busy" })]
+	seen := with(harmed, func(s *guest.Seen) { s.Forced, s.Inactive = 1, 1 })
+	if got, why, _ := Judge(force, Open, seen); got != guest.Vulnerable {
+		t.Errorf("the probe: got %s (%s)", got, why)
+	}
+	seen.Host = "EIO"
+	if got, _, _ := Judge(force, Open, seen); got != guest.Faulty {
+		t.Errorf("the probe with EIO: got %s", got)
+	}
+}
+
+// What Lustre tells of its own troubles says nothing of the port; what others tell does.
+func TestOddOfLustre(t *testing.T) {
+	for text, want := range map[string]bool{
+		"LustreError: 1:0:(llite_lib.c:1766:ll_statfs_internal()) obd_statfs fails: rc = -5": false,
+		"Lustre: Skipped 3 previous similar messages":                                        false,
+		"LNetError: 12:0:(lib-move.c:1:f()) no route":                                        false,
+		"LNet: Added LNI 10.0.0.2@tcp [8/256/0/180]":                                         false,
+		"umount of Lustre: by sh":                                                            true,
+		"Lustrex: else":                                                                      true,
+	} {
+		records := []kmsg.Record{{Text: text}}
+		if got := odd(records, true); (got != "") != want {
+			t.Errorf("%q: got %q", text, got)
+		}
+		if odd(records, false) == "" {
+			t.Errorf("%q is not odd of the probe", text)
+		}
+	}
+}
+
+// 2.8's first answer to whoever is shut out is EIO.
+func TestOverallOfLustre(t *testing.T) {
+	result := guest.Result{Backend: "ve", Verdict: guest.Vulnerable, Got: guest.Seen{Host: "EIO"}}
+	if got := Overall([]guest.Result{result}, map[string]Gate{"ve": VE}); got != guest.Vulnerable {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -157,7 +157,7 @@ func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.S
 	during, acted := r.perform(ctx, t, dir, seen)
 	rest, logged := r.Log.Since()
 	lines := evidence(append(during.before, append(during.act, rest...)...), seen)
-	seen.Odd = odd(during.act)
+	seen.Odd = odd(during.act, t.Case.Uncounted)
 	if late != "" {
 		seen.Trouble = late + " (before this case began)"
 	}
