@@ -111,7 +111,7 @@ func TestMatrixOnSlurmIsRefusedAndStopped(t *testing.T) {
 	}
 	s = c.matrix(file)
 	code := s.end()
-	for _, want := range []string{"jobs of an earlier call are still there, and are cancelled", "did not run within 4s; Slurm says PENDING, "} {
+	for _, want := range []string{"cancelling jobs that an earlier call left", "did not run within 4s; Slurm says PENDING, "} {
 		if code != 1 || !strings.Contains(s.stderr.String(), want) {
 			t.Errorf("exit code %d, without %q:\n%s", code, want, s)
 		}

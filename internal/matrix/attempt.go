@@ -22,12 +22,12 @@ import (
 type Attempt struct {
 	Program  string
 	CacheDir string
-	Name     string // of this try; two of one cell differ
-	Temp     string // where temporary files go; "" is the system's place
-	Compile  int    // compile jobs of a cell whose options do not say; 0 for what ovzpatch run takes
+	Name     string // of this try, unique among those of the cell
+	Temp     string // directory for temporary files; "" for the system's
+	Compile  int    // compile jobs, unless the cell's options say; 0 for ovzpatch run's default
 }
 
-// Try does one cell and writes its result. A ctx that ends leaves nothing behind.
+// Try does one cell and writes its result. If ctx ends, it leaves nothing behind.
 func (w *Work) Try(ctx context.Context, c *Cell, a Attempt) (err error) {
 	dir := w.attempt(c, a)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -50,7 +50,7 @@ func (w *Work) Try(ctx context.Context, c *Cell, a Attempt) (err error) {
 	file := filepath.Join(temp, "report.json")
 	args := append([]string{a.Program}, c.Args[0], "--cache-dir="+a.CacheDir, "--report=json="+file)
 	if a.Compile > 0 && c.Args[0] == "run" {
-		// The cell's own options come behind it, and count.
+		// The cell's own options come later on the command line, and win.
 		args = append(args, fmt.Sprintf("--jobs=%d", a.Compile))
 	}
 	args = append(args, c.Args[1:]...)
@@ -72,7 +72,7 @@ func (w *Work) Try(ctx context.Context, c *Cell, a Attempt) (err error) {
 	return w.put(r, dir)
 }
 
-// read takes the report of the command, and of a command that wrote none what it said.
+// read reads the command's report. If the command wrote none, its error becomes the report.
 func (r *Result) read(file string, failed error) {
 	r.Report = &report.Report{}
 	data, err := os.ReadFile(file)
@@ -87,20 +87,20 @@ func (r *Result) read(file string, failed error) {
 	case failed == nil && err == nil:
 		return
 	case failed == nil:
-		// A good end without a report is none.
+		// Without a report nobody knows what was done.
 		failed, r.ExitCode = fmt.Errorf("the command ended well, but left no report: %w", err), job.CodeFailed
 	case errors.As(failed, &ran) && ran.ExitCode >= 0:
 		if r.ExitCode = ran.ExitCode; r.Report.Failure != nil || len(r.Report.Kernels) > 0 {
 			return
 		}
-	default: // a signal, or our time limit: what the command says of that is not the reason
+	default: // a signal, or our time limit: the command's own report does not give the reason
 		r.ExitCode = job.CodeFailed
 	}
 	r.Report.Failure = &report.Failure{Error: failed.Error(), ExitCode: r.ExitCode}
 }
 
-// keepEvidence copies logs to the result, for they may lie in a cache of another machine, and
-// that forgets them.
+// keepEvidence copies the logs beside the result: they may be in another machine's cache, which is
+// pruned.
 func (w *Work) keepEvidence(r *report.Report, dir string) {
 	keep := func(path *string) {
 		if *path == "" {

@@ -23,20 +23,20 @@ type Cell struct {
 	Target  string   `json:"target,omitempty"`
 	Flavour string   `json:"flavour,omitempty"`
 	Variant string   `json:"variant"`
-	Expect  string   `json:"expect,omitempty"` // "" for a good end
-	Args    []string `json:"args"`             // what ovzpatch is called with
+	Expect  string   `json:"expect,omitempty"` // "" for exit code 0
+	Args    []string `json:"args"`             // of ovzpatch
 	Limits  Limits   `json:"limits"`
-	// Key is the digest of all that goes in; "" before it is asked for.
+	// Key is the digest of everything that goes in; "" until Digest computes it.
 	Key string `json:"key,omitempty"`
 
 	options map[string]any
-	table   string         // of the file
+	table   string         // its source's name in the file
 	real    string         // the source without links
 	ref     *datastore.Ref // of a snapshot
-	sha256  string         // of what it is made from, where that is known without reading
+	sha256  string         // of the source, if that is known without reading it
 }
 
-// commandOf is which of ovzpatch's commands does a variant.
+// commandOf returns the command of ovzpatch that does a variant.
 func commandOf(variant string) string {
 	switch variant {
 	case Check:
@@ -59,7 +59,7 @@ func (m *Matrix) expand(ctx context.Context, o Options) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		// All sources are looked at, so that one call tells what is wrong with each.
+		// All sources are checked, so that one call reports the mistakes in each.
 		if wrong = append(wrong, options, err); errors.Join(wrong...) != nil {
 			continue
 		}
@@ -92,7 +92,7 @@ func (m *Matrix) expand(ctx context.Context, o Options) error {
 	return m.expect()
 }
 
-// beside is a path of the file, which is meant from where the file is.
+// beside resolves a path in the file, which is relative to the file's directory.
 func (f *File) beside(path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
@@ -100,7 +100,7 @@ func (f *File) beside(path string) string {
 	return filepath.Join(filepath.Dir(f.Path), path)
 }
 
-// complete works out what ovzpatch is called with for a cell.
+// complete works out the arguments and limits of a cell.
 func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 	c.Limits = m.File.Limits.of(c.Variant)
 	command := commandOf(c.Variant)
@@ -124,7 +124,7 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 		}
 		args = append(args, flagArgs(flag, values)...)
 	}
-	// publish takes the verdict in a datastore as a proof, as test --store says.
+	// publish takes a verdict in a datastore as a proof; trial.Options.CheckWhole says the same to test --store.
 	for _, some := range []string{"cases", "container"} {
 		if c.Variant == Kept && c.options[some] != nil {
 			return m.File.at(fmt.Errorf("cell %s: --%s cannot be: the verdict goes into the datastore, so it must be by all cases in all containers; give %s in the options of the other sources", c.Name, some, some), "source", c.table)
@@ -137,7 +137,7 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 	return nil
 }
 
-// of returns the limits of a cell: those of the file, else the standard ones.
+// of returns the limits of a cell: the file's, or the standard ones.
 func (l Limits) of(variant string) Limits {
 	l.Time = cmp.Or(l.Time, standardTime)
 	if variant == Check { // it compiles and boots nothing
@@ -166,7 +166,7 @@ func (c *Cell) ownArgs() []string {
 	return args
 }
 
-// exclude takes cells out.
+// exclude removes the cells that the file excludes.
 func (m *Matrix) exclude() error {
 	for _, pattern := range m.File.Exclude {
 		before := len(m.Cells)
@@ -181,7 +181,7 @@ func (m *Matrix) exclude() error {
 	return nil
 }
 
-// expect notes what is to become of cells.
+// expect notes what the file expects of each cell.
 func (m *Matrix) expect() error {
 	from := map[*Cell]string{}
 	for _, pattern := range slices.Sorted(maps.Keys(m.File.Expect)) {
@@ -209,11 +209,11 @@ func (m *Matrix) expect() error {
 	return nil
 }
 
-// tree is what a cell reads, the same under all its names, and for which target.
+// tree identifies what a cell reads, whatever name it has, and the target.
 func (c *Cell) tree() string { return c.real + "\x00" + c.Target }
 
-// shares is what a cell has in common with others, "" for nothing: those of one source and target
-// work in one tree, and compile again only what the patch changes.
+// shares identifies the tree in which a cell compiles, "" if it compiles nothing. Cells of one source and
+// target share a tree and compile again only what the patch changes.
 func (c *Cell) shares() string {
 	if c.Variant != Check && c.Variant != Kept {
 		return c.tree()

@@ -19,18 +19,18 @@ import (
 	"ovzpatch/internal/slurm"
 )
 
-// Slurm is how cells are done on a cluster, as the file says.
+// Slurm is the file's table on how a cluster does the cells.
 type Slurm struct {
 	Options []string      `toml:"options"` // for sbatch
 	CPUs    int           `toml:"cpus"`    // of one cell
 	Cache   string        `toml:"cache"`   // on each node
 	Temp    string        `toml:"tmp"`     // on each node
 	Wait    time.Duration `toml:"wait"`    // for all
-	Poll    time.Duration `toml:"poll"`    // how often the queue is looked at
-	Settle  time.Duration `toml:"settle"`  // how late a result may be seen after its task has ended
+	Poll    time.Duration `toml:"poll"`    // time between two looks at the queue
+	Settle  time.Duration `toml:"settle"`  // how long after the end of its task a result may appear
 }
 
-// complete puts in what the file does not say. user tells whose cache it is.
+// complete fills in the defaults. Users do not share a cache, so user is a part of its name.
 func (s *Slurm) complete(user int) {
 	if s.CPUs == 0 {
 		s.CPUs = 2
@@ -52,23 +52,23 @@ func (s *Slurm) complete(user int) {
 	}
 }
 
-// checkMemory is what a cell gets that only checks.
+// checkMemory is for a cell that only checks, in bytes.
 const checkMemory = 512 << 20
 
-// Cluster does cells as tasks of Slurm. The tasks leave results as those of this machine do; what Slurm
-// says of a task is never taken for what became of a cell, only for the reason why it has no result.
+// Cluster does cells as tasks of Slurm. A task writes its result as a cell on this machine does, and only
+// that result counts: what Slurm says of a task serves as the reason if there is no result.
 type Cluster struct {
 	Slurm
 	Program string
-	AtOnce  int // tasks at a time; 0 for what the cluster has
+	AtOnce  int // tasks at a time; 0 for as many as the cluster runs
 	Report  job.Reporter
 
 	c    *slurm.Cluster
-	name string // of all jobs in this directory
-	dir  string // of this call
+	name string // of the jobs of all calls in the results' directory
+	dir  string // for the tasks of this call
 }
 
-// chunk is one array.
+// chunk is the cells of one array.
 type chunk struct {
 	job    string
 	offset int // of its first cell
@@ -90,7 +90,7 @@ func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell
 	var jobs []string
 	defer func() {
 		if err != nil {
-			// Also where ctx has ended: nothing may go on.
+			// No task may go on, also if ctx has ended.
 			err = errors.Join(err, e.cancel(context.WithoutCancel(ctx), w, p.cells, jobs))
 		}
 		// The logs say why a cell has no result.
@@ -98,7 +98,7 @@ func (e *Cluster) Run(ctx context.Context, w *Work, p *progress, each func(*Cell
 			err = errors.Join(err, os.RemoveAll(e.dir))
 		}
 	}()
-	// Those of one array get the same.
+	// All tasks of an array get the same amount of memory.
 	cells := slices.Clone(p.cells)
 	slices.SortStableFunc(cells, func(a, b *Cell) int { return int(b.Limits.Memory>>20 - a.Limits.Memory>>20) })
 	if err := e.hand(w, cells); err != nil {
@@ -144,11 +144,11 @@ func (e *Cluster) submit(ctx context.Context, chunks []*chunk, jobs *[]string) (
 		ch.job, err = e.c.Submit(ctx, slurm.Array{
 			Name: e.name, Script: filepath.Join(e.dir, "task.sh"), Args: []string{fmt.Sprint(ch.offset)}, Dir: e.dir, Tasks: len(ch.cells), AtOnce: e.AtOnce,
 			CPUs: e.CPUs, Memory: max(int64(first.Limits.Memory), checkMemory),
-			// The cell's own limit is told better than Slurm's.
+			// The cell's own limit ends it first, with a better message than Slurm's.
 			Time: first.Limits.Time + 5*time.Minute, Options: e.Options,
 		})
 		switch {
-		case err != nil && i == 0: // as for more than the cluster has
+		case err != nil && i == 0: // for example, it asks for more than the cluster has
 			return job.BadRequest(err)
 		case err != nil:
 			return err
@@ -159,7 +159,7 @@ func (e *Cluster) submit(ctx context.Context, chunks []*chunk, jobs *[]string) (
 	return nil
 }
 
-// clear ends what is left of a call that was killed.
+// clear cancels the jobs of a call that was killed.
 func (e *Cluster) clear(ctx context.Context) error {
 	tasks, err := e.c.Tasks(ctx, e.name)
 	if err != nil {
@@ -175,14 +175,14 @@ func (e *Cluster) clear(ctx context.Context) error {
 		return nil
 	}
 	jobs := slices.Sorted(maps.Keys(left))
-	e.Report.Say("jobs of an earlier call are still there, and are cancelled: %s", strings.Join(jobs, " "))
+	e.Report.Say("cancelling jobs that an earlier call left: %s", strings.Join(jobs, " "))
 	if err := e.c.Cancel(ctx, jobs...); err != nil {
 		return err
 	}
 	return e.gone(ctx, jobs, goneLimit)
 }
 
-// goneLimit is how long cancelled tasks may take to end: Slurm kills them after KillWait, and looks again.
+// goneLimit is how long cancelled tasks may take to end: Slurm waits for KillWait before it kills them.
 const goneLimit = 3 * time.Minute
 
 // gone waits until jobs have ended.
@@ -213,7 +213,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// cancel ends jobs, and clears away what their tasks did not bring to an end.
+// cancel cancels jobs and removes what their tasks left unfinished.
 func (e *Cluster) cancel(ctx context.Context, w *Work, cells []*Cell, jobs []string) error {
 	if err := e.c.Cancel(ctx, jobs...); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (e *Cluster) cancel(ctx context.Context, w *Work, cells []*Cell, jobs []str
 	return nil
 }
 
-// probe looks with one small task whether nodes see the directory and this program.
+// probe runs one small task to find out whether nodes see the directory and this program.
 func (e *Cluster) probe(ctx context.Context, jobs *[]string) error {
 	id, err := e.c.Submit(ctx, slurm.Array{
 		Name: e.name, Script: filepath.Join(e.dir, "probe.sh"), Dir: e.dir, Tasks: 1, Memory: checkMemory, Time: 5 * time.Minute, Options: e.Options,
@@ -277,7 +277,7 @@ func (e *Cluster) probe(ctx context.Context, jobs *[]string) error {
 	}
 }
 
-// split makes arrays of cells: as large as the cluster takes, and with the same limits.
+// split divides the cells into arrays, each with one limit of memory and no larger than the cluster allows.
 func (e *Cluster) split(cells []*Cell) []*chunk {
 	var list []*chunk
 	for i, c := range cells {

@@ -16,16 +16,16 @@ import (
 	"ovzpatch/internal/tool"
 )
 
-// Engine does the cells of a progress, somewhere, and says there how far they are. It calls each for every
-// cell that came to its end, with why it has no result.
+// Engine does cells, on this machine or elsewhere. It tells the progress how far they are, and calls each
+// when a cell has ended; an error says why the cell has no result.
 type Engine interface {
 	Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) error
 }
 
-// LocalJobs is how many cells this machine does at a time where nobody says how many.
+// LocalJobs is the default number of cells that this machine does at a time.
 func LocalJobs() int { return max(2, runtime.NumCPU()/4) }
 
-// OnThisMachine returns the engine that does up to jobs cells at a time here, where the tools for them are.
+// OnThisMachine returns an engine that does up to jobs cells at a time here. It fails if a tool is missing.
 func (m *Matrix) OnThisMachine(cacheDir string, jobs int) (Engine, error) {
 	tools, err := tools(m.Cells)
 	if err == nil {
@@ -45,8 +45,8 @@ func (m *Matrix) OnThisMachine(cacheDir string, jobs int) (Engine, error) {
 	return l, nil
 }
 
-// OnCluster returns the engine that does the cells as tasks of a Slurm cluster, where this machine can reach
-// one. atOnce is how many of an array run at a time, 0 is what the cluster has.
+// OnCluster returns an engine that does the cells as tasks of a Slurm cluster. atOnce limits the tasks of an
+// array that run at a time; 0 is no limit. It fails if Slurm's commands are missing.
 func (m *Matrix) OnCluster(atOnce int, u job.Reporter) (Engine, error) {
 	if err := tool.Need(slurm.Tools); err != nil {
 		return nil, job.BadRequest(err)
@@ -54,7 +54,7 @@ func (m *Matrix) OnCluster(atOnce int, u job.Reporter) (Engine, error) {
 	return &Cluster{Slurm: m.File.Slurm, Program: m.program, AtOnce: atOnce, Report: u}, nil
 }
 
-// tools returns the sets of programs that cells need on the machine that does them.
+// tools returns the programs that the cells need.
 func tools(cells []*Cell) ([][]tool.Tool, error) {
 	roots, guests := map[string]bool{}, false
 	var sets [][]tool.Tool

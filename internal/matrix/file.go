@@ -22,7 +22,7 @@ import (
 	"ovzpatch/internal/prove"
 )
 
-// File is what a matrix is described by.
+// File is the description of a matrix.
 type File struct {
 	Path string `toml:"-"` // absolute
 
@@ -32,20 +32,20 @@ type File struct {
 	Limits  Limits            `toml:"limits"`
 	Slurm   Slurm             `toml:"slurm"`
 	Sources map[string]Source `toml:"source"`
-	Expect  map[string]string `toml:"expect"` // what is to become of cells, by their names with * and ?
+	Expect  map[string]string `toml:"expect"` // by the names of cells, with * and ?
 
 	data  []byte
-	order []string // the sources as they stand in the file
+	order []string // names of the sources, as in the file
 }
 
-// Axes are what every source is combined with.
+// Axes are what each source is combined with.
 type Axes struct {
 	Targets  []string `toml:"targets"`
 	Flavours []string `toml:"flavours"`
 	Variants []string `toml:"variants"`
 }
 
-// Source is one table of sources; it names them in one of three ways.
+// Source is one table of sources. It names them by path, by glob, or as snapshots.
 type Source struct {
 	Path      string `toml:"path"`
 	Glob      string `toml:"glob"`
@@ -55,14 +55,14 @@ type Source struct {
 	Options map[string]any `toml:"options"`
 }
 
-// Limits are what one cell may take.
+// Limits are the resources that one cell may take.
 type Limits struct {
 	Time   time.Duration `toml:"time"`
 	Memory Bytes         `toml:"memory"`
 	Disk   Bytes         `toml:"disk"`
 }
 
-// Standard limits: for kernels with small configurations. A distribution's own wants more.
+// The standard limits suit kernels with small configurations. A distribution's configuration needs more.
 const (
 	standardTime   = 4 * time.Hour
 	standardMemory = 2 << 30
@@ -72,7 +72,7 @@ const (
 // Bytes is a size such as 3GiB.
 type Bytes int64
 
-// UnmarshalText reads a number of bytes with its unit.
+// UnmarshalText reads a number with its unit.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	m := regexp.MustCompile(`^([0-9]+)(MiB|GiB)$`).FindStringSubmatch(string(text))
 	if m == nil {
@@ -90,16 +90,16 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText writes it as it is read.
+// MarshalText writes what UnmarshalText reads.
 func (b Bytes) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%dMiB", b>>20), nil }
 
-// sourceName is what a table of sources may be called: the name becomes a part of cells' names.
+// sourceName matches names of sources. They become a part of the cells' names, where / separates.
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// maxFile is how large a file may be.
+// maxFile is the largest size of a file, in bytes.
 const maxFile = 4 << 20
 
-// Read reads a file and refuses what nobody could have meant.
+// Read reads and checks a file.
 func Read(path string) (*File, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -123,7 +123,7 @@ func Read(path string) (*File, error) {
 	if err != nil {
 		return nil, f.decodeError(err)
 	}
-	// All that is wrong is told at once, but nothing that only follows.
+	// One call reports all mistakes, but not those that only follow from others.
 	wrong := f.checkTypes(md)
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
@@ -131,7 +131,7 @@ func Read(path string) (*File, error) {
 	var unknown []string
 	for _, key := range md.Undecoded() {
 		if under := func(table string) bool { return strings.HasPrefix(key.String(), table+".") }; slices.ContainsFunc(unknown, under) {
-			continue // the table is not known
+			continue // its table is unknown, which is reported already
 		}
 		unknown = append(unknown, key.String())
 		wrong = append(wrong, f.at(errors.New("there is no such key; docs/matrix.md has all"), key...))
@@ -144,7 +144,7 @@ func Read(path string) (*File, error) {
 	return f, errors.Join(append(wrong, f.check(md)...)...)
 }
 
-// check refuses values that mean nothing, before anything is looked for.
+// check refuses meaningless values. It looks at no other file.
 func (f *File) check(md toml.MetaData) (wrong []error) {
 	if len(f.order) == 0 {
 		wrong = append(wrong, f.at(errors.New("it names no source: write a table [source.NAME] with path, glob, or store and snapshots")))
@@ -178,21 +178,20 @@ func (f *File) check(md toml.MetaData) (wrong []error) {
 	return wrong
 }
 
-// Misfit is the expectation that the patch does not fit, or is misplaced.
+// Misfit is expected where the patch does not fit or would be misplaced.
 const Misfit = "misfit"
 
-// Expectations are what a file may expect of a cell. Without one, a cell is to end well.
+// Expectations are what a file may expect of a cell. Without one, a cell must end with exit code 0.
 var Expectations = []string{Misfit, string(guest.Protected), string(guest.Vulnerable), string(guest.Faulty), string(guest.Inconclusive)}
 
-// Targets and variants that there are.
 var targets = []string{"x86_64", "i686"}
 
-// The variants: what is tried of a kernel.
+// Variants say what is tried of a kernel.
 const (
 	Check   = "check"       // does the patch fit, and is its hook reached
 	With    = prove.With    // the kernel with the patch is built and booted
 	Without = prove.Without // the kernel without it
-	// Livepatch is the kernel without it again, and the patch as a module for that, in its four states.
+	// Livepatch is the kernel without the patch, with a module in its four states.
 	Livepatch = "livepatch"
 	Kept      = "kept" // a finished kernel of a datastore is booted; no file asks for it by name
 )

@@ -17,11 +17,11 @@ import (
 	"ovzpatch/internal/tomlfile"
 )
 
-// checkTypes refuses what the library passes over: a value where a table is to be, and a number as a time, which
-// it takes for nanoseconds.
+// checkTypes refuses what the library accepts silently: a value in the place of a table, and a number without
+// a unit as a time, which it takes for nanoseconds.
 func (f *File) checkTypes(md toml.MetaData) (wrong []error) {
 	is := func(want, words string, key ...string) {
-		if got := md.Type(key...); got != "" && got != want { // a table that is there by its keys alone has none
+		if got := md.Type(key...); got != "" && got != want { // a table that only its keys define has no type
 			wrong = append(wrong, f.at(fmt.Errorf("it is of type %s, and must be %s", tomlfile.Word(got), words), key...))
 		}
 	}
@@ -38,14 +38,14 @@ func (f *File) checkTypes(md toml.MetaData) (wrong []error) {
 	return wrong
 }
 
-// Bounds of what a file may say.
+// The bounds of numbers and times in a file.
 const (
 	longest  = 366 * 24 * time.Hour
-	poll     = 100 * time.Millisecond // more often would be a load on the controller
+	poll     = 100 * time.Millisecond // a shorter one would burden the controller
 	maxTasks = 4096                   // processors of one task; ovzpatch run takes as many compile jobs
 )
 
-// checkLimits refuses numbers and times that nobody could have meant.
+// checkLimits refuses numbers and times out of bounds.
 func (f *File) checkLimits(md toml.MetaData) (wrong []error) {
 	for _, l := range []struct {
 		table, key string
@@ -75,20 +75,20 @@ func (f *File) checkLimits(md toml.MetaData) (wrong []error) {
 		switch {
 		case !strings.HasPrefix(o, "--") || o == "--":
 			wrong = append(wrong, f.at(fmt.Errorf("%q: write options of sbatch as --name or --name=value, each as one text", o), "slurm", "options"))
-		case slices.ContainsFunc(ownOptions, func(own string) bool { return strings.HasPrefix(own, name) }): // sbatch knows names by their beginnings
+		case slices.ContainsFunc(ownOptions, func(own string) bool { return strings.HasPrefix(own, name) }): // sbatch accepts abbreviated names
 			wrong = append(wrong, f.at(fmt.Errorf("%s: a matrix says that itself, or has no use for it", name), "slurm", "options"))
 		}
 	}
 	return wrong
 }
 
-// ownOptions are those of sbatch without which tasks would not be found again, or be no tasks.
+// ownOptions are options of sbatch that Cluster depends on: with others it would not find its tasks again.
 var ownOptions = []string{
 	"--array", "--chdir", "--clusters", "--cpus-per-task", "--help", "--job-name", "--open-mode", "--output", "--parsable", "--quiet",
 	"--test-only", "--usage", "--version", "--wait", "--wrap",
 }
 
-// decodeError says what the library says of a file, with its line.
+// decodeError adds the line to the library's error.
 func (f *File) decodeError(err error) error {
 	line, text := tomlfile.Told(err)
 	if ext := filepath.Ext(f.Path); ext == ".yaml" || ext == ".yml" {

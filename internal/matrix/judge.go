@@ -13,8 +13,8 @@ import (
 	"ovzpatch/internal/report"
 )
 
-// Judge compares what became of a cell with what is to become of it. A nil result is none, for
-// the reason that is given.
+// Judge compares the result of a cell with what the file expects. r is nil if there is no result; reason
+// then says why.
 func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell {
 	cell := report.Cell{
 		Name: c.Name, Kernel: c.Kernel, Variant: c.Variant, Expect: c.Expect,
@@ -34,7 +34,7 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 	for i := range r.Report.Kernels {
 		k := &r.Report.Kernels[i]
 		if c.Variant == Livepatch {
-			k.Label = c.Name + ", " + k.Label // which state it is
+			k.Label = c.Name + ", " + k.Label // which names the state
 		} else {
 			k.Label = c.Name
 		}
@@ -57,7 +57,7 @@ func (w *Work) Judge(c *Cell, r *Result, before bool, reason string) report.Cell
 	return cell
 }
 
-// outcome says in a few words what became of a cell.
+// outcome describes the result of a cell in a few words.
 func outcome(code int, variant string, verdicts []string) string {
 	switch {
 	case code == job.CodeFailed:
@@ -76,7 +76,7 @@ func outcome(code int, variant string, verdicts []string) string {
 	return fmt.Sprintf("exit code %d", code)
 }
 
-// twice notes other tries of the cell that came after this result.
+// twice describes tries of the cell that ended after the one with the result.
 func (w *Work) twice(r *Result) (notes []string) {
 	for _, other := range w.late(r) {
 		note := fmt.Sprintf("it was done twice: try %s on %s came second, and ended as the first", other.Attempt, other.Host)

@@ -23,10 +23,10 @@ import (
 	"ovzpatch/internal/trial"
 )
 
-// howOnly are the options that say how a cell is done, and change nothing of what becomes of it.
+// howOnly are options that do not change a cell's result, only how it is reached.
 var howOnly = []string{"jobs", "nice", "launcher", "build-timeout", "boot-timeout"}
 
-// Digest works out the keys of all cells.
+// Digest computes the keys of all cells.
 func (m *Matrix) Digest(ctx context.Context) error {
 	for _, c := range m.Cells {
 		if err := ctx.Err(); err != nil {
@@ -73,8 +73,8 @@ func (m *Matrix) Digest(ctx context.Context) error {
 	return nil
 }
 
-// addToolchain adds the programs by which a cell is compiled: the kernel's, and this machine's, which make the
-// probe. A datastore's manifest names the same ones. A kernel that another compiler made is another kernel.
+// addToolchain adds the versions of the programs that compile a cell: those of its root make the kernel, this
+// machine's make the probe. A kernel that another compiler made is another kernel.
 func (m *Matrix) addToolchain(ctx context.Context, key *cache.Key, c *Cell) error {
 	if compiles, err := flagValues(c.options["compile"]); c.Variant == Check && (err != nil || compiles[0] != "true") {
 		return nil
@@ -111,13 +111,13 @@ func (m *Matrix) addToolchain(ctx context.Context, key *cache.Key, c *Cell) erro
 	return nil
 }
 
-// programFiles are this program, and what its guests are made of.
+// programFiles are this program, and the programs of its guests.
 func programFiles(program, home string) []string {
 	files := []string{program}
 	for _, arch := range []string{"x86_64", "i386"} {
 		p, err := trial.FindPrograms(home, arch)
 		if err != nil {
-			continue // who checks only has no use for them; a cell that boots says what is missing
+			continue // a check needs none, and a cell that boots reports what is missing
 		}
 		for _, f := range p.Files() {
 			if _, err := os.Stat(f); err == nil {
@@ -128,14 +128,14 @@ func programFiles(program, home string) []string {
 	return files
 }
 
-// digests are those of files, which are read again only when they have changed.
+// digests remembers the digests of files. A file is read again only if it has changed.
 type digests struct {
 	path  string
 	Files map[string]known `json:"files"`
-	fresh bool             // there is something to keep
+	fresh bool             // known has changed since it was read
 }
 
-// known is a file as it was when it was read.
+// known is the state of a file when it was read.
 type known struct {
 	Size    int64  `json:"size"`
 	Inode   uint64 `json:"inode"`
@@ -146,7 +146,7 @@ type known struct {
 
 func (w *Work) digests() *digests {
 	d := &digests{path: filepath.Join(w.Dir, "digests.json")}
-	// Without the file, or with a broken one, everything is read.
+	// If the file is missing or broken, everything is read again.
 	if data, err := os.ReadFile(d.path); err == nil {
 		json.Unmarshal(data, d)
 	}
@@ -156,7 +156,7 @@ func (w *Work) digests() *digests {
 	return d
 }
 
-// keep writes them down, where there is a place for that.
+// keep writes the digests to the results' directory, if there is one.
 func (d *digests) keep() error {
 	if _, err := os.Stat(filepath.Dir(d.path)); err != nil || !d.fresh {
 		return nil
@@ -169,8 +169,7 @@ func (d *digests) keep() error {
 	return atomicfile.WriteBytes(d.path, data)
 }
 
-// of is the digest of a file, or of what a tree looks like: the names, sizes and times of its
-// files.
+// of returns the digest of a file. Of a tree it is that of its files' names, sizes and times.
 func (d *digests) of(path string) (string, error) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -214,7 +213,7 @@ func treeDigest(dir string) (string, error) {
 		}
 		written := st.ModTime().UnixNano()
 		if e.IsDir() {
-			written = 0 // it changes with every file that an editor writes beside
+			written = 0 // editors that write beside a file change the directory's time
 		}
 		_, err = fmt.Fprintf(h, "%q %v %d %d\n", rel, st.Mode(), st.Size(), written)
 		return err

@@ -23,14 +23,14 @@ import (
 type Local struct {
 	Attempt
 	Jobs int // cells at a time
-	// Memory returns what this machine has left, in bytes.
+	// Memory returns the free memory of this machine in bytes.
 	Memory func() (int64, error)
 }
 
-// errNoRoom tells of a cell that this machine has no room for.
+// errNoRoom says that this machine lacks memory or disk for a cell.
 var errNoRoom = errors.New("no room")
 
-// check tells before the first cell whether each alone has room here.
+// check finds out whether each cell, alone, has room here.
 func (l *Local) check(cells []*Cell) error {
 	for _, c := range cells {
 		if err := l.room(c, nil); err != nil {
@@ -40,8 +40,8 @@ func (l *Local) check(cells []*Cell) error {
 	return nil
 }
 
-// room looks whether there are memory and disk for a cell beside those that run. These may not
-// have taken yet what they will, so what they may take counts.
+// room finds out whether there is memory and disk for a cell beside those that run. A cell that has just
+// begun has not taken its share yet, so its limits count instead.
 func (l *Local) room(c *Cell, running map[*Cell]time.Time) error {
 	memory, disk := c.Limits.Memory, c.Limits.Disk
 	for other, since := range running {
@@ -67,7 +67,7 @@ func (l *Local) room(c *Cell, running map[*Cell]time.Time) error {
 		for _, dir := range []string{temp, l.CacheDir} {
 			var st unix.Statfs_t
 			if err := unix.Statfs(dir, &st); err != nil {
-				return fmt.Errorf("look at the room in %s: %w", dir, err)
+				return fmt.Errorf("look for room in %s: %w", dir, err)
 			}
 			if free := int64(st.Bavail) * st.Bsize; free < int64(disk) {
 				return fmt.Errorf("%w: %s has %s left, and it may take %s", errNoRoom, dir, cache.Size(free), cache.Size(int64(disk)))
@@ -77,7 +77,7 @@ func (l *Local) room(c *Cell, running map[*Cell]time.Time) error {
 	return nil
 }
 
-// FreeMemory is what the kernel says it can give without swapping.
+// FreeMemory returns how many bytes the kernel can give without swapping, by its own estimate.
 func FreeMemory() (int64, error) {
 	data, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -92,21 +92,20 @@ func FreeMemory() (int64, error) {
 	return 0, errors.New("read free memory: /proc/meminfo has no MemAvailable")
 }
 
-// ended is a cell that came to its end, err being why it has no result.
+// ended is a cell that has ended; err says why it has no result.
 type ended struct {
 	cell *Cell
 	err  error
 }
 
-// Run does the cells and calls each when one has ended. It returns early with the error that
-// each returns, or with why ctx ended.
+// Run does the cells and calls each when one has ended. If each fails or ctx ends, it returns early.
 func (l *Local) Run(ctx context.Context, w *Work, p *progress, each func(*Cell, error) error) error {
 	if err := l.check(p.cells); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
-	// Nothing may be left of a cell when this returns.
+	// No cell may go on when this returns.
 	defer all.Wait()
 	defer cancel(nil)
 	waiting, running, ends := slices.Clone(p.cells), map[*Cell]time.Time{}, make(chan ended, len(p.cells))
@@ -150,8 +149,8 @@ func (l *Local) Run(ctx context.Context, w *Work, p *progress, each func(*Cell, 
 	return nil
 }
 
-// next is the place of the cell that is begun next: the first in whose tree nobody works, for another
-// one would wait until that kernel is compiled.
+// next returns the index of the cell to begin: the first one whose tree no other cell uses, because it would
+// only wait for that one. If there is none, it is the first of all.
 func next(waiting []*Cell, running map[*Cell]time.Time) int {
 	busy := map[string]bool{}
 	for c := range running {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package matrix does many kernels at once: a file says which sources are to be checked, built and
-// booted for what, and each combination is a cell. A cell is one call of ovzpatch run, check or
-// test. What became of it is one file, which is written last, whole, and under the digest of all that went
-// in: so a cell that was done is never done again, and the verdict on a matrix is the number of
-// those files against the number of its cells.
+// Package matrix tries many kernels in one call. A file names the sources and what to try of each;
+// every combination is a cell, and a cell is one call of ovzpatch run, check or test. The result of a
+// cell is one file. It is written last, whole, and under the digest of everything that went in, so no cell
+// is done twice, and a matrix that was stopped goes on where it was.
 package matrix
 
 import (
@@ -18,16 +17,16 @@ import (
 	"ovzpatch/internal/rpmbuild"
 )
 
-// Commands is what the file's options are checked against: the program's own commands.
+// Commands are the program's own commands, which know what options there are.
 type Commands interface {
-	// Has tells whether a command has a flag.
+	// Has reports whether a command has a flag.
 	Has(command, flag string) bool
-	// Check refuses arguments and flags that a command would refuse, without running it. An error
-	// about the value of a flag begins with that flag.
+	// Check returns the error with which a command would refuse these arguments. It does not run the
+	// command. An error about the value of a flag begins with that flag.
 	Check(command string, args []string) error
 }
 
-// Options say how a matrix is made of its file.
+// Options say how a file is read.
 type Options struct {
 	Commands  Commands
 	OpenStore func(dir string) (*datastore.Store, error)
@@ -36,7 +35,7 @@ type Options struct {
 	Work      string // directory for results; "" is beside the file
 	Only      string // cells whose names match; "" for all
 	Shard     Shard
-	// Settings are flags that are set for all calls, where the file does not say otherwise.
+	// Settings are flags that are set for all calls; the file's options win over them.
 	Settings map[string][]string
 	Report   job.Reporter
 }
@@ -54,10 +53,10 @@ func ParseShard(s string) (Shard, error) {
 	return h, nil
 }
 
-// of tells whether the i-th group of cells, from 0, is in this part.
+// of reports whether the i-th group of cells, counted from 0, is in this part.
 func (h Shard) of(i int) bool { return h.N == 0 || i%h.N == h.K-1 }
 
-// Matrix is a file with its cells.
+// Matrix is a file and its cells.
 type Matrix struct {
 	File  *File
 	Cells []*Cell
@@ -72,7 +71,7 @@ type Matrix struct {
 	toolchains map[rpmbuild.Root]map[string]string
 }
 
-// Close lets go of the snapshots.
+// Close unlocks the snapshots.
 func (m *Matrix) Close() {
 	for _, r := range m.readers {
 		r.Close()
@@ -88,7 +87,7 @@ func (m *Matrix) Sources() []string {
 	return all
 }
 
-// Open reads a file, and finds all that can be wrong with it before the first cell is begun.
+// Open reads a file and works out its cells. It reports all mistakes that can be found before a cell begins.
 func Open(ctx context.Context, path string, o Options) (*Matrix, error) {
 	f, err := Read(path)
 	if err != nil {
@@ -110,7 +109,7 @@ func Open(ctx context.Context, path string, o Options) (*Matrix, error) {
 	return m, nil
 }
 
-// choose leaves the cells that are asked for.
+// choose drops the cells that --only or --shard leave out.
 func (m *Matrix) choose(o Options) error {
 	var cells []*Cell
 	for _, c := range m.Cells {
@@ -122,7 +121,7 @@ func (m *Matrix) choose(o Options) error {
 		return job.BadRequest(fmt.Errorf("--only=%s: no cell has such a name; ovzpatch matrix plan shows all", o.Only))
 	}
 	m.Cells = nil
-	// Those of one source stay together: they work in one tree, or are the same work under two names.
+	// Cells of one source stay together: they share a tree, or are the same work under two names.
 	groups := map[string]int{}
 	for _, c := range cells {
 		group := c.tree()
@@ -136,7 +135,7 @@ func (m *Matrix) choose(o Options) error {
 	return nil
 }
 
-// matches tells whether a name fits a pattern: * is any text, ? any character.
+// matches reports whether a name matches a pattern: * is any text, ? any character.
 func matches(pattern, name string) bool {
 	expr := regexp.QuoteMeta(pattern)
 	expr = strings.ReplaceAll(strings.ReplaceAll(expr, `\*`, ".*"), `\?`, ".")

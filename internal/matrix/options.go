@@ -13,20 +13,20 @@ import (
 	"strings"
 )
 
-// reserved are the flags that a matrix sets itself, and those that make no sense for one cell.
+// reserved are flags that a matrix sets itself, or that make no sense for one cell.
 var reserved = []string{
 	"report", "json", "output", "store", "only", "target", "flavour", "cache-dir", "help", "quiet", "verbose",
 	"log-format", "control-of", "expect", "livepatch", "kernel", "modules",
 }
 
-// cellCommands are those that do cells.
+// cellCommands are the commands that do cells.
 var cellCommands = []string{"run", "check", "test"}
 
-// fileOptions are the flags that name files: one named in the matrix file is looked for beside
-// that, and what is in it counts for whether a cell was done.
+// fileOptions are flags that name files. Paths are relative to the matrix file, and the content is a part of
+// the cell's key.
 var fileOptions = []string{"config", "patch", "keyring", "devel", "lustre", "lustre-setup"}
 
-// treeOptions are those that may name a directory, too.
+// treeOptions are fileOptions that may name a directory, too.
 var treeOptions = []string{"lustre"}
 
 // checkOptions refuses options that no command has.
@@ -47,7 +47,7 @@ func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) 
 		if slices.Contains(fileOptions, flag) {
 			for i, v := range values {
 				if v == "" {
-					continue // which the command refuses
+					continue // the command refuses it
 				}
 				values[i] = m.File.beside(v)
 				if st, err := os.Stat(values[i]); err != nil {
@@ -73,11 +73,11 @@ func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) 
 	return nil
 }
 
-// wrongFlag is how a command's error begins that is about the value of one flag.
+// wrongFlag matches the start of a command's error about the value of one flag.
 var wrongFlag = regexp.MustCompile(`^--([a-z][a-z0-9-]*)(?:[=:/]| ")`)
 
-// checkValues refuses values that no command takes, also of a flag that no cell has a use for. What is wrong
-// only beside other flags is found with the cells.
+// checkValues refuses values that no command takes, also of flags that no cell uses. Flags that do not go
+// together are found with the cells.
 func checkValues(commands Commands, flag string, values []string, source string) error {
 	for _, command := range cellCommands {
 		if !commands.Has(command, flag) {
@@ -94,7 +94,7 @@ func checkValues(commands Commands, flag string, values []string, source string)
 	return nil
 }
 
-// refuse makes what a command says of a cell an error with the line of the option that is at fault, or of the source.
+// refuse adds to a command's error the line of the option that is at fault, or of the source.
 func (m *Matrix) refuse(err error, c *Cell) error {
 	key := []string{"source", c.table}
 	if w := wrongFlag.FindStringSubmatch(err.Error()); w != nil {
@@ -107,7 +107,7 @@ func (m *Matrix) refuse(err error, c *Cell) error {
 	return m.File.at(fmt.Errorf("cell %s: %w", c.Name, err), key...)
 }
 
-// flagArgs are the arguments that set a flag.
+// flagArgs returns the arguments that set a flag.
 func flagArgs(flag string, values []string) (args []string) {
 	for _, v := range values {
 		args = append(args, "--"+flag+"="+v)
@@ -115,7 +115,7 @@ func flagArgs(flag string, values []string) (args []string) {
 	return args
 }
 
-// flagValues are the texts of an option's value.
+// flagValues returns an option's value as texts.
 func flagValues(value any) ([]string, error) {
 	switch v := value.(type) {
 	case string, int64, bool:

@@ -22,7 +22,7 @@ type Planned struct {
 	From    string   `json:"estimate_from,omitempty"`
 }
 
-// Plan says what would be done.
+// Plan returns what Run would do.
 func (m *Matrix) Plan(ctx context.Context) ([]Planned, error) {
 	if err := errors.Join(m.Digest(ctx), m.digests.keep()); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (m *Matrix) Plan(ctx context.Context) ([]Planned, error) {
 	return list, nil
 }
 
-// WritePlan writes the cells for people, and how long they take one after the other.
+// WritePlan writes the cells for people, and how long they take one after another.
 func WritePlan(w io.Writer, list []Planned) error {
 	t := terminal.NewTable(w)
 	t.Row("CELL", "STATE", "MAY TAKE", "EXPECTED", "SHARES WORK WITH")
@@ -105,13 +105,13 @@ func (e *estimate) add(r *Result) {
 	e.byVariant[variant] = append(e.byVariant[variant], r.Seconds)
 }
 
-// of is how long a cell takes, by what it or others of its kind took; 0 is unknown.
+// of estimates how long a cell takes, from earlier runs of it or of cells of its kind; 0 is unknown.
 func (e *estimate) of(c *Cell) (seconds float64, from string) {
 	if r := e.byName[c.Name]; r != nil {
 		return r.Seconds, "this cell"
 	}
 	list := e.byVariant[c.Variant]
-	if len(list) == 0 { // else all that are done by the same command
+	if len(list) == 0 { // then those of the same command
 		for variant, times := range e.byVariant {
 			if commandOf(variant) == commandOf(c.Variant) {
 				list = append(list, times...)

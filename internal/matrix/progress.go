@@ -16,25 +16,25 @@ import (
 	"ovzpatch/internal/job"
 )
 
-// progress is how far the cells of a call are. Who does them says what begins and what ends.
+// progress is how far the cells of a call are. The engine tells it what begins and ends.
 type progress struct {
-	cells    []*Cell // all that are to be done
+	cells    []*Cell // to be done
 	report   job.Reporter
 	estimate *estimate
 	now      func() time.Time
 
 	steps map[*Cell]*step
 	ended int
-	most  int // cells that went on at a time
+	most  int // the largest number of cells at a time so far
 }
 
 // step is how far one cell is.
 type step struct {
 	begun time.Time // zero before that
-	log   string    // what it writes, "" where that is not known
-	place string    // where it is done, or why it waits, in a few words
+	log   string    // path of its log, "" if unknown
+	place string    // where it runs or why it waits, in a few words
 	ended bool
-	text  string // what became of it
+	text  string // its outcome
 }
 
 func (w *Work) progress(cells []*Cell, u job.Reporter) *progress {
@@ -45,7 +45,7 @@ func (w *Work) progress(cells []*Cell, u job.Reporter) *progress {
 	return p
 }
 
-// begin notes that a cell is being done.
+// begin notes that a cell has begun.
 func (p *progress) begin(c *Cell, log, place string) {
 	s := p.steps[c]
 	if s.begun.IsZero() {
@@ -54,12 +54,12 @@ func (p *progress) begin(c *Cell, log, place string) {
 	s.log, s.place = log, place
 }
 
-// wait notes that a cell is not being done any more, and not done.
+// wait notes that a cell waits, or waits again.
 func (p *progress) wait(c *Cell, place string) {
 	*p.steps[c] = step{place: place}
 }
 
-// end notes what became of a cell, and r if that is known.
+// end notes the outcome of a cell; r is nil if there is none.
 func (p *progress) end(c *Cell, outcome string, r *Result) {
 	s := p.steps[c]
 	s.ended, s.text = true, outcome
@@ -70,7 +70,7 @@ func (p *progress) end(c *Cell, outcome string, r *Result) {
 	}
 }
 
-// tell says what is going on.
+// tell reports the state of all cells.
 func (p *progress) tell() {
 	running, waiting := 0, map[string]int{}
 	var each []job.Step
@@ -96,7 +96,7 @@ func (p *progress) tell() {
 	p.report.Steps(strings.Join(all, ", "), each)
 }
 
-// text says how far a cell is.
+// text describes how far a cell is.
 func (p *progress) text(c *Cell, s *step) string {
 	about, _ := p.estimate.of(c)
 	switch {
@@ -129,7 +129,7 @@ func (p *progress) text(c *Cell, s *step) string {
 	return text
 }
 
-// left is how long all cells take from here if as many go on at a time as did, "" where that is not known.
+// left estimates how long the remaining cells take, if as many run at a time as before; "" is unknown.
 func (p *progress) left() string {
 	var sum, longest float64
 	for _, c := range p.cells {
@@ -152,7 +152,7 @@ func (p *progress) left() string {
 	return "about " + took(max(longest, sum/float64(max(1, p.most)))) + " left"
 }
 
-// took is a time for people: minutes and seconds.
+// took writes a time for people, in minutes and seconds.
 func took(seconds float64) string {
 	s := int(seconds + 0.5)
 	if s >= 3600 {
@@ -161,10 +161,10 @@ func took(seconds float64) string {
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
-// stamp is what a line of the progress begins with.
+// stamp matches the time at the start of a line of progress.
 var stamp = regexp.MustCompile(`^\[ *\d+:\d\d\] *`)
 
-// lastLine is the last line of a log that has an end, without its time; "" where there is none.
+// lastLine returns the last complete line of a log without its time, "" if there is none.
 func lastLine(path string) string {
 	f, err := os.Open(path)
 	if err != nil {

@@ -12,30 +12,30 @@ import (
 	"ovzpatch/internal/slurm"
 )
 
-// waited is a cell whose result has not been seen.
+// waited is a cell without a result yet.
 type waited struct {
 	cell  *Cell
 	job   string
 	index int
-	task  slurm.Task // as it was last seen; State is "" before that
-	lost  bool       // Slurm does not list it any more
-	gone  time.Time  // since when it is over, as far as Slurm says
+	task  slurm.Task // as last seen; State is "" if it never was
+	lost  bool       // Slurm no longer lists it
+	gone  time.Time  // when it was first seen to be over
 }
 
-// reason says why a cell has no result, as far as Slurm knows.
+// reason returns why a cell has no result, by what Slurm says.
 func (q *waited) reason(dir string) error {
 	state := q.task.String()
 	switch {
 	case q.task.State == "":
 		state = "Slurm never listed it"
 	case q.lost && !q.task.Ended():
-		// So it is with a task that is cancelled before it runs.
+		// This happens to a task that is cancelled before it runs.
 		state = "it is not in the queue any more, and was last seen there as " + state
 	}
 	return fmt.Errorf("task %s_%d of Slurm left no result: %s; its log is %s", q.job, q.index, state, filepath.Join(dir, fmt.Sprintf("%s_%d.log", q.job, q.index)))
 }
 
-// wait calls each as results come, and for each cell that will not get one.
+// wait calls each for every result as it appears, and for every cell that will get none.
 func (e *Cluster) wait(ctx context.Context, w *Work, p *progress, chunks []*chunk, each func(*Cell, error) error) error {
 	var queue []*waited
 	for _, ch := range chunks {
@@ -45,15 +45,15 @@ func (e *Cluster) wait(ctx context.Context, w *Work, p *progress, chunks []*chun
 	}
 	defer e.Report.Done()
 	limit := time.Now().Add(e.Wait)
-	var silent error // why the controller does not answer
+	var silent error // of a controller that does not answer
 	for {
-		// The queue is asked before the results are looked at: who has ended then has written.
+		// The queue first, then the results: a task that has ended has written its result.
 		tasks, err := e.c.Tasks(ctx, e.name)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil && silent == nil {
-			e.Report.Say("Slurm does not answer, which is waited for: %v", err)
+			e.Report.Say("Slurm does not answer; waiting until it does: %v", err)
 		} else if err == nil && silent != nil {
 			e.Report.Say("Slurm answers again")
 		}
@@ -93,8 +93,8 @@ func (e *Cluster) wait(ctx context.Context, w *Work, p *progress, chunks []*chun
 	return e.finish(ctx, chunks)
 }
 
-// finish ends what still runs though every cell is decided: second copies of tasks whose node was lost, and
-// all where the time is over.
+// finish cancels what still runs when every cell is decided: second copies of tasks whose node was lost, and
+// all tasks when the time is over.
 func (e *Cluster) finish(ctx context.Context, chunks []*chunk) error {
 	var jobs []string
 	for _, ch := range chunks {
@@ -103,14 +103,14 @@ func (e *Cluster) finish(ctx context.Context, chunks []*chunk) error {
 	if err := e.c.Cancel(ctx, jobs...); err != nil {
 		return err
 	}
-	// What ends slowly, as on a node that is lost, changes no result.
+	// A task that ends slowly, such as one on a lost node, changes no result.
 	if err := e.gone(ctx, jobs, 30*time.Second); err != nil && ctx.Err() == nil {
 		e.Report.Say("%v", err)
 	}
 	return nil
 }
 
-// note writes down what Slurm says of tasks. One that was requeued is not over any more.
+// note records what Slurm says of the tasks. A task that was requeued is no longer over.
 func note(queue []*waited, tasks []slurm.Task) {
 	type id struct {
 		job   string
@@ -134,7 +134,7 @@ func note(queue []*waited, tasks []slurm.Task) {
 	}
 }
 
-// show says how far the cell is, as far as Slurm knows.
+// show tells the progress how far the cell is, by what Slurm says.
 func (q *waited) show(p *progress) {
 	switch {
 	case q.task.State == "RUNNING" && !q.lost:
@@ -143,7 +143,7 @@ func (q *waited) show(p *progress) {
 		p.wait(q.cell, "Slurm does not list it yet")
 	case q.lost:
 		p.wait(q.cell, "gone from the queue")
-	default: // why tasks wait that never run is told nowhere else
+	default: // nothing else shows why a task that never runs waits
 		p.wait(q.cell, strings.ToLower(q.task.State)+": "+q.task.Reason)
 	}
 }

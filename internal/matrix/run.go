@@ -13,11 +13,11 @@ import (
 	"ovzpatch/internal/trial"
 )
 
-// errFailFast ends a matrix whose first bad cell is enough.
+// errFailFast ends a matrix at its first bad cell.
 var errFailFast = errors.New("stopped at the first cell that is not as expected (--fail-fast)")
 
-// Run does the cells that are not done yet. The report has all cells, also with an error, which
-// tells why the work ended early.
+// Run does the cells that have no result yet. It returns a report of all cells, also with an error that
+// ended the work early.
 func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporter) (*report.Report, error) {
 	rep := &report.Report{Source: m.File.Path, Kernels: []report.Kernel{}}
 	unlock, err := m.Work.Ready()
@@ -69,7 +69,7 @@ func (m *Matrix) Run(ctx context.Context, e Engine, failFast bool, u job.Reporte
 	return rep, err
 }
 
-// ended says what became of a cell, and tells whether that is not as expected.
+// ended reports the outcome of a cell, and whether it is not as expected.
 func (m *Matrix) ended(ctx context.Context, p *progress, c *Cell, reason string) (bad bool, err error) {
 	cell, err := m.take(ctx, c, reason)
 	if err != nil {
@@ -81,7 +81,7 @@ func (m *Matrix) ended(ctx context.Context, p *progress, c *Cell, reason string)
 	}
 	p.end(c, cell.Outcome, r)
 	bad = cell.ExitCode != 0
-	for _, other := range m.Cells { // of other names for the same work, which may expect another end
+	for _, other := range m.Cells { // other names for the same work may expect another outcome
 		if other == c || other.Key != c.Key {
 			continue
 		}
@@ -102,7 +102,7 @@ func (m *Matrix) ended(ctx context.Context, p *progress, c *Cell, reason string)
 	return bad, nil
 }
 
-// split tells what is done from what is not.
+// split separates the cells with a result from those without.
 func (m *Matrix) split() (done map[*Cell]*Result, todo []*Cell, err error) {
 	done = map[*Cell]*Result{}
 	seen := map[string]bool{}
@@ -117,7 +117,7 @@ func (m *Matrix) split() (done map[*Cell]*Result, todo []*Cell, err error) {
 		switch {
 		case r != nil:
 			done[c] = r
-		case !seen[c.Key]: // two names for the same work: it is done once
+		case !seen[c.Key]: // the same work under two names is done once
 			todo = append(todo, c)
 		}
 		seen[c.Key] = true
@@ -125,7 +125,7 @@ func (m *Matrix) split() (done map[*Cell]*Result, todo []*Cell, err error) {
 	return done, todo, nil
 }
 
-// judge reads the result of a cell and compares it.
+// judge reads and judges the result of a cell.
 func (m *Matrix) judge(c *Cell, before bool, reason string) (report.Cell, error) {
 	r, err := m.Work.Result(c.Key)
 	if err != nil {
@@ -134,8 +134,8 @@ func (m *Matrix) judge(c *Cell, before bool, reason string) (report.Cell, error)
 	return m.Work.Judge(c, r, before, reason), nil
 }
 
-// take is judge for a result that has just come. What was found of a snapshot is noted with it:
-// this machine alone writes into a datastore.
+// take is judge for a new result. It records the verdict on a snapshot in its datastore, which only this
+// machine writes to.
 func (m *Matrix) take(ctx context.Context, c *Cell, reason string) (report.Cell, error) {
 	cell, err := m.judge(c, false, reason)
 	if err != nil || c.ref == nil || cell.Report == nil {

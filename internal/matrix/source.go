@@ -14,7 +14,7 @@ import (
 	"ovzpatch/internal/build"
 )
 
-// sourceCells are the cells of one table of sources.
+// sourceCells returns the cells of one table of sources.
 func (m *Matrix) sourceCells(ctx context.Context, o Options, name string, s Source) ([]*Cell, error) {
 	if s.Store != "" {
 		return m.snapshotCells(ctx, o, name, s)
@@ -44,7 +44,7 @@ func (m *Matrix) sourceCells(ctx context.Context, o Options, name string, s Sour
 				for _, variant := range axis(s.Variants, axes.Variants, []string{With, Without}) {
 					c := &Cell{Kernel: kernel + "/" + target, Source: path, Target: target, Flavour: flavour, Variant: variant, table: name}
 					if variant == Check {
-						// A source is checked, not a flavour of it.
+						// A check is of a source, not of a flavour.
 						if c.Flavour = ""; i > 0 {
 							continue
 						}
@@ -64,7 +64,7 @@ func (m *Matrix) sourceCells(ctx context.Context, o Options, name string, s Sour
 	return cells, nil
 }
 
-// paths are the sources of a table that are files or trees.
+// paths returns the files and trees that a table names.
 func (m *Matrix) paths(name string, s Source) ([]string, error) {
 	if s.Path != "" {
 		path := m.File.beside(s.Path)
@@ -102,8 +102,7 @@ func (m *Matrix) paths(name string, s Source) ([]string, error) {
 	return paths, nil
 }
 
-// snapshotCells are the cells of finished kernels. The snapshots stay whole as long as the matrix
-// is open.
+// snapshotCells returns the cells of finished kernels. The snapshots are locked until the matrix is closed.
 func (m *Matrix) snapshotCells(ctx context.Context, o Options, name string, s Source) ([]*Cell, error) {
 	dir := m.File.beside(s.Store)
 	fail := func(err error, key string) error { return m.File.at(err, "source", name, key) }

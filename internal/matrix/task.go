@@ -15,14 +15,15 @@ import (
 	"ovzpatch/internal/job"
 )
 
-// handed is what the tasks of one call read.
+// handed is the file that the tasks of one call read.
 type handed struct {
 	Work    string  `json:"work"`
 	Attempt Attempt `json:"attempt"`
 	Cells   []*Cell `json:"cells"`
 }
 
-// hand writes what tasks read. Slurm runs a task whose directory the node lacks in /tmp, so each looks.
+// hand writes the files of the tasks. If a node lacks the directory, Slurm runs the task in /tmp, so each task
+// checks first.
 func (e *Cluster) hand(w *Work, cells []*Cell) error {
 	plan := filepath.Join(e.dir, "cells.json")
 	data, err := json.Marshal(handed{w.Dir, Attempt{Program: e.Program, CacheDir: e.Cache, Temp: e.Temp, Compile: e.CPUs}, cells})
@@ -42,7 +43,7 @@ func (e *Cluster) hand(w *Work, cells []*Cell) error {
 		atomicfile.WriteBytes(filepath.Join(e.dir, "probe.sh"), []byte(probe)))
 }
 
-// cell does one cell of those that were handed over, in a task.
+// cell does one of the cells, in a task.
 func (h *handed) cell(ctx context.Context, i int, attempt string, u job.Reporter) error {
 	if i < 0 || i >= len(h.Cells) {
 		return job.BadRequest(fmt.Errorf("there is no cell %d among %d", i, len(h.Cells)))
@@ -65,7 +66,7 @@ func (h *handed) cell(ctx context.Context, i int, attempt string, u job.Reporter
 	return err
 }
 
-// DoHanded does the i-th cell of a plan that the submitting machine wrote.
+// DoHanded does the i-th cell of the file plan, which the submitting machine wrote.
 func DoHanded(ctx context.Context, plan string, i int, attempt string, u job.Reporter) error {
 	data, err := os.ReadFile(plan)
 	if err != nil {

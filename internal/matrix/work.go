@@ -22,13 +22,13 @@ import (
 
 // Work is the directory with the results:
 //
-//	results/KEY.json      what became of a cell: there, it is done
+//	results/KEY.json      the result of a cell; if it is there, the cell is done
 //	attempts/KEY/NAME/    the log and the consoles of one try
-//	digests.json          those of sources, so that they are read once
-//	lock                  held by who works here
+//	digests.json          digests of sources, so that they are read once
+//	lock                  held by the call that works here
 type Work struct{ Dir string }
 
-// Result is what became of a cell.
+// Result is the result of a cell.
 type Result struct {
 	Cell     string    `json:"cell"`
 	Key      string    `json:"key"`
@@ -38,22 +38,22 @@ type Result struct {
 	Host     string    `json:"host"`
 	Attempt  string    `json:"attempt"` // the name of the try
 	Log      string    `json:"log"`     // below the directory
-	// Report is what the command wrote; it says why there is none.
+	// Report is the command's; if there is none, its Failure says why.
 	Report *report.Report `json:"report"`
 }
 
-// done tells a result that stays. What failed around the kernel is tried again by the next call.
+// done reports whether the result is final. A cell that failed around its kernel is tried again by the next call.
 func (r *Result) done() bool { return r.ExitCode != job.CodeFailed }
 
 func (w *Work) results() string              { return filepath.Join(w.Dir, "results") }
 func (w *Work) resultPath(key string) string { return filepath.Join(w.results(), key+".json") }
 func (w *Work) attempts(key string) string   { return filepath.Join(w.Dir, "attempts", key) }
 
-// attempt is the directory of one try.
+// attempt returns the directory of one try.
 func (w *Work) attempt(c *Cell, a Attempt) string { return filepath.Join(w.attempts(c.Key), a.Name) }
 
-// Ready makes the directory, and locks it: two calls would do the same cells. unlock removes it again
-// if nothing was done in it.
+// Ready makes the directory and locks it, because two calls would do the same cells. unlock removes it if
+// nothing was done in it.
 func (w *Work) Ready() (unlock func(), err error) {
 	_, there := os.Stat(w.Dir)
 	if err := w.make(); err != nil {
@@ -70,7 +70,7 @@ func (w *Work) Ready() (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", w.Dir, err)
 	}
-	// Another call may have removed what it made just before.
+	// Another call may just have removed the empty directory.
 	if err := w.make(); err != nil {
 		f.Close()
 		return nil, err
@@ -101,7 +101,7 @@ func (w *Work) removeEmpty() {
 	}
 }
 
-// Result returns what became of a cell; nil where it is not done.
+// Result returns the result of a cell, nil if there is none.
 func (w *Work) Result(key string) (*Result, error) {
 	data, err := os.ReadFile(w.resultPath(key))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,7 +117,7 @@ func (w *Work) Result(key string) (*Result, error) {
 	return &r, nil
 }
 
-// all are the results that can be read, of whatever keys.
+// all returns all results that can be read.
 func (w *Work) all() []*Result {
 	files, err := filepath.Glob(filepath.Join(w.results(), "*.json"))
 	if err != nil {
@@ -132,10 +132,10 @@ func (w *Work) all() []*Result {
 	return list
 }
 
-// errLate tells of a try that ended after another one of the same cell.
+// errLate says that another try of the same cell ended earlier.
 var errLate = errors.New("another try of this cell was first")
 
-// put makes a result visible, whole. The first one of a cell stays.
+// put writes a result. Only the first one of a cell counts.
 func (w *Work) put(r *Result, dir string) error {
 	tmp := filepath.Join(dir, "result.json")
 	err := atomicfile.Write(tmp, func(out io.Writer) error {
@@ -146,7 +146,7 @@ func (w *Work) put(r *Result, dir string) error {
 	if err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
-	// A link is made whole or not at all, and never in place of another.
+	// A link appears whole or not at all, and never replaces a file.
 	if err := os.Link(tmp, w.resultPath(r.Key)); errors.Is(err, fs.ErrExist) {
 		return errLate
 	} else if err != nil {
@@ -155,7 +155,7 @@ func (w *Work) put(r *Result, dir string) error {
 	return atomicfile.Sync(w.results())
 }
 
-// late are the tries of a cell that ended after another one had.
+// late returns the tries of a cell that ended after the first.
 func (w *Work) late(r *Result) []*Result {
 	files, err := filepath.Glob(filepath.Join(w.attempts(r.Key), "*", "result.json"))
 	if err != nil {
@@ -172,7 +172,7 @@ func (w *Work) late(r *Result) []*Result {
 	return list
 }
 
-// sweep forgets what stopped before its end, and results that are to be tried again.
+// sweep removes unfinished tries, and results of cells that are to be tried again.
 func (w *Work) sweep(c *Cell) error {
 	r, err := w.Result(c.Key)
 	if err != nil || r != nil && r.done() {

@@ -17,7 +17,7 @@ import (
 	"ovzpatch/specs"
 )
 
-// ownSwitch is the %bcond of our spec that --without-patch turns.
+// ownSwitch is the %bcond of our spec that --without-patch switches off.
 const ownSwitch = "ovzpatch"
 
 // Check refuses values that no recipe can take.
@@ -37,10 +37,10 @@ func (o *Options) Check() error {
 	return err
 }
 
-// switchName is what rpmbuild takes as the name of a switch.
+// switchName matches what rpmbuild accepts as the name of a switch.
 var switchName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
-// checkSwitches refuses what would leave the patch out of a build that is named after it.
+// checkSwitches refuses switches that would leave the patch out of a build that claims to have it.
 func (o *Options) checkSwitches() error {
 	for _, name := range append(slices.Clone(o.With), o.Without...) {
 		switch {
@@ -84,8 +84,8 @@ func (o *Options) ownFlavour(arch string) (string, error) {
 	return "", job.BadRequest(fmt.Errorf("--flavour=%s: our own spec has %s for --target=%s, and without --flavour the plain kernel", o.Flavours[0], strings.Join(there, ", "), o.Target))
 }
 
-// switchFlavours finds the switches by which a foreign spec builds the flavours asked for,
-// and says them.
+// switchFlavours finds the switches with which a foreign spec builds the flavours that were asked for, and reports
+// them.
 func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe) error {
 	if len(o.Flavours) == 0 {
 		return nil
@@ -122,10 +122,10 @@ func (o *Options) switchFlavours(ctx context.Context, u job.Reporter, r *Recipe)
 	return nil
 }
 
-// SpecOptions are what a recipe's spec is read with, here.
+// SpecOptions returns the options for reading the recipe's spec on this machine.
 func (r *Recipe) SpecOptions(ctx context.Context) spec.Options {
 	o := spec.Options{Target: r.Target, With: r.With, Without: r.Without}
-	// Specs ask what they are built on; only rpm of this machine knows.
+	// Specs ask for the distribution, which only rpm knows.
 	systems := []string{"rhel", "fedora", "centos"}
 	ask := []string{"rpm"}
 	for _, name := range systems {

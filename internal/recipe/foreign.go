@@ -16,14 +16,14 @@ import (
 	"ovzpatch/internal/srpm"
 )
 
-// foreignSpec puts the patch into a source RPM's own spec and shows what that changes.
+// foreignSpec puts the patch into a source RPM's own spec and shows the change.
 func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error) {
 	if m.o.Config != "" {
 		return nil, job.BadRequest(errors.New("--config belongs to our own spec: add --spec=replace, or edit the source RPM's configuration"))
 	}
 	original.Foreign, original.Reader = true, readerOf(m.Kernel)
 	if !m.Kernel.AtLeast(2, 6, 32) {
-		original.FileDigest = 1 // whatever the original has: rpm before 4.6 knows MD5 alone
+		original.FileDigest = 1 // whatever the original has: rpm before 4.6 knows only MD5
 	}
 	if err := original.forThisRpm(ctx, m.u, m.o.Modernize); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 	return &Sides{With: &with, Without: original}, nil
 }
 
-// keepBeside adds to the spec what makes dnf and zypper keep older kernels.
+// keepBeside adds the Provides that make dnf and zypper keep older kernels.
 func (m maker) keepBeside(original *Recipe) error {
 	edited, n, err := original.Spec.KeepBeside()
 	if err != nil {
@@ -95,17 +95,17 @@ func (m maker) carryCompat(ctx context.Context, original *Recipe) error {
 	return nil
 }
 
-// redHatFindRequires is what the specs of RHEL 5 and 6 have rpm find Requires with.
+// redHatFindRequires is the program that the specs of RHEL 5 and 6 name for finding Requires.
 const redHatFindRequires = "/usr/lib/rpm/redhat/find-requires"
 
-// lacksFindRequires tells a spec that wants it and a machine without. rpm is killed by the
-// broken pipe where it hands on more names of files than a pipe holds, as of headers.
+// lacksFindRequires reports whether the spec names redHatFindRequires and the machine lacks it. rpm would write
+// the names of a package's files to it, and a broken pipe kills rpm if there are more than a pipe holds.
 func (r *Recipe) lacksFindRequires() bool {
 	_, err := os.Lstat(filepath.Join("/", r.Root.Chroot, redHatFindRequires))
 	return r.Root.Mock == "" && errors.Is(err, fs.ErrNotExist) && bytes.Contains(r.Spec.Text(), []byte(redHatFindRequires))
 }
 
-// carry puts one more patch into a recipe with a foreign spec.
+// carry adds one more patch to a recipe with a foreign spec.
 func (r *Recipe) carry(ctx context.Context, c srpm.Change) (spec.Edited, error) {
 	made, edited, err := r.Carry(ctx, c)
 	if err != nil {
@@ -115,10 +115,10 @@ func (r *Recipe) carry(ctx context.Context, c srpm.Change) (spec.Edited, error) 
 	return edited, nil
 }
 
-// author is whom changelog entries name.
+// author is the author of changelog entries.
 const author = "ovzpatch <ovzpatch@localhost>"
 
-// change is what happens to a foreign source RPM.
+// change describes what ovzpatch does to a foreign source RPM.
 func (m maker) change() srpm.Change {
 	return srpm.Change{
 		PatchFile: m.Name, Patch: m.Port, Tag: m.o.Tag, Author: author,

@@ -17,8 +17,8 @@ import (
 // maxRefusedLines is how many lines of a spec an error shows.
 const maxRefusedLines = 5
 
-// forThisRpm tells, before anything is built, what rpm since 4.20 refuses in a foreign
-// spec, or rewrites it where that was asked for.
+// forThisRpm finds the lines of a foreign spec that rpm refuses since 4.20. It rewrites them if that was asked
+// for, and else fails before anything is built.
 func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool) error {
 	if modernize {
 		edited, err := r.Spec.Modernize()
@@ -53,8 +53,8 @@ func (r *Recipe) forThisRpm(ctx context.Context, u job.Reporter, modernize bool)
 		rpmOwner(r.Root), version, r.Spec.Name(), strings.Join(lines, "\n")))
 }
 
-// rpmVersion is what the rpmbuild says of itself that reads the spec; "" where it cannot
-// be asked: it will say more when it is to build. For mock the source RPM is made here.
+// rpmVersion returns the version of the rpmbuild that reads the spec, "" if it does not answer: the build then
+// reports why. For mock, this machine's rpmbuild makes the source RPM.
 func rpmVersion(ctx context.Context, root rpmbuild.Root) string {
 	if root.Mock != "" {
 		root = rpmbuild.Root{}
@@ -68,7 +68,7 @@ func rpmVersion(ctx context.Context, root rpmbuild.Root) string {
 
 var numberOfRpm = regexp.MustCompile(`[0-9]+\.[0-9]+(\.[0-9]+)*`)
 
-// rpmOwner is where that rpmbuild runs.
+// rpmOwner names the system of that rpmbuild.
 func rpmOwner(root rpmbuild.Root) string {
 	if root.Mock != "" {
 		root = rpmbuild.Root{}
@@ -76,7 +76,7 @@ func rpmOwner(root rpmbuild.Root) string {
 	return root.Name()
 }
 
-// sinceRpm420 tells a version from which on rpm refuses old ways of specs.
+// sinceRpm420 reports whether rpm of this version refuses old syntax in specs.
 func sinceRpm420(version string) bool {
 	parts := strings.Split(version, ".")
 	if len(parts) < 2 {

@@ -9,15 +9,15 @@ import (
 	"ovzpatch/specs"
 )
 
-// What marks a kernel whose configuration was changed: one that watches itself is slow, and one that
-// takes livepatches is for run --livepatch.
+// These mark the Release of a kernel whose configuration was changed: one that watches itself is slow, and one
+// that takes livepatches is made for run --livepatch.
 const (
 	debugTag     = ".debug"
 	livepatchTag = ".livepatch"
 )
 
-// overlaid lays what was asked for over a configuration. It returns the options that the kernel must
-// have in the end, and the mark in its Release.
+// overlaid adds the options of --debug-kernel and --livepatch to a configuration. It also returns the options that
+// the kernel must have in the end, and the mark for its Release.
 func (m maker) overlaid(arch string, config []byte) (changed []byte, needs []string, tag string, err error) {
 	if m.o.Debug {
 		if config, needs, err = specs.DebugConfig(m.Line, config); err != nil {
@@ -36,7 +36,7 @@ func (m maker) overlaid(arch string, config []byte) (changed []byte, needs []str
 	return config, needs, tag, nil
 }
 
-// takesLivepatch refuses a kernel that our livepatch cannot be for.
+// takesLivepatch refuses a kernel that our livepatch does not support.
 func (m maker) takesLivepatch(arch string) error {
 	switch {
 	case arch != "x86_64":

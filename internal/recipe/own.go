@@ -18,18 +18,17 @@ import (
 	"ovzpatch/specs"
 )
 
-// epoch is the one time in packages from our own spec: reproducible, and no claim about when.
+// epoch is the only time in packages from our own spec, which keeps them reproducible.
 var epoch = time.Unix(1_700_000_000, 0)
 
-// both derives the kernel without the patch from a recipe whose spec has our switch.
+// both adds the recipe without the patch to one whose spec has our switch.
 func both(with *Recipe) *Sides {
 	without := *with
 	without.Patched, without.Without = false, append(slices.Clone(with.Without), ownSwitch)
 	return &Sides{With: with, Without: &without}
 }
 
-// archive returns the tarball to build from, the source itself or a tree packed up, and its
-// one top directory.
+// archive returns the tarball to build from, which is the source or a packed tree, and its top directory.
 func (m maker) archive(ctx context.Context) (path, top string, err error) {
 	if m.Source.Kind != source.Tree {
 		return m.Source.Path, m.Files.Top, nil
@@ -44,7 +43,7 @@ func (m maker) archive(ctx context.Context) (path, top string, err error) {
 	return path, top, m.Source.Pack(ctx, path, top)
 }
 
-// ownSpec is for a tarball, which gets our spec.
+// ownSpec makes the recipes for a tarball, which gets our own spec.
 func (m maker) ownSpec(archive, top string) (*Sides, error) {
 	arch, err := kernel.Arch(m.o.Target)
 	if err != nil {
@@ -103,11 +102,11 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 	return both(r), nil
 }
 
-// compatTag marks a test build, which is not to be taken for one for production.
+// compatTag marks a test build, so that nobody takes it for one for production.
 const compatTag = ".compat"
 
-// compat is what --compat adds. It says what that was tried on: the patches of a line go into its
-// sources together, so that one of them speaks for all.
+// compat returns the patches that --compat adds, and reports what they were tried on. The patches of a line are
+// always used together, so the first one's header speaks for all.
 func (m maker) compat() ([]patches.Patch, error) {
 	list := patches.Compat(m.Line)
 	if len(list) == 0 {
@@ -119,7 +118,7 @@ func (m maker) compat() ([]patches.Patch, error) {
 	return list, nil
 }
 
-// binaryPayload chooses a compression that it knows.
+// binaryPayload chooses a compression that the kernel's own rpm knows.
 func (m maker) binaryPayload() string {
 	if m.Kernel.KnowsZstd() {
 		return "_binary_payload w3.zstdio"
@@ -127,8 +126,8 @@ func (m maker) binaryPayload() string {
 	return "_binary_payload w6.gzdio"
 }
 
-// readable does so for a recipe with our spec, and chooses digests, too; a foreign package
-// has those of its original.
+// readable chooses compression and digests that the kernel's own rpm knows, for a recipe with our spec. A
+// foreign package keeps those of its original.
 func (m maker) readable(r *Recipe) {
 	r.Reader, r.FileDigest = readerOf(m.Kernel), 0
 	if !m.Kernel.AtLeast(4, 18, 0) {

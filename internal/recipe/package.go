@@ -10,8 +10,8 @@ import (
 	"ovzpatch/internal/srpm"
 )
 
-// Package makes a source RPM with the patch in the directory out and returns its path. Before anything is written,
-// place has it proved where the patch lies.
+// Package makes a source RPM with the patch in the directory out and returns its path. With place it first
+// proves where the patch lies.
 func Package(ctx context.Context, source, out string, place bool, o Options) (string, error) {
 	s, err := Make(ctx, source, o)
 	if err != nil {

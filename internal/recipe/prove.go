@@ -17,8 +17,8 @@ import (
 	"ovzpatch/internal/srpm"
 )
 
-// ProvePlace runs %prep and %build of a package with its own spec, into which the patch was put,
-// and looks for the patch where %build compiles; or it says that this is not proven.
+// ProvePlace proves that the patch in a source RPM's own spec reaches what %build compiles: it runs %prep and
+// %build, and looks. Where it cannot or may not, it reports that nothing is proven.
 func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) error {
 	r, parent := s.With, ""
 	switch {
@@ -55,13 +55,13 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 		return fmt.Errorf("%w\nsee what %%prep lacks on this machine, or go by the spec's text with --no-prove", err)
 	}
 	if len(found.Unsteady) > 0 {
-		u.Say("not compared, as %%prep or %%build make them otherwise each time: %s", strings.Join(found.Unsteady, ", "))
+		u.Say("not compared, because %%prep or %%build make them differently each time: %s", strings.Join(found.Unsteady, ", "))
 	}
 	u.Say("%s", shown(found))
 	return nil
 }
 
-// shown says what a proof has shown. It is "proven" only where nothing was left unseen.
+// shown describes what a proof has shown. It says "proven" only if nothing was left out.
 func shown(found srpm.Proven) string {
 	text := fmt.Sprintf("%s, the original's with the patch, once (%v)", strings.Join(found.Trees, ", "), found.Duration.Round(100*time.Millisecond))
 	if !found.Compiled {

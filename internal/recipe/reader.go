@@ -7,8 +7,8 @@ import (
 	"ovzpatch/internal/rpmfile"
 )
 
-// The rpms of the systems that kernels are for. docs/building.md says where their versions are
-// known from, and what was measured.
+// The rpms of the systems that the kernels belong to. docs/building.md says where the versions come from and what was
+// measured.
 var (
 	rpmOfRHEL5 = rpmfile.Reader{System: "RHEL 5", Version: "4.4.2.3", Compressors: []string{"gzip", "bzip2"}}
 	rpmOfRHEL6 = rpmfile.Reader{System: "RHEL 6", Version: "4.8.0", Compressors: []string{"gzip", "bzip2", "lzma", "xz"}}
@@ -17,8 +17,7 @@ var (
 	rpmOfRHEL9 = rpmfile.Reader{System: "RHEL 9", Version: "4.16.1.3", Compressors: []string{"gzip", "bzip2", "lzma", "xz", "zstd"}}
 )
 
-// readerOf is the rpm of a kernel's own time. Packages are made for it, whichever rpm
-// makes them.
+// readerOf returns the rpm of a kernel's own time. Packages are made for that one, whichever rpm makes them.
 func readerOf(k kernel.Kernel) rpmfile.Reader {
 	switch {
 	case k.AtLeast(5, 14, 0):

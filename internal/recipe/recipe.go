@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recipe puts together what kernel packages are made from: the spec with the patch in
-// it, and its sources, for the kernel with the patch and for the one without.
+// Package recipe prepares what rpmbuild makes kernel packages from, the spec with the patch and its sources.
+// It makes two recipes, for the kernel with the patch and for the one without.
 package recipe
 
 import (
@@ -22,45 +22,44 @@ import (
 	"ovzpatch/specs"
 )
 
-// Options say what is made of a source.
+// Options say how recipes are made from a source.
 type Options struct {
 	Keyring string // file with the keys of whoever may have signed a source RPM; "" for any
 	Port    fit.Port
 	fit.Spec
 	Config    string   // kernel configuration; "" for a small one for guests
-	Tag       string   // what the Release of a patched kernel is marked with
-	Flavours  []string // kernels to build of those that the spec has
+	Tag       string   // marks the Release of a patched kernel
+	Flavours  []string // kernels to build, of those that the spec can build; nil for its default
 	Compat    bool     // also apply what the line's old sources need for this machine's compiler
-	Modernize bool     // rewrite what rpm since 4.20 refuses in a source RPM's own spec
-	Beside    bool     // add to a source RPM's own spec what makes dnf and zypper keep older kernels
+	Modernize bool     // rewrite the lines of a source RPM's own spec that rpm refuses since 4.20
+	Beside    bool     // add the Provides that make dnf and zypper keep older kernels to a source RPM's own spec
 	Debug     bool     // a kernel that watches itself
-	Livepatch bool     // a kernel that takes livepatches, where our own configuration is used
-	Misplaced bool     // go on with a patch that the gate check refuses
+	Livepatch bool     // a kernel that takes livepatches; with our own spec only
+	Misplaced bool     // accept a patch that the gate check refuses
 	Root      rpmbuild.Root
-	Cache     cache.Cache // keeps what is read of a tarball
+	Cache     cache.Cache // of files that were read from tarballs
 	Report    job.Reporter
 }
 
-// Recipe is what one kernel's packages are made from.
+// Recipe is what the packages of one kernel are made from.
 type Recipe struct {
 	srpm.Inputs
 	Patched bool
 	With    []string // rpmbuild's --with
 	Without []string // and --without
 	Touched []string // files of the tree that the patch touches
-	Port    string   // file name of the patch, "" where there is none in it
+	Port    string   // file name of the patch, "" without one
 	Foreign bool     // the spec is a source RPM's own
 	Root    rpmbuild.Root
-	Reader  rpmfile.Reader // what must be able to read the packages
-	// Source is the file whose digest stands for the source: that itself, or what a tree was
-	// packed into.
+	Reader  rpmfile.Reader // the rpm that must be able to read the packages
+	// Source is the file whose digest identifies the source: the source itself, or the tarball of a tree.
 	Source string
 
-	sources []*source.Source // open files among those it is of
+	sources []*source.Source // open, so that no file is read twice for its digest
 	digests *cache.Digests
 }
 
-// Label tells the two kernels apart in what is said.
+// Label names the kernel in messages.
 func (r *Recipe) Label() string {
 	if r.Patched {
 		return "with"
@@ -68,7 +67,7 @@ func (r *Recipe) Label() string {
 	return "without"
 }
 
-// Digest is the digest of a file that the recipe is of. Each is read once for both kernels.
+// Digest returns the digest of a file of the recipe. Each file is read once for both kernels.
 func (r *Recipe) Digest(path string) (string, error) {
 	for _, s := range r.sources {
 		if s.Path == path && s.Kind != source.Tree {
@@ -78,13 +77,13 @@ func (r *Recipe) Digest(path string) (string, error) {
 	return r.digests.Of(path)
 }
 
-// Sides are the two kernels that are compared, and the source that they are made from.
+// Sides are the recipes of the two kernels that are compared, and their source.
 type Sides struct {
 	Fit           *fit.Fit
 	With, Without *Recipe
 }
 
-// Close removes what was unpacked or packed for the recipes.
+// Close removes the temporary files of both recipes.
 func (s *Sides) Close() { s.Fit.Close() }
 
 // maker makes recipes.
@@ -94,8 +93,8 @@ type maker struct {
 	u job.Reporter
 }
 
-// Make checks that the patch fits the source at path, says where it goes, and puts together
-// what the kernels with it and without it are made from.
+// Make checks that the patch fits the source at path, reports where it goes, and makes the recipes for the
+// kernels with it and without it.
 func Make(ctx context.Context, path string, o Options) (s *Sides, err error) {
 	o.Report.Say("reading %s", path)
 	f, err := fit.Check(ctx, fit.Request{Source: path, Keyring: o.Keyring, Port: o.Port, Spec: o.Spec, Place: patch.Options{Strip: -1}, Cache: o.Cache, Report: o.Report})
@@ -125,8 +124,8 @@ func Make(ctx context.Context, path string, o Options) (s *Sides, err error) {
 	return s, nil
 }
 
-// accept decides whether recipes are made for what fit.Check found, err being its error, and
-// says what that was.
+// accept decides from what fit.Check found, and from its error err, whether to make recipes, and reports the
+// findings.
 func (m maker) accept(path string, err error) error {
 	var misplaced *gate.Error
 	switch {
@@ -154,8 +153,7 @@ func (m maker) accept(path string, err error) error {
 	return nil
 }
 
-// sides puts the recipes together. What only has to be packed for that lies in the directory
-// of the Fit.
+// sides makes the recipes. Files that they need go into the directory of the Fit.
 func (m maker) sides(ctx context.Context) (*Sides, error) {
 	switch {
 	case m.Source.Kind != source.RPM:
@@ -184,7 +182,7 @@ func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
 	}
 	m.u.Say("rpmbuild on %s will run the scripts and macros of %s", m.o.Root.Name(), original.Spec.Name())
 	if specs.Own(original.Spec.Text()) {
-		// A package of ours has the patch and the switch for it.
+		// A package that ovzpatch made has the patch, and a switch that leaves it out.
 		if len(m.o.Flavours) > 0 {
 			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", m.Source.Path))
 		}

@@ -22,9 +22,8 @@ import (
 	"ovzpatch/internal/tool"
 )
 
-// debianNames are Debian's packages for what kernel specs require, any of which will do;
-// an empty list is for what only rpm's own macros or a Red Hat system need, and a build
-// here does without. N is the major version of gcc.
+// debianNames maps what kernel specs require to packages of Debian, any of which will do. An empty list means that
+// a build here does not need it: only rpm's own macros or a Red Hat system do. N is the major version of gcc.
 var debianNames = map[string][]string{
 	"asciidoc": {"asciidoc"}, "audit-libs-devel": {"libaudit-dev"}, "bash": {"bash"}, "bc": {"bc"},
 	"binutils": {"binutils"}, "binutils-devel": {"binutils-dev"}, "bison": {"bison"}, "bzip2": {"bzip2"},
@@ -54,15 +53,15 @@ var debianNames = map[string][]string{
 	"redhat-rpm-config": {}, "system-sb-certs": {},
 }
 
-// requirements are a spec's BuildRequires on a host without an RPM database.
+// requirements are the BuildRequires of a spec that are not installed, on a host without an RPM database.
 type requirements struct {
 	missing []string // as the spec names them
 	install []string // Debian's packages for them
-	unknown []string // nobody here knows what they are called
+	unknown []string // without a known package of Debian
 }
 
-// sortRequires finds out what is missing. A package is there if it is present for dpkg;
-// a program may have come another way.
+// sortRequires finds out what is missing. A package is there if dpkg has it; a program may also have been
+// installed in another way.
 func sortRequires(names []string, gcc string, present, isTool func(name string) bool) requirements {
 	var r requirements
 	for _, name := range names {
@@ -89,8 +88,8 @@ func sortRequires(names []string, gcc string, present, isTool func(name string) 
 	return r
 }
 
-// CheckRequires is what rpmbuild does where there is an RPM database, for a system with
-// dpkg, here or in a chroot: what a spec requires for its build and is not there is an error.
+// CheckRequires fails if a BuildRequires of the spec is missing. It does for a system with dpkg, here or in a
+// chroot, what rpmbuild does itself where there is an RPM database.
 func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
 	names, err := r.Spec.BuildRequires(r.SpecOptions(ctx))
 	if err != nil {
@@ -125,8 +124,8 @@ func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
 	return nil
 }
 
-// Lacks says what the package's scripts and its spec want of the machine that is not there
-// and in no BuildRequires: old specs do not name what every system of their time had.
+// Lacks returns what the package needs and the machine lacks, though no BuildRequires says so: old specs do not name
+// what every system of their time had.
 func (r *Recipe) Lacks() []string {
 	scripts := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
@@ -150,8 +149,8 @@ func (r *Recipe) Lacks() []string {
 	return list
 }
 
-// newCompiler returns the major version of this machine's gcc where that is 5 or later,
-// which took much for an error that kernels of its time have; else "".
+// newCompiler returns the major version of this machine's gcc if that is 5 or later, else "". gcc 5 and later
+// refuse code of older kernels.
 func newCompiler(ctx context.Context) string {
 	out, err := command.Ask(ctx, "gcc", "-dumpversion")
 	major, _, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
@@ -161,14 +160,14 @@ func newCompiler(ctx context.Context) string {
 	return major
 }
 
-// hasTool tells whether a program is to be found here, or in a chroot.
+// hasTool reports whether a program is installed here, or in a chroot.
 func hasTool(root rpmbuild.Root, name string) bool {
 	if root.Chroot == "" {
 		_, err := tool.Find(name)
 		return err == nil
 	}
 	return slices.ContainsFunc([]string{"usr/bin", "usr/sbin", "bin", "sbin"}, func(dir string) bool {
-		// A link is to be followed in there only.
+		// An absolute link in there must not be followed out here.
 		_, err := os.Lstat(filepath.Join(root.Chroot, dir, name))
 		return err == nil
 	})

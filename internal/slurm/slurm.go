@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package slurm runs arrays of tasks on a cluster by Slurm's own commands: sbatch, squeue, scancel and
-// scontrol. Their exit codes do not say what became of a task (sbatch --wait is 0 for a cancelled one and
-// after a node was lost), so this package reports states only; whether the work was done is for the
-// caller to see from what the work has left.
+// Package slurm runs arrays of tasks on a cluster through Slurm's own commands: sbatch, squeue, scancel and
+// scontrol. Their exit codes do not say whether a task did its work (sbatch --wait returns 0 for a cancelled
+// task, and after a node was lost). So this package only reports states; callers look at what the tasks wrote.
 package slurm
 
 import (
@@ -19,7 +18,7 @@ import (
 	"ovzpatch/internal/tool"
 )
 
-// Tools are what a machine needs that submits.
+// Tools are the commands that the submitting machine needs.
 var Tools = func() (list []tool.Tool) {
 	for _, name := range []string{"sbatch", "squeue", "scancel", "scontrol"} {
 		list = append(list, tool.Tool{Name: name, Apt: "slurm-client", Dnf: "slurm"})
@@ -27,14 +26,14 @@ var Tools = func() (list []tool.Tool) {
 	return list
 }()
 
-// Cluster is where tasks run.
+// Cluster is a cluster that answers.
 type Cluster struct {
-	MaxArray int // tasks of one array
+	MaxArray int // the largest number of tasks in one array
 }
 
 var maxArray = regexp.MustCompile(`(?m)^MaxArraySize\s*=\s*(\d+)`)
 
-// Find asks the controller.
+// Find asks the controller of the cluster that this machine belongs to.
 func Find(ctx context.Context) (*Cluster, error) {
 	out, err := command.Ask(ctx, "scontrol", "show", "config")
 	if err != nil {
@@ -51,22 +50,22 @@ func Find(ctx context.Context) (*Cluster, error) {
 	return &Cluster{MaxArray: n}, nil
 }
 
-// Array is one script that is run as many tasks.
+// Array is one script to run as many tasks.
 type Array struct {
 	Name   string
 	Script string   // a file, which sbatch copies
 	Args   []string // for the script
 	Dir    string   // where it runs, and where the logs go
-	Tasks  int      // their indices begin at 0
+	Tasks  int      // indices begin at 0
 	AtOnce int      // 0 for no limit
 	CPUs   int
-	Memory int64 // bytes; 0 for what the cluster gives
+	Memory int64 // bytes; 0 for the cluster's default
 	Time   time.Duration
-	// Options are further ones for sbatch; they come last.
+	// Options are more options of sbatch; they come last and win.
 	Options []string
 }
 
-// Submit returns the job's number.
+// Submit submits an array and returns the number of its job.
 func (c *Cluster) Submit(ctx context.Context, a Array) (string, error) {
 	indices := fmt.Sprintf("0-%d", a.Tasks-1)
 	if a.AtOnce > 0 {
@@ -74,7 +73,7 @@ func (c *Cluster) Submit(ctx context.Context, a Array) (string, error) {
 	}
 	args := []string{
 		"sbatch", "--parsable", "--job-name=" + a.Name, "--array=" + indices, "--chdir=" + a.Dir,
-		// Without %a all tasks write into one file, and a requeue would empty it.
+		// Without %a all tasks would write into one file, and without append a requeue would empty it.
 		"--output=" + a.Dir + "/%A_%a.log", "--open-mode=append", "--requeue", "--export=ALL",
 		fmt.Sprintf("--time=%d", max(1, int((a.Time+time.Minute-1)/time.Minute))),
 	}
@@ -89,7 +88,7 @@ func (c *Cluster) Submit(ctx context.Context, a Array) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("submit %d tasks: %w", a.Tasks, err)
 	}
-	// With several clusters the cluster's name follows.
+	// With several clusters, sbatch adds the cluster's name.
 	id, _, _ := strings.Cut(strings.TrimSpace(string(out)), ";")
 	if _, err := strconv.Atoi(id); err != nil {
 		return "", fmt.Errorf("submit %d tasks: sbatch answered %q and no number", a.Tasks, out)
@@ -97,7 +96,7 @@ func (c *Cluster) Submit(ctx context.Context, a Array) (string, error) {
 	return id, nil
 }
 
-// answerLimit is how long a busy controller may take.
+// answerLimit is how long a busy controller may take to answer.
 const answerLimit = 2 * time.Minute
 
 // Task is one task of an array as the controller knows it.
@@ -109,10 +108,10 @@ type Task struct {
 	Node   string
 }
 
-// ended are the states that a task does not leave; one that is requeued is PENDING again.
+// ended are the final states. A task that is requeued becomes PENDING again.
 var ended = []string{"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
 
-// Ended tells whether a task is over.
+// Ended reports whether the task is over.
 func (t Task) Ended() bool { return slices.Contains(ended, t.State) }
 
 func (t Task) String() string {
@@ -126,8 +125,8 @@ func (t Task) String() string {
 	return s
 }
 
-// Tasks returns our tasks of arrays of that name. The controller forgets those that have ended
-// after a while (MinJobAge).
+// Tasks returns this user's tasks of arrays of that name. Some time after its end (MinJobAge) the controller
+// forgets a task.
 func (c *Cluster) Tasks(ctx context.Context, name string) ([]Task, error) {
 	out, err := command.Output(ctx, command.Cmd{
 		Args:  []string{"squeue", "--noheader", "--me", "--all", "--array", "--states=all", "--name=" + name, "--format=%F|%K|%T|%r|%N"},
@@ -151,14 +150,14 @@ func parseTasks(out string) ([]Task, error) {
 		}
 		index, err := strconv.Atoi(fields[1])
 		if err != nil {
-			continue // no task of an array: somebody else's job of that name
+			continue // a job of that name that is no array, so not ours
 		}
 		list = append(list, Task{fields[0], index, fields[2], fields[3], fields[4]})
 	}
 	return list, nil
 }
 
-// Cancel ends arrays. It is no error where they have ended.
+// Cancel cancels arrays. Arrays that have ended are no error.
 func (c *Cluster) Cancel(ctx context.Context, jobs ...string) error {
 	if len(jobs) == 0 {
 		return nil
