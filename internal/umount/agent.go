@@ -9,13 +9,13 @@ import (
 	"io"
 )
 
-// The words that make this program an agent, or one umount, when it runs itself.
+// With one of these words as its first argument, the program is an agent or does one umount.
 const (
 	AgentWord  = "agent"
 	UmountWord = "umount2"
 )
 
-// request is one thing the agent is to do; Op is a key of agentOps.
+// request asks the agent to do one thing; Op is a key of agentOps.
 type request struct {
 	Op     string
 	Path   string
@@ -27,13 +27,12 @@ type request struct {
 	OwnLog bool // read the container's own log as well
 }
 
-// reply is what came of it. Err is a fault of the machinery, not of the umount.
+// reply answers a request. Err is a failure of the machinery, not of the umount.
 type reply struct {
 	Errno   string `json:",omitempty"`
 	ID      string `json:",omitempty"` // pid namespace of the process that acted, where not the agent's
 	Mounted bool   `json:",omitempty"`
-	// Messages are the override messages that came into the container's own log since it was
-	// read last.
+	// Messages counts the new override messages in the container's own log.
 	Messages int    `json:",omitempty"`
 	Slower   int64  `json:",omitempty"` // milliseconds, see flood and neighbour
 	Changed  string `json:",omitempty"` // see changedState
@@ -48,9 +47,9 @@ type agent struct {
 	start   state // of its first thread when it began, before any umount
 }
 
-// Agent serves requests, one JSON value each, until they end. It is a container's first
-// process; with its end the container ends. The main thread must be locked to the main
-// goroutine, for some operations spoil the thread they run on.
+// Agent serves requests, one JSON value each, until there are no more. It is a container's first process, so
+// the container ends with it. The main goroutine must be locked to the main thread, because some operations
+// spoil the thread on which they run.
 func Agent(self string, requests io.Reader, replies io.Writer) error {
 	start, err := callerState()
 	if err != nil {

@@ -15,14 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What of include/uapi/linux/auto_fs.h is needed to be the daemon of an indirect map.
+// What the daemon of an indirect map needs of include/uapi/linux/auto_fs.h.
 const (
 	autofsIOCReady = 0x9360
 	autofsIOCFail  = 0x9361
 	// missingIndirect is autofs_ptype_missing_indirect, the packet of a key that is not mounted.
 	missingIndirect = 3
-	// The fields of struct autofs_v5_packet that are read, in bytes from its start: they
-	// are at the same place for 32 and for 64 bits.
+	// Offsets in struct autofs_v5_packet, in bytes. They are the same for 32 and 64 bits.
 	packetType, packetToken, packetLen, packetName = 4, 8, 40, 44
 )
 
@@ -32,15 +31,15 @@ const keyName = "key"
 // automountLimit is how long the daemon waits for the kernel to ask.
 const automountLimit = 10 * time.Second
 
-// umountAutomount mounts an autofs map at Path and has a child umount its one key, which nobody
-// mounted yet: the kernel asks the map's daemon, that is this program, for the mount first.
+// umountAutomount mounts an autofs map at Path and has a child umount its one key, which is not mounted yet. So
+// the kernel first asks the map's daemon, which is this program, to mount it.
 func (a *agent) umountAutomount(q request) (r reply, err error) {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return reply{}, fmt.Errorf("make the map's pipe: %w", err)
 	}
 	defer out.Close()
-	// Without pgrp= the daemon is the process group of who mounts.
+	// Without pgrp= the daemon is the process group that mounts the map.
 	options := fmt.Sprintf("fd=%d,minproto=5,maxproto=5,indirect", in.Fd())
 	err = unix.Mount("map", q.Path, "autofs", 0, options)
 	in.Close()
@@ -53,7 +52,7 @@ func (a *agent) umountAutomount(q request) (r reply, err error) {
 	answered := make(chan error, 1)
 	go func() { answered <- answer(out, q) }()
 	cmd := exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path+"/"+keyName)
-	// The kernel asks nobody about what the daemon's own group does.
+	// For the daemon's own process group the kernel would not ask.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r, err = onceIn(cmd)
 	return r, errors.Join(err, <-answered)

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// commandPaths are where the umount command that users type may be.
+// commandPaths are the usual paths of the umount command.
 var commandPaths = []string{"/bin/umount", "/bbin/umount", "/usr/bin/umount"}
 
-// findCommand returns the first that is there, or would be: running it says what is missing.
+// findCommand returns the first path that exists, else the first of all: running that says what is missing.
 func findCommand() string {
 	for _, path := range commandPaths {
 		if _, err := os.Stat(path); err == nil {
@@ -40,8 +40,8 @@ func (a *agent) command(q request) (reply, error) {
 	return reply{}, fmt.Errorf("run umount -f: %w (it is looked for as %s)", err, strings.Join(commandPaths, ", "))
 }
 
-// commandErrno finds the errno in what a failed umount command printed; where there is
-// none it gives the text.
+// commandErrno finds the errno in the output of a failed umount command. If there is none, it returns the
+// output.
 func commandErrno(out string) string {
 	text := strings.ToLower(out)
 	for _, e := range []syscall.Errno{unix.EPERM, unix.EBUSY, unix.EINVAL, unix.EAGAIN, unix.ESHUTDOWN, unix.ENOENT} {
@@ -49,7 +49,7 @@ func commandErrno(out string) string {
 			return unix.ErrnoName(e)
 		}
 	}
-	// util-linux has words of its own.
+	// util-linux has its own words for some.
 	for words, errno := range map[string]string{"target is busy": "EBUSY", "must be superuser": "EPERM", "not mounted": "EINVAL"} {
 		if strings.Contains(text, words) {
 			return errno
@@ -58,9 +58,9 @@ func commandErrno(out string) string {
 	return strings.TrimSpace(out)
 }
 
-// sweep does what `umount -a -f -r` does: all mounts, the last one first, read-only
-// where they will not go. The root stays, as do the other types' superblocks: they are
-// the guest's own, and the next case needs them writable.
+// sweep does what `umount -a -f -r` does: it umounts everything, the last mount first, and remounts read-only what
+// stays. It spares the root and the superblocks of other types: they are the guest's own, and the next case needs
+// them writable.
 func (a *agent) sweep(q request) (reply, error) {
 	paths, err := mountPaths()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flood umounts Times times. Slower is what the fastest of the first calls took, which write
-// a message each, of those without flags, or of some that umount something: whichever took longest.
+// flood umounts Times times. Slower is the longest of three times: that of the fastest among the first forced calls,
+// which write a message each, among calls without flags, and among calls that umount something.
 func (a *agent) flood(q request) (reply, error) {
 	before, err := mountState(q.Path)
 	if err != nil {
@@ -39,16 +39,16 @@ func (a *agent) flood(q request) (reply, error) {
 		return r, err
 	}
 	caller, err := callerState()
-	// What an umount changes in its caller may be changed since the first.
+	// The first call may already have changed its caller, so compare with the state before any.
 	changed := []string{r.Changed, changedState(before, after), changedState(a.start, caller)}
 	r.Changed = strings.Join(slices.DeleteFunc(changed, func(s string) bool { return s == "" }), ", ")
 	return r, err
 }
 
-// sample is a number of calls that the rate limit lets write a message each.
+// sample is a number of calls for which the rate limit lets through a message each.
 const sample = 8
 
-// idleSample is as many as the rate limit still lets write a message.
+// idleSample is a number of further calls for which it still does.
 const idleSample = 2
 
 func fastest(path string, flags, times int) time.Duration {
@@ -63,8 +63,8 @@ func fastest(path string, flags, times int) time.Duration {
 
 func (a *agent) threads(q request) (reply, error) { return floodByThreads(q) }
 
-// floodByThreads umounts Times times, each time on a thread that has credentials of its own and
-// then ends. It waits until all are gone.
+// floodByThreads umounts Times times, each time on a new thread with its own credentials. It waits until these
+// threads have ended.
 func floodByThreads(q request) (r reply, err error) {
 	const tasks = "/proc/self/task"
 	before, err := os.ReadDir(tasks)
@@ -81,7 +81,7 @@ func floodByThreads(q request) (r reply, err error) {
 		if err != nil {
 			return r, err
 		}
-		// The runtime may have started some of its own.
+		// Go's runtime may have started threads, too.
 		if len(now) <= len(before)+4 {
 			return r, nil
 		}
@@ -91,7 +91,7 @@ func floodByThreads(q request) (r reply, err error) {
 	}
 }
 
-// renewCredentials returns the calling thread its own copy of its credentials.
+// renewCredentials makes the kernel copy the credentials for the calling thread alone.
 func renewCredentials() error {
 	var header unix.CapUserHeader
 	unix.Capget(&header, nil)
@@ -105,8 +105,8 @@ func renewCredentials() error {
 	return nil
 }
 
-// neighbour mounts and umounts a tmpfs Times times, which has nothing to do with anybody
-// else's. Slower is how long the third slowest time took: one or two may be the machine's.
+// neighbour mounts and umounts a tmpfs Times times. Slower is the third longest time, because the machine itself may
+// cause one or two long ones.
 func (a *agent) neighbour(q request) (reply, error) {
 	var took []time.Duration
 	for range q.Times {
@@ -118,15 +118,15 @@ func (a *agent) neighbour(q request) (reply, error) {
 			return reply{}, fmt.Errorf("umount tmpfs at %s: %w", q.Path, err)
 		}
 		took = append(took, time.Since(start))
-		// All at once they would fall between two calls of a flood.
+		// Without a pause, all of them could fall between two calls of a flood.
 		time.Sleep(5 * time.Millisecond)
 	}
 	slices.Sort(took)
 	return reply{Slower: took[len(took)-3].Milliseconds()}, nil
 }
 
-// callerFlags are the flags of the calling thread. That must be the first of its process: the
-// container's /proc may be the host's, which numbers threads otherwise.
+// callerFlags returns the flags of the calling thread. That must be the first of its process, because the
+// container's /proc may be the host's, where threads have other numbers.
 func callerFlags() (state, error) {
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
@@ -135,7 +135,7 @@ func callerFlags() (state, error) {
 	return parseFlags(string(stat))
 }
 
-// callerState is what an umount must leave of the calling thread as it is, besides its flags.
+// callerState returns what an umount must not change in the calling thread, besides its flags.
 func callerState() (state, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -149,7 +149,7 @@ func callerState() (state, error) {
 	return s, nil
 }
 
-// mountState is what an umount that fails must leave of the mount at path as it is.
+// mountState returns what a failed umount must not change in the mount at path.
 func mountState(path string) (state, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

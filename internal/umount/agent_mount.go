@@ -15,7 +15,7 @@ import (
 	"ovzpatch/internal/kmsg"
 )
 
-// slave lets the host's later mounts below Path come here, and none go back.
+// slave makes Path receive the host's later mounts, and send none back.
 func (a *agent) slave(q request) (reply, error) {
 	if err := unix.Mount("", q.Path, "", unix.MS_SLAVE, ""); err != nil {
 		return reply{}, fmt.Errorf("make %s a slave of the host's: %w", q.Path, err)
@@ -23,11 +23,11 @@ func (a *agent) slave(q request) (reply, error) {
 	return reply{}, nil
 }
 
-// bind makes Path a mount of the container's own.
+// bind makes Path a mount of its own.
 func (a *agent) bind(q request) (reply, error) { return reply{}, bind(q.Source, q.Path) }
 
-// make makes the mount under test. OwnMount lets go of the one it came from, which a
-// container that is swept must not have.
+// make makes the mount under test. With OwnMount it then detaches the mount that it came from, which a container that
+// is swept must not have.
 func (a *agent) make(q request) (reply, error) {
 	if err := origins[q.Origin](q.Source, q.Other, q.Path); err != nil {
 		return reply{}, err
@@ -40,11 +40,11 @@ func (a *agent) make(q request) (reply, error) {
 	return reply{}, nil
 }
 
-// letGo has make detach the source.
+// letGo makes make detach the source.
 const letGo = 1
 
-// holding is what keeps a mount busy. A file that is open for writing would keep the
-// superblock from becoming read-only, so that is opened afterwards, from the directory.
+// holding keeps a mount busy. It opens no file for writing, which would keep the superblock from becoming read-only;
+// use opens one afterwards, from the directory.
 type holding struct{ file, dir *os.File }
 
 func hold(path string) (*holding, error) {
@@ -60,7 +60,7 @@ func hold(path string) (*holding, error) {
 	return &holding{file, dir}, nil
 }
 
-// use reads from the file and writes by way of the directory.
+// use reads from the file, and writes to another through the directory.
 func (h *holding) use() error {
 	if _, err := h.file.ReadAt(make([]byte, 1), 0); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (a *agent) hold(q request) (r reply, err error) {
 
 func (a *agent) read(q request) (reply, error) { return reply{Errno: errnoName(use(q.Path))}, nil }
 
-// look tells what the container sees after the act.
+// look returns what the container sees after the act.
 func (a *agent) look(q request) (r reply, err error) {
 	if a.held != nil {
 		r.Errno = errnoName(a.held.use())
@@ -102,7 +102,7 @@ func (a *agent) look(q request) (r reply, err error) {
 	return r, err
 }
 
-// release lets go of what is held and mounted below Path.
+// release closes what is held, and umounts everything below Path.
 func (a *agent) release(q request) (reply, error) {
 	err := a.held.close()
 	a.held = nil
@@ -110,7 +110,7 @@ func (a *agent) release(q request) (reply, error) {
 	slices.Reverse(paths)
 	for _, path := range paths {
 		if strings.HasPrefix(path, q.Path+"/") {
-			// One that is locked goes when the host's goes.
+			// A locked mount goes when the host's goes.
 			unix.Unmount(path, unix.MNT_DETACH)
 		}
 	}

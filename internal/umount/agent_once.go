@@ -21,12 +21,12 @@ func (a *agent) umountChild(q request) (reply, error) {
 	return onceIn(exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path))
 }
 
-// umountCompat umounts by the kernel's entry for 32-bit programs.
+// umountCompat umounts through the kernel's entry for 32-bit programs.
 func (a *agent) umountCompat(q request) (reply, error) {
 	return onceIn(exec.Command(guest.CompatProgram, UmountWord, strconv.Itoa(q.Flags), q.Path))
 }
 
-// oldumount has a 32-bit program make the call that 64-bit programs do not have.
+// oldumount has a 32-bit program call umount(2), which 64-bit programs lack.
 func (a *agent) oldumount(q request) (reply, error) {
 	return onceIn(exec.Command(guest.CompatProgram, UmountWord, oldWord, q.Path))
 }
@@ -39,7 +39,7 @@ func (a *agent) umountNestedTwice(q request) (reply, error) {
 	return onceIn(nested(a.self, strconv.Itoa(q.Flags), q.Path, a.self))
 }
 
-// nested is this program's umount in a container of its own.
+// nested umounts in a container within the container.
 func nested(self string, args ...string) *exec.Cmd {
 	cmd := exec.Command(self, append([]string{UmountWord}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
@@ -54,12 +54,11 @@ func onceIn(cmd *exec.Cmd) (reply, error) {
 	return parseOnce(b)
 }
 
-// oldWord stands for the flags of the call that has none.
+// oldWord takes the place of the flags for umount(2), which has none.
 const oldWord = "old"
 
-// Once does one umount and writes what came of it for the process that started this
-// one. Arguments: the flags as a number, or oldWord; the path; and the program that does it in
-// one more container, if it is to.
+// Once does one umount and writes the result for the process that started this one. Its arguments are the flags as a
+// number, or oldWord; the path; and, to umount in one more container, the program that does so.
 func Once(args []string, w io.Writer) error {
 	if len(args) == 3 {
 		b, err := nested(args[2], args[:2]...).Output()
@@ -82,7 +81,7 @@ func Once(args []string, w io.Writer) error {
 		}
 		r.Errno = errnoName(unix.Unmount(args[1], flags))
 	}
-	// Kernels before 3.8 have no such file; there the id is not a namespace's.
+	// Kernels before 3.8 lack this file, and their ids are not those of namespaces.
 	if ns, err := os.Readlink("/proc/self/ns/pid"); err == nil {
 		r.ID = strings.Trim(strings.TrimPrefix(ns, "pid:"), "[]")
 	}

@@ -25,7 +25,7 @@ func (a *agent) umount(q request) (reply, error) {
 	return reply{Errno: errnoName(answer), Changed: changedState(before, after)}, err
 }
 
-// onSpoiltThread umounts on a thread that nothing else will run on, after spoil.
+// onSpoiltThread calls spoil and then umounts, on a thread that runs nothing else and ends.
 func onSpoiltThread(q request, spoil func() error) (reply, error) {
 	type result struct {
 		r   reply
@@ -48,10 +48,10 @@ func (a *agent) umountThread(q request) (reply, error) {
 	return onSpoiltThread(q, func() error { return nil })
 }
 
-// userID is an ordinary user's.
+// userID is that of an ordinary user.
 const userID = 1000
 
-// becomeUser changes this thread alone; the C library's calls would change all.
+// becomeUser changes only this thread. The C library's functions would change all threads.
 func becomeUser() error {
 	for _, call := range []uintptr{sysSetresgid, sysSetresuid} {
 		if _, _, e := unix.RawSyscall(call, userID, userID, userID); e != 0 {
@@ -77,7 +77,7 @@ func (a *agent) umountUserWithAdmin(q request) (reply, error) {
 
 func (a *agent) umountWithoutAdmin(q request) (reply, error) { return onSpoiltThread(q, dropAdmin) }
 
-// umountNoNewPrivileges is one more umount before 3.5.
+// umountNoNewPrivileges is a plain umount on kernels before 3.5.
 func (a *agent) umountNoNewPrivileges(q request) (reply, error) {
 	return onSpoiltThread(q, func() error {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
@@ -87,7 +87,7 @@ func (a *agent) umountNoNewPrivileges(q request) (reply, error) {
 	})
 }
 
-// umountRelative names the mount without a slash.
+// umountRelative umounts by a name without a slash, from the parent directory.
 func (a *agent) umountRelative(q request) (reply, error) {
 	dir := filepath.Dir(q.Path)
 	q.Path = filepath.Base(q.Path)
@@ -108,8 +108,8 @@ func unshare(what int) func() error {
 	}
 }
 
-// unshareFor is for both sides. Kernels before 3.8 let nobody unshare a pid namespace, and those
-// before 3.12 no process of several threads, as every Go program is. To them it is one more umount.
+// unshareFor works on the host and in containers. Kernels before 3.8 cannot unshare a pid namespace, and those before
+// 3.12 not that of a process with several threads, as every Go program is. There it does nothing.
 func unshareFor(what int) error {
 	if err := unshare(what)(); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
@@ -125,9 +125,9 @@ func (a *agent) umountUnsharedPID(q request) (reply, error) {
 	return onSpoiltThread(q, func() error { return unshareFor(unix.CLONE_NEWPID) })
 }
 
-// ownMountNamespace opens that of a thread that made one. Kernels before 3.17 have no thread-self,
-// and proc may number threads as another pid namespace does: there it is the one thread that is
-// not where the process is.
+// ownMountNamespace opens the mount namespace that the calling thread unshared. Kernels before 3.17 lack thread-self,
+// and proc may be that of another pid namespace, with other numbers. There it looks for the one thread whose mount
+// namespace is not that of the process.
 func ownMountNamespace(proc string) (*os.File, error) {
 	f, err := os.Open(proc + "/thread-self/ns/mnt")
 	if !errors.Is(err, os.ErrNotExist) {
@@ -148,9 +148,8 @@ func ownMountNamespace(proc string) (*os.File, error) {
 	return nil, errors.Join(fmt.Errorf("find the thread's mount namespace in %s: none differs from %q", proc, all), err)
 }
 
-// umountSelfUnshared umounts on the agent's own first thread after it unshared its pid
-// namespace: what the kernel takes for the container's process 1 is that thread. No agent can
-// be asked for more afterwards than to look.
+// umountSelfUnshared umounts on the agent's first thread, which the kernel takes for the container's process 1, after
+// that thread unshared its pid namespace. Afterwards the agent can only look.
 func (a *agent) umountSelfUnshared(q request) (reply, error) {
 	if err := unshare(unix.CLONE_NEWPID)(); err != nil {
 		return reply{}, err
@@ -159,7 +158,7 @@ func (a *agent) umountSelfUnshared(q request) (reply, error) {
 	return a.umount(q)
 }
 
-// umountSetns enters the mount namespace of a thread that made one.
+// umountSetns umounts in the mount namespace that another thread unshared.
 func (a *agent) umountSetns(q request) (reply, error) {
 	type made struct {
 		ns  *os.File
@@ -181,7 +180,7 @@ func (a *agent) umountSetns(q request) (reply, error) {
 	}
 	defer m.ns.Close()
 	return onSpoiltThread(q, func() error {
-		// Only a thread that shares no root may change its namespace.
+		// Only a thread that shares its root with no other may change its mount namespace.
 		if err := unshare(unix.CLONE_FS)(); err != nil {
 			return err
 		}
@@ -206,8 +205,8 @@ func (a *agent) umountChrooted(q request) (reply, error) {
 	})
 }
 
-// umountPivoted makes a root of its own, from which the mount is elsewhere. The guest's first
-// root cannot be pivoted, so there is one more on the way.
+// umountPivoted umounts from a new root, where the mount has another path. The guest's first root cannot be pivoted, so
+// it enters another one first.
 func (a *agent) umountPivoted(q request) (reply, error) {
 	source, root := q.Source, q.Other
 	q.Path = "/mount"

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// callerCases differ in who calls. In all others it is root, process 1 of a container of
-// namespaces or a child of process 1 of a VE.
+// callerCases vary the caller. In all other cases it is root: process 1 of a container of namespaces, or a child of
+// process 1 of a VE.
 func callerCases() []Case {
 	refused := everywhere(Want{Errno: "EPERM", Host: "0", Mounted: true})
 	return []Case{
@@ -66,7 +66,7 @@ func callerCases() []Case {
 			Name: "force-nested", act: umountNested(force),
 			Text: "umount2(MNT_FORCE) from a container within the container",
 			For:  "names the outer container, or protects from the first level alone",
-			// A VE makes no containers.
+			// No container can be made in a VE.
 			Wants: notInVE(keepsMount(forced("0", false))),
 		},
 		{
@@ -84,7 +84,7 @@ func callerCases() []Case {
 			Name: "force-entered", act: umountEntered(force),
 			Text: "umount2(MNT_FORCE) by a process of the host that entered the container",
 			For:  "looks at credentials",
-			// With the host's credentials no gate is closed to it.
+			// With the host's credentials every gate is open.
 			Wants: inside(
 				Want{Errno: "0", Messages: 1, Host: "0"},
 				Want{Errno: "0", Forced: 1, Inactive: 1, Host: down},
@@ -105,7 +105,7 @@ func callerCases() []Case {
 
 func umount(flags int) act { return umountTimes(1, flags) }
 
-// umountTimes returns the last errno.
+// umountTimes umounts several times and returns the last errno.
 func umountTimes(times, flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		r, err := s.container.call(ctx, request{Op: "umount", Path: s.path, Flags: flags, Times: times})
@@ -114,7 +114,7 @@ func umountTimes(times, flags int) act {
 	}
 }
 
-// umountBy lets one of callers umount.
+// umountBy has one of the callers umount.
 func umountBy(caller string, flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		return s.ask(ctx, request{Op: caller, Path: s.path, Other: s.other, Source: s.host, Flags: flags})
@@ -131,7 +131,7 @@ func umountNested(flags int) act {
 	}
 }
 
-// umountNestedTwice has the program in the nested container nest once more.
+// umountNestedTwice umounts in a container within a nested container.
 func umountNestedTwice(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		r, err := s.container.call(ctx, request{Op: "nested-twice", Path: s.path, Flags: flags})

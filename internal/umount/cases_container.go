@@ -7,8 +7,8 @@ import (
 	"errors"
 )
 
-// containerCases differ in the container. A container of namespaces has the number that
-// the kernel gives its pid namespace; only a VE's can be chosen.
+// containerCases vary the container. The kernel chooses the number of a pid namespace; only that of a VE can be chosen
+// here.
 func containerCases() []Case {
 	both := forced("EBUSY", true)
 	for g, w := range both {
@@ -40,7 +40,7 @@ func containerCases() []Case {
 	}
 }
 
-// umountBoth lets the other container act after the container, each on a bind of its own.
+// umountBoth has both containers umount, one after the other, each its own bind mount.
 func umountBoth(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		first, err := s.ask(ctx, request{Op: "umount", Path: s.path, Flags: flags, Times: 1})

@@ -57,7 +57,7 @@ func flagCases() []Case {
 			Name: "force-unknown-flag", act: umount(force | 1<<20),
 			Text: "umount2(MNT_FORCE and a flag that nobody knows)",
 			For:  "acts before the flags are looked at",
-			// 2.6.18 lets any flag pass.
+			// 2.6.18 accepts any flag.
 			Wants: notInVE(everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true})),
 		},
 		{
@@ -106,7 +106,7 @@ func contradiction(name, words string, flags int, busy bool) Case {
 		For:  "lets MNT_EXPIRE pass without MNT_FORCE, or tells of what was refused anyway",
 		Wants: map[Gate]Wants{
 			Open: refused, VE: refused,
-			// The gate stands before the check of the flags, and may stay there.
+			// A gate may come before the check of the flags.
 			Closed: {
 				Patched:   Want{Errno: "EPERM|EINVAL", Host: "0", Mounted: true},
 				Unpatched: Want{Errno: "EPERM", Host: "0", Mounted: true},

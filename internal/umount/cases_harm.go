@@ -10,31 +10,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// floods is how often a flood forces.
+// floods is the number of forced umounts in a flood.
 const floods = 2000
 
-// neighbours is how often another container mounts and umounts meanwhile.
+// neighbours is how many times another container mounts and umounts meanwhile.
 const neighbours = 20
 
-// threads is how many flood by one call each, twice.
+// threads is the number of threads that call once each, in each of two rounds.
 const threads = 200
 
-// floodsEach is for two at once, which has to outlast a window of the rate limit alone.
+// floodsEach is floods for each of two containers at once. That only has to outlast a window of the rate limit.
 const floodsEach = 500
 
-// harmCases look for harm that is not umount_begin, and for protection that is there only
-// sometimes. Every case looks for superblocks that stay, for lines in the log that nobody
-// expects, and for a filesystem that cannot be written to any more.
+// harmCases look for harm other than umount_begin, and for protection that works only sometimes. Every case, also of
+// other groups, looks for superblocks that stay, for unexpected lines in the log, and for a filesystem that became
+// read-only.
 func harmCases() []Case {
 	flood := func(times, messages int) map[Gate]Wants {
 		w := inside(
 			Want{Errno: "EBUSY", Messages: messages, Flood: true, Host: "0", Mounted: true},
-			// A superblock is set inactive once, however often that is asked for.
+			// A superblock becomes inactive only once, however often it is forced.
 			Want{Errno: "EBUSY", Forced: times, Inactive: 1, Host: down, Mounted: true},
 			Want{Errno: "EPERM", Host: "0", Mounted: true})
 		return w
 	}
-	// What OpenVZ's kernels refuse in a VE (ve_remount_allowed), and others in a user namespace.
+	// OpenVZ's kernels refuse it in a VE (ve_remount_allowed), others in a user namespace.
 	remount := both(Want{Errno: "EPERM|EACCES|EINVAL", Host: "0", Mounted: true})
 	remount.Finding = &Want{Errno: "0", Host: "EROFS", Mounted: true}
 	shut := inside(
@@ -53,7 +53,7 @@ func harmCases() []Case {
 			For:  "protects the first calls alone, or while the rate limit lets messages through; has no limit; sleeps, now and then too; keeps memory; changes its caller",
 		},
 		{
-			// It comes behind a flood, when the rate limit lets no message through, and waits for no room: it is there for what calls keep.
+			// It follows a flood, so the rate limit lets no message through, and it does not wait for room: it only looks for what calls keep.
 			Name: "force-flood-threads", act: floodThreads, Hold: true, Wants: flood(2*threads, 0),
 			Text: "umount2(MNT_FORCE) by four hundred threads that end, each with credentials of its own",
 			For:  "keeps a reference to its caller, or to what that may do",
@@ -86,8 +86,8 @@ func harmCases() []Case {
 	}
 }
 
-// floodOne floods twice, the first time beside a neighbour. What the second time leaves in the
-// kernel's memory is kept for ever.
+// floodOne floods twice, the first time beside a neighbour. Memory that still grows in the second flood is kept for
+// ever.
 func floodOne(ctx context.Context, s *scene) (string, error) {
 	flood := request{Op: "flood", Path: s.path, Source: s.host, Other: s.other, Flags: force, Times: floods / 2}
 	neighbour := request{Op: "neighbour", Path: s.other, Times: neighbours}
@@ -96,7 +96,7 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 		return "", err
 	}
 	wait := meanwhile(ctx, s.container, flood)
-	// Where a call sleeps, the flood lasts as long as the neighbour needs to be kept waiting.
+	// If a call sleeps, the flood lasts long enough to keep the neighbour waiting.
 	time.Sleep(time.Millisecond)
 	beside, peerErr := s.peer.call(ctx, neighbour)
 	r, err := wait()
@@ -104,7 +104,7 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 		return "", err
 	}
 	s.slower, s.changed, s.waited = r.Slower, r.Changed, keptWaiting(alone.Slower, beside.Slower)
-	// Messages may come again only when a window of the rate limit is over.
+	// The rate limit lets new messages through only after a window.
 	time.Sleep(pause)
 	flood.Op = "umount"
 	before, err := slab()
@@ -131,10 +131,10 @@ func floodOne(ctx context.Context, s *scene) (string, error) {
 // pause is most of a window of the rate limit.
 const pause = interval - time.Second
 
-// hostFloods is how often the host forces, and how often it does not.
+// hostFloods is how many times the host umounts with MNT_FORCE, and as many times without.
 const hostFloods = 500
 
-// floodHost looks for what calls cost that are none of the port's business.
+// floodHost measures calls that a port must not make slower.
 func floodHost(_ context.Context, s *scene) (string, error) {
 	s.slower = max(fastest(s.path, 0, sample), fastest(s.path, force, sample)).Milliseconds()
 	before, err := kernelObjects()
@@ -150,7 +150,7 @@ func floodHost(_ context.Context, s *scene) (string, error) {
 	return errnoName(answer), err
 }
 
-// waitForObjects names the objects that calls left, when what is freed has had its time.
+// waitForObjects names the kernel's objects that calls left, after it gave the kernel time to free them.
 func waitForObjects(before map[string]objects, calls int) (string, error) {
 	for limit := time.Now().Add(leftLimit); ; time.Sleep(10 * time.Millisecond) {
 		after, err := kernelObjects()
@@ -161,8 +161,8 @@ func waitForObjects(before map[string]objects, calls int) (string, error) {
 	}
 }
 
-// keptWaiting is by how many milliseconds an umount takes longer beside a flood than four do
-// without one: on a machine that is slow all are.
+// keptWaiting returns by how many milliseconds one umount beside a flood takes longer than four without one. Times
+// four, because on a slow machine every umount takes long.
 func keptWaiting(alone, beside int64) int64 { return max(0, beside-4*alone) }
 
 func floodThreads(ctx context.Context, s *scene) (string, error) {
@@ -176,8 +176,8 @@ func floodHostThreads(_ context.Context, s *scene) (string, error) {
 	})
 }
 
-// floodTwice has many threads call once and end, and as many again. The kernel keeps some of
-// what was freed ready and counts it as in use; after the first time it does so as after the second.
+// floodTwice has many threads call once and end, in two rounds. The kernel keeps some freed objects ready and counts
+// them as in use, but as many after the first round as after the second.
 func floodTwice(s *scene, flood func(request) (string, error)) (string, error) {
 	q := request{Op: "threads", Path: s.path, Flags: force, Times: threads}
 	if _, err := flood(q); err != nil {
@@ -195,8 +195,7 @@ func floodTwice(s *scene, flood func(request) (string, error)) (string, error) {
 	return errno, err
 }
 
-// meanwhile lets a container do something meanwhile; the function that it returns waits for the
-// end of that.
+// meanwhile begins a request to a container. The function that it returns waits for the reply.
 func meanwhile(ctx context.Context, c *conn, q request) func() (reply, error) {
 	type answer struct {
 		reply
@@ -213,7 +212,7 @@ func meanwhile(ctx context.Context, c *conn, q request) func() (reply, error) {
 	}
 }
 
-// floodBoth has each container flood its own bind.
+// floodBoth has each container flood its own bind mount.
 func floodBoth(ctx context.Context, s *scene) (string, error) {
 	flood := request{Op: "umount", Path: s.path, Flags: force, Times: floodsEach}
 	wait := meanwhile(ctx, s.peer, flood)
@@ -230,7 +229,7 @@ func remountReadOnly(ctx context.Context, s *scene) (string, error) {
 	return s.ask(ctx, request{Op: "remount", Path: s.path})
 }
 
-// shutdown is what a distribution's scripts do when a container is stopped.
+// shutdown does what a distribution's scripts do when a container stops.
 func shutdown(ctx context.Context, s *scene) (string, error) {
 	r, err := s.container.call(ctx, request{Op: "sweep", Path: s.path, OwnLog: s.ve})
 	if err != nil {
@@ -245,7 +244,7 @@ func kill(_ context.Context, s *scene) (string, error) {
 	return "0", s.leave(nil)
 }
 
-// leave takes the container off the scene for good.
+// leave removes the container from the scene.
 func (s *scene) leave(err error) error {
 	if err == nil {
 		err = s.container.close()

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hostCases are what the host does, which must stay as it was.
+// hostCases act on the host, for which nothing may change.
 func hostCases() []Case {
 	harmed := Want{Errno: "0", Forced: 1, Inactive: 1, Host: down}
 	busy := Want{Errno: "EBUSY", Forced: 1, Inactive: 1, Host: down, Mounted: true}
@@ -76,7 +76,7 @@ func hostCases() []Case {
 			Name: "host-force-container-mounts", act: umountContainerMounts(force),
 			Text: "umount2(MNT_FORCE) by the host in the container's mount namespace",
 			For:  "knows a container by its mount namespace",
-			// It takes setns.
+			// It needs setns(2).
 			Wants: notInVE(everywhere(harmed)),
 		},
 		{
@@ -106,7 +106,7 @@ func umountProcRoot(flags int) act {
 	}
 }
 
-// umountBindPath acts on the host's mount that the container's is a copy of.
+// umountBindPath umounts the host's mount of which the container's is a copy.
 func umountBindPath(flags int) act {
 	return func(_ context.Context, s *scene) (string, error) {
 		return errnoName(unix.Unmount(s.root()+s.path, flags)), nil
@@ -119,7 +119,7 @@ func umountHost(flags int) act {
 	}
 }
 
-// umountHostUnshared acts on a thread that is thrown away.
+// umountHostUnshared umounts on a thread of its own, which then ends.
 func umountHostUnshared(what []int, flags int) act {
 	return func(_ context.Context, s *scene) (string, error) {
 		type result struct {

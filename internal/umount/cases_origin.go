@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// originCases differ in where the mount comes from. All others bind a subdirectory.
+// originCases vary where the mount comes from. In all other cases it is a bind mount of a subdirectory.
 func originCases() []Case {
-	// Umounting one's root without MNT_DETACH is a read-only remount of its superblock
-	// (do_umount), for whoever has the right to that.
+	// Umounting one's own root without MNT_DETACH remounts its superblock read-only (do_umount), if one may do
+	// that.
 	chrooted := inside(
 		Want{Errno: "0", Messages: 1, Host: "0", Mounted: true},
 		Want{Errno: "0", Forced: 1, Inactive: 1, Host: down, Mounted: true},
@@ -121,7 +121,7 @@ func originCases() []Case {
 			Name: "force-locked", act: umountHostsMount(force), Fresh: true,
 			Text: "umount2(MNT_FORCE) on a mount that came with the user namespace, which locks it",
 			For:  "acts before the test for locked mounts",
-			// 3.10 locks none.
+			// 3.10 does not lock mounts.
 			Wants: only(everywhere(Want{Errno: "EINVAL", Host: "0", Mounted: true}), Closed),
 		},
 		{
@@ -182,13 +182,13 @@ func originCases() []Case {
 			Name: "force-foreign-mount", act: umountForeign(force),
 			Text: "umount2(MNT_FORCE) on the host's mount by way of /proc/1/root, where that leads there",
 			For:  "tells of a mount that is not the caller's",
-			// A VE's /proc shows the VE's own process 1.
+			// /proc in a VE shows the VE's own process 1.
 			Wants: notInVE(everywhere(Want{Errno: "EINVAL|EACCES|EPERM|ENOENT", Host: "0", Mounted: true})),
 		},
 	}
 }
 
-// keepsMount is for acts in another mount namespace than the one that is looked at.
+// keepsMount is for acts in another mount namespace: where the test looks, the mount stays.
 func keepsMount(wants map[Gate]Wants) map[Gate]Wants {
 	for g, w := range wants {
 		w.Patched.Mounted, w.Unpatched.Mounted = true, true
@@ -197,7 +197,7 @@ func keepsMount(wants map[Gate]Wants) map[Gate]Wants {
 	return wants
 }
 
-// umountReadOnly umounts while the host has the filesystem read-only, which it gives up again.
+// umountReadOnly umounts while the host has the filesystem read-only.
 func umountReadOnly(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		if err := unix.Mount("", s.host, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
@@ -212,7 +212,7 @@ func umountReadOnly(flags int) act {
 	}
 }
 
-// umountAfter umounts by one call with some flags, and one with others.
+// umountAfter umounts twice, with the flags first and then with flags.
 func umountAfter(first, flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		if _, err := umount(first)(ctx, s); err != nil {
@@ -258,7 +258,7 @@ const linkName = "link"
 func umountSymlink(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		link := s.dir + "/" + linkName
-		// Where the container has a root of its own, it is a link in there.
+		// If the container has its own root, the link must be in there.
 		if err := os.Symlink(s.path, s.root()+link); err != nil {
 			return "", fmt.Errorf("link to the mount: %w", err)
 		}

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// typeCases differ in the filesystem's type.
+// typeCases vary the filesystem type.
 func typeCases() []Case {
 	lustres := []Case{{
 		Name: "force-lustre-tgt", Type: "lustre_tgt", act: umount(force), Wants: forced("0", false),
@@ -56,7 +56,7 @@ func typeCases() []Case {
 		Wants: map[Gate]Wants{
 			Open: both(Want{Errno: "0", Host: "0", Mounted: true}),
 			VE:   both(Want{Errno: "0", Host: "0", Mounted: true}),
-			// Of a user namespace's own filesystem the gates of some kernels think otherwise.
+			// The gate of some kernels is open for a filesystem that the user namespace mounted itself.
 			Closed: both(Want{Errno: "0|EPERM", Host: "0", Mounted: true}),
 		},
 	})
@@ -76,17 +76,17 @@ func typeCases() []Case {
 	return cases
 }
 
-// umountTmpfs umounts what lies beside the mount.
+// umountTmpfs umounts a filesystem beside the mount under test.
 func umountTmpfs(flags int) act {
 	return func(ctx context.Context, s *scene) (string, error) {
 		return s.ask(ctx, request{Op: "umount", Path: s.other, Flags: flags, Times: 1})
 	}
 }
 
-// nfsCase takes a kernel without an NFS of its own, whose name the probe can use.
+// nfsCase needs a kernel without NFS, so that the probe can register that name.
 const nfsCase = "force-type-nfs"
 
-// WithoutNFS leaves out the case that takes the name of NFS.
+// WithoutNFS removes the case that uses the name of NFS.
 func WithoutNFS(cases []Case) []Case {
 	return slices.DeleteFunc(cases, func(c Case) bool { return c.Name == nfsCase })
 }

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// Container is what a case needs of a running container.
+// Container is a running container.
 type Container interface {
-	// ID is what the override message names the container by.
+	// ID is the container's number in the override message.
 	ID() string
-	// PID is the first process as the host numbers it.
+	// PID is the number of the first process on the host.
 	PID() int
 	// Root is where the host sees the container's root, "" where it is the host's own.
 	Root() string
 	// Enter runs a program as a task of the container with the host's credentials,
 	// EnterMounts as a task of the host that sees the container's mounts. Both wait for
-	// its end and give its standard output.
+	// its end and return its standard output.
 	Enter(ctx context.Context, args []string) ([]byte, error)
 	EnterMounts(ctx context.Context, args []string) ([]byte, error)
 	// Kill ends every process of the container and waits until they are gone.
@@ -32,27 +32,27 @@ type Container interface {
 // Backend makes containers.
 type Backend struct {
 	Name string
-	Gate Gate // what stands before a forced umount by root of such a container
-	// VE says that its containers are OpenVZ's VEs: the kernel knows them by number, also
-	// from a pid namespace within, and each has a log of its own.
+	Gate Gate // for root in such a container
+	// VE: the containers are OpenVZ's VEs. The kernel knows them by number, also from a pid namespace
+	// within, and each has its own log.
 	VE bool
 	// Start makes a container whose first process runs args with files as descriptors
 	// 3, 4, ...
 	Start func(context.Context, Start) (Container, error)
 }
 
-// Start is what a container is started with.
+// Start says how a container is started.
 type Start struct {
 	Args  []string
 	Files []*os.File
-	// Source is a directory of the host that a VE has mounted at Target from its start, where
-	// that is not empty.
+	// Source is a directory of the host that a VE has at Target from its start; an empty Target is
+	// none.
 	Source, Target string
 	ID             int // of a VE; 0 for the next free one
-	// Init makes the program process 1 of a VE of the ve cgroup, as it is of containers of
-	// namespaces anyway.
+	// Init makes the program process 1 of a VE of the ve cgroup. In containers of namespaces it
+	// always is.
 	Init bool
-	// Programs are files of the host that a VE with a root of its own has, too.
+	// Programs are files of the host that a VE with its own root gets.
 	Programs []string
 }
 
@@ -65,7 +65,7 @@ type conn struct {
 	out      *json.Encoder
 }
 
-// connect starts a container with an agent; s lacks only the files.
+// connect starts a container with an agent. It fills in the files of s.
 func connect(ctx context.Context, b Backend, s Start) (*conn, error) {
 	requestEnd, requests, err := os.Pipe()
 	if err != nil {
@@ -88,7 +88,7 @@ func connect(ctx context.Context, b Backend, s Start) (*conn, error) {
 	return &conn{c, requests, replies, json.NewDecoder(replies), json.NewEncoder(requests)}, nil
 }
 
-// call asks the agent; the error is a fault of the machinery or ctx's end.
+// call sends a request to the agent. An error is a failure of the machinery, or the end of ctx.
 func (c *conn) call(ctx context.Context, q request) (reply, error) {
 	stop := context.AfterFunc(ctx, func() { c.replies.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -111,7 +111,7 @@ func (c *conn) call(ctx context.Context, q request) (reply, error) {
 	return r, nil
 }
 
-// finish lets the agent come to its end and waits for it.
+// finish ends the agent and waits for its end.
 func (c *conn) finish(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.replies.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -122,7 +122,7 @@ func (c *conn) finish(ctx context.Context) error {
 	return nil
 }
 
-// close takes the container down.
+// close ends the container.
 func (c *conn) close() error {
 	c.requests.Close()
 	c.replies.Close()

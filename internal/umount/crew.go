@@ -9,7 +9,7 @@ import (
 	"ovzpatch/internal/guest"
 )
 
-// crew are the containers of one backend that cases share.
+// crew holds the containers of one backend that cases share.
 type crew struct {
 	backend string
 	conns   [2]*conn
@@ -21,7 +21,7 @@ const (
 	peerRole        // looks on, and acts in some cases
 )
 
-// dismiss takes all down.
+// dismiss ends all containers.
 func (c *crew) dismiss() error {
 	var errs []error
 	for i, conn := range c.conns {
@@ -33,7 +33,7 @@ func (c *crew) dismiss() error {
 	return errors.Join(errs...)
 }
 
-// shared returns the backend's container for a role; those of another backend go.
+// shared returns the backend's container for a role. It first ends those of another backend.
 func (r *Runner) shared(ctx context.Context, b Backend, role int) (*conn, error) {
 	if r.crew.backend != b.Name {
 		if err := r.crew.dismiss(); err != nil {
@@ -42,7 +42,7 @@ func (r *Runner) shared(ctx context.Context, b Backend, role int) (*conn, error)
 		r.crew.backend = b.Name
 	}
 	if r.crew.conns[role] == nil {
-		// It may be used by any case, with any program.
+		// Any case may use it, with any program.
 		c, err := r.connect(ctx, b, Case{Compat: true, Command: true})
 		if err != nil {
 			return nil, err
@@ -52,7 +52,7 @@ func (r *Runner) shared(ctx context.Context, b Backend, role int) (*conn, error)
 	return r.crew.conns[role], nil
 }
 
-// connect starts a container that the host's mounts in Dir come to.
+// connect starts a container that receives the host's mounts in Dir.
 func (r *Runner) connect(ctx context.Context, b Backend, c Case) (*conn, error) {
 	start := Start{Args: []string{r.Self, AgentWord}, ID: c.ID, Init: c.Init}
 	if c.Compat && r.Compat {

@@ -12,31 +12,30 @@ import (
 	"ovzpatch/internal/kmsg"
 )
 
-// override is the patch's message; the id is whatever the kernel calls a container.
+// override matches the patch's message; the id is the kernel's name for the container.
 var override = regexp.MustCompile(`^Forced umount of lustre fs is not allowed inside container \(([^()]*)\)\. Overriding MNT_FORCE flag\.$`)
 
-// inactive is what Lustre, and the probe, say when an import is taken away.
+// inactive matches what Lustre and the probe log when an import becomes inactive.
 var inactive = regexp.MustCompile(`^Lustre: setting import \S+ INACTIVE by administrator request$`)
 
-// warning is the level of the message: it reaches the console at the default loglevel, and
-// nobody's terminal.
+// warning is the level of the message. At the default loglevel it reaches the console, but no user's terminal.
 const warning = 4
 
-// expected are lines that come with a case on some kernels and are not the port's: a rate
-// limit says that it limited, and OpenVZ that a VE began or ended.
+// expected matches lines that some kernels write during a case without the port: a rate limit reports that it dropped
+// lines, and OpenVZ that a VE began or ended.
 var expected = regexp.MustCompile(`callbacks suppressed|messages suppressed|^(CT|VE): \d+: `)
 
-// named says whether a line is about umounts or Lustre.
+// named reports whether a line is about umounts or Lustre.
 func named(text string) bool {
 	text = strings.ToLower(text)
 	return strings.Contains(text, "umount") || strings.Contains(text, "lustre")
 }
 
-// odd returns the first line of the kernel's that nobody expects of a case. Lustre is Lustre itself, and not the probe.
+// odd returns the first line of the kernel that no case explains. lustre is for real Lustre, without the probe.
 func odd(records []kmsg.Record, lustre bool) string {
 	for _, r := range records {
 		text := strings.TrimRight(r.Text, "\n")
-		// The kernel takes one end of a line away, so that this is an empty line more.
+		// The kernel removes one line end only, so a second one leaves an empty line.
 		if r.Kernel() && text != r.Text && override.MatchString(text) {
 			return r.Text
 		}
@@ -50,11 +49,11 @@ func odd(records []kmsg.Record, lustre bool) string {
 	return ""
 }
 
-// logLines is how many lines of the kernel's log a result carries.
+// logLines is how many lines of the kernel's log a result may have.
 const logLines = 8
 
-// evidence fills in what the kernel's log shows and returns the lines that show it. A
-// line that user space wrote shows nothing.
+// evidence fills in what the kernel's log shows, and returns the lines that show it. It ignores lines that user space
+// wrote.
 func evidence(records []kmsg.Record, seen *guest.Seen) []string {
 	var ids, lines []string
 	for _, r := range records {
@@ -78,7 +77,7 @@ func evidence(records []kmsg.Record, seen *guest.Seen) []string {
 			if seen.Trouble == "" {
 				seen.Trouble = text
 			}
-		// Nearly the message is not the message, but worth showing.
+		// A line that only resembles the message does not count, but is worth showing.
 		case !strings.Contains(text, "Forced umount"):
 			continue
 		}

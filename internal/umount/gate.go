@@ -11,10 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FindGate says whether the kernel refuses every forced umount by root of b's containers:
-// Closed, or Open where it does not. It asks for MNT_EXPIRE|MNT_FORCE on a bind mount of
-// a tmpfs, which is refused in any case: behind the gate, before the flags are looked at,
-// with EPERM. Nothing is forced, and no port looks at such a filesystem.
+// FindGate returns Closed if the kernel refuses every forced umount by root of b's containers, else Open. It asks for
+// MNT_EXPIRE|MNT_FORCE on a bind mount of a tmpfs, which every kernel refuses. A closed gate answers EPERM, before the
+// flags are checked. So nothing is forced, and no port acts on a tmpfs.
 func FindGate(ctx context.Context, b Backend, self, dir string) (gate Gate, err error) {
 	host, path := dir+"/gate-host", dir+"/gate"
 	for _, d := range []string{host, path} {

@@ -14,8 +14,8 @@ import (
 // ReadOnly is the finding that a container made a superblock read-only for everybody.
 const ReadOnly = "read-only for everybody"
 
-// Judge says which kind of kernel showed got in case c behind gate g, why it was neither
-// where it was neither, and what harm was found that no port is there for.
+// Judge returns which kind of kernel showed got in case c behind gate g. If neither does, why says so. finding is harm
+// that no port prevents.
 func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why, finding string) {
 	want, ok := c.Wants[g]
 	if !ok {
@@ -25,7 +25,7 @@ func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why, finding 
 		return guest.Faulty, complaint(got.Trouble), ""
 	}
 	if want.Finding != nil && c.differences(*want.Finding, got) == "" {
-		// What is left of it says which kernel it was.
+		// The messages may still tell which kernel it was.
 		verdict = guest.Either
 		if want.Patched.Messages != want.Unpatched.Messages {
 			verdict = guest.Protected
@@ -46,7 +46,7 @@ func Judge(c Case, g Gate, got guest.Seen) (verdict guest.Verdict, why, finding 
 	return guest.Faulty, "with the patch: " + patched + "; without it: " + unpatched, ""
 }
 
-// harms names what a kernel complains of that watches itself (--debug-kernel).
+// harms names the complaints of a kernel that watches itself (--debug-kernel).
 var harms = []struct{ name, text string }{
 	{"sleeps where it must not", "sleeping function called from invalid context"},
 	{"sleeps where it must not", "scheduling while atomic"},
@@ -63,10 +63,10 @@ var harms = []struct{ name, text string }{
 	{"keeps memory", leakedText},
 }
 
-// leakedText is part of what kmemleak says when it has found something.
+// leakedText is a part of what kmemleak logs when it has found something.
 const leakedText = "new suspected memory leaks"
 
-// complaint says what the kernel complained of, and what harm that is where it has a name.
+// complaint describes a complaint of the kernel, with the name of the harm if it has one.
 func complaint(trouble string) string {
 	for _, h := range harms {
 		if strings.Contains(trouble, h.text) {
@@ -76,7 +76,7 @@ func complaint(trouble string) string {
 	return "the kernel complained: " + trouble
 }
 
-// differences says in words where got is not as wanted; "" means nowhere.
+// differences describes where got differs from want; "" is nowhere.
 func (c Case) differences(want Want, got guest.Seen) string {
 	var out []string
 	differ := func(what string, want, got any) {
@@ -96,8 +96,8 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	}
 	most := want.Messages
 	if want.Flood {
-		// Kernels like 2.6.32 begin to count with the second message. An emulated processor that
-		// gets little time may be at it for several windows.
+		// Kernels like 2.6.32 begin to count with the second message. On a slow emulated processor the
+		// flood may last for several windows.
 		most = burst + 1 + burst*int(got.Acted/interval.Milliseconds())
 	}
 	switch {
@@ -118,7 +118,7 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	}
 	out = append(out, sideEffects(got)...)
 	differ("superblocks left behind", 0, got.Left)
-	// The host's administrator is to know, not the container's.
+	// The message is for the host's administrator, not for the container's.
 	differ("messages in the container's own log", 0, got.Own)
 	used := func(where, errno string) {
 		if want.Host != down || !c.Uncounted || !shutOut[errno] {
@@ -136,7 +136,7 @@ func (c Case) differences(want Want, got guest.Seen) string {
 	return strings.Join(out, ", ")
 }
 
-// sideEffects says what the calls do to others, and what they leave behind: no kernel may.
+// sideEffects describes what the calls did to others, and what they left behind. A sound kernel does nothing of that.
 func sideEffects(got guest.Seen) (out []string) {
 	if got.Slower > slowLimit {
 		out = append(out, fmt.Sprintf("a call takes %d ms at least", got.Slower))
@@ -157,17 +157,17 @@ func sideEffects(got guest.Seen) (out []string) {
 }
 
 const (
-	// slowLimit is in milliseconds of the guest. To write a message takes some.
+	// slowLimit is in milliseconds of the guest. Writing a message takes some.
 	slowLimit = 10
-	// waitLimit is of the guest's milliseconds, too. Where this machine has much else to do a
-	// guest's clock may run ahead of what it gets done.
+	// waitLimit is in milliseconds of the guest, too. On a busy machine a guest's clock may run ahead of its
+	// work.
 	waitLimit = 25
-	// grownLimit is in KiB: less than one small object for each call.
+	// grownLimit is in KiB. It is less than one small object for each call.
 	grownLimit = 40
 )
 
-// rightIDs compares the ids in messages with those that must be there, in this order ("A,B"),
-// or may be ("A|B").
+// rightIDs compares the ids in messages with those that must be there in this order ("A,B"), or that are allowed
+// ("A|B").
 func rightIDs(want, got string) bool {
 	if !strings.Contains(want, "|") {
 		return want == got
@@ -183,10 +183,9 @@ func orNone(errno string) string {
 	return errno
 }
 
-// Overall is the verdict over a whole run. A kernel is protected, or vulnerable, only
-// when nothing speaks against it; a vulnerable one must have done harm to lustre from
-// a container whose root it lets force, for EPERM alone also a kernel gives that
-// never had the fault.
+// Overall returns the verdict on a whole run. A kernel is protected, or vulnerable, only if no case contradicts that.
+// A vulnerable one must also have harmed lustre from a container whose root may force: a kernel that never had the
+// fault returns EPERM as well.
 func Overall(results []guest.Result, gates map[string]Gate) guest.Verdict {
 	count := map[guest.Verdict]int{}
 	harm := false

@@ -13,17 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Leaks is kmemleak, which tells of memory in the kernel that nothing points to any more.
+// Leaks is kmemleak, which finds memory of the kernel that nothing points to any more.
 type Leaks struct {
 	f   *os.File
-	age time.Duration // of what is told of, at least
+	age time.Duration // the least age of what it reports
 }
 
-// leakAge is how old what is told of must be: kmemleak's own limit is 5 seconds.
+// leakAge is the least age of what kmemleak reports; its own limit is 5 seconds.
 const leakAge = 6 * time.Second
 
-// OpenLeaks finds kmemleak, and forgets what the kernel left before any case. Without it in the
-// kernel, or where it is switched off, it returns nil. dir is a free place for a mount.
+// OpenLeaks opens kmemleak and clears what it found before any case. It returns nil if the kernel lacks kmemleak or
+// has it switched off. dir is where it mounts debugfs meanwhile.
 func OpenLeaks(dir string) (_ *Leaks, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("look for kmemleak: %w", err)
@@ -35,7 +35,7 @@ func OpenLeaks(dir string) (_ *Leaks, err error) {
 		return nil, fmt.Errorf("look for kmemleak: mount debugfs: %w", err)
 	}
 	f, err := os.OpenFile(dir+"/kmemleak", os.O_RDWR, 0)
-	// The open file stays, and no case sees the mount.
+	// The file stays open, and no case sees the mount.
 	err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -61,12 +61,11 @@ func (l *Leaks) tell(word string) error {
 	return nil
 }
 
-// leakLines is how many lines of what kmemleak says are shown: one object with where it was
-// allocated.
+// leakLines is how many lines of kmemleak's report are shown: one object, and where it was allocated.
 const leakLines = 12
 
-// scan has kmemleak look twice, as it believes only what has not changed between, and returns
-// the first lines of what it found.
+// scan has kmemleak look twice, because it reports only what did not change in between, and returns the first lines
+// of its report.
 func (l *Leaks) scan() ([]string, error) {
 	for range 2 {
 		time.Sleep(l.age)

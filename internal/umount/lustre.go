@@ -16,21 +16,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Filesystem is what the cases are tried on.
+// Filesystem is the filesystem under test.
 type Filesystem interface {
-	// Mount mounts a superblock of its own at dir, with dataFile and dirName in it.
+	// Mount mounts a new superblock at dir, with dataFile and dirName in it.
 	Mount(ctx context.Context, fstype, dir string) error
-	// Forced is how often umount_begin was called for a type since it was registered,
-	// always 0 where that is not counted (Case.Uncounted).
+	// Forced returns how often umount_begin was called for a type since it was registered, always 0
+	// for a filesystem that does not count (Case.Uncounted).
 	Forced(fstype string) (int, error)
-	// Live is how many superblocks there are, always 0 where that is not counted.
+	// Live returns the number of superblocks, always 0 for a filesystem that does not count.
 	Live() (int, error)
 }
 
 // Probe is the filesystem of our own module, which stands in for Lustre.
 type Probe struct{}
 
-// Mount needs no helper: each mount is a superblock of its own.
+// Mount mounts without a helper. Each mount is a superblock of its own.
 func (Probe) Mount(_ context.Context, fstype, dir string) error {
 	if err := unix.Mount("none", dir, fstype, 0, ""); err != nil {
 		return fmt.Errorf("mount %s at %s: %w", fstype, dir, err)
@@ -44,7 +44,7 @@ func (p Probe) Forced(fstype string) (int, error) { return p.parameter(fstype + 
 // Live reads the module's count.
 func (p Probe) Live() (int, error) { return p.parameter("superblocks") }
 
-// HasNFS says whether the probe could register a type nfs.
+// HasNFS reports whether the probe could register the type nfs.
 func (p Probe) HasNFS() (bool, error) {
 	n, err := p.parameter("nfs_registered")
 	return n != 0, err
@@ -63,16 +63,15 @@ func (Probe) parameter(name string) (int, error) {
 	return n, nil
 }
 
-// Lustre is the real one: a client's mount of Source, for example 10.0.0.1@tcp:/lustre.
-// Every mount of a client is a superblock of its own, with imports of its own, so that
-// the next case finds a whole one when the last one was forced.
+// Lustre is real Lustre: a client's mount of Source, for example 10.0.0.1@tcp:/lustre. Each mount has its own
+// superblock and imports, so a forced umount does not harm the next case.
 type Lustre struct{ Source string }
 
-// mountHelpers are where packages put what mount(8) runs for the type.
+// mountHelpers are the usual paths of the helper that mount(8) runs for the type.
 var mountHelpers = []string{"/sbin/mount.lustre", "/usr/sbin/mount.lustre"}
 
-// Mount mounts with Lustre's helper; where there is none, with the one option that the
-// helper would give the kernel for such a source (device=).
+// Mount mounts with Lustre's helper. If there is none, it passes the kernel the one option that the helper would
+// (device=).
 func (l Lustre) Mount(ctx context.Context, fstype, dir string) error {
 	helper, err := mountHelper()
 	switch {
@@ -92,7 +91,7 @@ func (l Lustre) Mount(ctx context.Context, fstype, dir string) error {
 	return populate(dir)
 }
 
-// noServers says what a mount that nobody answered lacks. The helper ends with mount(2)'s errno.
+// noServers explains a mount that no server answered. The helper's exit code is the errno of mount(2).
 func noServers(err error) string {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == int(unix.ETIMEDOUT) {
@@ -112,13 +111,13 @@ func mountHelper() (string, error) {
 	return "", nil
 }
 
-// Forced is 0: Lustre counts no calls.
+// Forced returns 0, because Lustre does not count calls.
 func (Lustre) Forced(string) (int, error) { return 0, nil }
 
-// Live is 0: Lustre does not say.
+// Live returns 0, because Lustre does not count superblocks.
 func (Lustre) Live() (int, error) { return 0, nil }
 
-// populate makes what the cases use, where it is not there already.
+// populate makes the files that the cases use, if they are missing.
 func populate(dir string) error {
 	for _, d := range []string{dir, dir + "/" + dirName} {
 		if err := os.Mkdir(d+"/"+dirName, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -135,9 +134,8 @@ func populate(dir string) error {
 	return nil
 }
 
-// ForLustre returns the cases as they are tried on real Lustre, which does not count, and
-// the names of those that cannot be: another type than lustre takes the probe, and in a
-// flood every umount that is not refused lasts ten seconds.
+// ForLustre returns the cases for real Lustre, which does not count, and the names of those that it cannot try: other
+// filesystem types need the probe, and in a flood every umount that is not refused takes ten seconds.
 func ForLustre(cases []Case) (kept []Case, left []string) {
 	for _, c := range cases {
 		if c.Type != "lustre" || c.floods() || c.Last {

@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// objects says of a kind of the kernel's how many there are, and how many it makes at a time.
+// objects is how many of the kernel's objects of one kind are in use, and how many fit in a slab.
 type objects struct{ used, slab int }
 
-// kernelObjects counts the objects of each kind that the kernel has, none where it does not say
-// (a kernel without CONFIG_SLUB_DEBUG).
+// kernelObjects counts the kernel's objects of each kind. It returns none if the kernel does not tell (without
+// CONFIG_SLUB_DEBUG).
 func kernelObjects() (map[string]objects, error) {
 	b, err := os.ReadFile("/proc/slabinfo")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -29,8 +29,7 @@ func kernelObjects() (map[string]objects, error) {
 	return parseObjects(string(b)), nil
 }
 
-// parseObjects reads from /proc/slabinfo: the name, how many are in use, and in the fifth column
-// how many are in one slab.
+// parseObjects reads /proc/slabinfo: the name, the number in use, and in the fifth column the number in a slab.
 func parseObjects(slabinfo string) map[string]objects {
 	all := map[string]objects{}
 	for line := range strings.Lines(slabinfo) {
@@ -47,13 +46,13 @@ func parseObjects(slabinfo string) map[string]objects {
 	return all
 }
 
-// reclaimable are kinds that the kernel keeps for later at will: names and files of /proc. And
-// OpenVZ's 2.6.18 has a page_beancounter for each page that a program in a VE uses, this one too.
+// reclaimable are kinds that the kernel keeps for later, such as names and files of /proc. OpenVZ's 2.6.18 also has a
+// page_beancounter for each page of a program in a VE, as this one is.
 var reclaimable = []string{"dentry", "dentry_cache", "proc_inode_cache", "inode_cache", "shmem_inode_cache", "page_beancounter"}
 
-// keptObjects names the kinds of which there is about one more for each call, "" for none. The
-// kernel counts what lies ready for the next as in use, so that it may be some more or less: a
-// whole slab. Of kinds with as many in one, such as kmalloc-cg-16, this tells nothing.
+// keptObjects names the kinds of which each call left about one, "" for none. The kernel counts objects that it keeps
+// ready as in use, so the number may be off by a whole slab. Of kinds with about as many in a slab as there were calls,
+// such as kmalloc-cg-16, it tells nothing.
 func keptObjects(before, after map[string]objects, calls int) string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(after)) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// origins make the mount under test at path, of a superblock that is mounted at source.
-// other is a directory for a mount on the way there.
+// origins make the mount under test at path, from a superblock that is mounted at source. other is a directory for a
+// mount in between.
 var origins = map[string]func(source, other, path string) error{
 	"":     func(source, _, path string) error { return bind(source+"/"+dirName, path) },
 	"root": func(source, _, path string) error { return bind(source, path) },
@@ -31,7 +31,7 @@ var origins = map[string]func(source, other, path string) error{
 	},
 	"none": func(_, _, _ string) error { return nil },
 	"overlay": func(source, other, path string) error {
-		// Without a directory to write to there must be two to read.
+		// Without an upper directory overlay wants two lower ones.
 		if err := unix.Mount("none", path, "overlay", 0, "lowerdir="+source+"/"+dirName+":"+other); err != nil {
 			return fmt.Errorf("mount overlay at %s: %w", path, err)
 		}

@@ -15,11 +15,11 @@ type Trial struct {
 	Backend Backend
 }
 
-// hostBackend is the backend of the cases without a container.
+// hostBackend is the backend of cases without a container.
 var hostBackend = Backend{Name: "host", Gate: Host}
 
-// Plan returns every case on every backend it makes sense on, backend by backend, for the
-// cases of one share a container. What is to be tried last is last.
+// Plan returns every case on every backend for which it makes sense, backend by backend, because the cases of one
+// backend share a container. Cases with Last come last.
 func Plan(cases []Case, backends []Backend) []Trial {
 	var trials, last []Trial
 	for _, b := range append(slices.Clone(backends), hostBackend) {
@@ -37,11 +37,11 @@ func Plan(cases []Case, backends []Backend) []Trial {
 	return append(trials, last...)
 }
 
-// telling are the cases that tell a kernel with the patch from one without it by every way into the
-// kernel, and show that the host may force on either.
+// telling are the cases that tell a kernel with the patch from one without, through every way into the kernel, and show
+// that the host may force on both.
 var telling = []string{"force-idle", "force-busy", "force-detach-idle", "oldumount", "force-32-bit", "force-lustre-tgt", "force-type-lustrex", "host-force"}
 
-// Telling returns those among trials, or all where there are none among them.
+// Telling returns the trials of these cases, or all trials if there are none of them.
 func Telling(trials []Trial) []Trial {
 	few := slices.DeleteFunc(slices.Clone(trials), func(t Trial) bool { return !slices.Contains(telling, t.Case.Name) })
 	if len(few) == 0 {
@@ -50,8 +50,7 @@ func Telling(trials []Trial) []Trial {
 	return few
 }
 
-// Types returns the filesystem types that the kernel knows, without those of modules that
-// are not loaded.
+// Types returns the filesystem types that the kernel knows, without those of modules that are not loaded.
 func Types() ([]string, error) {
 	b, err := os.ReadFile("/proc/filesystems")
 	if err != nil {
@@ -66,8 +65,7 @@ func Types() ([]string, error) {
 	return types, nil
 }
 
-// ForTypes returns the cases that a kernel with these filesystem types can try, and the others
-// as "NAME (TYPE)".
+// ForTypes returns the cases that need no other filesystem types than these, and the others as "NAME (TYPE)".
 func ForTypes(cases []Case, known []string) (kept []Case, left []string) {
 	for _, c := range cases {
 		if c.Needs != "" && !slices.Contains(known, c.Needs) {

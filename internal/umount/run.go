@@ -17,8 +17,7 @@ import (
 	"ovzpatch/internal/kmsg"
 )
 
-// Log is the kernel's log; *kmsg.Reader is one. Since returns what was printed after it was
-// called last.
+// Log is the kernel's log; *kmsg.Reader implements it. Since returns what was printed since its last call.
 type Log interface {
 	Since() ([]kmsg.Record, error)
 }
@@ -31,13 +30,13 @@ type Runner struct {
 	Limit time.Duration // for one case
 
 	Filesystem Filesystem
-	// Compat says that there is a program for the cases of 32-bit programs.
+	// Compat: there is a 32-bit program for the cases that need one.
 	Compat bool
-	// Bucket says that the kernel limits messages as OpenVZ's 2.6.18 does, by vz_ratelimit.
+	// Bucket: the kernel limits messages by vz_ratelimit, as OpenVZ's 2.6.18 does.
 	Bucket bool
-	// Unload takes the filesystem's module away when all was tried; nil leaves it there.
+	// Unload unloads the filesystem's module after all cases; nil leaves it loaded.
 	Unload func() error
-	// Leaks is looked into when all was tried; nil where the kernel has no kmemleak.
+	// Leaks is read after all cases; nil if the kernel has no kmemleak.
 	Leaks *Leaks
 	// Start is called before each trial.
 	Start func(Trial) error
@@ -45,9 +44,8 @@ type Runner struct {
 	crew crew
 }
 
-// Run tries the trials one after the other and reports each as it ends. A case that
-// cannot be tried is reported inconclusive; Run itself fails only with report or ctx, or
-// where the kernel complained when all was over.
+// Run does the trials one after another and reports each as it ends. A case that cannot be tried is reported as
+// inconclusive. Run itself fails only if report fails, ctx ends, or the kernel complains after the last case.
 func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Result) error) (results []guest.Result, err error) {
 	if len(trials) > 0 {
 		if err := openStage(r.Dir); err != nil {
@@ -88,13 +86,13 @@ func (r *Runner) Run(ctx context.Context, trials []Trial, report func(guest.Resu
 	return results, err
 }
 
-// perhapsElsewhere says whether a case shows what may come from elsewhere, and then does not
-// come again: a line that has nothing to do with umounts, or a machine that stood still.
+// perhapsElsewhere reports whether something else than the case may be the cause, which then does not happen again: a
+// line in the log that is not about umounts, or a machine that stood still.
 func perhapsElsewhere(got guest.Seen) bool {
 	return got.Odd != "" && !named(got.Odd) || got.Waited > waitLimit || got.Slower > slowLimit
 }
 
-// room is how many messages must find room.
+// room returns how many messages the rate limit must have room for.
 func room(w Want) int {
 	switch {
 	case w.Flood && w.Messages == 0:
@@ -105,7 +103,7 @@ func room(w Want) int {
 	return max(1, w.Messages)
 }
 
-// openStage makes dir a filesystem of its own, whose mounts come to the containers, too.
+// openStage mounts a tmpfs at dir. Mounts in there propagate to the containers.
 func openStage(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make directory for the mounts: %w", err)
@@ -126,10 +124,10 @@ func (r *Runner) try(ctx context.Context, t Trial, dir string) guest.Result {
 	}
 	var err error
 	if res.Log, err = r.observe(ctx, t, dir, &res.Got); err != nil {
-		// What went wrong may have left the containers in any state.
+		// After a failure the containers may be in any state.
 		err = errors.Join(err, r.crew.dismiss())
 		res.Verdict, res.Why = guest.Inconclusive, err.Error()
-		// A case that its kernel broke off is not without a verdict.
+		// If the kernel complained, there is a verdict even though the case was cut short.
 		if res.Got.Trouble != "" {
 			res.Verdict, res.Why = guest.Faulty, complaint(res.Got.Trouble)+" ("+err.Error()+")"
 		}
@@ -139,8 +137,8 @@ func (r *Runner) try(ctx context.Context, t Trial, dir string) guest.Result {
 	return res
 }
 
-// observe tries a case. The log and the counts are read after everything was taken down,
-// for that is part of the case: it too must leave the filesystem alone.
+// observe tries a case. It reads the log and the counts after the scene was struck, because that is a part of the case:
+// it must leave the filesystem alone, too.
 func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.Seen) ([]string, error) {
 	before, err := r.Filesystem.Forced(t.Case.Type)
 	if err != nil {
@@ -170,11 +168,10 @@ func (r *Runner) observe(ctx context.Context, t Trial, dir string, seen *guest.S
 	return lines, errors.Join(acted, logged, counted, left)
 }
 
-// leftLimit is how long a superblock that nobody uses any more may live: its end may be
-// left to a thread of the kernel.
+// leftLimit is how long a superblock may live after its last use: a kernel thread may remove it later.
 const leftLimit = 2 * time.Second
 
-// left is how many superblocks there are more than before.
+// left returns how many more superblocks there are than before.
 func (r *Runner) left(before int) (int, error) {
 	for limit := time.Now().Add(leftLimit); ; time.Sleep(2 * time.Millisecond) {
 		now, err := r.Filesystem.Live()
@@ -184,7 +181,7 @@ func (r *Runner) left(before int) (int, error) {
 	}
 }
 
-// leave is the last case: that nothing is left.
+// leave is the last case: it finds out whether anything is left.
 func (r *Runner) leave(res guest.Result) guest.Result {
 	err := r.crew.dismiss()
 	if err == nil {
@@ -212,7 +209,7 @@ func (r *Runner) leave(res guest.Result) guest.Result {
 	return res
 }
 
-// leaked looks for memory that is kept, and returns where the first of it was allocated.
+// leaked looks for leaked memory, and returns where the first piece was allocated.
 func (r *Runner) leaked(seen *guest.Seen) ([]string, error) {
 	if r.Leaks == nil {
 		return nil, nil
@@ -225,8 +222,8 @@ func (r *Runner) leaked(seen *guest.Seen) ([]string, error) {
 	return lines, err
 }
 
-// between returns the first trouble that the kernel told of since the case before ended, as
-// when a container's remains are taken away later. Messages in there are nobody's evidence.
+// between returns the first trouble that the kernel logged since the case before ended, for example while it removed
+// a container. Messages in that time are no evidence for any case.
 func (r *Runner) between() (trouble string, err error) {
 	records, err := r.Log.Since()
 	var late guest.Seen
@@ -234,7 +231,7 @@ func (r *Runner) between() (trouble string, err error) {
 	return late.Trouble, err
 }
 
-// phases is what the kernel wrote before the act and during it.
+// phases holds what the kernel logged before the act and during it.
 type phases struct{ before, act []kmsg.Record }
 
 func (r *Runner) perform(ctx context.Context, t Trial, dir string, seen *guest.Seen) (log phases, err error) {

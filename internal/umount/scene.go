@@ -14,20 +14,20 @@ import (
 	"ovzpatch/internal/guest"
 )
 
-// scene is what one case is tried on: a superblock of its own, which the host has
-// mounted at host and the container, or in a case without one the host, at path.
+// scene is what one case is tried on: a new superblock, which the host has mounted at host. The container has it at
+// path; in a case without a container, the host does.
 type scene struct {
 	self  string // this program
 	dir   string
 	host  string // the same path in containers, which see the host's mount there
 	path  string
-	other string // for a mount on the way to path
+	other string // for a mount in between
 	c     Case
 
-	container *conn    // nil without a container, and once it is gone
-	peer      *conn    // a second container, which sees the superblock, too
-	held      *holding // on the host, without a container
-	id        string   // containers of the processes that acted
+	container *conn    // nil without a container, and after leave
+	peer      *conn    // a second container with the same superblock
+	held      *holding // on the host, in a case without a container
+	id        string   // of the containers whose processes acted
 	ve        bool     // the container is a VE
 	own       int      // override messages in the container's own log
 	slower    int64    // milliseconds that each call took longer
@@ -37,7 +37,7 @@ type scene struct {
 	changed   string   // of the caller
 }
 
-// stage sets the scene for c; the caller must strike it also after an error.
+// stage sets the scene for c. The caller must strike it, also after an error.
 func (r *Runner) stage(ctx context.Context, c Case, b Backend, dir string) (*scene, error) {
 	s := &scene{self: r.Self, dir: dir, host: dir + "/host", path: dir + "/mount", other: dir + "/other", c: c, ve: b.VE}
 	if err := s.makePlaces(""); err != nil {
@@ -79,7 +79,7 @@ func (r *Runner) stage(ctx context.Context, c Case, b Backend, dir string) (*sce
 	return s, nil
 }
 
-// makePlaces makes the mount points below a root.
+// makePlaces makes the scene's mount points below a root.
 func (s *scene) makePlaces(root string) error {
 	dirs := []string{s.host, s.other, s.path}
 	if s.c.origin == "file" {
@@ -98,7 +98,7 @@ func (s *scene) makePlaces(root string) error {
 	return nil
 }
 
-// cast puts containers on the scene: the ones that cases share, or one of the case's own.
+// cast puts containers on the scene: those that cases share, or one of the case's own.
 func (r *Runner) cast(ctx context.Context, s *scene, b Backend) (err error) {
 	if s.peer, err = r.shared(ctx, b, peerRole); err != nil {
 		return err
@@ -122,11 +122,10 @@ func (s *scene) stageHost(c Case) error {
 	return err
 }
 
-// root is where the host sees the container's root.
+// root returns the path of the container's root on the host.
 func (s *scene) root() string { return s.container.Root() }
 
-// show lets a container with a root of its own see the host's mount. The others do already:
-// it comes to them by propagation.
+// show makes the host's mount visible in a container with its own root. To others it propagates.
 func (s *scene) show(c *conn) error {
 	if c.Root() == "" {
 		return nil
@@ -137,8 +136,8 @@ func (s *scene) show(c *conn) error {
 	return bind(s.host, c.Root()+s.host)
 }
 
-// mountIn makes the mount under test in a container. Into a VE with a root of its own the host
-// binds a directory of the filesystem; other containers, and other ways, bind themselves.
+// mountIn makes the mount under test in a container. For a VE with its own root the host binds a directory of the
+// filesystem into it. Otherwise, and for other origins, the container mounts it.
 func (s *scene) mountIn(ctx context.Context, c *conn, how Case) error {
 	if c.Root() != "" && how.origin == "" {
 		if err := s.makePlaces(c.Root()); err != nil {
@@ -164,7 +163,7 @@ func (s *scene) mountIn(ctx context.Context, c *conn, how Case) error {
 	return err
 }
 
-// mountInPeer makes a mount in the second container, and keeps it busy.
+// mountInPeer makes a busy mount in the second container.
 func (s *scene) mountInPeer(ctx context.Context) error {
 	if err := s.mountIn(ctx, s.peer, Case{}); err != nil {
 		return err
@@ -173,13 +172,13 @@ func (s *scene) mountInPeer(ctx context.Context) error {
 	return err
 }
 
-// ask has the container act and returns the errno.
+// ask sends the container a request and returns the errno.
 func (s *scene) ask(ctx context.Context, q request) (string, error) {
 	r, err := s.container.call(ctx, q)
 	return r.Errno, err
 }
 
-// look fills in what everybody sees of the filesystem after the act.
+// look fills in what the host and the containers see of the filesystem after the act.
 func (s *scene) look(ctx context.Context, seen *guest.Seen) error {
 	seen.Want, seen.Slower, seen.Waited = s.id, s.slower, s.waited
 	seen.Grown, seen.Kept, seen.Changed = s.grown, s.kept, s.changed
@@ -207,7 +206,7 @@ func (s *scene) look(ctx context.Context, seen *guest.Seen) error {
 	return err
 }
 
-// strike takes everything down again. What is not there is no error.
+// strike removes everything again. Something that is missing is no error.
 func (s *scene) strike() error {
 	var errs []error
 	roots := []string{""}
@@ -222,7 +221,7 @@ func (s *scene) strike() error {
 			errs = append(errs, c.close())
 			continue
 		}
-		// What came to it from the host goes with the host's, and it has nothing else.
+		// It only has what propagated from the host, which goes when the host's goes.
 		if c == s.peer && c.Root() == "" && !s.c.Both {
 			continue
 		}
@@ -238,11 +237,11 @@ func (s *scene) strike() error {
 				errs = append(errs, fmt.Errorf("detach %s: %w", root+p, err))
 			}
 		}
-		// Not RemoveAll: it would walk into a mount that stayed.
+		// Not RemoveAll, which would delete inside a mount that stayed.
 		for _, p := range []string{s.path, s.other, s.host, s.dir} {
 			err := os.Remove(root + p)
-			// What is a mount point anywhere cannot be removed before 3.18, and all of it goes with
-			// the filesystem below.
+			// Before 3.18 a directory that is a mount point in any namespace cannot be removed. All of it
+			// goes with the filesystem below.
 			kept := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY)
 			if err != nil && !kept && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)

@@ -10,21 +10,20 @@ import (
 	"strings"
 )
 
-// state is what is known of a thread, by name.
+// state holds properties of a thread or a mount by their names.
 type state map[string]string
 
-// passing are flags of a thread (PF_*) that its own calls set and clear: that it used a
-// privilege, that it used the floating point unit, and one that old kernels freeze by.
+// passing are flags of a thread (PF_*) that ordinary calls set and clear: it used a privilege, it used the floating
+// point unit, and one by which old kernels freeze it.
 const passing = 0x100 | 0x2000 | 0x4000
 
-// credentials are the lines of /proc/PID/status that say who a thread is, what it may do, and how.
+// credentials are the lines of /proc/PID/status about who a thread is and what it may do.
 var credentials = []string{
 	"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "envID", "VEid",
 	"Umask", "Cpus_allowed",
 }
 
-// parseFlags reads /proc/PID/stat, whose second field is a name in parentheses that may hold
-// anything.
+// parseFlags reads /proc/PID/stat. Its second field is a name in parentheses, which may contain anything.
 func parseFlags(stat string) (state, error) {
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	const flags = 6 // behind the name: state, ppid, pgrp, session, tty, tpgid
@@ -55,7 +54,7 @@ func parseStatus(status string) state {
 	return s
 }
 
-// mountOptions finds the last mount at a path in /proc/self/mounts, and how it is mounted.
+// mountOptions returns how the last mount at a path in /proc/self/mounts is mounted.
 func mountOptions(table, path string) string {
 	options := ""
 	for line := range strings.Lines(table) {
@@ -66,7 +65,7 @@ func mountOptions(table, path string) string {
 	return options
 }
 
-// changedState says in words what is different, "" for nothing.
+// changedState describes what is different, "" for nothing.
 func changedState(before, after state) string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(before)) {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errnoName is "0" for nil, the errno's name, or the error's text where it is none.
+// errnoName returns an errno's name, "0" for nil, and the text of any other error.
 func errnoName(err error) string {
 	var e syscall.Errno
 	switch {
@@ -27,16 +27,16 @@ func errnoName(err error) string {
 	return err.Error()
 }
 
-// The capabilities that let umount: on OpenVZ's 2.6.18 and 2.6.32 CAP_VE_ADMIN does in
-// a VE. Later kernels call its number CAP_AUDIT_CONTROL.
+// The capabilities that allow umount. In a VE of OpenVZ's 2.6.18 and 2.6.32 CAP_VE_ADMIN does; later kernels call its
+// number CAP_AUDIT_CONTROL.
 const (
 	capSysAdmin = unix.CAP_SYS_ADMIN
 	capVEAdmin  = 30
 )
 
-// dropAdmin takes them from the calling thread.
+// dropAdmin drops them in the calling thread.
 func dropAdmin() error {
-	// Asked for no known version, the kernel names the one it wants.
+	// Asked for an unknown version, the kernel returns the one that it wants.
 	var header unix.CapUserHeader
 	unix.Capget(&header, nil)
 	var data [2]unix.CapUserData
@@ -70,8 +70,8 @@ func raiseAll() error {
 	return nil
 }
 
-// use does with a mounted filesystem what its users do: statfs and stat of the root,
-// open, read and write of a file. It returns the first error.
+// use does what users of a filesystem do: statfs and stat of its root, then open, read and write of a file. It returns
+// the first error.
 func use(path string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); err != nil {
@@ -92,14 +92,14 @@ func use(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// dataFile and dirName are a file and a directory that every filesystem on trial holds, and
-// the directory holds both once more.
+// dataFile and dirName are a file and a directory in every filesystem under test. The directory contains both once
+// more.
 const (
 	dataFile = "data"
 	dirName  = "dir"
 )
 
-// mountPaths returns where something is mounted, in the order of mounting.
+// mountPaths returns all mount points, in the order of mounting.
 func mountPaths() ([]string, error) {
 	b, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -108,8 +108,7 @@ func mountPaths() ([]string, error) {
 	return parseMounts(string(b)), nil
 }
 
-// parseMounts returns the second field of every line. The kernel writes blanks in it as
-// octal numbers.
+// parseMounts returns the second field of every line. The kernel writes blanks in it as octal numbers.
 func parseMounts(table string) []string {
 	unquote := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	var out []string
@@ -121,8 +120,8 @@ func parseMounts(table string) []string {
 	return out
 }
 
-// slab is how many KiB of memory the kernel's own objects take: those that it cannot give
-// back at will, where it tells them apart (2.6.19).
+// slab returns how many KiB the kernel's own objects take. Since 2.6.19 that leaves out those that the kernel can
+// reclaim.
 func slab() (int, error) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls without 32 take 16 bit ids.
+// The calls without 32 in their names take ids of 16 bits.
 const (
 	sysSetresuid = unix.SYS_SETRESUID32
 	sysSetresgid = unix.SYS_SETRESGID32
 )
 
-// oldUmount is umount(2), which has no flags.
+// oldUmount is umount(2), which takes no flags.
 func oldUmount(path string) error {
 	p, err := unix.BytePtrFromString(path)
 	if err != nil {

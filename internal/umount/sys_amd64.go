@@ -9,5 +9,5 @@ const (
 	sysSetresgid = unix.SYS_SETRESGID
 )
 
-// oldUmount is a call of 32-bit programs.
+// oldUmount is for 32-bit programs only.
 func oldUmount(string) error { return unix.ENOSYS }
