@@ -5,13 +5,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/scratch"
-	"ovzpatch/internal/terminal"
 )
 
 func newCache(a *app) *cobra.Command {
@@ -39,14 +37,7 @@ func newCacheList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(c, list, func(w io.Writer) error {
-				t := terminal.NewTable(w)
-				t.Row("KIND", "SIZE", "USED", "NAME")
-				for _, e := range list {
-					t.Row(e.Kind, cache.Size(e.Size), e.Used.UTC().Format(time.RFC3339), e.Name)
-				}
-				return t.Flush()
-			})
+			return out.print(c, list, func(w io.Writer) error { return cache.WriteEntries(w, list) })
 		},
 	}
 	out.register(c, "write the list as JSON")
@@ -64,14 +55,7 @@ func newCacheSize(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(c, kinds, func(w io.Writer) error {
-				t := terminal.NewTable(w)
-				t.Row("KIND", "ENTRIES", "SIZE")
-				for _, k := range kinds {
-					t.Row(k.Kind, k.Entries, cache.Size(k.Size))
-				}
-				return t.Flush()
-			})
+			return out.print(c, kinds, func(w io.Writer) error { return cache.WriteKinds(w, kinds) })
 		},
 	}
 	out.register(c, "write it as JSON")
@@ -107,15 +91,7 @@ the temporary directories (in $TMPDIR, else /tmp, and in the cache) of ovzpatch'
 				if swept > 0 {
 					newUI(c).Say("temporary directories of processes that were killed: %d removed", swept)
 				}
-				var freed int64
-				for _, e := range p.Removed {
-					freed += e.Size
-				}
-				fmt.Fprintf(w, "removed %d results, %s; left are %s\n", len(p.Removed), cache.Size(freed), cache.Size(p.Left))
-				if len(p.Kept) > 0 {
-					fmt.Fprintf(w, "%d more are in use and stay\n", len(p.Kept))
-				}
-				return nil
+				return p.Text(w)
 			})
 		},
 	}

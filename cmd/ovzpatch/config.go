@@ -50,12 +50,12 @@ func applySettings(c *cobra.Command, list []settings.Setting) error {
 
 // warnOfStrangers tells of variables that are misspelt, most likely.
 func warnOfStrangers(c *cobra.Command) {
-	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	var names []string
 	for _, name := range settings.Names {
-		names.AddCommand(&cobra.Command{Use: settings.Variable(name), Run: func(*cobra.Command, []string) {}})
+		names = append(names, settings.Variable(name))
 	}
 	for _, name := range settings.Strangers(os.Environ()) {
-		newUI(c).Say("no setting is called $%s%s; ovzpatch config show has them all", name, near(names, name, "$"))
+		newUI(c).Say("no setting is called $%s%s; ovzpatch config show has them all", name, nearOne(names, name, "$"))
 	}
 }
 

@@ -95,8 +95,7 @@ func (p *livepatchCommand) run(c *cobra.Command, args []string) error {
 		for _, note := range m.Notes {
 			u.Say("%s", note)
 		}
-		_, err := fmt.Fprintf(w, "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
-		return err
+		return m.Text(w)
 	})
 }
 

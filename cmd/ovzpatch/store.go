@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/runlock"
-	"ovzpatch/internal/terminal"
 )
 
 // lockPlace is where locks are; the tests have a place of their own.
@@ -24,10 +24,7 @@ var lockPlace = func() (runlock.Place, error) {
 
 // openStore opens the datastore in dir, or in $OVZPATCH_STORE when dir is "".
 func openStore(dir string) (*datastore.Store, error) {
-	if dir == "" {
-		dir = os.Getenv("OVZPATCH_STORE")
-	}
-	if dir == "" {
+	if dir = cmp.Or(dir, os.Getenv("OVZPATCH_STORE")); dir == "" {
 		return nil, usage(errors.New("no datastore given: name its directory with --store or in $OVZPATCH_STORE"))
 	}
 	place, err := lockPlace()
@@ -86,13 +83,7 @@ func newStoreInit(f *storeFlags) *cobra.Command {
 		Short: "Make a datastore in an empty or a new directory",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir := f.dir
-			if len(args) == 1 {
-				dir = args[0]
-			}
-			if dir == "" {
-				dir = os.Getenv("OVZPATCH_STORE")
-			}
+			dir := cmp.Or(append(args, f.dir, os.Getenv("OVZPATCH_STORE"))...)
 			if dir == "" {
 				return usage(errors.New("no directory given: name it, or set $OVZPATCH_STORE"))
 			}
@@ -135,19 +126,7 @@ func newStoreLocks(f *storeFlags) *cobra.Command {
 			if locks == nil {
 				locks = []runlock.Lock{}
 			}
-			return f.print(c, locks, func(w io.Writer) error {
-				t := terminal.NewTable(w)
-				for _, l := range locks {
-					for _, h := range l.Holders {
-						how := "exclusive"
-						if h.Shared {
-							how = "shared"
-						}
-						t.Row(l.Locked, how, h)
-					}
-				}
-				return t.Flush()
-			})
+			return f.print(c, locks, func(w io.Writer) error { return runlock.WriteLocks(w, locks) })
 		},
 	}
 }

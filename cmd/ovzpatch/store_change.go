@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/terminal"
 )
 
 // done is what a command that changed snapshots says as JSON.
@@ -199,11 +199,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 // confirm asks on a terminal; elsewhere there is nobody to ask.
 func confirm(c *cobra.Command, question string) (bool, error) {
 	in, ok := c.InOrStdin().(*os.File)
-	if ok {
-		_, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS)
-		ok = err == nil
-	}
-	if !ok {
+	if !ok || !terminal.Is(in) {
 		return false, usage(errors.New("standard input is not a terminal, so nobody can be asked: use --yes"))
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "%s [y/N] ", question)

@@ -85,15 +85,24 @@ func wrongFlag(c *cobra.Command, err error) error {
 	return usagef(c, "%v", err)
 }
 
-// nearFlag is near for flags. cobra knows how near the names of commands are.
+// nearFlag is near for flags.
 func nearFlag(c *cobra.Command, name string) string {
-	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
-			names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+			names = append(names, f.Name)
 		}
 	})
-	return near(names, name, "--")
+	return nearOne(names, name, "--")
+}
+
+// nearOne is near for other names than those of commands. cobra knows how near a name is.
+func nearOne(names []string, name, prefix string) string {
+	c := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, n := range names {
+		c.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
+	}
+	return near(c, name, prefix)
 }
 
 // wrongValue says what a flag's value must be.

@@ -68,6 +68,12 @@ type Module struct {
 	Notes   []string `json:"notes,omitempty"`
 }
 
+// Text says for people where the module is.
+func (m *Module) Text(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s: for %s with build id %s, not proved yet (ovzpatch test --livepatch)\n%s: loads it when it is installed, and at boot\n", m.Path, m.Release, m.BuildID, m.RPM)
+	return err
+}
+
 // Build makes the module. A kernel that would not take it is an error, and so is one that the
 // module cannot be right for.
 func Build(ctx context.Context, o Options) (*Module, error) {

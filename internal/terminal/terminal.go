@@ -10,9 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
 // Text returns s with a mark in place of every character that could control a terminal. Newlines
@@ -34,6 +37,12 @@ func Line(s string) string {
 		}
 		return r
 	}, Text(s))
+}
+
+// Is reports whether f is a terminal.
+func Is(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // Table writes rows in aligned columns. Flush ends it.

@@ -12,12 +12,11 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/qemu"
 	"ovzpatch/internal/scratch"
+	"ovzpatch/internal/terminal"
 )
 
 // Shell is a guest whose shell runs a script, or asks for commands.
@@ -83,7 +82,7 @@ const maxScript = 1 << 20
 
 // readScript reads the script that in is; nil is a terminal.
 func readScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error) {
-	if _, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err == nil {
+	if terminal.Is(in) {
 		return nil, nil
 	}
 	u.Say("standard input is not a terminal: reading a script from it, to its end")
