@@ -96,7 +96,6 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// All parts together are the whole, and what works in one tree stays together.
 // Reading a pipe for its digest would never end.
 func TestPipesAreRefused(t *testing.T) {
 	for _, text := range []string{
@@ -115,6 +114,7 @@ func TestPipesAreRefused(t *testing.T) {
 	}
 }
 
+// All parts together are the whole, and what works in one tree stays together.
 func TestShards(t *testing.T) {
 	dir := write(t, map[string]string{"m.toml": twoSources, "a.tar": "a", "b.tar": "b", "b.patch": "p", "program": "1"})
 	part := map[string]int{}

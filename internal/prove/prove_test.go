@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,5 +73,24 @@ func TestErrorsAreOfKinds(t *testing.T) {
 	}
 	if left, err := os.ReadDir(tree); err != nil || len(left) != 2 {
 		t.Errorf("the tree has %v, %v", left, err)
+	}
+}
+
+func TestOptionsCheck(t *testing.T) {
+	tagged := recipe.Options{Tag: ".lustre1"}
+	livepatch := recipe.Options{Tag: ".lustre1", Livepatch: true}
+	for want, o := range map[string]prove.Options{
+		"--release-tag: ":  {},
+		"--only=both: ":    {Recipe: tagged, Only: "both"},
+		"--only=with: --l": {Recipe: livepatch, Only: prove.With},
+	} {
+		if err := o.Check(); !errors.Is(err, job.ErrRequest) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	for _, o := range []prove.Options{{Recipe: tagged}, {Recipe: livepatch}, {Recipe: livepatch, Only: prove.Without}} {
+		if err := o.Check(); err != nil {
+			t.Error(err)
+		}
 	}
 }
