@@ -47,7 +47,7 @@ var layers = []layer{
 		{"command", "programs: a process group, a log, a typed error"},
 		{"compress", "streams of any compression"},
 		{"guest", "what the guest tells the host"},
-		{"job", "how a job reports, and the kinds of its errors"},
+		{"job", "how a job reports, the kinds of its errors, and their exit codes"},
 		{"kmsg", "kernel log lines, told from what user space wrote"},
 		{"plainfile", "files that a pipe may be in the place of"},
 		{"preflight", "whether named files are there and outputs can be written, before the work"},
