@@ -145,7 +145,7 @@ type buildCommand struct {
 	twice  bool
 	proof  proveFlags
 	report reportFlags
-	asJSON bool
+	form   jsonFlag
 }
 
 func newBuild(a *app) *cobra.Command {
@@ -175,7 +175,7 @@ standard output; a kernel that does not hold the patch it was built with is an e
 	b.report.register(c)
 	c.Flags().StringVarP(&b.out, "output", "o", "", "copy the packages into this directory")
 	c.Flags().StringVar(&b.store, "store", "", "keep the build as a snapshot in this datastore")
-	c.Flags().BoolVar(&b.asJSON, "json", false, "write what is in the packages as JSON")
+	b.form.register(c, "write what is in the packages as JSON")
 	c.Flags().BoolVar(&b.twice, "verify-reproducible", false, "build twice from nothing, and fail at the first difference between the packages")
 	c.Flags().BoolVar(&b.plain, "without-patch", false, "build the same kernel without the patch, to compare with")
 	return c
@@ -203,15 +203,12 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	if err := b.report.write(c, &report.Report{Source: args[0]}, err); err != nil {
 		return err
 	}
-	return b.print(c.OutOrStdout(), made)
+	return b.form.print(c, made, func(w io.Writer) error { return printMade(w, made) })
 }
 
-// print writes where the packages are.
-func (b *buildCommand) print(w io.Writer, made *build.Made) error {
-	switch {
-	case b.asJSON:
-		return printJSON(w, made)
-	case made.Snapshot != "":
+// printMade writes where the packages are.
+func printMade(w io.Writer, made *build.Made) error {
+	if made.Snapshot != "" {
 		_, err := fmt.Fprintln(w, made.Snapshot)
 		return err
 	}

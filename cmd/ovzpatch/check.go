@@ -48,7 +48,7 @@ type checkCommand struct {
 	place   placeFlags
 	compile compileFlags
 	rep     reportFlags
-	asJSON  bool
+	form    jsonFlag
 	u       *ui
 	opt     patch.Options
 }
@@ -88,7 +88,7 @@ unless --define and --target tell it.
 	k.place.register(c)
 	k.compile.register(c)
 	k.rep.register(c)
-	c.Flags().BoolVar(&k.asJSON, "json", false, "write the result as JSON")
+	k.form.register(c, "write the result as JSON")
 	return c
 }
 
@@ -123,10 +123,7 @@ func (k *checkCommand) run(c *cobra.Command, args []string) error {
 	defer f.Close()
 	f.Note(result)
 	err = k.rep.write(c, result, err)
-	if k.asJSON {
-		return errors.Join(err, printJSON(c.OutOrStdout(), &f.Findings))
-	}
-	return errors.Join(err, f.Findings.Text(c.OutOrStdout()))
+	return errors.Join(err, k.form.print(c, &f.Findings, f.Findings.Text))
 }
 
 // compileFlags ask for a trial compilation of what the patch touches.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -104,7 +105,7 @@ func newMatrix(a *app) *cobra.Command {
 		how      engineFlags
 		keep     bool
 		failFast bool
-		asJSON   bool
+		form     jsonFlag
 	)
 	c := &cobra.Command{
 		Use:   "matrix FILE",
@@ -146,7 +147,7 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 				return err
 			}
 			r, err := m.Run(c.Context(), do, failFast || !keep, u)
-			return rep.finish(c, r, err, asJSON)
+			return rep.finish(c, r, err, form)
 		},
 	}
 	flags.register(c)
@@ -154,7 +155,7 @@ where it was. A cell that failed around the kernel (exit code 1) is tried again.
 	how.register(c)
 	c.Flags().BoolVar(&keep, "keep-going", true, "do all cells, whatever becomes of one")
 	c.Flags().BoolVar(&failFast, "fail-fast", false, "stop at the first cell that is not as expected")
-	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	form.register(c, "write the report as JSON")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	c.AddCommand(newMatrixPlan(a), newMatrixCell())
 	return c
@@ -229,8 +230,8 @@ func newMatrixCell() *cobra.Command {
 
 func newMatrixPlan(a *app) *cobra.Command {
 	var (
-		flags  matrixFlags
-		asJSON bool
+		flags matrixFlags
+		form  jsonFlag
 	)
 	c := &cobra.Command{
 		Use:   "plan FILE",
@@ -252,13 +253,10 @@ of the same cell, else the mean of those that tried the same.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), list)
-			}
-			return matrix.WritePlan(c.OutOrStdout(), list)
+			return form.print(c, list, func(w io.Writer) error { return matrix.WritePlan(w, list) })
 		},
 	}
 	flags.register(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "write the cells as JSON, each with the arguments of its ovzpatch")
+	form.register(c, "write the cells as JSON, each with the arguments of its ovzpatch")
 	return c
 }

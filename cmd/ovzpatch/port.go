@@ -28,7 +28,7 @@ type portCommand struct {
 	out     string
 	explain bool
 	proof   bool
-	asJSON  bool
+	form    jsonFlag
 }
 
 func newPort(a *app) *cobra.Command {
@@ -59,7 +59,7 @@ says when.
 	c.Flags().BoolVar(&p.proof, "prove", false, "build the kernel with and without the patch, boot both, one verdict, as ovzpatch run does")
 	c.Flags().StringVarP(&p.out, "output", "o", "", "write the patch into this file (default: standard output)")
 	c.Flags().BoolVar(&p.explain, "explain", false, "show each decision, why it was made, and the lines that led to it")
-	c.Flags().BoolVar(&p.asJSON, "json", false, "write the patch and the decisions as JSON")
+	p.form.register(c, "write the patch and the decisions as JSON")
 	c.MarkFlagsMutuallyExclusive("prove", "json")
 	return c
 }
@@ -115,13 +115,13 @@ func (p *portCommand) run(c *cobra.Command, args []string) error {
 		Place: true, Afresh: p.flags.noCache, Report: u,
 		Built: u.Contents,
 	})
-	return new(reportFlags).finish(c, r, err, false)
+	return new(reportFlags).finish(c, r, err, jsonFlag{})
 }
 
 // show prints the patch, or what was decided about it.
 func (p *portCommand) show(c *cobra.Command, f *fit.Fit) error {
 	switch {
-	case p.asJSON:
+	case p.form.on:
 		return printJSON(c.OutOrStdout(), struct {
 			Kernel string `json:"kernel"`
 			Patch  string `json:"patch"`

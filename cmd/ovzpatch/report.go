@@ -92,12 +92,12 @@ func workflowOf(ctx context.Context) *report.Workflow {
 
 // finish writes the reports, prints the result, and returns an error for what nobody
 // expected. With an error that ended the work r has what was found until then.
-func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, asJSON bool) error {
+func (f *reportFlags) finish(c *cobra.Command, r *report.Report, failed error, form jsonFlag) error {
 	if err := f.write(c, r, failed); err != nil {
 		return err
 	}
 	write := func(w io.Writer) error { return r.Text(w, colours(c, w)) }
-	if asJSON {
+	if form.on {
 		write = r.JSON
 	}
 	err := workflowOf(c.Context()).Section("ovzpatch_result", r.Headline(), func() error { return write(c.OutOrStdout()) })

@@ -61,16 +61,16 @@ func (*deriving) Type() string { return "WHEN" }
 // runCommand is what the command line says.
 type runCommand struct {
 	*app
-	port   portFlags
-	flags  buildFlags
-	test   testFlags
-	proof  proveFlags
-	rep    reportFlags
-	out    string
-	store  string
-	only   string
-	asJSON bool
-	u      *ui
+	port  portFlags
+	flags buildFlags
+	test  testFlags
+	proof proveFlags
+	rep   reportFlags
+	out   string
+	store string
+	only  string
+	form  jsonFlag
+	u     *ui
 }
 
 func newRun(a *app) *cobra.Command {
@@ -105,7 +105,7 @@ What is expensive and unchanged is kept in the cache; --no-cache does without.
 	c.Flags().StringVar(&r.store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
 	c.Flags().StringVar(&r.only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
 	c.Flags().BoolVar(&r.flags.recipe.Livepatch, "livepatch", false, "also make the port into a module for the kernel without the patch, and try that in its four states (see test --livepatch); with our own spec both kernels take livepatches")
-	c.Flags().BoolVar(&r.asJSON, "json", false, "write the report as JSON")
+	r.form.register(c, "write the report as JSON")
 	// A snapshot gets both verdicts.
 	c.MarkFlagsMutuallyExclusive("only", "store")
 	c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(prove.Sides, cobra.ShellCompDirectiveNoFileComp))
@@ -144,7 +144,7 @@ func (r *runCommand) run(c *cobra.Command, args []string) error {
 		Store: keeper, Words: os.Args[1:],
 		Built: r.u.Contents,
 	})
-	return r.rep.finish(c, found, err, r.asJSON)
+	return r.rep.finish(c, found, err, r.form)
 }
 
 // proveFlags say whether the place of the patch is proven.

@@ -86,7 +86,7 @@ func newTest(a *app) *cobra.Command {
 		rep    reportFlags
 		q      trial.Request
 		store  string
-		asJSON bool
+		form   jsonFlag
 	)
 	c := &cobra.Command{
 		Use:   "test RPM|SNAPSHOT",
@@ -137,7 +137,7 @@ the same source without the patch was vulnerable.
 			}
 			q.Kernel = kernel.Choice
 			r := &report.Report{Source: kernel.Package}
-			return rep.finish(c, r, trial.Test(c.Context(), q, r, test.Options), asJSON)
+			return rep.finish(c, r, trial.Test(c.Context(), q, r, test.Options), form)
 		},
 	}
 	kernel.register(c)
@@ -150,7 +150,7 @@ the same source without the patch was vulnerable.
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
 	c.Flags().StringVar((*string)(&q.Expect), "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
-	c.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	form.register(c, "write the report as JSON")
 	for _, other := range []string{"expect", "store", "lustre"} {
 		c.MarkFlagsMutuallyExclusive("livepatch", other)
 	}
