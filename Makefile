@@ -71,18 +71,25 @@ bin/u-root: go.mod
 # Ctrl-C that ends a command. So its interpreter is built from a changed copy: an exit ends the program,
 # and Ctrl-C ends what runs, with the rest of the line: gosh asks Exited behind each command of one. Whichever
 # hears of the Ctrl-C first, the command (it ends with 130) or the shell.
-# u-root finds the copy by the go.mod of the directory it runs in.
+# Its line editor takes the terminal from all commands, too: they would read keys that are not shown, without Enter and
+# Ctrl-D. In its copy it takes the terminal for each line, and returns it.
+# u-root finds the copies by the go.mod of the directory it runs in.
 bin/_gosh/go.mod: go.mod go.sum Makefile
 	$(call step,SHELL,$(@D))
 	rm -rf $(@D) && mkdir -p $(@D)
-	$(GO) mod download mvdan.cc/sh/v3
-	cp -R "$$($(GO) list -m -f '{{.Dir}}' mvdan.cc/sh/v3)" $(@D)/sh && chmod -R u+w $(@D)/sh
+	$(GO) mod download mvdan.cc/sh/v3 github.com/peterh/liner
+	cp -R "$$($(GO) list -m -f '{{.Dir}}' mvdan.cc/sh/v3)" $(@D)/sh
+	cp -R "$$($(GO) list -m -f '{{.Dir}}' github.com/peterh/liner)" $(@D)/liner
+	chmod -R u+w $(@D)/sh $(@D)/liner
 	sed -i -e '/^func (r \*Runner) Run(/,/^}/{s/^\treturn r\.err$$/\tif r.shellExited {\n\t\tos.Exit(int(r.exit))\n\t}\n\tr.interrupted = ctx.Err() != nil || r.exit == 130\n&/;s/^\tr\.shellExited = false$$/&\n\tr.interrupted = false/;s/^\tif !r\.didReset {$$/\tctx, stop := signal.NotifyContext(ctx, os.Interrupt)\n\tdefer stop()\n&/}' \
 		-e '/^func New(/s/$$/\n\tsignal.Notify(make(chan os.Signal, 1), os.Interrupt)/' -e 's/^\t"os"$$/&\n\t"os\/signal"/' \
 		-e 's/^\tshellExited .*bool.*/&\n\tinterrupted bool/;s/^\treturn r\.shellExited$$/& || r.interrupted/' $(@D)/sh/interp/api.go
 	for text in 'os.Exit(int(r.exit))' 'NotifyContext(ctx, os.Interrupt)' 'signal.Notify(make' 'r.exit == 130' 'r.interrupted = false' 'interrupted bool' '|| r.interrupted'; do grep -qF "$$text" $(@D)/sh/interp/api.go || exit 1; done
+	sed -i -e '/^\t\tmode := s\.origMode$$/,/^\t\tmode\.ApplyMode()$$/d' \
+		-e 's/^\t\t\tmode\.Lflag &^= isig$$/\t\t\tmode.Iflag \&^= icrnl | inpck | istrip | ixon\n\t\t\tmode.Lflag \&^= isig | syscall.ECHO | icanon | iexten\n\t\t\tmode.Cc[syscall.VMIN], mode.Cc[syscall.VTIME] = 1, 0/' $(@D)/liner/input.go
+	[ "$$(grep -c 'icrnl | inpck' $(@D)/liner/input.go) $$(grep -c 'isig | syscall.ECHO' $(@D)/liner/input.go)" = '1 1' ]
 	cp go.sum $(@D)/
-	{ cat go.mod; echo 'replace mvdan.cc/sh/v3 => ./sh'; } >$@.tmp && mv $@.tmp $@
+	{ cat go.mod; echo 'replace mvdan.cc/sh/v3 => ./sh'; echo 'replace github.com/peterh/liner => ./liner'; } >$@.tmp && mv $@.tmp $@
 
 define uroot
 	$(call step,UROOT)

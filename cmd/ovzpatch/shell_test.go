@@ -30,9 +30,8 @@ func TestShellKeys(t *testing.T) {
 	}
 	s := testutil.NewScreen()
 	go io.Copy(s, user)
-	// What is typed appears too, so each answer is in a form that nobody typed. What is typed before
-	// a prompt is lost. Of a command that Ctrl-C ends the shell says "canceled" or its status 130,
-	// whichever it hears of first.
+	// What is typed appears too, so each answer is in a form that nobody typed. Of a command that Ctrl-C ends the
+	// shell says "canceled" or its status 130, whichever it hears of first.
 	for _, step := range []struct{ keys, answer string }{
 		{"", "goes off.\r\n$ "},
 		{"echo a''b; sleep 9999\r", "ab"},
@@ -42,9 +41,14 @@ func TestShellKeys(t *testing.T) {
 		{"while true; do echo e''f; sleep 1; done\r", "ef"},
 		{"\x03", "\r\n$ "},
 		{"echo g''h\r", "gh\r\n$ "},
+		// A command reads what is typed as on any terminal; what it does not read is for the shell.
+		{"cat\r", "cat\r\n"},
+		{"he said\r", "he said\r\nhe said\r\n"},
+		{"\x04", "\r\n$ "},
+		{"sleep 2; echo i''j\recho k''l\r", "ij\r\n$ kl\r\n$ "},
 	} {
-		if step.keys == "\x03" {
-			time.Sleep(3 * time.Second) // for sleep to begin
+		if step.keys == "\x03" || step.keys == "he said\r" {
+			time.Sleep(3 * time.Second) // for the command to begin
 		}
 		n := strings.Count(s.String(), step.answer)
 		io.WriteString(user, step.keys)
