@@ -151,7 +151,7 @@ func ownMountNamespace(proc string) (*os.File, error) {
 // umountSelfUnshared umounts on the agent's first thread, which the kernel takes for the container's process 1, after
 // that thread unshared its pid namespace. Afterwards the agent can only look.
 func (a *agent) umountSelfUnshared(q request) (reply, error) {
-	if err := unshare(unix.CLONE_NEWPID)(); err != nil {
+	if err := unshareFor(unix.CLONE_NEWPID); err != nil {
 		return reply{}, err
 	}
 	q.Times = 1
