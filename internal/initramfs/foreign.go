@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,7 +18,13 @@ type ForeignModule struct {
 	File    string // where it is, for the caller
 	Release string // release of the kernel it was built for
 	Depends []string
+	// Livepatch tells that it may change the kernel's functions.
+	Livepatch bool
 }
+
+// validName is what a module may be named: the kernel's build makes an underscore of a hyphen, and
+// the kernel has 55 bytes for it.
+var validName = regexp.MustCompile(`^[0-9A-Za-z_+.,]{1,55}$`)
 
 // ReadModule reads what a module says about itself; image is an uncompressed .ko file.
 func ReadModule(file string, image []byte) (ForeignModule, error) {
@@ -36,6 +43,13 @@ func ReadModule(file string, image []byte) (ForeignModule, error) {
 	}
 	for word := range bytes.SplitSeq(info, []byte{0}) {
 		switch key, value, _ := strings.Cut(string(word), "="); key {
+		case "name": // since Linux 4.12; before, only the file's name says it
+			if !validName.MatchString(value) {
+				return m, fmt.Errorf("read module %s: it says that its name is %q, which no module has", file, value)
+			}
+			m.Name = value
+		case "livepatch":
+			m.Livepatch = true // whatever the value is: so does the kernel
 		case "vermagic":
 			m.Release, _, _ = strings.Cut(value, " ")
 		case "depends":

@@ -42,11 +42,17 @@ func TestReadModule(t *testing.T) {
 	if err != nil || m.Name != "osd_mem" || m.Release != "6.1.0-1" || !slices.Equal(m.Depends, []string{"lnet", "ptl_rpc"}) {
 		t.Errorf("got %+v, %v", m, err)
 	}
+	// Its name does not change with its file's.
+	m, err = ReadModule("extra/copy-of-it.ko", object(t, "livepatch=Y", "name=ovzlivepatch_1", "vermagic=6.1.0-1 SMP "))
+	if err != nil || m.Name != "ovzlivepatch_1" || !m.Livepatch {
+		t.Errorf("got %+v, %v", m, err)
+	}
 	for says, image := range map[string][]byte{
-		"bad magic":        []byte("not an object at all, but text"),
-		"no .modinfo":      object(t),
-		"does not say":     object(t, "depends="),
-		"read module x.ko": {},
+		"which no module has": object(t, "name=../../init", "vermagic=6.1.0-1 SMP "),
+		"bad magic":           []byte("not an object at all, but text"),
+		"no .modinfo":         object(t),
+		"does not say":        object(t, "depends="),
+		"read module x.ko":    {},
 	} {
 		if _, err := ReadModule("x.ko", image); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: got %v", says, err)

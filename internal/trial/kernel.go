@@ -24,6 +24,8 @@ type Kernel struct {
 	Lustre *readyLustre
 	// Livepatch is the path of a livepatch's module that is on trial, "" for none.
 	Livepatch string
+	// livepatchName is what the guest's kernel calls it, "" where nothing depends on that.
+	livepatchName string
 	// Script is what the guest's shell runs; nil is a shell that asks for commands.
 	Script []byte
 	// Share is the host's directory that the guest has, nil for none.

@@ -26,9 +26,14 @@ var expected = map[string]guest.Verdict{
 	guest.Disabled: guest.Vulnerable, guest.LoadedAgain: guest.Protected,
 }
 
-// livepatch is where the guest has the module.
+// livepatch is where the guest has the module. Of one on trial the guest takes the name from there,
+// and its file may be called otherwise here.
 func (k *Kernel) livepatch() string {
-	return path.Join("/lib/modules", k.Release, "extra", filepath.Base(k.Livepatch))
+	file := filepath.Base(k.Livepatch)
+	if k.livepatchName != "" {
+		file = k.livepatchName + ".ko"
+	}
+	return path.Join("/lib/modules", k.Release, "extra", file)
 }
 
 // RunLivepatch boots the kernel once, and tries all cases with the livepatch, and those that tell
@@ -38,7 +43,11 @@ func RunLivepatch(ctx context.Context, t Trial, module string, o Options) ([]rep
 	if err := extmod.Check(module, t.Kernel.Release, module); err != nil {
 		return nil, err
 	}
-	t.Kernel.Livepatch = module
+	name, err := extmod.Livepatch(module)
+	if err != nil {
+		return nil, err
+	}
+	t.Kernel.Livepatch, t.Kernel.livepatchName = module, name
 	b := &boot{t: t, o: o}
 	k, err := b.run(ctx)
 	if k == nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/report"
 )
 
@@ -82,5 +83,17 @@ func TestColumnsRefuse(t *testing.T) {
 		if all, err := columns(seen("a"), states, false); err == nil {
 			t.Errorf("%s: %+v", name, all)
 		}
+	}
+}
+
+// The guest takes the name of a module on trial from its path there, so that has the module's own.
+func TestLivepatchPath(t *testing.T) {
+	k := &Kernel{Kernel: &kernelrpm.Kernel{Release: "6.1"}, Livepatch: "/a/my copy.ko"}
+	if got := k.livepatch(); got != "/lib/modules/6.1/extra/my copy.ko" {
+		t.Error(got)
+	}
+	k.livepatchName = "ovzlivepatch_1"
+	if got := k.livepatch(); got != "/lib/modules/6.1/extra/ovzlivepatch_1.ko" {
+		t.Error(got)
 	}
 }

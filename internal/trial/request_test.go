@@ -4,6 +4,7 @@ package trial
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -18,6 +19,8 @@ func TestRequestCheck(t *testing.T) {
 		"--expect=either: it must be protected or vulnerable": {Expect: guest.Either},
 		"--control-of: ": {ControlOf: "kernel/x/2026-05-02T08:11:33Z"},
 		"--livepatch: ":  {Livepatch: "/no/such.ko"},
+		// This program is no kernel module.
+		"--livepatch: read module ": {Livepatch: os.Args[0]},
 	} {
 		if err := q.Check(); !errors.Is(err, job.ErrRequest) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
