@@ -54,7 +54,11 @@ func Devel(ctx context.Context, devel, dir string) (string, error) {
 	if len(trees) != 1 {
 		return "", job.BadRequest(errors.New("it holds no kernel build tree under /usr/src/kernels; use the kernel's own -devel package"))
 	}
-	return filepath.Dir(trees[0]), nil
+	tree := filepath.Dir(trees[0])
+	if _, err := os.Stat(filepath.Join(tree, ".config")); errors.Is(err, fs.ErrNotExist) {
+		return "", job.BadRequest(fmt.Errorf("it has no configuration of the kernel, /usr/src/kernels/%s/.config, without which no module can be compiled; use the kernel's own -devel package, as it was built", filepath.Base(tree)))
+	}
+	return tree, nil
 }
 
 // Compile puts a module's source into the empty directory dir and compiles it there, in a

@@ -97,6 +97,9 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 	if err != nil {
 		return nil, job.BadRequest(fmt.Errorf("the module is compiled in %s: %w (install the kernel's headers, or name its -devel package)", tree, err))
 	}
+	if err := extmod.CheckTree(tree, o.Release, from); err != nil {
+		return nil, err
+	}
 	c := config(text)
 	if err := c.check(); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ type Options struct {
 // load is an error.
 func Build(ctx context.Context, o Options) (string, error) {
 	if o.Devel != "" {
-		path, err := forPackage(ctx, o.Cache, o.Devel)
+		path, err := forPackage(ctx, o.Cache, o.Devel, o.Release)
 		if err != nil {
 			return "", err
 		}
@@ -49,7 +49,7 @@ func Build(ctx context.Context, o Options) (string, error) {
 }
 
 // forPackage compiles the probe against a -devel package, unless the cache has it.
-func forPackage(ctx context.Context, store cache.Cache, devel string) (string, error) {
+func forPackage(ctx context.Context, store cache.Cache, devel, release string) (string, error) {
 	key := cache.NewKey("probe")
 	if err := key.AddFile("devel", devel); err != nil {
 		return "", err
@@ -67,7 +67,7 @@ func forPackage(ctx context.Context, store cache.Cache, devel string) (string, e
 	dir, ok := store.Get("probes", key.String())
 	if !ok {
 		var err error
-		dir, err = store.Put("probes", key.String(), func(dir string) error { return unpackAndCompile(ctx, devel, dir) })
+		dir, err = store.Put("probes", key.String(), func(dir string) error { return unpackAndCompile(ctx, devel, release, dir) })
 		if err != nil {
 			return "", fmt.Errorf("build probe module against %s: %w", filepath.Base(devel), err)
 		}
@@ -75,8 +75,8 @@ func forPackage(ctx context.Context, store cache.Cache, devel string) (string, e
 	return filepath.Join(dir, File), nil
 }
 
-// unpackAndCompile unpacks the -devel package aside, and leaves the module in dir.
-func unpackAndCompile(ctx context.Context, devel, dir string) error {
+// unpackAndCompile unpacks the -devel package of a kernel aside, and leaves the module in dir.
+func unpackAndCompile(ctx context.Context, devel, release, dir string) error {
 	tmp, remove, err := scratch.New("", "devel")
 	if err != nil {
 		return err
@@ -84,6 +84,9 @@ func unpackAndCompile(ctx context.Context, devel, dir string) error {
 	defer remove()
 	tree, err := extmod.Devel(ctx, devel, tmp)
 	if err != nil {
+		return err
+	}
+	if err := extmod.CheckTree(tree, release, devel); err != nil {
 		return err
 	}
 	return compile(ctx, tree, dir)
