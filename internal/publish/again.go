@@ -104,7 +104,7 @@ func (o *Options) again(ctx context.Context, number int, plan func(*publication,
 			return nil, errors.New("another publish changed the repository meanwhile; try again")
 		}
 		p.open = func(p Package) (*os.File, int64, error) {
-			return nil, 0, fmt.Errorf("%s is not in generation %d any more; publish from the datastore", p.Path, from.Number)
+			return nil, 0, fmt.Errorf("%s is missing or damaged in generation %d, and in the others that held it; publish from the datastore", p.Path, from.Number)
 		}
 		return plan(p, p.t.records[i])
 	})

@@ -68,7 +68,7 @@ func TestRollbackAndRetire(t *testing.T) {
 	f.refused("was retired on")
 }
 
-// A file that went bad after it was published is not published again.
+// A file that went bad after it was published is not published again: it is signed anew, and has another path.
 func TestDamageIsFound(t *testing.T) {
 	slow(t)
 	f := newFixture(t)
@@ -92,7 +92,14 @@ func TestDamageIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.keep("x86_64", "2", nil)
-	f.refused("is not what was published before")
+	next := f.publish()
+	f.whole(2)
+	if now := pathIn(next, "6.1.1-1.lustre1"); now == res.Generation.Kernels()[0].Path {
+		t.Error("a path has other content than before")
+	}
+	if said := f.said.b.String(); !strings.Contains(said, "WARNING: kernel-ovz-6.1.1-1.lustre1.x86_64.rpm is missing or damaged in the generations that held it") {
+		t.Errorf("it said %q", said)
+	}
 }
 
 // A key that was extended is new to clients, though nothing else is.

@@ -62,13 +62,13 @@ func (f *fixture) whole(number int) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		s := &stage{rec: r}
+		s := &stage{rec: r, t: &target{}}
 		if err := s.compare(profile, prim); err != nil {
 			f.t.Error(err)
 		}
 		for _, p := range r.Packages {
-			if _, err := os.Stat(filepath.Join(dir, string(profile), p.Path)); err != nil {
-				f.t.Error(err)
+			if err := s.t.whole(f.t.Context(), filepath.Join(dir, string(profile), p.Path), p.Checksums); err != nil {
+				f.t.Errorf("%s: %v", p.Path, err)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func (s *stage) evidence(ctx context.Context) error {
 	}
 	s.u.Live("signing what is known of %d kernels", len(kernels))
 	err := parallel(ctx, len(kernels), func(ctx context.Context, i int) error {
-		k, err := s.known(kernels[i])
+		k, err := s.known(ctx, kernels[i])
 		if err == nil {
 			err = s.state(ctx, k)
 		}
@@ -75,12 +75,12 @@ func (s *stage) evidence(ctx context.Context) error {
 
 // known is what is known of a kernel: from its snapshot's manifest, or where that is not at hand, from
 // what an earlier generation wrote.
-func (s *stage) known(p Package) (*evidence.Kernel, error) {
+func (s *stage) known(ctx context.Context, p Package) (*evidence.Kernel, error) {
 	k := &evidence.Kernel{Name: p.NEVRA(), Snapshot: p.Snapshot.String(), Tests: []evidence.Test{}}
 	m := s.manifest(p.Snapshot)
 	if m == nil {
 		var err error
-		if k, err = s.earlier(p); err != nil {
+		if k, err = s.earlier(ctx, p); err != nil {
 			return nil, err
 		}
 	} else {
@@ -126,10 +126,19 @@ func knowledge(m *datastore.Manifest, p Package) string {
 	return cache.SHA256(b)
 }
 
-// earlier reads what the newest generation that had this kernel says of it.
-func (s *stage) earlier(p Package) (*evidence.Kernel, error) {
+// earlier reads what the newest generation that had this kernel says of it, as far as that is what was signed.
+func (s *stage) earlier(ctx context.Context, p Package) (*evidence.Kernel, error) {
+	dir, remove, err := scratch.New("", "evidence")
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
 	for _, r := range s.t.records {
-		b, err := plainfile.Read(filepath.Join(s.t.generation(r.Number), evidenceDir, evidenceName(p)+".json"))
+		base := filepath.Join(s.t.generation(r.Number), evidenceDir, evidenceName(p))
+		if r.Key == s.rec.Key && s.key.stated(ctx, dir, base) != nil {
+			continue
+		}
+		b, err := plainfile.Read(base + ".json")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -144,7 +153,7 @@ func (s *stage) earlier(p Package) (*evidence.Kernel, error) {
 			return k, nil
 		}
 	}
-	return nil, fmt.Errorf("%s was not asked for, and no generation has its evidence", p.Snapshot)
+	return nil, fmt.Errorf("%s was not asked for, and no generation has its evidence undamaged: publish from the datastore", p.Snapshot)
 }
 
 func evidenceName(p Package) string { return strings.TrimSuffix(p.File, ".rpm") }
@@ -257,21 +266,26 @@ func (s *stage) state(ctx context.Context, k *evidence.Kernel) error {
 	if err := errors.Join(os.WriteFile(filepath.Join(s.dir, base+".json"), text, 0o644), os.WriteFile(path, statement, 0o644)); err != nil {
 		return err
 	}
+	dir, remove, err := scratch.New("", "statement")
+	if err != nil {
+		return err
+	}
+	defer remove()
 	for _, r := range s.t.records {
 		old := filepath.Join(s.t.generation(r.Number), base+".intoto.json")
 		if was, err := plainfile.Read(old); err == nil && r.Key == s.rec.Key && r.V3 == s.rec.V3 && bytes.Equal(was, statement) {
 			if os.Link(old+".asc", path+".asc") == nil {
-				return nil
+				if s.key.verify(ctx, dir, path) == nil {
+					return nil
+				}
+				if err := os.Remove(path + ".asc"); err != nil { // gpg would write into the earlier one
+					return err
+				}
 			}
 		}
 	}
 	if err := s.key.detach(ctx, path); err != nil {
 		return fmt.Errorf("sign it: %w", err)
 	}
-	dir, remove, err := scratch.New("", "statement")
-	if err != nil {
-		return err
-	}
-	defer remove()
 	return s.key.verify(ctx, dir, path)
 }

@@ -4,9 +4,9 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -127,8 +127,9 @@ func (s *stage) compare(profile Profile, prim *primary) error {
 }
 
 // carry links into the new generation what the kept ones before it had of their own: a client that
-// holds their repomd.xml finds all that it names.
-func (s *stage) carry(keep int) error {
+// holds their repomd.xml finds all that it names. What is lost there is left out, and told.
+func (s *stage) carry(ctx context.Context, keep int) error {
+	lost := map[int][]string{}
 	for i, r := range s.t.records {
 		if i+1 >= keep {
 			break
@@ -138,23 +139,44 @@ func (s *stage) carry(keep int) error {
 				continue
 			}
 			from := filepath.Join(s.t.generation(r.Number), string(p))
+			files := map[string]map[string]string{}
+			for _, pkg := range r.Packages {
+				files[pkg.Path] = pkg.Checksums
+			}
 			md, err := readRepomd(from)
 			if err != nil {
-				return err
+				lost[r.Number] = append(lost[r.Number], string(p)+"/repodata, as its repomd.xml cannot be read")
+				md = &repomd{}
 			}
-			var paths []string
 			for _, d := range md.Data {
-				paths = append(paths, d.Location.Href)
+				files[d.Location.Href] = d.Checksum.sums()
 			}
-			for _, pkg := range r.Packages {
-				paths = append(paths, pkg.Path)
-			}
-			for _, path := range paths {
-				err := link(filepath.Join(from, path), filepath.Join(s.repo(p), path))
-				if err != nil && !errors.Is(err, fs.ErrExist) {
+			for _, path := range slices.Sorted(maps.Keys(files)) {
+				to := filepath.Join(s.repo(p), path)
+				if _, err := os.Lstat(to); err == nil {
+					continue
+				}
+				if s.t.whole(ctx, filepath.Join(from, path), files[path]) != nil {
+					lost[r.Number] = append(lost[r.Number], filepath.Join(string(p), path))
+					continue
+				}
+				if err := link(filepath.Join(from, path), to); err != nil {
 					return fmt.Errorf("keep what generation %d had: %w", r.Number, err)
 				}
 			}
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, number := range slices.Sorted(maps.Keys(lost)) {
+		// An older generation may have had it still.
+		gone := slices.DeleteFunc(lost[number], func(path string) bool {
+			_, err := os.Lstat(filepath.Join(s.dir, path))
+			return err == nil
+		})
+		if len(gone) > 0 {
+			s.u.Say("WARNING: clients that read the metadata of generation %d before will not find what is missing or damaged there, until they read the new metadata:\n  %s", number, few(gone))
 		}
 	}
 	return nil

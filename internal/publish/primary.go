@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"ovzpatch/internal/compress"
 	"ovzpatch/internal/plainfile"
@@ -16,11 +17,22 @@ import (
 // repomd is the table of contents of metadata.
 type repomd struct {
 	Data []struct {
-		Type     string `xml:"type,attr"`
+		Type     string   `xml:"type,attr"`
+		Checksum checksum `xml:"checksum"`
 		Location struct {
 			Href string `xml:"href,attr"`
 		} `xml:"location"`
 	} `xml:"data"`
+}
+
+type checksum struct {
+	Type  string `xml:"type,attr"`
+	Value string `xml:",chardata"`
+}
+
+// sums has the checksum as a record has those of a package.
+func (c checksum) sums() map[string]string {
+	return map[string]string{c.Type: strings.TrimSpace(c.Value)}
 }
 
 func readRepomd(repo string) (*repomd, error) {
@@ -47,12 +59,9 @@ type primary struct {
 }
 
 type primaryPackage struct {
-	Name     string `xml:"name"`
-	Arch     string `xml:"arch"`
-	Checksum struct {
-		Type  string `xml:"type,attr"`
-		Value string `xml:",chardata"`
-	} `xml:"checksum"`
+	Name     string   `xml:"name"`
+	Arch     string   `xml:"arch"`
+	Checksum checksum `xml:"checksum"`
 	Location struct {
 		Href string `xml:"href,attr"`
 	} `xml:"location"`

@@ -143,7 +143,7 @@ func (o *Options) change(ctx context.Context, plan func(*publication) (*Record, 
 // publish makes the generation and makes it current.
 func (p *publication) publish(ctx context.Context, rec *Record) error {
 	for i := range rec.Packages {
-		rec.Packages[i].Path = rec.Packages[i].place(rec.Key, rec.V3)
+		rec.Packages[i].Path = p.t.pathOf(rec, rec.Packages[i])
 	}
 	rec.Made = time.Now().UTC().Truncate(time.Second)
 	rec.Revision, rec.Number = rec.Made.Unix(), p.t.current+1
@@ -157,8 +157,15 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 	rec.Advisories = keepAdvisories(rec.Packages, rec.Advisories, earlier)
 	if last := p.t.latest(); last != nil {
 		if rec.same(last) {
-			p.result.Generation = last
-			return nil
+			damaged, err := p.damage(ctx, last)
+			if err != nil {
+				return err
+			}
+			if len(damaged) == 0 {
+				p.result.Generation = last
+				return nil
+			}
+			p.o.Report.Say("WARNING: generation %d, which is current, is damaged, and a new one is made in its place:\n  %s", last.Number, few(damaged))
 		}
 		rec.Revision = max(rec.Revision, last.Revision+1)
 	}
@@ -212,7 +219,7 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 
 // beside makes what stands beside the packages and their metadata.
 func (s *stage) beside(ctx context.Context, keep int) error {
-	if err := s.carry(keep); err != nil {
+	if err := s.carry(ctx, keep); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, keyFile), s.key.public, 0o644); err != nil {

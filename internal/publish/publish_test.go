@@ -129,6 +129,9 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %s", profile, out)
 		}
 	}
+	if again := f.publish(); again.Changed {
+		t.Errorf("it is taken for damaged: %s", f.said.b.String())
+	}
 }
 
 // A publish that does not say --url and --profile again goes on with them: clients that came through

@@ -92,9 +92,14 @@ func (p *Package) NEVRA() string {
 }
 
 // place returns the path of a package that key signed in that form. Another key, form or content
-// is another path: what a client with older metadata asks for is never replaced.
-func (p *Package) place(key string, v3 bool) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %t", p.SHA256, key, v3))
+// is another path: what a client with older metadata asks for is never replaced. So is the path of
+// one that was lost, and that the generation again signed once more; 0 for none.
+func (p *Package) place(key string, v3 bool, again int) string {
+	of := fmt.Appendf(nil, "%s %s %t", p.SHA256, key, v3)
+	if again > 0 {
+		of = fmt.Appendf(of, " %d", again)
+	}
+	sum := sha256.Sum256(of)
 	return filepath.Join("packages", hex.EncodeToString(sum[:8]), p.File)
 }
 

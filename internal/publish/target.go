@@ -41,6 +41,7 @@ type target struct {
 	current int      // 0 before the first generation
 	// records are those of the generations up to the current one, the newest first.
 	records []*Record
+	sums    map[sumOf]string // digests that were taken
 }
 
 // checkTarget tells before any work what forbids to publish into a directory, and changes nothing.

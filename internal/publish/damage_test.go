@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pathIn is the path of a kernel in a result.
+func pathIn(r *Result, version string) string {
+	for _, k := range r.Generation.Kernels() {
+		if k.Version == version {
+			return k.Path
+		}
+	}
+	return ""
+}
+
+// What is damaged in the current generation is made anew, also where the same is published again.
+func TestDamagedIsNotUnchanged(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.URL = "https://example.org/k"
+	last := f.publish()
+	remove := func(path string) error { return os.Remove(path) }
+	change := func(path string) error {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		b[len(b)-1] ^= 1
+		return os.WriteFile(path, b, 0o644)
+	}
+	cut := func(path string) error { return os.Truncate(path, 100) }
+	metadata := func() string {
+		md, err := readRepomd(filepath.Join(f.o.To, currentLink, "modern"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return md.Data[0].Location.Href
+	}
+	pkg := func() string { return last.Generation.Kernels()[0].Path }
+	is := func(path string) func() string { return func() string { return path } }
+	for _, tt := range []struct {
+		what   string
+		path   func() string
+		damage func(string) error
+		want   string
+	}{
+		{"all", is(""), os.RemoveAll, "modern/repodata/repomd.xml: it is missing"},
+		{"a package is gone", pkg, remove, ".x86_64.rpm: it is missing"},
+		{"a package is cut", pkg, cut, ".x86_64.rpm: it is not what was published"},
+		{"a package is changed", pkg, change, ".x86_64.rpm: it is not what was published"},
+		{"repomd.xml is changed", is("repodata/repomd.xml"), change, "repodata/repomd.xml: its signature is not good"},
+		{"the signature is gone", is("repodata/repomd.xml.asc"), remove, "repodata/repomd.xml: its signature is missing"},
+		{"metadata are gone", metadata, remove, ": it is missing"},
+		{"metadata are cut", metadata, cut, ": it is not what was published"},
+		{"the key is changed", is("../" + keyFile), change, keyFile + ": it is not what was published"},
+		{"the report is changed", is("../evidence/kernel-ovz-6.1.1-1.lustre1.x86_64.json"), change, "the report is not the one that it names"},
+	} {
+		f.said.b.Reset()
+		name := tt.path()
+		number := last.Generation.Number
+		if err := tt.damage(filepath.Join(f.o.To, currentLink, "modern", name)); err != nil {
+			t.Fatal(err)
+		}
+		next := f.publish()
+		said := f.said.b.String()
+		if !next.Changed || next.Generation.Number != number+1 || !strings.Contains(said, "is damaged, and a new one is made") || !strings.Contains(said, tt.want) {
+			t.Errorf("%s: changed %t, generation %d; it said %q", tt.what, next.Changed, next.Generation.Number, said)
+		}
+		f.whole(number + 1)
+		last = next
+		if again := f.publish(); again.Changed {
+			t.Errorf("%s: mended, and not the same: %+v", tt.what, again.Generation)
+		}
+	}
+}
