@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,19 +125,43 @@ func (o *Options) earlier(number int) (*Record, error) {
 	if err != nil {
 		return nil, job.BadRequest(fmt.Errorf("nothing is published there: %w", err))
 	}
+	there, err := generations(filepath.Join(dir, generationsDir))
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case number < 0:
 		number = current
 	case number == 0:
-		number = current - 1
+		number = current - 1 // as an error names it
+		for _, n := range there {
+			if n < current {
+				number = n
+			}
+		}
 	}
 	r, err := readRecord(filepath.Join(dir, generationsDir, generationName(number)), number)
 	if errors.Is(err, os.ErrNotExist) {
-		there, _ := filepath.Glob(filepath.Join(dir, generationsDir, "[0-9]*"))
-		for i := range there {
-			there[i] = strings.TrimLeft(filepath.Base(there[i]), "0")
+		var names []string
+		for _, n := range there {
+			names = append(names, strconv.Itoa(n))
 		}
-		return nil, job.BadRequest(fmt.Errorf("there is no generation %d; these are: %s", number, strings.Join(there, ", ")))
+		return nil, job.BadRequest(fmt.Errorf("there is no generation %d; these are: %s", number, strings.Join(names, ", ")))
 	}
 	return r, err
+}
+
+// generations returns the numbers of the generations in a directory, the oldest first.
+func generations(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var list []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && generationName(n) == e.Name() {
+			list = append(list, n)
+		}
+	}
+	return list, nil
 }

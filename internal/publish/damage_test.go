@@ -80,3 +80,41 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 		}
 	}
 }
+
+// What is lost of earlier generations does not stop a publish or a rollback.
+func TestLostGenerations(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.publish()
+	f.keep("x86_64", "2", nil)
+	f.publish()
+	lose := func(number int) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(f.o.To, generationsDir, generationName(number), "modern")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose(2)
+	o := f.o
+	o.Names = nil
+	res, err := Rollback(t.Context(), o, 0)
+	if err != nil || len(res.Generation.Kernels()) != 1 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	f.whole(3)
+	if said := f.said.b.String(); !strings.Contains(said, "WARNING: clients that read the metadata of generation 2 before will not find") || !strings.Contains(said, "modern/repodata, as its repomd.xml cannot be read") {
+		t.Errorf("it said %q", said)
+	}
+	if _, err := Rollback(t.Context(), o, 2); err == nil || !strings.Contains(err.Error(), "is missing or damaged in generation 2, and in the others that held it; publish from the datastore") {
+		t.Errorf("%v", err)
+	}
+	f.whole(3)
+	for number := range 3 {
+		lose(number + 1)
+	}
+	if res := f.publish(); res.Generation.Number != 4 || len(res.Generation.Kernels()) != 2 {
+		t.Errorf("%+v", res.Generation)
+	}
+	f.whole(4)
+}

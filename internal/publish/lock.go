@@ -24,6 +24,7 @@ const lockPoll = 100 * time.Millisecond
 type mark struct {
 	Format  string `json:"format"`
 	Version int    `json:"version"`
+	Last    int    `json:"last_generation,omitempty"` // the highest number that was used
 }
 
 // lock locks the mark, which is made where it is missing.
@@ -71,14 +72,7 @@ func (t *target) lock(ctx context.Context, u job.Reporter) error {
 // readMark reads the mark, or writes it where it is new.
 func (t *target) readMark(size int64) error {
 	if size == 0 {
-		b, err := json.Marshal(mark{markFormat, markVersion})
-		if err != nil {
-			return err
-		}
-		if _, err := t.mark.WriteAt(append(b, '\n'), 0); err != nil {
-			return err
-		}
-		return t.mark.Sync()
+		return t.writeMark(0)
 	}
 	b := make([]byte, min(size, 4096))
 	if _, err := t.mark.ReadAt(b, 0); err != nil {
@@ -91,5 +85,23 @@ func (t *target) readMark(size int64) error {
 	if m.Version > markVersion {
 		return fmt.Errorf("its format is version %d, and this program knows up to %d; use the newer ovzpatch that made it", m.Version, markVersion)
 	}
+	t.next = m.Last + 1
 	return nil
+}
+
+// writeMark writes the mark, with the number of the newest generation. It is written in place, as publishers lock this
+// very file.
+func (t *target) writeMark(last int) error {
+	b, err := json.Marshal(mark{markFormat, markVersion, last})
+	if err != nil {
+		return err
+	}
+	b = append(b, '\n')
+	if _, err := t.mark.WriteAt(b, 0); err != nil {
+		return err
+	}
+	if err := t.mark.Truncate(int64(len(b))); err != nil {
+		return err
+	}
+	return t.mark.Sync()
 }

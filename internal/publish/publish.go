@@ -146,7 +146,7 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 		rec.Packages[i].Path = p.t.pathOf(rec, rec.Packages[i])
 	}
 	rec.Made = time.Now().UTC().Truncate(time.Second)
-	rec.Revision, rec.Number = rec.Made.Unix(), p.t.current+1
+	rec.Revision, rec.Number = rec.Made.Unix(), p.t.next
 	var earlier []Advisory
 	if last := p.t.latest(); last != nil {
 		earlier = last.Advisories

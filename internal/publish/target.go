@@ -39,6 +39,7 @@ type target struct {
 	mark    *os.File
 	made    []string // directories that were not there before, the deepest first
 	current int      // 0 before the first generation
+	next    int      // the number of the one to come: higher than any that was there
 	// records are those of the generations up to the current one, the newest first.
 	records []*Record
 	sums    map[sumOf]string // digests that were taken
@@ -143,8 +144,13 @@ func (t *target) load() error {
 	if t.current == 0 && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() > generationName(1) }) {
 		return fmt.Errorf("the link %s is missing, and there are generations below %s: make it lead to one of them again (ln -s %s/NNNNNN %[1]s)", t.path(currentLink), t.path(generationsDir), generationsDir)
 	}
+	t.next = max(t.next, t.current+1)
 	for _, e := range slices.Backward(entries) {
 		n, bad := strconv.Atoi(e.Name())
+		if bad == nil {
+			// It may have been current, and clients may know its path from a list of mirrors.
+			t.next = max(t.next, n+1)
+		}
 		switch {
 		case e.Name() == newName, bad == nil && n > t.current:
 			if err := os.RemoveAll(t.path(generationsDir, e.Name())); err != nil {
@@ -172,7 +178,7 @@ func (t *target) load() error {
 		}
 	}
 	if t.current > 0 && (len(t.records) == 0 || t.records[0].Number != t.current) {
-		return fmt.Errorf("generation %d, which is current, is not there: %s", t.current, t.generation(t.current))
+		return fmt.Errorf("generation %d, which is current, is not there: %s; make an earlier one current, and publish again: ln -sfn %s/NNNNNN %s", t.current, t.generation(t.current), generationsDir, t.path(currentLink))
 	}
 	return nil
 }
@@ -196,6 +202,9 @@ func (t *target) latest() *Record {
 // switchTo makes the new generation the current one. Everything in it is on the disk before the
 // link leads there.
 func (t *target) switchTo(number int) error {
+	if err := t.writeMark(number); err != nil {
+		return err
+	}
 	if err := syncAll(t.dir); err != nil {
 		return fmt.Errorf("write the new generation to the disk: %w", err)
 	}
