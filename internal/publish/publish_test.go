@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"ovzpatch/internal/datastore"
 )
 
@@ -215,5 +217,20 @@ func TestDamagedRepository(t *testing.T) {
 	}
 	if res := f.publish(); res.Changed {
 		t.Errorf("%+v", res.Generation)
+	}
+}
+
+// Web servers can read what is published, whatever the umask is.
+func TestUmask(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.To = filepath.Join(f.o.To, "below")
+	defer unix.Umask(unix.Umask(0o077))
+	f.publish()
+	for _, dir := range []string{filepath.Dir(f.o.To), f.o.To, filepath.Join(f.o.To, generationsDir), filepath.Join(f.o.To, currentLink), filepath.Join(f.o.To, currentLink, "modern")} {
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v, %v", dir, st.Mode(), err)
+		}
 	}
 }

@@ -56,6 +56,9 @@ func fromSnapshots(readers map[datastore.Ref]*datastore.Reader) func(Package) (*
 
 // place puts all packages into the first profile's directory, signed, and links them into the others'.
 func (s *stage) place(ctx context.Context) error {
+	if err := makeOpen(s.t.path(generationsDir)); err != nil {
+		return err
+	}
 	for _, p := range s.rec.Profiles {
 		if err := os.MkdirAll(s.repo(p), 0o755); err != nil {
 			return err

@@ -110,7 +110,7 @@ func openTarget(ctx context.Context, dir string, u job.Reporter) (t *target, err
 		t.made = append(t.made, d)
 	}
 	for _, d := range slices.Backward(t.made) {
-		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := makeOpen(d); err != nil {
 			return t, err
 		}
 	}
@@ -118,6 +118,19 @@ func openTarget(ctx context.Context, dir string, u job.Reporter) (t *target, err
 		return t, err
 	}
 	return t, t.load()
+}
+
+// makeOpen makes a directory that web servers can read, whatever the user's umask is. One that is there
+// stays as it is.
+func makeOpen(dir string) error {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	return err
 }
 
 // load finds the current generation and those before it, and removes what a killed publisher left.
