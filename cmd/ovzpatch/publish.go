@@ -79,7 +79,7 @@ func (p *publishCommand) register(c *cobra.Command) {
 	f.StringSliceVar(&p.Profiles, "profile", nil, "for which clients, a repository each: rhel5, rhel6, modern (default: those of the last generation, at first modern)")
 	f.StringVar(&p.URL, "url", "", "where clients find the directory: writes .repo files (default: that of the last generation)")
 	f.BoolVar(&p.WithoutControl, "without-control", false, "publish also where nobody showed that the kernel without the patch is vulnerable")
-	f.BoolVar(&p.AllowUnproved, "allow-unproved", false, "publish kernels that nobody proved; the repository is marked UNPROVED")
+	f.BoolVar(&p.AllowUnproved, "allow-unproved", false, "publish also kernels that are not proved, those that are vulnerable among them; the repository is marked UNPROVED")
 	f.BoolVar(&p.Resign, "resign", false, "put the signature in the place of others' on packages that are signed already")
 	f.IntVar(&p.Keep, "keep", publish.DefaultKeep, "generations that stay for clients that read older metadata")
 	p.out.register(c, "write the result as JSON")
@@ -116,6 +116,9 @@ func (p *publishCommand) run(c *cobra.Command, args []string) error {
 	}
 	if p.To == "" {
 		return usage(errors.New("--to is missing: name the repository's directory; or say --check; see ovzpatch publish --help"))
+	}
+	if p.Latest == 0 && c.Flags().Changed("latest") {
+		return usage(errors.New("--latest=0: it must be 1 or more; leave it out for all"))
 	}
 	if err := p.Check(); err != nil {
 		return err

@@ -30,7 +30,7 @@ func (s *selection) judge(r *datastore.Reader, all []Package) (kernels map[strin
 		n := slices.IndexFunc(r.Manifest.Files, func(f datastore.File) bool { return f.Name == p.File })
 		lacks := proof(r.Manifest, r.Manifest.Files[n], !s.o.WithoutControl)
 		if r.Manifest.Port.Name == "" {
-			lacks = "it was built without a patch"
+			lacks = strings.TrimSuffix("it was built without a patch; "+lacks, "; ")
 		}
 		p.Proved, p.Lacks = lacks == "", lacks
 		kernels[p.Name] = p.Proved || s.o.AllowUnproved

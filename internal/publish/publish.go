@@ -10,6 +10,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -262,10 +263,10 @@ func (s *stage) notes() error {
 		return nil
 	}
 	var text strings.Builder
-	text.WriteString("UNPROVED: this repository was published with --allow-unproved. Nobody has shown that these kernels are protected:\n")
+	text.WriteString("UNPROVED: this repository was published with --allow-unproved. These kernels are not proved, and why:\n")
 	for _, p := range s.rec.Kernels() {
 		if !p.Proved {
-			text.WriteString(p.NEVRA() + "\n")
+			text.WriteString(p.NEVRA() + ": " + cmp.Or(p.Lacks, "it is not known why") + "\n")
 		}
 	}
 	return os.WriteFile(filepath.Join(s.dir, "UNPROVED"), []byte(text.String()), 0o644)

@@ -36,6 +36,8 @@ func TestOnlyWhatWasProved(t *testing.T) {
 		{"vulnerable later", []datastore.Verdict{good, control, with(good, func(v *datastore.Verdict) { v.Verdict = "vulnerable" })}, true, "is vulnerable"},
 		{"another file", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.File = "x-1-1.x86_64.rpm" }), control}, true, "it has no verdict"},
 		{"another digest", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.SHA256 = strings.Repeat("22", 32) }), control}, true, "it has no verdict"},
+		{"inconclusive only", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.Verdict = "inconclusive" }), control}, true, "is inconclusive: ovzpatch test"},
+		{"no control says the verdict", []datastore.Verdict{good}, true, "is protected, but nothing is known"},
 		{"no digest", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.SHA256 = "" }), control}, true, "does not say which file was tested"},
 		{"the control alone", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.Control = true })}, true, "it has no verdict"},
 	} {
@@ -62,8 +64,17 @@ func TestUnproved(t *testing.T) {
 	if res := f.publish(); !res.Generation.Unproved || !strings.Contains(f.said.b.String(), "WARNING: published UNPROVED") {
 		t.Errorf("%+v", res.Generation)
 	}
-	if mark, err := os.ReadFile(filepath.Join(f.o.To, "current/UNPROVED")); err != nil || !strings.Contains(string(mark), "kernel-ovz-6.1.1-2.lustre1.x86_64") {
-		t.Errorf("%s, %v", mark, err)
+	vulnerable := f.keep("x86_64", "3", func(m *datastore.Manifest) { m.Verdicts[0].Verdict = "vulnerable" })
+	f.o.Names = append(f.o.Names, vulnerable.String())
+	f.publish()
+	mark, err := os.ReadFile(filepath.Join(f.o.To, "current/UNPROVED"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nkernel-ovz-6.1.1-2.lustre1.x86_64: it has no verdict", "\nkernel-ovz-6.1.1-3.lustre1.x86_64: its last verdict, of 2026-11-01, is vulnerable\n"} {
+		if !strings.Contains(string(mark), want) {
+			t.Errorf("it lacks %q:\n%s", want, mark)
+		}
 	}
 }
 
