@@ -158,11 +158,14 @@ programs left.`,
 }
 
 func newStoreRemove(f *storeFlags) *cobra.Command {
-	var yes bool
+	var yes, damaged bool
 	c := &cobra.Command{
 		Use:   "remove SNAPSHOT|GROUP...",
 		Short: "Remove snapshots, or groups with all theirs",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `remove removes snapshots, and groups with all theirs, or nothing where one of them is
+protected or in use. One whose manifest cannot be read may be protected, and stays, too, without
+--damaged.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := f.open()
 			if err != nil {
@@ -185,7 +188,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			removed, err := s.RemoveAll(c.Context(), chosen.Refs, chosen.Groups)
+			removed, err := s.RemoveAll(c.Context(), chosen.Refs, chosen.Groups, damaged)
 			if err == nil {
 				return f.printDone(c, "removed", args...)
 			}
@@ -193,6 +196,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&damaged, "damaged", false, "also remove those whose manifest cannot be read, which may have been protected")
 	return c
 }
 

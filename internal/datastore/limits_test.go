@@ -238,7 +238,7 @@ func fewDescriptors(args []string) {
 	fmt.Println("verify:", good, err)
 	plan, err := s.Prune(ctx, nil, Keep{Last: 1}, true)
 	fmt.Println("dry run:", len(plan), err)
-	removed, err := s.RemoveAll(ctx, refs[:40], nil)
+	removed, err := s.RemoveAll(ctx, refs[:40], nil, false)
 	fmt.Println("remove:", len(removed), err)
 	plan, err = s.Prune(ctx, nil, Keep{Last: 60}, false)
 	fmt.Println("prune:", len(plan), err)

@@ -5,6 +5,7 @@ package datastore
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,6 +63,60 @@ func TestWhoWaitsForWhom(t *testing.T) {
 			t.Errorf("there is %v", all)
 		}
 	})
+}
+
+// A snapshot whose manifest is lost may have been protected. Only who says so removes it, and that takes
+// no protected one along.
+func TestPerhapsProtectedStays(t *testing.T) {
+	for name, spoil := range map[string]func(file string) error{
+		"not JSON":  func(file string) error { return os.WriteFile(file, []byte("broken"), 0o644) },
+		"a field":   func(file string) error { return os.WriteFile(file, []byte(`{"later":1}`), 0o644) },
+		"empty":     func(file string) error { return os.WriteFile(file, nil, 0o644) },
+		"gone":      os.Remove,
+		"directory": func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o755)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t)
+			ctx := t.Context()
+			a, b := put(t, s, kernel, day, "a", "1"), put(t, s, kernel, day.Add(time.Hour), "a", "2")
+			for _, ref := range []Ref{a, b} {
+				if err := s.Protect(ctx, ref, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := spoil(s.path(a.dir(), manifestFile)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Remove(ctx, a); err == nil || !strings.Contains(err.Error(), "it may be protected: read manifest ") || !strings.Contains(err.Error(), "--damaged") {
+				t.Errorf("got %v", err)
+			}
+			if err := s.RemoveGroup(ctx, kernel); err == nil || !strings.Contains(err.Error(), "it may be protected") {
+				t.Errorf("got %v", err)
+			}
+			if _, err := s.RemoveAll(ctx, nil, []Group{kernel}, true); !errors.Is(err, ErrProtected) {
+				t.Errorf("got %v", err)
+			}
+			if all, _ := s.All(); !slices.Equal(all, []Ref{a, b}) {
+				t.Errorf("there is %v", all)
+			}
+			if removed, err := s.RemoveAll(ctx, []Ref{a}, nil, true); err != nil || !slices.Equal(removed, []Ref{a}) {
+				t.Errorf("%v, %v", removed, err)
+			}
+		})
+	}
+}
+
+// What is known of a snapshot counts, also where one of its files cannot be looked at.
+func TestProtectionIsKnown(t *testing.T) {
+	broken := errors.New("input/output error")
+	for _, check := range []func(*Manifest, []Problem, error) error{unlessProtected, unlessKnownProtected} {
+		if err := check(&Manifest{Protected: true}, nil, broken); !errors.Is(err, ErrProtected) {
+			t.Errorf("got %v", err)
+		}
+		if err := check(&Manifest{}, nil, broken); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestProtectedStays(t *testing.T) {

@@ -31,7 +31,7 @@ func (s *Store) going(ref Ref) bool {
 
 // look is the one reader of snapshots, for lists, for show, verify and prune alike. It
 // returns the manifest and what is wrong with the files as far as can be told without reading
-// them; an error when there is no snapshot, or no manifest to rely on.
+// them; an error when there is no snapshot, no manifest to rely on, or a file that cannot be looked at.
 func (s *Store) look(ref Ref) (*Manifest, []Problem, error) {
 	if err := ref.check(); err != nil {
 		return nil, nil, err
@@ -75,7 +75,7 @@ func (s *Store) lookIn(dir int, ref Ref) (*Manifest, []Problem, error) {
 		case errors.As(err, new(kindError)):
 			problems = append(problems, Problem{f.Name, err.Error()})
 		case err != nil:
-			return nil, nil, fmt.Errorf("look at %s: %w", s.path(ref.dir(), f.Name), err)
+			return m, problems, fmt.Errorf("look at %s: %w", s.path(ref.dir(), f.Name), err)
 		case st.Size != f.Size:
 			problems = append(problems, Problem{f.Name, wrongSize(st.Size, f.Size)})
 		}

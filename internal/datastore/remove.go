@@ -15,24 +15,25 @@ import (
 	"ovzpatch/internal/runlock"
 )
 
-// Remove removes a snapshot. A protected one, and one that somebody reads, stays.
+// Remove removes a snapshot. A protected one stays, and so does one that somebody reads or whose
+// manifest cannot be read, which may be protected.
 func (s *Store) Remove(ctx context.Context, ref Ref) error {
-	_, err := s.RemoveAll(ctx, []Ref{ref}, nil)
+	_, err := s.RemoveAll(ctx, []Ref{ref}, nil, false)
 	return err
 }
 
-// RemoveGroup removes a group with all its snapshots, or, when one of them is protected
-// or in use, none.
+// RemoveGroup removes a group with all its snapshots, or, when one of them has to stay, none.
 func (s *Store) RemoveGroup(ctx context.Context, g Group) error {
-	_, err := s.RemoveAll(ctx, nil, []Group{g})
+	_, err := s.RemoveAll(ctx, nil, []Group{g}, false)
 	return err
 }
 
 // RemoveAll removes snapshots and whole groups: all of them or, when one of them is
 // protected, in use or not there, none. It returns what it removed, which is only some when
 // one was protected or taken after all were looked at, or when the disk failed. One is
-// locked at a time, so any number can be removed.
-func (s *Store) RemoveAll(ctx context.Context, refs []Ref, groups []Group) (removed []Ref, err error) {
+// locked at a time, so any number can be removed. With damaged also those go whose manifest cannot
+// be read, protected or not.
+func (s *Store) RemoveAll(ctx context.Context, refs []Ref, groups []Group, damaged bool) (removed []Ref, err error) {
 	if err := s.clearLeftovers(ctx); err != nil {
 		return nil, err
 	}
@@ -59,13 +60,17 @@ func (s *Store) RemoveAll(ctx context.Context, refs []Ref, groups []Group) (remo
 		}
 		add(in...)
 	}
+	check := unlessProtected
+	if damaged {
+		check = unlessKnownProtected
+	}
 	for _, r := range all {
-		if err := s.removeOne(ctx, r, true, unlessProtected); err != nil {
+		if err := s.removeOne(ctx, r, true, check); err != nil {
 			return nil, fmt.Errorf("remove snapshot %s: %w", r, err)
 		}
 	}
 	for _, r := range all {
-		if err := s.removeOne(ctx, r, false, unlessProtected); err != nil {
+		if err := s.removeOne(ctx, r, false, check); err != nil {
 			return removed, fmt.Errorf("remove snapshot %s: %w", r, err)
 		}
 		removed = append(removed, r)
@@ -78,8 +83,15 @@ func (s *Store) RemoveAll(ctx context.Context, refs []Ref, groups []Group) (remo
 	return removed, err
 }
 
-func unlessProtected(m *Manifest, _ []Problem, _ error) error {
-	// One whose manifest cannot be read any more must be removable.
+func unlessProtected(m *Manifest, problems []Problem, err error) error {
+	// One that is going is not there, for look.
+	if m == nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("it may be protected: %w; look at what is left of it, then remove it with ovzpatch store remove --damaged", err)
+	}
+	return unlessKnownProtected(m, problems, err)
+}
+
+func unlessKnownProtected(m *Manifest, _ []Problem, _ error) error {
 	if m != nil && m.Protected {
 		return ErrProtected
 	}
