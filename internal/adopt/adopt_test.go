@@ -215,6 +215,13 @@ func TestAdd(t *testing.T) {
 	if err := trial.IsControl(t.Context(), control, r); err != nil {
 		t.Error(err)
 	}
+	// Of a kernel of which it is unknown which patch it has, it is unknown whether that is all.
+	named := m.Port
+	m.Port, m.Derived = datastore.Input{Name: datastore.UnknownPort}, "its image could not be read"
+	if err := trial.IsControl(t.Context(), control, r); err == nil || !strings.Contains(err.Error(), "has some-name.patch besides, and whether that is its patch is unknown (its image could not be read)") {
+		t.Errorf("got %v", err)
+	}
+	m.Port, m.Derived = named, ""
 	other := build1(t, "2", "x86_64", false)
 	if err := os.WriteFile(filepath.Join(other.dir, "linux.tar"), []byte("another\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -245,7 +252,7 @@ func TestUnknownPatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := open(t, s, ref).Manifest; m.Port.Name != unknown || m.Port.SHA256 != "" || !strings.Contains(m.Derived, "no patch of the source package does") {
+	if m := open(t, s, ref).Manifest; m.Port.Name != datastore.UnknownPort || m.Port.SHA256 != "" || !strings.Contains(m.Derived, "no patch of the source package does") {
 		t.Errorf("%+v", m)
 	}
 }

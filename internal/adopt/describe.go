@@ -18,9 +18,6 @@ import (
 	"ovzpatch/internal/terminal"
 )
 
-// unknown is the name of a patch of which nothing is known but that it is there.
-const unknown = "unknown"
-
 // elsewhere begins the options of a build that another system made.
 const elsewhere = "built elsewhere"
 
@@ -55,7 +52,7 @@ func (b *build) describe(ctx context.Context, u job.Reporter) (*datastore.Manife
 	patched := b.kernel.contents.Patched
 	switch {
 	case patched == nil:
-		m.Port.Name = unknown
+		m.Port.Name = datastore.UnknownPort
 		m.Derived = "whether the patch is in the kernel is not known, as its image could not be read"
 	case !*patched && len(ports) > 0:
 		u.Say("the kernel's image does not hold the patch's message, though the source package has it (%s): noted as built without the patch", strings.Join(names, ", "))
@@ -64,7 +61,7 @@ func (b *build) describe(ctx context.Context, u job.Reporter) (*datastore.Manife
 	case len(ports) == 1:
 		m.Port = ports[0]
 	default:
-		m.Port.Name = unknown
+		m.Port.Name = datastore.UnknownPort
 		m.Derived = "the kernel's image holds the patch's message, and no patch of the source package does: it may be in the sources themselves"
 		if len(ports) > 1 {
 			m.Derived = "the kernel's image holds the patch's message, and so do several patches of the source package: " + strings.Join(names, ", ")
@@ -81,7 +78,7 @@ func claim(i *item, tag rpmfile.Tag) string {
 	if s := i.Header.String(tag); s != "" {
 		return terminal.Line(s)
 	}
-	return unknown
+	return "unknown"
 }
 
 // sources reads the spec in the source package, and which of its patches hold the port's message.

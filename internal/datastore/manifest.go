@@ -14,6 +14,10 @@ import (
 // maxManifest is how many bytes an index.json may have.
 const maxManifest = 64 << 20
 
+// UnknownPort is the name of a port of which nothing more is known; a manifest's Derived says why. Of a
+// kernel that could not be read it is not even known whether it has one.
+const UnknownPort = "unknown"
+
 // Manifest is what a snapshot's index.json holds.
 type Manifest struct {
 	Snapshot  Ref       `json:"snapshot"`
@@ -23,7 +27,7 @@ type Manifest struct {
 	Notes     string    `json:"notes,omitempty"`
 
 	Source    Input             `json:"source,omitzero"`   // the source RPM, tree or tarball
-	Port      Input             `json:"port,omitzero"`     // the patch that was put in
+	Port      Input             `json:"port,omitzero"`     // the patch that was put in; it may be UnknownPort
 	Derived   string            `json:"derived,omitempty"` // how the patch came about, where it is no port of ours
 	Spec      Input             `json:"spec,omitzero"`
 	Toolchain map[string]string `json:"toolchain,omitempty"` // program to version, as it says itself

@@ -22,6 +22,10 @@ func IsControl(ctx context.Context, control, patched *datastore.Reader) error {
 		return job.BadRequest(fmt.Errorf("take %s as the control of %s: %s", c.Snapshot, p.Snapshot, why))
 	}
 	switch {
+	case c.Snapshot == p.Snapshot:
+		return fail("they are one snapshot; a control is the same kernel without the patch, from ovzpatch build --without-patch --store")
+	case c.Port.Name == datastore.UnknownPort:
+		return fail("which patch it has, if any, is unknown" + because(c) + "; take one of which that is known, from ovzpatch build --without-patch --store")
 	case c.Port.Name != "":
 		return fail("it has the patch, too; build it with ovzpatch build --without-patch --store")
 	case p.Port.Name == "":
@@ -35,6 +39,14 @@ func IsControl(ctx context.Context, control, patched *datastore.Reader) error {
 		return fail("they were not built from the same source: " + err.Error())
 	}
 	return nil
+}
+
+// because is why the port of a snapshot is unknown.
+func because(m *datastore.Manifest) string {
+	if m.Derived == "" {
+		return ""
+	}
+	return " (" + m.Derived + ")"
 }
 
 // sameSources compares source packages, of builds whose own source is another file: that of a
@@ -65,6 +77,9 @@ func sameSources(ctx context.Context, control, patched *datastore.Reader) error 
 	}
 	for _, e := range p.Files {
 		if _, both := c.Find(e.Name); !both && !spec(e) && e.Name != patched.Manifest.Port.Name {
+			if m := patched.Manifest; m.Port.Name == datastore.UnknownPort {
+				return fmt.Errorf("the source package of the patched kernel has %s besides, and whether that is its patch is unknown%s", e.Name, because(m))
+			}
 			return fmt.Errorf("the source package of the patched kernel has %s besides the patch", e.Name)
 		}
 	}

@@ -81,7 +81,12 @@ func TestIsControl(t *testing.T) {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(c, p *datastore.Manifest){
-		"it has the patch, too":     func(c, p *datastore.Manifest) { c.Port = port },
+		"it has the patch, too": func(c, p *datastore.Manifest) { c.Port = port },
+		"which patch it has, if any, is unknown (its image could not be read); take one": func(c, p *datastore.Manifest) {
+			c.Port, c.Derived = datastore.Input{Name: datastore.UnknownPort}, "its image could not be read"
+			p.Port = c.Port
+		},
+		"they are one snapshot":     func(c, p *datastore.Manifest) { *c = *p },
 		"that one has no patch":     func(c, p *datastore.Manifest) { p.Port = datastore.Input{} },
 		"the same source":           func(c, p *datastore.Manifest) { c.Source.SHA256 = "2b" },
 		"built from the same":       func(c, p *datastore.Manifest) { c.Source.SHA256, p.Source.SHA256 = "", "" },
