@@ -48,7 +48,7 @@ func TestAdvisory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{dir: t.TempDir(), repo: filepath.Join(f.o.To, "current/modern")}
+	c := &client{dir: t.TempDir()}
 	key, err := os.ReadFile(filepath.Join(f.o.To, "current", keyFile))
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestAdvisory(t *testing.T) {
 	if err := c.system(t.Context(), wants); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.configure(key); err != nil {
+	if err := c.configure(filepath.Join(f.o.To, "current/modern"), key); err != nil {
 		t.Fatal(err)
 	}
 	dnf := func(args ...string) string {

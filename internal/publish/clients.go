@@ -26,8 +26,8 @@ func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []s
 		return nil, err
 	}
 	defer remove()
-	c := &client{dir: dir, repo: s.repo(p)}
-	if err := s.key.verify(ctx, dir, filepath.Join(c.repo, "repodata/repomd.xml")); err != nil {
+	c := &client{dir: dir}
+	if err := s.key.verify(ctx, dir, filepath.Join(s.repo(p), "repodata/repomd.xml")); err != nil {
 		return nil, fmt.Errorf("verify metadata for %s as a client does: %w", p, err)
 	}
 	wants, err := outsideOf(prim)
@@ -37,7 +37,7 @@ func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []s
 	if err := c.system(ctx, wants); err != nil {
 		return nil, fmt.Errorf("make up what packages want of a system: %w", err)
 	}
-	if err := c.configure(s.key.public); err != nil {
+	if err := c.configure(s.repo(p), s.key.public); err != nil {
 		return nil, err
 	}
 	// With --best only the newest of each name are looked at. What a source package wants is there
@@ -82,8 +82,8 @@ func (s *stage) install(ctx context.Context, p Profile, c *client) error {
 
 // client is a dnf of its own, with nothing of this machine's.
 type client struct {
-	dir, repo string
-	as        []string // what makes dnf root, where this process is not
+	dir string
+	as  []string // what makes dnf root, where this process is not
 }
 
 // becomeRoot makes dnf root in a user namespace, where this process is another user.
@@ -193,8 +193,14 @@ func (c *client) system(ctx context.Context, wants []relation) error {
 }
 
 // configure writes what dnf reads: both repositories, and that signatures must be good.
-func (c *client) configure(public []byte) error {
+func (c *client) configure(repo string, public []byte) error {
 	key := filepath.Join(c.dir, "key")
+	// A link, as dnf would read a comma, a space or a % in the repository's path in ways of its own: as the end of an
+	// address, or encoded here and not there.
+	published := filepath.Join(c.dir, "published")
+	if err := os.Symlink(repo, published); err != nil {
+		return err
+	}
 	conf := fmt.Sprintf(`[main]
 gpgcheck=1
 localpkg_gpgcheck=1
@@ -215,7 +221,7 @@ repo_gpgcheck=1
 name=%[4]s
 baseurl=file://%[1]s/system
 gpgcheck=0
-`, c.dir, c.repo, key, systemName)
+`, c.dir, published, key, systemName)
 	return errors.Join(
 		os.WriteFile(key, public, 0o644),
 		os.WriteFile(filepath.Join(c.dir, "dnf.conf"), []byte(conf), 0o644),

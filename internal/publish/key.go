@@ -30,6 +30,9 @@ const (
 	algoEdDSA   = "22"
 )
 
+// notInPaths are characters that dnf.conf, rpm's macros or addresses read otherwise than as a part of a path.
+const notInPaths = " \t\r\n,;#%$?*\"'\\[]{}"
+
 // signer signs with one key, by gpg or gpg1.
 type signer struct {
 	program     string // path of gpg, or of gpg1 for signatures in V3 form
@@ -75,6 +78,10 @@ func newSigner(ctx context.Context, o *Options, profiles []Profile) (*signer, er
 		return nil, err
 	}
 	defer remove()
+	// What dnf and rpm are told lies in such directories.
+	if strings.ContainsAny(dir, notInPaths) {
+		return nil, job.BadRequest(fmt.Errorf("the directory for temporary files is %q, and dnf and rpm would read its path otherwise: set TMPDIR to one without spaces, commas and any of ;#%%$?*\"'\\[]{}", filepath.Dir(dir)))
+	}
 	trial := filepath.Join(dir, "text")
 	if err := os.WriteFile(trial, []byte("ovzpatch tries whether this key signs.\n"), 0o600); err != nil {
 		return nil, err

@@ -192,3 +192,23 @@ func TestForeignSignature(t *testing.T) {
 		}
 	}
 }
+
+// dnf and addresses read some characters otherwise than as a part of a path.
+func TestOddPath(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.To += "\nx"
+	f.refused("a line break or another control character")
+	f.o.To = filepath.Join(filepath.Dir(f.o.To), ` a,b;c [d] #1%20%{name}$releasever?x=1&"y' ö`, "r ")
+	f.publish()
+	f.whole(1)
+	f.keep("x86_64", "2", nil)
+	f.publish()
+	f.whole(2)
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "a b"))
+	if err := os.Mkdir(os.Getenv("TMPDIR"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.refused("set TMPDIR to one without spaces")
+}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -50,6 +52,9 @@ func checkTarget(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
+	}
+	if strings.ContainsFunc(dir, unicode.IsControl) {
+		return "", job.BadRequest(fmt.Errorf("the directory %q has a line break or another control character in its path; name one without", dir))
 	}
 	// The way to it, as far as it is there: who can move a directory there away publishes.
 	for d := dir; ; d = filepath.Dir(d) {
