@@ -120,8 +120,8 @@ func newStorePrune(f *storeFlags) *cobra.Command {
 		Long: `prune decides in each group, in every one when none is named, which snapshots to keep:
 the last ones, and the newest of each of the last days, weeks, months and years that have
 one (UTC). A period that an earlier rule kept one of does not count again. Protected ones,
-the last one verified good, and those in use stay. It also clears away what killed
-programs left.`,
+the last one verified good, the last one that a test found protected, and those in use stay.
+It also clears away what killed programs left.`,
 		Example: `  ovzpatch store prune --keep-last 3 --keep-weekly 8 --dry-run`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := keep.Check(); err != nil {
@@ -152,7 +152,7 @@ programs left.`,
 	flags.IntVar(&keep.Weekly, "keep-weekly", 0, "the same for weeks")
 	flags.IntVar(&keep.Monthly, "keep-monthly", 0, "the same for months")
 	flags.IntVar(&keep.Yearly, "keep-yearly", 0, "the same for years")
-	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also remove the last one that was verified good")
+	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also remove the last one that was verified good, and the last that a test found protected")
 	flags.BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	return c
 }

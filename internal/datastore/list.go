@@ -28,6 +28,8 @@ type Entry struct {
 	// Problem says why the snapshot cannot be relied on, whatever its manifest says: it
 	// cannot be read, or a file is not what it should be. Verification is never good then.
 	Problem string `json:"problem,omitempty"`
+
+	proved bool // as its manifest says
 }
 
 // Snapshots returns a group's snapshots, the oldest first.
@@ -108,6 +110,7 @@ func (s *Store) entry(ref Ref) *Entry {
 			e.Verdict = v.Verdict
 		}
 	}
+	e.proved = m.proved()
 	if len(problems) > 0 {
 		e.Problem = fmt.Sprintf("%s: %s", problems[0].File, problems[0].Problem)
 		if e.Verification != nil && e.Verification.OK {

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"ovzpatch/internal/guest"
 )
 
 // maxManifest is how many bytes an index.json may have.
@@ -64,6 +67,16 @@ type Verdict struct {
 	Verdict       string          `json:"verdict"`
 	Expected      string          `json:"expected,omitempty"`
 	Evidence      json.RawMessage `json:"evidence,omitempty"` // what the verdict rests on, as the test reported it
+}
+
+// proved tells whether the last test that told anything found the kernel protected.
+func (m *Manifest) proved() bool {
+	for _, v := range slices.Backward(m.Verdicts) {
+		if !v.Control && v.Verdict != string(guest.Inconclusive) {
+			return v.Verdict == string(guest.Protected)
+		}
+	}
+	return false
 }
 
 // Verification is the outcome of reading every byte.

@@ -18,7 +18,8 @@ import (
 // everything is kept.
 type Keep struct {
 	Last, Daily, Weekly, Monthly, Yearly int
-	// NoLastGood lets the last snapshot that was verified good go, too.
+	// NoLastGood lets the last snapshot that was verified good go, too, and the last that a test found
+	// protected.
 	NoLastGood bool
 }
 
@@ -65,6 +66,8 @@ type Decision struct {
 	Reason   string `json:"reason"`
 	// Removed tells that it is gone: never in a dry run, and not where removing failed.
 	Removed bool `json:"removed"`
+
+	proved bool // it was, when the plan was made
 }
 
 // Plan decides about the entries of one group without touching anything. It returns the
@@ -110,10 +113,17 @@ func (k Keep) Plan(entries []Entry) []Decision {
 		if i >= 0 && reasons[i] == "" {
 			reasons[i] = "the last one that was verified good"
 		}
+		// A newer kernel without the patch, as a control is, does not take its place.
+		i = slices.IndexFunc(newest, func(e Entry) bool {
+			return e.proved && e.Problem == "" && (e.Verification == nil || e.Verification.OK)
+		})
+		if i >= 0 && reasons[i] == "" {
+			reasons[i] = "the last one that a test found protected"
+		}
 	}
 	plan := make([]Decision, len(newest))
 	for i, e := range newest {
-		plan[i] = Decision{Snapshot: e.Snapshot, Keep: reasons[i] != "", Reason: reasons[i]}
+		plan[i] = Decision{Snapshot: e.Snapshot, Keep: reasons[i] != "", Reason: reasons[i], proved: e.proved}
 		if reasons[i] == "" {
 			plan[i].Reason = "no rule keeps it"
 		}
@@ -194,6 +204,8 @@ func (s *Store) carryOut(ctx context.Context, plan []Decision, keep Keep, dryRun
 				return stay(problems[0].File + ": " + problems[0].Problem)
 			case m.Protected:
 				return stay("protected")
+			case !keep.NoLastGood && m.proved() && !d.proved:
+				return stay("a test has just found it protected")
 			case keep.NoLastGood || m.Verification == nil || !m.Verification.OK:
 				return nil
 			}

@@ -21,7 +21,7 @@ func TestPlan(t *testing.T) {
 	daily = append(daily, "2022-01-10T13:00:00Z", "2022-01-10T14:00:00Z")
 	for name, tc := range map[string]struct {
 		times []string
-		marks string // of the times in order: g good, b bad, p protected, x unreadable, . nothing
+		marks string // of the times in order: g good, b bad, p protected, x unreadable, v proved, d proved and bad, . nothing
 		keep  Keep
 		want  string // kept days and hours, newest first
 	}{
@@ -41,6 +41,10 @@ func TestPlan(t *testing.T) {
 		"a bad one does not count":            {daily[19:], "....b", Keep{Last: 1}, "10T14 10T13"},
 		"the last good one is kept by a rule": {daily[19:], "....g", Keep{Last: 1}, "10T14"},
 		"told to let it go":                   {daily[19:], "gg...", Keep{Last: 1, NoLastGood: true}, "10T14"},
+		"a control does not take the place":   {daily[19:], "vv...", Keep{Last: 1}, "10T14 09T12"},
+		"the proved one is kept by a rule":    {daily[19:], "vv..v", Keep{Last: 1}, "10T14"},
+		"the proved one that is whole":        {daily[19:], "vd...", Keep{Last: 1}, "10T14 09T12 08T12"},
+		"told to let the proved one go":       {daily[19:], "v....", Keep{Last: 1, NoLastGood: true}, "10T14"},
 		"unreadable stays":                    {daily[19:], "x....", Keep{Last: 1}, "10T14 08T12"},
 		"nothing there":                       {nil, "", Keep{Last: 1}, ""},
 	} {
@@ -56,6 +60,10 @@ func TestPlan(t *testing.T) {
 					switch tc.marks[i] {
 					case 'g', 'b':
 						e.Verification = &Verification{OK: tc.marks[i] == 'g'}
+					case 'v':
+						e.proved = true
+					case 'd':
+						e.proved, e.Verification = true, &Verification{}
 					case 'p':
 						e.Protected = true
 					case 'x':
@@ -182,6 +190,43 @@ func TestPruneLooksAgain(t *testing.T) {
 		t.Errorf("got %+v %v", plan[1], err)
 	}
 	if all, _ := s.All(); len(all) != 2 {
+		t.Errorf("there is %v", all)
+	}
+}
+
+// A build without the patch is no reason to remove the one that was proved.
+func TestPruneKeepsTheProved(t *testing.T) {
+	s := newStore(t)
+	ctx := t.Context()
+	old, proved, control := put(t, s, kernel, day, "a", "1"), put(t, s, kernel, day.AddDate(0, 0, 1), "a", "2"), put(t, s, kernel, day.AddDate(0, 0, 2), "a", "3")
+	say := func(ref Ref, v ...Verdict) {
+		t.Helper()
+		if err := s.UpdateManifest(ctx, ref, func(m *Manifest) error { m.Verdicts = append(m.Verdicts, v...); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(proved, Verdict{Time: day, Verdict: "protected"}, Verdict{Time: day, Verdict: "inconclusive"}, Verdict{Time: day, Verdict: "vulnerable", Control: true})
+	say(control, Verdict{Time: day, Verdict: "vulnerable"})
+	entries, err := s.List(ctx, []Ref{old, proved, control})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := Keep{Last: 1}
+	plan := keep.Plan(entries)
+	if plan[2].Keep || !plan[1].Keep || plan[1].Reason != "the last one that a test found protected" {
+		t.Errorf("got %+v", plan)
+	}
+	// What is found after the plan counts.
+	say(old, Verdict{Time: day, Verdict: "protected"})
+	if err := s.carryOut(ctx, plan, keep, false); err != nil || !plan[2].Keep {
+		t.Errorf("got %+v %v", plan[2], err)
+	}
+	say(proved, Verdict{Time: day, Verdict: "faulty"})
+	say(old, Verdict{Time: day, Verdict: "faulty"})
+	if _, err := s.Prune(ctx, nil, keep, false); err != nil {
+		t.Error(err)
+	}
+	if all, _ := s.All(); !slices.Equal(all, []Ref{control}) {
 		t.Errorf("there is %v", all)
 	}
 }
