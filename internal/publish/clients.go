@@ -195,8 +195,8 @@ func (c *client) system(ctx context.Context, wants []relation) error {
 // configure writes what dnf reads: both repositories, and that signatures must be good.
 func (c *client) configure(repo string, public []byte) error {
 	key := filepath.Join(c.dir, "key")
-	// A link, as dnf would read a comma, a space or a % in the repository's path in ways of its own: as the end of an
-	// address, or encoded here and not there.
+	// A link, as dnf would read a comma, a space, a # or a % in the repository's path as the end of an address, or as
+	// something encoded.
 	published := filepath.Join(c.dir, "published")
 	if err := os.Symlink(repo, published); err != nil {
 		return err
