@@ -45,7 +45,7 @@ func TestRunOutcomes(t *testing.T) {
 		"a number is missing":       {act: "gap", want: LostResults, events: 1, says: "events were lost"},
 		"quiet":                     {act: "hang", want: Hung, events: 1},
 		"console without an event":  {act: "chatter", want: Chattering, events: 1},
-		"events without an end":     {act: "notes", change: func(m *Machine) { m.Limits.Total = m.Limits.Progress }, want: TimedOut, events: 2},
+		"events without an end":     {act: "notes", change: func(m *Machine) { m.Limits.Total, m.Accel.Icount = m.Limits.Progress, false }, want: TimedOut, events: 2},
 		"no initramfs":              {change: func(m *Machine) { m.Initrd = "" }, want: Panic, line: "VFS: Unable to mount root fs", says: "found no initramfs"},
 		"initramfs without an init": {change: func(m *Machine) { m.Initrd = m.Kernel }, want: Panic, says: "no initramfs"},
 		"kernel without a word":     {change: func(m *Machine) { m.Kernel = stuckKernel(t, m.Kernel); m.Limits.Silent = m.Limits.Settle }, want: Silent, says: "CONFIG_SERIAL_8250_CONSOLE"},

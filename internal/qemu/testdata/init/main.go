@@ -58,7 +58,7 @@ func main() {
 	case "notes":
 		for {
 			send(enc, guest.Event{Note: &guest.Note{Text: "slow"}})
-			time.Sleep(time.Second) // with -icount it takes no time; on a slow machine 10,000 events came before the limit
+			time.Sleep(time.Second)
 		}
 	case "shell":
 		shell()
