@@ -7,7 +7,7 @@
 # Seen: nobody looks at the answer. The program runs and its own time.Sleep is right (that is a futex), but the monitor thread, which should sleep
 #   for 20 microseconds and up to 10 ms between two looks, never sleeps while anything runs: it calls nanosleep without end.
 # Output seen: "as it is: 101 calls of nanosleep, sleep is right: true; with ENOSYS: 3384 calls, sleep is right: true". The second number varies with
-#   the load (1595 to 17442 in four runs).
+#   the load (1595 to 18451 in five runs).
 # Why it matters: in a guest of one processor with a kernel as small as allnoconfig and a static Go program as init, a row of 181 tests took
 #   9.4 s of processor time, and 4.5 s with CONFIG_COMPAT_32BIT_TIME=y, which a default configuration has. No log says why.
 set -euo pipefail
