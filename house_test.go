@@ -46,6 +46,7 @@ var layers = []layer{
 		{"cache", "expensive results by content, and work directories"},
 		{"command", "programs: a process group, a log, a typed error"},
 		{"compress", "streams of any compression"},
+		{"ctext", "the few words of C that patch and gate both know"},
 		{"guest", "what the guest tells the host"},
 		{"job", "how a job reports, the kinds of its errors, and their exit codes"},
 		{"kmsg", "kernel log lines, told from what user space wrote"},

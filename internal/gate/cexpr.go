@@ -5,6 +5,8 @@ package gate
 import (
 	"errors"
 	"slices"
+
+	"ovzpatch/internal/ctext"
 )
 
 // expr is a C expression.
@@ -136,14 +138,14 @@ func (p *parser) unary() (*expr, error) {
 	switch c := t.text[0]; {
 	case c >= '0' && c <= '9':
 		return &expr{op: number, tok: t}, nil
-	case c == '"' || len(p.t) > 0 && p.t[0].text[0] == '"' && isNameStart(c):
+	case c == '"' || len(p.t) > 0 && p.t[0].text[0] == '"' && ctext.NameStart(c):
 		e := &expr{op: literal, tok: t, args: []*expr{{op: name, tok: t}}}
-		for len(p.t) > 0 && (p.t[0].text[0] == '"' || isNameStart(p.t[0].text[0])) {
+		for len(p.t) > 0 && (p.t[0].text[0] == '"' || ctext.NameStart(p.t[0].text[0])) {
 			next, _ := p.take()
 			e.args = append(e.args, &expr{op: name, tok: next})
 		}
 		return e, nil
-	case isNameStart(c):
+	case ctext.NameStart(c):
 		return p.suffix(&expr{op: name, tok: t})
 	}
 	return nil, errExpression
@@ -174,7 +176,7 @@ func (p *parser) suffix(e *expr) (*expr, error) {
 				e.args = append(e.args, arg)
 			}
 		case ".", "->":
-			if len(p.t) < 2 || !isNameStart(p.t[1].text[0]) {
+			if len(p.t) < 2 || !ctext.NameStart(p.t[1].text[0]) {
 				return nil, errExpression
 			}
 			e = &expr{t.text, p.t[1], []*expr{e}}
@@ -196,5 +198,5 @@ var typeWords = []string{
 }
 
 func isType(t []token) bool {
-	return len(t) > 0 && (slices.Contains(typeWords, t[0].text) || len(t) > 1 && t[len(t)-1].text == "*" && isNameStart(t[0].text[0]))
+	return len(t) > 0 && (slices.Contains(typeWords, t[0].text) || len(t) > 1 && t[len(t)-1].text == "*" && ctext.NameStart(t[0].text[0]))
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // cfile is a C file as far as the check needs it.
@@ -97,7 +99,7 @@ func params(t []token, name string) []string {
 			continue
 		}
 		end := closing(t, i)
-		call, _ := syscallMacro(t[max(i-1, 0)].text)
+		_, call := ctext.SyscallMacro(t[max(i-1, 0)].text)
 		if i == 0 || !call && t[i-1].text != name {
 			continue
 		}

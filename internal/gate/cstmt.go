@@ -2,6 +2,8 @@
 
 package gate
 
+import "ovzpatch/internal/ctext"
+
 // stmt is a C statement.
 type stmt struct {
 	// word is "if", "while", "for", "switch", "do", "{", "label", "return", "goto", or "" for
@@ -147,5 +149,5 @@ func branch(t []token, depth int) ([]stmt, []token) {
 }
 
 func isLabel(t []token) bool {
-	return len(t) >= 2 && t[1].text == ":" && isNameStart(t[0].text[0]) && t[0].text != "default"
+	return len(t) >= 2 && t[1].text == ":" && ctext.NameStart(t[0].text[0]) && t[0].text != "default"
 }

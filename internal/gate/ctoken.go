@@ -5,6 +5,8 @@ package gate
 import (
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // token is a word, number, literal or operator of C. Comments and preprocessor lines are
@@ -147,7 +149,7 @@ func literalLength(s string) int {
 
 func wordLength(s string) int {
 	n := 0
-	for n < len(s) && isNameByte(s[n]) {
+	for n < len(s) && ctext.NameByte(s[n]) {
 		n++
 	}
 	if n > 0 {
@@ -194,7 +196,7 @@ func needsBlank(left, right string) bool {
 	case strings.Contains("( ! ~ -> . [", left) || strings.Contains(") -> . [ ; ,", right):
 		return false
 	case right == "(":
-		return !isNameByte(left[len(left)-1]) || left == "if" || left == "return"
+		return !ctext.NameByte(left[len(left)-1]) || left == "if" || left == "return"
 	}
 	return true
 }
@@ -206,10 +208,10 @@ func declared(t []token) string {
 			return ""
 		}
 		name := t[i].text
-		if t[i+1].text != "(" || !isNameStart(name[0]) {
+		if t[i+1].text != "(" || !ctext.NameStart(name[0]) {
 			continue
 		}
-		if call, prefix := syscallMacro(name); call && i+2 < len(t) {
+		if prefix, call := ctext.SyscallMacro(name); call && i+2 < len(t) {
 			return prefix + t[i+2].text
 		}
 		if name == "__attribute__" || name == "__printf" {
@@ -220,20 +222,3 @@ func declared(t []token) string {
 	}
 	return ""
 }
-
-// syscallMacro knows the macros that define a system call, and what they put before its name.
-func syscallMacro(name string) (ok bool, prefix string) {
-	rest, ok := strings.CutPrefix(name, "SYSCALL_DEFINE")
-	prefix = "sys_"
-	if !ok {
-		rest, ok = strings.CutPrefix(name, "COMPAT_SYSCALL_DEFINE")
-		prefix = "compat_sys_"
-	}
-	return ok && len(rest) == 1 && rest[0] >= '0' && rest[0] <= '6', prefix
-}
-
-func isNameStart(c byte) bool {
-	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-}
-
-func isNameByte(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' }

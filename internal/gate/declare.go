@@ -5,17 +5,19 @@ package gate
 import (
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // isDeclaration reports whether a statement declares variables.
 func isDeclaration(t []token) bool {
-	if len(t) < 2 || !isNameStart(t[0].text[0]) {
+	if len(t) < 2 || !ctext.NameStart(t[0].text[0]) {
 		return false
 	}
 	if t[0].text == "__label__" || strings.HasPrefix(t[0].text, "DEFINE_") || strings.HasSuffix(t[0].text, "LIST_HEAD") {
 		return true
 	}
-	return slices.Contains(typeWords, t[0].text) || isNameStart(t[1].text[0])
+	return slices.Contains(typeWords, t[0].text) || ctext.NameStart(t[1].text[0])
 }
 
 // rateStates are the ways to set a rate limit of ten messages in five seconds, as the ports
@@ -76,7 +78,7 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 	t := s.tokens
 	if rate, ok, isOne := rateState(t); isOne && m.new > 0 {
 		for _, tok := range t {
-			if isNameStart(tok.text[0]) && tok.text != rate && tok.text != "static" && tok.text != "struct" {
+			if ctext.NameStart(tok.text[0]) && tok.text != rate && tok.text != "static" && tok.text != "struct" {
 				m.use(tok.text)
 			}
 		}
@@ -115,7 +117,7 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 				break
 			}
 		}
-		if len(left) == 0 || !isNameStart(left[len(left)-1].text[0]) {
+		if len(left) == 0 || !ctext.NameStart(left[len(left)-1].text[0]) {
 			return m.opaqueDeclaration(fr, s)
 		}
 		name := left[len(left)-1].text
@@ -166,7 +168,7 @@ func (m *machine) opaqueDeclaration(fr *frame, s *stmt) control {
 		if v, known := fr.vars[tok.text]; known && v.kind == isNumber && v.n&mntForce != 0 && (i == 0 || s.tokens[i-1].text != ".") {
 			m.doubt(s.at.line, tok.text+" is copied into something that is not followed: "+short(s.text()))
 		}
-		if isNameStart(tok.text[0]) && (i+1 == len(s.tokens) || strings.Contains("=,)[", s.tokens[i+1].text)) {
+		if ctext.NameStart(tok.text[0]) && (i+1 == len(s.tokens) || strings.Contains("=,)[", s.tokens[i+1].text)) {
 			if _, known := fr.vars[tok.text]; !known {
 				fr.vars[tok.text] = term(tok.text + "@" + fr.fn.name)
 			}

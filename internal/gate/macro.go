@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // macro is what a file's #define makes of a word.
@@ -27,7 +29,7 @@ func definedWord(rest string) string {
 	return rest[:max(strings.IndexFunc(rest+" ", notInName), 0)]
 }
 
-func notInName(r rune) bool { return r > 127 || !isNameByte(byte(r)) }
+func notInName(r rune) bool { return r > 127 || !ctext.NameByte(byte(r)) }
 
 // macros are those of a file's #define lines. What one word means in several places is one.
 func macros(defines []string) map[string]*macro {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"ovzpatch/internal/ctext"
 )
 
 // HeaderPatterns are the headers that Names wants, in the form of source.ReadFiles.
@@ -89,7 +91,7 @@ func hasWord(data []byte, word string) bool {
 		}
 		at += i
 		end := at + len(w)
-		if (at == 0 || !isNameByte(data[at-1])) && (end == len(data) || !isNameByte(data[end])) {
+		if (at == 0 || !ctext.NameByte(data[at-1])) && (end == len(data) || !ctext.NameByte(data[end])) {
 			return true
 		}
 		at = end

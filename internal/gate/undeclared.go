@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // undeclared says which names and headers the patched text wants that the source does not have:
@@ -74,7 +76,7 @@ func (l *lookup) words(fn *function, t []token, own bool) []Fault {
 	var all []Fault
 	for i, tok := range t {
 		w := tok.text
-		if !isNameStart(w[0]) || l.told[w] || i > 0 && t[i-1].text == "goto" || l.base[w] && !own {
+		if !ctext.NameStart(w[0]) || l.told[w] || i > 0 && t[i-1].text == "goto" || l.base[w] && !own {
 			continue
 		}
 		reason := ""
@@ -131,7 +133,7 @@ func (f *cfile) knows(w string) bool {
 	}
 	return slices.ContainsFunc(f.defines, func(d string) bool {
 		name, ok := strings.CutPrefix(d, "define "+w)
-		return ok && (name == "" || !isNameByte(name[0]))
+		return ok && (name == "" || !ctext.NameByte(name[0]))
 	})
 }
 
@@ -160,7 +162,7 @@ func declaresAt(t []token, i int) bool {
 	switch {
 	case before == "struct" || before == "union" || before == "enum":
 		return next == "{" || next == ";"
-	case isNameStart(before[0]):
+	case ctext.NameStart(before[0]):
 		return !slices.Contains(noTypes, before)
 	case next == ":" && strings.Contains(";{}:", before):
 		return true // a label
@@ -187,7 +189,7 @@ func declaresAt(t []token, i int) bool {
 			depth--
 		}
 	}
-	if len(seg) < 2 || !isDeclaration(seg) && !(seg[1].text == "*" && isNameStart(seg[0].text[0])) {
+	if len(seg) < 2 || !isDeclaration(seg) && !(seg[1].text == "*" && ctext.NameStart(seg[0].text[0])) {
 		return false
 	}
 	if depth > 0 {
@@ -230,7 +232,7 @@ func called(t []token, i int) string {
 		case ")":
 			depth++
 		case "(":
-			if depth == 0 && isNameStart(t[i-1].text[0]) {
+			if depth == 0 && ctext.NameStart(t[i-1].text[0]) {
 				return t[i-1].text
 			}
 			depth--

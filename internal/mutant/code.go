@@ -2,7 +2,11 @@
 
 package mutant
 
-import "strings"
+import (
+	"strings"
+
+	"ovzpatch/internal/ctext"
+)
 
 // token is a word of C and where it stands in its chunk.
 type token struct {
@@ -18,10 +22,6 @@ type statement struct {
 	body     []statement
 	tokens   []token
 	chunk    int
-}
-
-func isWord(c byte) bool {
-	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // tokens leaves out comments and preprocessor lines.
@@ -47,8 +47,8 @@ func tokens(s string) []token {
 				n++
 			}
 			n++
-		case isWord(s[i]):
-			for n < len(s)-i && isWord(s[i+n]) {
+		case ctext.NameByte(s[i]):
+			for n < len(s)-i && ctext.NameByte(s[i+n]) {
 				n++
 			}
 		default:

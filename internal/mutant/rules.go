@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // rule makes edits of one kind.
@@ -90,7 +92,7 @@ func operators(p *port) (all []edit) {
 	} {
 		all = append(all, p.eachToken(func(t token, i int, s statement) []string {
 			// The address of a variable is no operator.
-			if t.text != op || op == "&" && (i == 0 || !isWord(s.tokens[i-1].text[0]) && s.tokens[i-1].text != ")") {
+			if t.text != op || op == "&" && (i == 0 || !ctext.NameByte(s.tokens[i-1].text[0]) && s.tokens[i-1].text != ")") {
 				return nil
 			}
 			return others

@@ -5,6 +5,8 @@ package patch
 import (
 	"path"
 	"strings"
+
+	"ovzpatch/internal/ctext"
 )
 
 // isC reports whether C's layout shows where functions begin and end in the file.
@@ -30,7 +32,7 @@ func enclosingFunction(t *text, n int) string {
 			return ""
 		case c == '{':
 			open = true
-		case isNameStart(c):
+		case ctext.NameStart(c):
 			s := strings.TrimRight(string(line), " \t\r\n")
 			if !open && !strings.HasSuffix(s, "{") {
 				// A label, or a signature whose body is still to come. After an open signature,
@@ -56,16 +58,16 @@ func enclosingFunction(t *text, n int) string {
 func functionName(line string) string {
 	line = strings.TrimSpace(line)
 	before, after, found := strings.Cut(line, "(")
-	if !found || line == "" || !isNameStart(line[0]) || strings.HasSuffix(line, ";") || strings.ContainsAny(before, "=#:\"") {
+	if !found || line == "" || !ctext.NameStart(line[0]) || strings.HasSuffix(line, ";") || strings.ContainsAny(before, "=#:\"") {
 		return ""
 	}
 	before = strings.TrimRight(before, " \t")
 	start := len(before)
-	for start > 0 && isNameByte(before[start-1]) {
+	for start > 0 && ctext.NameByte(before[start-1]) {
 		start--
 	}
 	name := before[start:]
-	if call, prefix := syscallMacro(name); call {
+	if prefix, call := ctext.SyscallMacro(name); call {
 		arg, _, _ := strings.Cut(after, ",")
 		arg = strings.Trim(arg, " \t)")
 		if arg == "" {
@@ -74,7 +76,7 @@ func functionName(line string) string {
 		return prefix + arg
 	}
 	switch {
-	case name == "", !isNameStart(name[0]), strings.HasPrefix(after, "*"):
+	case name == "", !ctext.NameStart(name[0]), strings.HasPrefix(after, "*"):
 		return ""
 	case strings.HasPrefix(name, "__") && start == 0:
 		// __releases(lock) and the like, on a line of its own below the signature.
@@ -88,20 +90,3 @@ func functionName(line string) string {
 	}
 	return name
 }
-
-// syscallMacro knows the macros that define a system call, and what they put before its name.
-func syscallMacro(name string) (ok bool, prefix string) {
-	rest, ok := strings.CutPrefix(name, "SYSCALL_DEFINE")
-	prefix = "sys_"
-	if !ok {
-		rest, ok = strings.CutPrefix(name, "COMPAT_SYSCALL_DEFINE")
-		prefix = "compat_sys_"
-	}
-	return ok && len(rest) == 1 && rest[0] >= '0' && rest[0] <= '6', prefix
-}
-
-func isNameStart(c byte) bool {
-	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-}
-
-func isNameByte(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' }
