@@ -18,14 +18,7 @@ func newApply(_ *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply TREE",
 		Short: "Apply the patch to an unpacked tree, or revert it, all or nothing",
-		Long: `apply applies the patch to TREE: every hunk of every file, or nothing at all. If it
-is stopped in the middle, even by SIGKILL, the next apply or check restores the tree.
-If the patch is already applied, apply says so and leaves the tree alone.
-` + exitLongText,
-		Example: `  ovzpatch apply ~/src/linux
-  ovzpatch apply ~/src/linux --reverse
-  ovzpatch apply ~/src/linux --patch series.patch --reject-dir rejects`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			how.Tree, how.Port, how.Report = args[0], port.Port, newUI(c)
 			var err error

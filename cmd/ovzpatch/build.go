@@ -153,20 +153,8 @@ func newBuild(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build SOURCE",
 		Short: "Build ready-to-install kernel RPMs with the patch",
-		Long: `build checks that the patch fits SOURCE, and drives rpmbuild in a private
-directory. A tarball or an unpacked tree gets our own spec; a source RPM keeps its own,
-into which the patch is put (--spec=inject), or gets ours (--spec=replace). The
-packages are listed on standard output; with -o they are copied there, else they stay
-in the cache. With --store they become a snapshot in a datastore, and its name is what
-standard output gets. A table of what is in them goes to standard error, or as JSON to
-standard output; a kernel that does not hold the patch it was built with is an error.
-` + exitLongText,
-		Example: `  ovzpatch build linux-6.1.tar.xz --config my.config -o rpms
-  ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 -o rpms
-  ovzpatch build ovzkernel-2.6.18-92.1.18.el5.028stab060.2.src.rpm --target=i686 --flavour=up,PAE -o rpms
-  ovzpatch build kernel-5.14.0-611.el9.src.rpm --flavour=up --without debuginfo --without kabichk -o rpms`,
-		Args: cobra.ExactArgs(1),
-		RunE: b.run,
+		Args:  cobra.ExactArgs(1),
+		RunE:  b.run,
 	}
 	b.port.register(c)
 	b.port.registerDerive(c)

@@ -16,11 +16,7 @@ func newCache(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cache",
 		Short: "Show what is in the cache, and remove it",
-		Long: fmt.Sprintf(`cache looks after the directory with expensive results (--cache-dir): packages, compiled
-objects, guests' roots, probes, consoles. Each build keeps it within its limits: it removes what
-nobody used in %d days and, above %s, what was used longest ago. What a process is using stays.`,
-			cache.Standard.Days(), cache.Size(cache.Standard.Size)),
-		Args: noSuchCommand,
+		Args:  noSuchCommand,
 	}
 	c.AddCommand(newCacheList(a), newCacheSize(a), newCachePrune(a))
 	return c
@@ -70,13 +66,7 @@ func newCachePrune(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove what is old, and what is too much",
-		Long: `prune removes what nobody used in --age, and then what was used longest ago until there
-is no more than --size. What a process is using stays, so it may run beside other jobs. It also removes
-the temporary directories (in $TMPDIR, else /tmp, and in the cache) of ovzpatch's processes that were killed.`,
-		Example: `  ovzpatch cache prune
-  ovzpatch cache prune --age=7d --size=5G
-  ovzpatch cache prune --size=0`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			limits, err := cache.ParseLimits(age, size)
 			if err != nil {

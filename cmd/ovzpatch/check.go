@@ -56,28 +56,8 @@ type checkCommand struct {
 func newCheck(a *app) *cobra.Command {
 	k := &checkCommand{app: a}
 	c := &cobra.Command{
-		Use:   "check SOURCE",
-		Short: "Say whether the patch fits a source, hunk by hunk, and whether its hook is reached",
-		Long: `check places the patch in SOURCE (a source RPM, a tarball or an unpacked tree)
-without changing it, says where every hunk goes, and reads the patched
-fs/namespace.c: what the umount system call goes through, in order. Its
-verdict on the hook is one of
-  hook found and reached  the patched source does the same as the original, except
-                          that in a container on Lustre it drops MNT_FORCE and
-                          writes the message (exit code 0)
-  unsure                  the source does not show it, and why (exit code 3);
-                          --compile, and then a guest, tell more
-  misplaced               it does something else; the lines that show it are listed
-                          (exit code 3)
-If perl is installed, the tree's own checkpatch.pl checks the patch.
-
-In a source RPM the patch is placed on top of the package's own patches, as in %prep.
-The spec is read for that, not run: what only rpmbuild knows is reported as unsure,
-unless --define and --target tell it.
-` + exitLongText,
-		Example: `  ovzpatch check linux-6.1.tar.xz
-  ovzpatch check kernel-2.6.32-042stab141.3.src.rpm --json
-  ovzpatch check ~/src/linux --patch my.patch --compile`,
+		Use:     "check SOURCE",
+		Short:   "Say whether the patch fits a source, hunk by hunk, and whether its hook is reached",
 		Args:    cobra.ExactArgs(1),
 		PreRunE: k.check,
 		RunE:    k.run,

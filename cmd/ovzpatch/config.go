@@ -125,10 +125,7 @@ func newConfig(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Show the settings for all calls, from the environment and a file",
-		Long: `Some flags can be set once for all calls: in the environment, as OVZPATCH_JOBS for --jobs, or in the
-file ovzpatch/ovzpatch.toml below $XDG_CONFIG_HOME (~/.config), as jobs = 4. The command line wins over
-the environment, and that over the file.`,
-		Args: noSuchCommand,
+		Args:  noSuchCommand,
 	}
 	c.AddCommand(newConfigShow(a))
 	return c

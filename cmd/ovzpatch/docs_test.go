@@ -46,6 +46,7 @@ func TestDocumentsNameFlagsThatExist(t *testing.T) {
 var (
 	inText  = regexp.MustCompile("`(ovzpatch [^`]+)`")
 	inBlock = regexp.MustCompile(`(?m)^(?:    |[$#] )(?:bin/)?(ovzpatch .*)$`)
+	quoted  = regexp.MustCompile(`'[^']*'`)
 	flag    = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z-]*|-[a-z])\b`)
 )
 
@@ -61,8 +62,10 @@ func callsIn(text string) []string {
 }
 
 func check(root *cobra.Command, call string) string {
-	// What comes after a pipe or in quotes belongs to other programs.
+	// What comes after a pipe or --, or in quotes, belongs to other programs.
 	call, _, _ = strings.Cut(call, " | ")
+	call, _, _ = strings.Cut(call, " -- ")
+	call = quoted.ReplaceAllString(call, "QUOTED")
 	words := strings.Fields(call)[1:]
 	if words[0] == "..." || strings.HasPrefix(words[0], "-") {
 		return ""

@@ -23,10 +23,7 @@ func newDoctor(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine: tools, accelerator, space",
-		Long: `doctor looks for every program that ovzpatch drives, boots a boot sector to find
-which accelerator works, and checks the space for builds. The exit code is 0 if
-everything is there and 1 if something is missing.`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			healthy, colour := true, colours(c, c.OutOrStdout())
 			err := doctor.Look(c.Context(), a.trial(newUI(c)), func(s doctor.State, what, how string) {

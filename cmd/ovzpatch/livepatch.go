@@ -29,24 +29,8 @@ func newLivepatch(*app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "livepatch [RPM]",
 		Short: "Make the port into a module for a kernel that runs, so that no reboot is needed",
-		Long: `livepatch makes a module, which gives the kernel of RPM the protection of the port while it
-runs, and an RPM of the module. The module is compiled against the kernel's -devel package or
-headers alone, with the compiler that built the kernel, and loads into this one build of the
-kernel and into no other.
-
-The RPM loads the module when it is installed, if that kernel runs, and whenever that kernel
-boots; removing it takes the module out of the kernel. A later one for the same kernel
-(--revision=2, and so on) takes its place without a gap. Containers are protected when
-ovzpatch livepatch status says so, not before.
-
-A kernel that takes no livepatch, has the port already, has VEs, lacks the function or was
-built by another compiler is refused. docs/livepatch.md says how it works and how to
-remove it; ovzpatch test --livepatch proves it in a guest.
-`,
-		Example: `  ovzpatch livepatch kernel-5.14.0-503.el9.x86_64.rpm -o module
-  ovzpatch livepatch --kernel /boot/vmlinuz-6.1.0-56-amd64 --modules /lib/modules/6.1.0-56-amd64 -o module`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: p.run,
+		Args:  cobra.MaximumNArgs(1),
+		RunE:  p.run,
 	}
 	c.Flags().StringVar(&p.kernel.Devel, "devel", "", "the kernel's -devel package (default: the one beside RPM)")
 	c.Flags().StringVar(&p.kernel.Image, "kernel", "", "make it for this bare kernel image instead of a package; needs --modules")
@@ -104,12 +88,7 @@ func newLivepatchStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether the livepatch protects this machine, and which threads keep it from doing so",
-		Long: `status reads from /sys and /proc whether the module of ovzpatch livepatch is in effect on this machine for every task,
-and names the threads that are not in its reach yet because they sleep in the old function.
-The exit code is 0 where containers are protected, otherwise 4. Be root to see the threads.
-`,
-		Example: `  ovzpatch livepatch status`,
-		Args:    cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := livepatch.ReadStatus(livepatch.Here())
 			if err != nil {

@@ -20,68 +20,6 @@ import (
 // releaseDay is the date of manual pages that are built outside git.
 var releaseDay = time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 
-// manSections stand in every manual page: what all commands have in common.
-const manSections = `.SH EXIT STATUS
-.TP
-0
-Done and, where it was asked, as expected.
-.TP
-1
-A tool, the build or the guest's machinery failed.
-.TP
-2
-Usage, such as a named file that is not there.
-.TP
-3
-The patch does not fit or is misplaced.
-.TP
-4
-The kernel was tried and did not behave as expected.
-.TP
-5
-The kernel was tried and the verdict is inconclusive.
-.PP
-The exit status of \fBovzpatch exec\fP, and of \fBovzpatch shell\fP with a script, is that of the command in the guest.
-.SH ENVIRONMENT
-.TP
-OVZPATCH_STORE
-The datastore of \fBovzpatch store\fP, where \fB--store\fP is not given.
-.TP
-XDG_CACHE_HOME
-The cache is in ovzpatch below it; see \fB--cache-dir\fP.
-.TP
-XDG_RUNTIME_DIR
-Where locks of a user who is not root are.
-.TP
-PATH, TMPDIR, TERM, NO_COLOR
-Where programs are looked for, where temporary files go, and what a terminal shows: whether progress is drawn over, and colours.
-.TP
-OVZPATCH_JOBS and others
-The value of a flag, here \fB--jobs\fP, for all calls; see \fBovzpatch\-config\fP(1).
-.TP
-GITHUB_ACTIONS, GITLAB_CI
-Where one is true, results are written as that system shows them.
-.TP
-SOURCE_DATE_EPOCH
-The date of these pages, when they are made.
-.SH FILES
-.TP
-~/.cache/ovzpatch
-Expensive results, by content: up to 20 GiB and 30 days; see \fBovzpatch\-cache\fP(1).
-.TP
-~/.config/ovzpatch/ovzpatch.toml
-Settings for all calls.
-.TP
-/run/ovzpatch
-Locks of datastores.
-.TP
-PREFIX/lib/ovzpatch/guest
-The programs that guests are made of.
-.TP
-/usr/src/linux\-source\-*.tar.*
-What \fBovzpatch run\fP takes without a source.
-`
-
 // newMan writes the manual pages, for `make install` and for packagers.
 func newMan() *cobra.Command {
 	return &cobra.Command{
@@ -135,11 +73,11 @@ func writeMan(c *cobra.Command, dir string, date time.Time) error {
 		return fmt.Errorf("write manual page of %s: %w", c.CommandPath(), err)
 	}
 	const also = ".SH SEE ALSO\n"
-	text := page.String()
+	text, sections := page.String(), helpText("manual.roff") // what all commands have in common
 	if strings.Contains(text, also) {
-		text = strings.Replace(text, also, manSections+also, 1)
+		text = strings.Replace(text, also, sections+also, 1)
 	} else {
-		text += manSections
+		text += sections
 	}
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
 	return atomicfile.WriteBytes(filepath.Join(dir, name), []byte(text))

@@ -110,22 +110,7 @@ func newMatrix(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "matrix FILE",
 		Short: "Do many kernels at once: sources x targets x flavours x with and without the patch",
-		Long: `matrix reads FILE (TOML; docs/matrix.md has its keys), which names sources and what is to be
-tried of each, and does all of that on this machine, or with --engine=slurm on a cluster.
-Each cell is one call of ovzpatch check, run or test. The end is one table, one report of every kind, and one exit code:
-that of the worst cell, in the order 4, 1, 3, 2, 5.
-
-All that can be wrong with FILE is told before the first cell. What became of a cell is
-kept in the results' directory under the digest of its source, its options and this
-program: a cell that was done is never done again, and a matrix that was stopped goes on
-where it was. A cell that failed around the kernel (exit code 1) is tried again.
-` + exitLongText,
-		Example: `  ovzpatch matrix kernels.toml --report html=kernels.html,junit=kernels.xml
-  ovzpatch matrix kernels.toml --only '*/i686/*' --jobs=4
-  ovzpatch matrix kernels.toml --shard=1/3
-  ovzpatch matrix kernels.toml --engine=slurm
-  ovzpatch matrix plan kernels.toml`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := rep.check(); err != nil {
 				return err
@@ -236,13 +221,7 @@ func newMatrixPlan(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show the cells of a matrix, what they share, and how long they may take",
-		Long: `plan reads FILE as ovzpatch matrix does and finds all that is wrong with it, shows its cells and
-which of them are done, and does nothing else. Cells that share a tree compile again only
-what the patch changes. The times are those of earlier calls, as the results have them:
-of the same cell, else the mean of those that tried the same.`,
-		Example: `  ovzpatch matrix plan kernels.toml
-  ovzpatch matrix plan kernels.toml --only '*/with' --json`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			m, err := flags.open(c, a, args[0])
 			if err != nil {

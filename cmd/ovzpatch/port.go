@@ -36,23 +36,8 @@ func newPort(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "port SOURCE",
 		Short: "Derive the patch for a kernel that none of our ports fits",
-		Long: `port writes the patch for SOURCE (a source RPM, a tarball or an unpacked tree) from what
-its fs/namespace.c and its headers say: where the path of a forced umount is resolved
-and not refused yet, what a container is there and what its id, and how the message is
-written to the host's log. It does so whether or not a port of ours fits. The patch is
-checked like any other; nobody has tried it yet, and its header says so.
---prove goes on as ovzpatch run does: it builds kernels with and without the patch, boots
-both, prints the verdict, and writes what was seen into the header of the patch.
-
-If the source leaves something open, port asks about it and writes no patch (exit code 3).
-check, srpm, build and run derive a port by themselves where none of ours fits; --derive there
-says when.
-` + exitLongText,
-		Example: `  ovzpatch port linux-7.3.tar.xz -o my.patch
-  ovzpatch port ~/src/linux --explain
-  ovzpatch port linux-7.3.tar.xz -o my.patch --prove`,
-		Args: cobra.ExactArgs(1),
-		RunE: p.run,
+		Args:  cobra.ExactArgs(1),
+		RunE:  p.run,
 	}
 	p.flags.register(c)
 	p.test.register(c)

@@ -33,35 +33,7 @@ func newPublish(*app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "publish [GROUP|SNAPSHOT]...",
 		Short: "Publish proved kernels as a signed repository for yum, dnf and zypper",
-		Long: `publish makes the directory --to a repository of the snapshots that are named, of all
-snapshots of a group, or of all groups below --namespace. A web server exports the
-directory; clients read below DIR/current/PROFILE.
-
-A kernel is published when its manifest says that this very package was tested and is
-protected, and that the same kernel without the patch is vulnerable (ovzpatch run --store
-records both); its files are what the manifest says; and its source RPM is there. What a
-group holds besides is left out, and named.
-
-The packages are copied and signed, and clients' own programs look at the result: rpmkeys,
-gpgv, dnf repoclosure, and dnf, which installs the newest kernels into an empty root. Then
-it becomes current at once. Whatever fails or is killed, what was published before stays.
-What was published and is not named this time is there for as long as --keep says, for
-clients that read older metadata. docs/publish.md has all of it.
-
---check publishes nothing. It reads packages, all below a directory, or those of groups and
-snapshots, and says what clients of each generation will do with them: whether they can
-read them, take their signatures, and keep the kernels that are installed. It ends with 3
-where one would remove a kernel, or refuses what --profile says is for it.
-
-` + exitLongText,
-		Example: `  ovzpatch publish --store builds kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org
-  ovzpatch publish --namespace rhel6/release --latest 3 --profile rhel6 --to /srv/www/rhel6 --key 0x1234567890ABCDEF
-  ovzpatch publish kernel/kernel-ovz.x86_64 --to /srv/www/kernels --key release@example.org --advisory OVZ-2026:001 --severity Important --description 'umount -f in a container no longer stops Lustre' --reference CVE-2026-1234
-  ovzpatch publish --to /srv/www/kernels --rollback
-  ovzpatch publish --to /srv/www/kernels --retire kernel-ovz-6.1.1-1.lustre1.x86_64 --reason 'CVE-2026-1'
-  ovzpatch publish kernel/ovzkernel.i686 --profile rhel5,rhel6 --gpg-home ~/gpg1 --to /srv/www/old --key release@example.org
-  ovzpatch publish --check rpms /srv/www/kernels/current --profile rhel5`,
-		RunE: p.run,
+		RunE:  p.run,
 	}
 	p.register(c)
 	return c

@@ -24,11 +24,6 @@ import (
 	"ovzpatch/internal/trial"
 )
 
-const exitLongText = `Exit codes: 0 done and, where it was asked, as expected; 1 a tool, the build or the
-guest's machinery failed; 2 usage, such as a named file that is not there; 3 the patch
-does not fit or is misplaced; 4 the kernel was tried and did not behave as expected;
-5 it was tried and the verdict is inconclusive; 128 and more it was stopped by a signal.`
-
 // exitCode is the one place where an error becomes a number.
 func exitCode(err error) int {
 	var shell trial.ExitStatus
@@ -59,15 +54,8 @@ func exitCode(err error) int {
 // newRoot makes the whole command tree; tests call it in-process.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "ovzpatch",
-		Short: "Patch, build and prove kernels that keep containers from forcing the umount of Lustre",
-		Long: `ovzpatch takes a kernel source (a source RPM, a tarball or an unpacked tree), puts in
-the patch that drops MNT_FORCE when a container unmounts Lustre, builds RPMs with
-rpmbuild, and boots the built kernel in QEMU to prove that the patch does what it
-promises and that the same kernel without it does not.
-
-Results go to standard output, progress to standard error.
-` + exitLongText,
+		Use:           "ovzpatch",
+		Short:         "Patch, build and prove kernels that keep containers from forcing the umount of Lustre",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
@@ -114,6 +102,7 @@ Results go to standard output, progress to standard error.
 		}
 		wrapArgs(c)
 	}
+	explain(root)
 	return root
 }
 

@@ -76,21 +76,8 @@ type runCommand struct {
 func newRun(a *app) *cobra.Command {
 	r := &runCommand{app: a}
 	c := &cobra.Command{
-		Use:   "run [SOURCE]",
-		Short: "Do everything: build with and without the patch, boot both, one verdict",
-		Long: `run checks that the patch fits SOURCE (a source RPM, a tarball or a tree), builds kernel
-packages with and without it, boots both kernels in QEMU, tries in containers what
-the patch is about, and prints a table and a verdict: with the patch the kernel must
-be protected, without it vulnerable.
-
-Without SOURCE it takes the kernel source of this Debian (the newest ` + source.Debian + `).
-What is expensive and unchanged is kept in the cache; --no-cache does without.
-` + exitLongText,
-		Example: `  ovzpatch run
-  ovzpatch run linux-6.1.tar.xz -o rpms
-  ovzpatch run kernel-5.14.0-611.el9.src.rpm --store builds
-  ovzpatch run --report junit=junit.xml,html=report.html
-  ovzpatch run ~/src/linux --config my.config --patch my.patch`,
+		Use:     "run [SOURCE]",
+		Short:   "Do everything: build with and without the patch, boot both, one verdict",
 		Args:    cobra.MaximumNArgs(1),
 		PreRunE: r.check,
 		RunE:    r.run,

@@ -17,18 +17,7 @@ func newShell(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "shell RPM",
 		Short: "Open a shell in a guest that runs the kernel",
-		Long: `shell boots the kernel of RPM as ovzpatch test does, with the probe or your own Lustre, but opens
-a shell on its console. Ctrl-C ends a command there; exit, or Ctrl-D, ends the shell, and Ctrl-A X
-the guest, whatever it does.
-
-Where standard input is no terminal, it is a script: ovzpatch reads it to its end, the guest runs
-it with nothing on its own standard input, and powers off. The exit code is then the status of the
-script, for example 7 after exit 7; it is also 1 if the guest ended before its shell did. To run one
-command, use ovzpatch exec.`,
-		Example: `  ovzpatch shell kernel-ovz-6.1.192-1.lustre1.x86_64.rpm
-  ovzpatch shell kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --memory=2G --cpus=2
-  ovzpatch shell kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --gdb=1234`,
-		Args: cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.check(c, args); err != nil {
 				return err

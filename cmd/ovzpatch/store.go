@@ -47,15 +47,8 @@ func newStore(*app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "store",
 		Short: "Keep finished builds: add, list, verify, protect, prune",
-		Long: `store works on a datastore: snapshots of finished builds, each with its packages, its
-log and a manifest that says what it was made from and how it was tested. Many jobs may
-use one datastore at the same time.
-
-A snapshot is called [NAMESPACE/]TYPE/ID/TIME, for example
-rhel6/testing/kernel/ovzkernel-PAE.i686/2022-05-02T08:11:33Z; without the time it is a
-group, the namespace may have up to 8 levels.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.dir, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
 	c.PersistentFlags().BoolVar(&f.on, "json", false, "write the result as JSON")
@@ -136,11 +129,6 @@ func newStoreLock(f *storeFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lock SNAPSHOT [--shared] -- COMMAND [ARG...]",
 		Short: "Run a command that holds a snapshot's lock",
-		Long: `lock takes the snapshot's lock and becomes the command: the lock is held until the
-command, and whatever it left running, has ended, and its exit code is the command's.
-With --shared the snapshot stays as it is while others read it too; without, nobody
-else uses it. A snapshot that is in use is an error at once (exit code 1).`,
-		Example: `  ovzpatch store lock kernel/ovzkernel.x86_64/2022-05-02T08:11:33Z --shared -- rsync -a . mirror:`,
 		Args: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
 				return usagef(c, "give one SNAPSHOT, then --, then a command")

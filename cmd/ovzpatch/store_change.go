@@ -117,12 +117,6 @@ func newStorePrune(f *storeFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "prune [GROUP]...",
 		Short: "Remove the snapshots that no rule keeps",
-		Long: `prune decides in each group, in every one when none is named, which snapshots to keep:
-the last ones, and the newest of each of the last days, weeks, months and years that have
-one (UTC). A period that an earlier rule kept one of does not count again. Protected ones,
-the last one verified good, the last one that a test found protected, and those in use stay.
-It also clears away what killed programs left.`,
-		Example: `  ovzpatch store prune --keep-last 3 --keep-weekly 8 --dry-run`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := keep.Check(); err != nil {
 				return usage(err)
@@ -162,10 +156,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "remove SNAPSHOT|GROUP...",
 		Short: "Remove snapshots, or groups with all theirs",
-		Long: `remove removes snapshots, and groups with all theirs, or nothing where one of them is
-protected or in use. One whose manifest cannot be read may be protected, and stays, too, without
---damaged.`,
-		Args: cobra.MinimumNArgs(1),
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := f.open()
 			if err != nil {
@@ -220,10 +211,7 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "copy SNAPSHOT",
 		Short: "Copy a snapshot to another datastore or namespace",
-		Long: `copy makes a copy of the snapshot, under the same group and time, in the datastore of
---to, in the namespace of --namespace, or both. Every byte is compared with its digest.`,
-		Example: `  ovzpatch store copy testing/kernel/ovzkernel.x86_64/2022-05-02T08:11:33Z --namespace release`,
-		Args:    cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ref, err := parseRef(args[0])
 			if err != nil {

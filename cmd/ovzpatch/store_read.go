@@ -65,9 +65,6 @@ func newStoreVerify(f *storeFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [SNAPSHOT|GROUP]...",
 		Short: "Read every byte and compare it with its digest",
-		Long: `verify reads the files of the snapshots, of all when none is named, compares each with
-its digest, and marks the snapshot as good or damaged. It ends with 1 when one is damaged. With
---no-mark nothing is written: for a datastore that is read-only.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := f.open()
 			if err != nil {

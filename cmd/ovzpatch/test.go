@@ -91,31 +91,7 @@ func newTest(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test RPM|SNAPSHOT",
 		Short: "Boot a kernel package in QEMU and find out whether it is protected",
-		Long: `test boots the kernel of RPM exactly as it would ship, loads a probe module built
-against its -devel package that stands in for Lustre, and tries in containers and
-outside what umount2(MNT_FORCE) does. The verdict is protected, vulnerable, faulty
-(as neither a patched nor an unpatched kernel does) or inconclusive.
-
-With --lustre your own Lustre takes the place of the probe: its modules are loaded, the
-script given with --lustre-setup is run, and the source given with --mount is mounted.
-If that does not come up, the exit code is 1, because nothing is known about the kernel then.
-
-With --livepatch the kernel is one without the port. In one boot all cases run with the module
-loaded, and those that tell kernels apart before that, when it is disabled, and when it is
-loaded again. The report has a column for each; all must be as expected.
-
-With --store the argument is a snapshot of that datastore, as ovzpatch store list shows
-it, and the verdict goes into the snapshot's manifest. With --control-of it goes into
-another snapshot's manifest, too: ovzpatch publish wants to know of a patched kernel that
-the same source without the patch was vulnerable.
-` + exitLongText,
-		Example: `  ovzpatch test kernel-ovz-6.1.192-1.lustre1.x86_64.rpm --expect=protected
-  ovzpatch test kernel-2.6.18-92.i686.rpm --devel kernel-devel-2.6.18-92.i686.rpm
-  ovzpatch test --store builds kernel/kernel-ovz.x86_64/2026-11-20T22:05:00Z
-  ovzpatch test kernel.rpm --lustre lustre-root --lustre-setup setup.sh --mount 10.0.0.1@tcp:/lustre
-  ovzpatch test kernel.rpm --livepatch module/ovzlivepatch_1.ko
-  ovzpatch test --kernel arch/x86/boot/bzImage --modules /tmp/root/lib/modules/6.1.192`,
-		Args: cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(1),
 		PreRunE: func(c *cobra.Command, args []string) error {
 			if err := kernel.check(c, args); err != nil {
 				return err

@@ -75,11 +75,7 @@ func newVersion(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Which release this is, from which commit, and with which guest programs",
-		Long: `version says which release this is, from which commit and by which Go it was built, and lists
-the programs that guests are made of with their SHA-256. ovzpatch --version prints the first line.`,
-		Example: `  ovzpatch version
-  ovzpatch version --json`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			v := thisProgram()
 			var err error
