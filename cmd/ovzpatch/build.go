@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
@@ -58,7 +59,7 @@ func (f *buildFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.build.Launcher, "launcher", "", "compile through "+strings.Join(launcher.Names(), ", "))
 	c.Flags().IntVar(&f.build.Nice, "nice", 10, "how far the build yields to other work on this machine, 0 to 19; above 0 also for the disk")
 	c.Flags().DurationVar(&f.build.Limit, "build-timeout", 3*time.Hour, "time limit for one build")
-	c.RegisterFlagCompletionFunc("launcher", cobra.FixedCompletions(launcher.Names(), cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "launcher", launcher.Names()...)
 }
 
 // registerRecipe is for what goes into a source RPM, too.
@@ -68,7 +69,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringVar(&f.recipe.Config, "config", "", "kernel configuration: a whole .config, or a fragment on top of allnoconfig (default: a small one for guests)")
 	c.Flags().StringSliceVar(&f.recipe.Flavours, "flavour", nil, "which of the spec's kernels to build (several with commas), or PAE for i686 with our own spec; an unknown name gets a list")
 	c.Flags().StringVar(&f.recipe.Tag, "release-tag", srpm.DefaultTag, "the mark in the Release of a patched kernel; \"\" leaves the Release as it is")
-	allowEmpty(c, "release-tag")
+	cmdline.AllowEmpty(c, "release-tag")
 	c.Flags().BoolVar(&f.recipe.Compat, "compat", false, "also apply the patches that old sources of the line need for this machine's compiler; for tests, not for production")
 	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm refuses since 4.20 (%patchN, a macro called rpmversion), and show them")
 	c.Flags().BoolVar(&f.recipe.Beside, "keep-beside", false, "add to a source RPM's own spec the Provides by which dnf and zypper install its kernels beside older ones, and show them; our own spec has them")
@@ -81,14 +82,14 @@ func (f *buildFlags) registerSpec(c *cobra.Command) {
 	c.Flags().StringVar(&f.recipe.Target, "target", "x86_64", "what to build for: x86_64 or i686")
 	c.Flags().StringVar(&f.recipe.Tarball, "tarball", "", "for a source RPM: which of its files is the kernel's own tarball (default: the one that is named like it, or has a kernel's Makefile)")
 	c.Flags().StringArrayVar(&f.recipe.Defines, "define", nil, "a macro for rpmbuild: 'NAME VALUE'")
-	c.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{"x86_64", "i686"}, cobra.ShellCompDirectiveNoFileComp))
-	c.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{specInject, specReplace}, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "target", "x86_64", "i686")
+	cmdline.Complete(c, "spec", specInject, specReplace)
 }
 
 // check refuses values that no recipe or build can take, and completes the options.
 func (f *buildFlags) check(a *app, u job.Reporter) error {
-	if f.spec != specInject && f.spec != specReplace {
-		return usage(fmt.Errorf("--spec=%s: it must be %s or %s", f.spec, specInject, specReplace))
+	if err := cmdline.OneOf("spec", f.spec, specInject, specReplace); err != nil {
+		return err
 	}
 	if err := preflight.File("config", f.recipe.Config); err != nil {
 		return err

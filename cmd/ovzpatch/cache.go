@@ -16,7 +16,6 @@ func newCache(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cache",
 		Short: "Show what is in the cache, and remove it",
-		Args:  noSuchCommand,
 	}
 	c.AddCommand(newCacheList(a), newCacheSize(a), newCachePrune(a))
 	return c

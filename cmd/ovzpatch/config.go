@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/settings"
@@ -55,7 +56,7 @@ func warnOfStrangers(c *cobra.Command) {
 		names = append(names, settings.Variable(name))
 	}
 	for _, name := range settings.Strangers(os.Environ()) {
-		newUI(c).Say("no setting is called $%s%s; ovzpatch config show has them all", name, nearOne(names, name, "$"))
+		newUI(c).Say("no setting is called $%s%s; ovzpatch config show has them all", name, cmdline.Near(names, name, "$"))
 	}
 }
 
@@ -79,12 +80,12 @@ func checkSetting(s settings.Setting) error {
 		for _, value := range s.Values {
 			if err := c.ParseFlags([]string{"--" + s.Name + "=" + value}); err != nil {
 				if wrong := new(pflag.InvalidValueError); errors.As(err, &wrong) {
-					return fmt.Errorf("--%s=%s: %s", s.Name, value, wrongValue(wrong))
+					return fmt.Errorf("--%s=%s: %s", s.Name, value, cmdline.WrongValue(wrong))
 				}
 				return err
 			}
 		}
-		if err := checkFlags(c); err != nil {
+		if err := cmdline.CheckFlags(c); err != nil {
 			return err
 		}
 		switch s.Name {
@@ -125,7 +126,6 @@ func newConfig(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Show the settings for all calls, from the environment and a file",
-		Args:  noSuchCommand,
 	}
 	c.AddCommand(newConfigShow(a))
 	return c

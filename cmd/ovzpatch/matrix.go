@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/matrix"
 )
@@ -80,7 +81,7 @@ func (o *ownCommands) Has(command, flag string) bool {
 func (o *ownCommands) Check(command string, args []string) error {
 	c := o.find(command)
 	if err := c.ParseFlags(args); err != nil {
-		return wrongFlag(c, err)
+		return cmdline.WrongFlag(c, err)
 	}
 	args = c.Flags().Args()
 	if err := c.Args(c, args); err != nil {
@@ -161,12 +162,12 @@ const (
 func (f *engineFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.engine, "engine", engineLocal, "where cells are done: local, on this machine, or slurm, as tasks of a Slurm cluster")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "cells at a time (default: here 2, or a fourth of the processors; with slurm, of each array, what the cluster has)")
-	c.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{engineLocal, engineSlurm}, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "engine", engineLocal, engineSlurm)
 }
 
 func (f *engineFlags) check(c *cobra.Command) error {
-	if f.engine != engineLocal && f.engine != engineSlurm {
-		return usage(fmt.Errorf("--engine=%s: it must be %s or %s", f.engine, engineLocal, engineSlurm))
+	if err := cmdline.OneOf("engine", f.engine, engineLocal, engineSlurm); err != nil {
+		return err
 	}
 	// The setting jobs is meant for compilers.
 	if !c.Flags().Changed("jobs") {

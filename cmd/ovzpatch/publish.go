@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/publish"
 )
@@ -68,11 +69,11 @@ func (p *publishCommand) register(c *cobra.Command) {
 	for _, other := range []string{"check", "rollback", "retire"} {
 		c.MarkFlagsMutuallyExclusive("advisory", other)
 	}
-	c.RegisterFlagCompletionFunc("severity", cobra.FixedCompletions(publish.Severities, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "severity", publish.Severities...)
 	c.MarkFlagsRequiredTogether("retire", "reason")
 	c.MarkFlagsMutuallyExclusive("retire", "rollback", "check")
 	c.MarkFlagsMutuallyExclusive("check", "to")
-	c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"rhel5", "rhel6", "modern"}, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "profile", "rhel5", "rhel6", "modern")
 }
 
 func (p *publishCommand) run(c *cobra.Command, args []string) error {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/job"
 	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/report"
 )
@@ -61,9 +60,7 @@ func (f *reportFlags) beside(sources []string) error {
 func (f *reportFlags) write(c *cobra.Command, r *report.Report, failed error) error {
 	r.Command = c.Name()
 	if failed != nil {
-		if exitCode(failed) == job.CodeFailed && wrongInput(c, c.Flags().Args(), failed) {
-			failed = usage(failed)
-		}
+		failed = judged(c, c.Flags().Args(), failed)
 		failure := newFailure(failed)
 		r.Failure = &failure
 	}

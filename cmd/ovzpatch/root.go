@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/gate"
@@ -58,12 +59,7 @@ func newRoot() *cobra.Command {
 		Short:         "Patch, build and prove kernels that keep containers from forcing the umount of Lustre",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noSuchCommand,
-
-		SuggestionsMinimumDistance: 2,
-		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(wrongFlag)
 	app := &app{home: home()}
 	app.progress.register(root)
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
@@ -93,18 +89,22 @@ func newRoot() *cobra.Command {
 	)
 	root.Version = thisProgram().line()
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetHelpCommand(newHelp())
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		if !c.Runnable() {
-			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-		}
-		wrapArgs(c)
-	}
+	cmdline.Strict(root, judged)
 	explain(root)
 	return root
 }
+
+// judged returns a command's error as usage, if the command failed for nothing else than a file that
+// its command line names.
+func judged(c *cobra.Command, args []string, err error) error {
+	if exitCode(err) == job.CodeFailed && cmdline.WrongInput(c, args, err) {
+		return usage(err)
+	}
+	return err
+}
+
+// usage marks an error as one of what was asked.
+func usage(err error) error { return job.BadRequest(err) }
 
 // app is what all subcommands share.
 type app struct {
@@ -126,7 +126,7 @@ func (a *app) prepare(c *cobra.Command, args []string) error {
 	if err := a.progress.check(); err != nil {
 		return err
 	}
-	if err := checkReplaced(c, args); err != nil {
+	if err := cmdline.CheckReplaced(c, args); err != nil {
 		return err
 	}
 	warnOfStrangers(c)

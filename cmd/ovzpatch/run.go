@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/prove"
@@ -26,13 +27,13 @@ func (f *portFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.Line, "line", "", "use the port for this line instead of the one that was found")
 	c.Flags().StringVar(&f.File, "patch", "", "use this patch file instead of one of our ports")
 	c.MarkFlagsMutuallyExclusive("line", "patch")
-	c.RegisterFlagCompletionFunc("line", cobra.FixedCompletions(patches.Lines(), cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "line", patches.Lines()...)
 }
 
 // registerDerive is for the commands that can do without a port of ours.
 func (f *portFlags) registerDerive(c *cobra.Command) {
 	c.Flags().Var((*deriving)(&f.Derive), "derive", "derive the port from the source: never, auto (if none of ours fits) or always")
-	c.RegisterFlagCompletionFunc("derive", cobra.FixedCompletions(fit.Derivings, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "derive", fit.Derivings...)
 	for _, other := range []string{"line", "patch"} {
 		c.MarkFlagsMutuallyExclusive("derive", other)
 	}
@@ -95,7 +96,7 @@ func newRun(a *app) *cobra.Command {
 	r.form.register(c, "write the report as JSON")
 	// A snapshot gets both verdicts.
 	c.MarkFlagsMutuallyExclusive("only", "store")
-	c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(prove.Sides, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "only", prove.Sides...)
 	return c
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/runlock"
 )
@@ -47,8 +48,6 @@ func newStore(*app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "store",
 		Short: "Keep finished builds: add, list, verify, protect, prune",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.dir, "store", "", "directory of the datastore (default: $OVZPATCH_STORE)")
 	c.PersistentFlags().BoolVar(&f.on, "json", false, "write the result as JSON")
@@ -131,7 +130,7 @@ func newStoreLock(f *storeFlags) *cobra.Command {
 		Short: "Run a command that holds a snapshot's lock",
 		Args: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
-				return usagef(c, "give one SNAPSHOT, then --, then a command")
+				return cmdline.Errorf(c, "give one SNAPSHOT, then --, then a command")
 			}
 			return nil
 		},

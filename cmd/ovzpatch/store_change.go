@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/terminal"
 )
@@ -245,6 +246,6 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 	}
 	c.Flags().StringVar(&dir, "to", "", "directory of the other datastore (default: the same one)")
 	c.Flags().StringVar(&namespace, "namespace", "", `namespace of the copy, "" for the outermost (default: the same one)`)
-	allowEmpty(c, "namespace")
+	cmdline.AllowEmpty(c, "namespace")
 	return c
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
@@ -130,6 +131,6 @@ func newTest(a *app) *cobra.Command {
 	for _, other := range []string{"expect", "store", "lustre"} {
 		c.MarkFlagsMutuallyExclusive("livepatch", other)
 	}
-	c.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"protected", "vulnerable"}, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "expect", "protected", "vulnerable")
 	return c
 }

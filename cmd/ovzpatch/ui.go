@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/terminal"
 )
@@ -30,17 +31,14 @@ func (f *progressFlags) register(c *cobra.Command) {
 	c.PersistentFlags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress on standard error, only an error")
 	c.PersistentFlags().BoolVarP(&f.verbose, "verbose", "v", false, "each step of the progress as a line of its own that stays")
 	c.PersistentFlags().StringVar(&f.format, "log-format", logText, "the format of the progress: text, or json with one object per line")
-	c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{logText, logJSON}, cobra.ShellCompDirectiveNoFileComp))
+	cmdline.Complete(c, "log-format", logText, logJSON)
 }
 
 func (f *progressFlags) check() error {
 	if f.quiet && f.verbose {
 		return usage(fmt.Errorf("--quiet and --verbose: choose one"))
 	}
-	if f.format != logText && f.format != logJSON {
-		return usage(fmt.Errorf("--log-format=%s: it must be %s or %s", f.format, logText, logJSON))
-	}
-	return nil
+	return cmdline.OneOf("log-format", f.format, logText, logJSON)
 }
 
 // ui is what goes to standard error.
