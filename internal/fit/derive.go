@@ -58,6 +58,10 @@ func (p Port) atOnce(err error) (why string, derives bool) {
 
 // derive writes the port and takes it in the place of ours.
 func (f *Fit) derive(why string) (*patch.Patch, error) {
+	names, err := f.names()
+	if err != nil {
+		return nil, err
+	}
 	k := f.Kernel
 	src := derive.Source{
 		Kernel: k.String(), Version: [3]int{k.Version, k.Patchlevel, k.Sublevel},
@@ -66,7 +70,7 @@ func (f *Fit) derive(why string) (*patch.Patch, error) {
 	for name, file := range f.Files.Files {
 		src.Files[name] = file.Data
 	}
-	port, err := derive.Derive(src, f.declared)
+	port, err := derive.Derive(src, names)
 	if _, ok := errors.AsType[*derive.Question](err); ok {
 		return nil, job.Misfit(err)
 	}

@@ -15,11 +15,16 @@ import (
 
 // read gets the files that the patch names, as far as they are not read already.
 func (f *Fit) read(ctx context.Context, from *source.Source, p *patch.Patch) error {
-	known := true
-	for _, of := range p.Files {
-		known = known && f.knows(of.OldName) && f.knows(of.NewName)
+	known := func() bool {
+		return !slices.ContainsFunc(p.Files, func(of *patch.File) bool { return !f.knows(of.OldName) || !f.knows(of.NewName) })
 	}
-	if known {
+	if known() {
+		return nil
+	}
+	if _, err := f.names(); err != nil {
+		return err
+	}
+	if known() {
 		return nil
 	}
 	files, err := from.ReadFiles(ctx, candidates(p))

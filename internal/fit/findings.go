@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
@@ -49,12 +50,12 @@ func (f *Fit) place(p *patch.Patch, opt patch.Options) error {
 	}
 	found := &f.Findings
 	found.Strip, found.Applied, found.Placements = f.Plan.Strip, f.Plan.Applied, f.Plan.Placements
-	found.Gate, err = readGate(p, f.Plan, f.file, f.declared)
+	found.Gate, err = readGate(p, f.Plan, f.file, f.checkGate)
 	return err
 }
 
-// readGate checks the gate's file as a plan leaves it; nil where the plan leaves it alone.
-func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, names *gate.Names) (*gate.Gate, error) {
+// readGate has check look at the gate's file as a plan leaves it; nil where the plan leaves it alone.
+func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, check func(before, after []byte) (*gate.Gate, error)) (*gate.Gate, error) {
 	content, err := files(gate.File)
 	if err != nil {
 		return nil, nil
@@ -66,14 +67,45 @@ func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, names *gate.N
 			return nil, err
 		}
 		if before, had := undone.After(gate.File); had && before != nil {
-			return gate.Check(before.Data, content.Data, names)
+			return check(before.Data, content.Data)
 		}
 		return nil, nil
 	}
 	if !changed || after == nil {
 		return nil, nil
 	}
-	return gate.Check(content.Data, after.Data, names)
+	return check(content.Data, after.Data)
+}
+
+// readNames is gate.Check with the names of this source.
+func (f *Fit) readNames(before, after []byte) (*gate.Gate, error) {
+	names, err := f.names()
+	if err != nil {
+		return nil, err
+	}
+	return gate.Check(before, after, names)
+}
+
+// gateKind is what the answers of the gate check are kept as.
+const gateKind = "gates"
+
+// checkGate is the same, and keeps the answer for a tarball: it depends on the two texts, the headers and this program.
+func (f *Fit) checkGate(before, after []byte) (*gate.Gate, error) {
+	if f.own != nil || f.reading.digest == "" {
+		return f.readNames(before, after)
+	}
+	k := cache.NewKey(gateKind).Add("tarball", f.reading.digest).Add("before", string(before)).Add("after", string(after))
+	g, err := cache.Answer(f.cache, gateKind, k, func() (*gate.Gate, bool, error) {
+		g, err := f.readNames(before, after)
+		if _, wrong := errors.AsType[*gate.Error](err); wrong {
+			err = nil // it is in the answer
+		}
+		return g, true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g, g.Err()
 }
 
 // PlacementLine says where one hunk went.

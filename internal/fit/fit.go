@@ -60,9 +60,10 @@ type Fit struct {
 	// Dir is where a source RPM is unpacked, and what is made of the source may be put.
 	Dir string
 
-	remove func()
-	// declared is what the rest of the source declares, for the gate check.
-	declared *gate.Names
+	remove   func()
+	cache    cache.Cache
+	reading  *reading    // Files, and what of them is not read yet
+	declared *gate.Names // nil before names
 	own      *ownPatches // of a source RPM that keeps its spec; nil for other sources
 }
 
@@ -97,7 +98,7 @@ func Check(ctx context.Context, r Request) (*Fit, error) {
 		src.Close()
 		return nil, err
 	}
-	f := &Fit{Source: src, Files: &source.Files{}}
+	f := &Fit{Source: src, Files: &source.Files{}, cache: r.Cache}
 	if f.Dir, f.remove, err = scratch.New("", "source"); err != nil {
 		src.Close()
 		return nil, fmt.Errorf("unpack source: %w", err)
@@ -237,15 +238,34 @@ func (f *Fit) readKernel(ctx context.Context, archive *source.Source, r Request)
 		want = append(want, checkpatchFiles...)
 	}
 	var err error
-	if f.Files, err = r.readFiles(ctx, archive, want, append(slices.Clone(gate.HeaderPatterns), RhelverFile)); err != nil {
+	if f.reading, err = r.readFiles(ctx, archive, want, append(slices.Clone(gate.HeaderPatterns), RhelverFile)); err != nil {
 		return err
+	}
+	f.Files = f.reading.Files
+	if f.own == nil {
+		return nil
+	}
+	// They are those of the source as it is before the package's own patches.
+	if _, err := f.names(); err != nil {
+		return err
+	}
+	return f.own.layMakefile(ctx, f.Files)
+}
+
+// names is what the headers of the source declare, for the gate check. They are read for it.
+func (f *Fit) names() (*gate.Names, error) {
+	if f.declared != nil {
+		return f.declared, nil
+	}
+	if err := f.reading.complete(); err != nil {
+		return nil, err
 	}
 	headers := map[string][]byte{}
 	for name, file := range f.Files.Files {
 		headers[name] = file.Data
 	}
 	f.declared = gate.NewNames(headers)
-	return f.own.layMakefile(ctx, f.Files)
+	return f.declared, nil
 }
 
 // takeHeld puts in the place of our patch the one of that name which a source RPM has
@@ -271,7 +291,7 @@ func (f *Fit) judge(p *patch.Patch, opt patch.Options) error {
 	f.Findings.Own = f.own.findings(f.Touched(), func(files patch.Files) error {
 		plan, err := patch.NewPlan(p, files, opt)
 		if err == nil {
-			_, err = readGate(p, plan, files, f.declared)
+			_, err = readGate(p, plan, files, f.readNames)
 		}
 		return err
 	})

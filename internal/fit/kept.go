@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,21 +23,44 @@ import (
 // keptKind is what the files that were read of a tarball are kept as.
 const keptKind = "sources"
 
+// reading is what was read of a source.
+type reading struct {
+	*source.Files
+	// headers reads those, which are many and seldom wanted; nil where they are among the files.
+	headers func() (*source.Files, error)
+	// digest is that of the tarball; "" where nothing is kept of the source.
+	digest string
+}
+
 // readFiles reads files of a source. Those of a tarball are kept by its digest: to read them
 // again takes a fraction of the time in which it is decompressed.
-func (r Request) readFiles(ctx context.Context, archive *source.Source, want, passing []string) (*source.Files, error) {
+func (r Request) readFiles(ctx context.Context, archive *source.Source, want, passing []string) (*reading, error) {
 	if archive.Kind != source.Tarball || r.Cache.Dir == "" {
-		return archive.ReadFiles(ctx, want, passing...)
+		files, err := archive.ReadFiles(ctx, want, passing...)
+		return &reading{Files: files}, err
 	}
 	k := cache.NewKey(keptKind).Add("want", strings.Join(want, "\x00")).Add("passing", strings.Join(passing, "\x00"))
 	digest, err := archive.Digest()
 	if err != nil {
 		return nil, fmt.Errorf("make cache key: %w", err)
 	}
-	k.Add("tarball", digest)
+	k.Add("tarball", digest).Add("files", keptName+" "+keptHeaders)
 	if dir, ok := r.Cache.Get(keptKind, k.String()); ok {
-		if files, err := readKept(dir); err == nil {
-			return files, nil
+		if files, err := readKept(filepath.Join(dir, keptName)); err == nil {
+			headers := func() (*source.Files, error) {
+				if files, err := readKept(filepath.Join(dir, keptHeaders)); err == nil {
+					return files, nil
+				}
+				if err := r.Cache.Remove(keptKind, k.String()); err != nil {
+					return nil, err
+				}
+				again, err := r.readFiles(ctx, archive, want, passing)
+				if err != nil {
+					return nil, err
+				}
+				return again.Files, nil
+			}
+			return &reading{files, headers, digest}, nil
 		}
 		// What cannot be read back is read anew, and kept anew.
 		if err := r.Cache.Remove(keptKind, k.String()); err != nil {
@@ -47,17 +71,41 @@ func (r Request) readFiles(ctx context.Context, archive *source.Source, want, pa
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.Cache.Put(keptKind, k.String(), func(dir string) error { return writeKept(dir, files) }); err != nil {
+	if _, err := r.Cache.Put(keptKind, k.String(), func(dir string) error {
+		return errors.Join(
+			writeKept(filepath.Join(dir, keptName), files, func(name string) bool { return !isHeader(name) }),
+			writeKept(filepath.Join(dir, keptHeaders), files, isHeader))
+	}); err != nil {
 		r.Report.Say("the next check of this tarball will take as long: %v", err)
 	}
-	return files, nil
+	return &reading{Files: files, digest: digest}, nil
 }
 
-// The kept files are one tar archive, whose first entry is named as the tarball's top.
-const keptName = "files.tar"
+func isHeader(name string) bool { return path.Ext(name) == ".h" }
 
-func writeKept(dir string, files *source.Files) error {
-	f, err := os.Create(filepath.Join(dir, keptName))
+// complete reads the headers, if they were not.
+func (r *reading) complete() error {
+	if r.headers == nil {
+		return nil
+	}
+	files, err := r.headers()
+	if err != nil {
+		return err
+	}
+	maps.Copy(r.Files.Files, files.Files)
+	r.headers = nil
+	return nil
+}
+
+// The kept files are two tar archives; the first entry of each is named as the tarball's top.
+const (
+	keptName    = "files.tar"
+	keptHeaders = "headers.tar"
+)
+
+// writeKept keeps some of the files.
+func writeKept(file string, files *source.Files, which func(name string) bool) error {
+	f, err := os.Create(file)
 	if err != nil {
 		return fmt.Errorf("keep files: %w", err)
 	}
@@ -66,6 +114,9 @@ func writeKept(dir string, files *source.Files) error {
 	for _, name := range slices.Sorted(maps.Keys(files.Files)) {
 		if err != nil {
 			break
+		}
+		if !which(name) {
+			continue
 		}
 		file := files.Files[name]
 		if err = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: int64(file.Mode.Perm()), Size: int64(len(file.Data))}); err == nil {
@@ -78,8 +129,8 @@ func writeKept(dir string, files *source.Files) error {
 	return nil
 }
 
-func readKept(dir string) (*source.Files, error) {
-	f, err := os.Open(filepath.Join(dir, keptName))
+func readKept(file string) (*source.Files, error) {
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,10 @@ func TestReadFilesKeepsThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return files
+		if err := files.complete(); err != nil {
+			t.Fatal(err)
+		}
+		return files.Files
 	}
 	kept := func() []string {
 		all, _ := filepath.Glob(filepath.Join(r.Cache.Dir, keptKind, "*", keptName))
@@ -68,17 +71,23 @@ func TestReadFilesKeepsThem(t *testing.T) {
 		t.Errorf("first %+v, then %+v", first, again)
 	}
 	// That it comes from the cache shows where the cache is made to say something else.
-	if err := writeKept(filepath.Dir(kept()[0]), &source.Files{Top: "x", Files: map[string]source.File{}}); err != nil {
+	if err := writeKept(kept()[0], &source.Files{Top: "x", Files: map[string]source.File{}}, isHeader); err != nil {
 		t.Fatal(err)
 	}
 	if again := read(s); again.Top != "x" {
 		t.Errorf("%+v was not read from the cache", again)
 	}
-	if err := os.WriteFile(kept()[0], []byte("damaged"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if again := read(s); !reflect.DeepEqual(first, again) {
-		t.Errorf("after damage %+v", again)
+	for _, name := range []string{keptName, keptHeaders} {
+		file := filepath.Join(filepath.Dir(kept()[0]), name)
+		if err := os.WriteFile(file, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if again := read(s); !reflect.DeepEqual(first, again) {
+			t.Errorf("after damage of %s %+v", name, again)
+		}
+		if data, err := os.ReadFile(file); err != nil || string(data) == "damaged" {
+			t.Errorf("%s was not kept anew: %v", name, err)
+		}
 	}
 	if other := read(pack("two")); string(other.Files["Makefile"].Data) != "two" || len(kept()) != 2 {
 		t.Errorf("%+v, kept %v", other, kept())

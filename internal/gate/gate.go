@@ -134,9 +134,16 @@ func (g *Gate) end() (*Gate, error) {
 		g.Verdict = Unsure
 	default:
 		g.Verdict = Reached
-		return g, nil
 	}
-	return g, &Error{g}
+	return g, g.Err()
+}
+
+// Err is the *Error of a hook that is not known to be right.
+func (g *Gate) Err() error {
+	if g.Verdict == Reached {
+		return nil
+	}
+	return &Error{g}
 }
 
 func (g *Gate) fault(reason string, lines []int) {

@@ -39,7 +39,7 @@ func TestMakeKeepsWhatItRead(t *testing.T) {
 	if _, ok := errors.AsType[*patch.NotApplicable](err); !ok {
 		t.Fatalf("got %v", err)
 	}
-	if kept, err := filepath.Glob(filepath.Join(o.Cache.Dir, "sources/*/*")); err != nil || len(kept) != 1 {
+	if kept, err := filepath.Glob(filepath.Join(o.Cache.Dir, "sources/*")); err != nil || len(kept) != 1 {
 		t.Errorf("kept %v (%v)", kept, err)
 	}
 }
