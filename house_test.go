@@ -60,6 +60,7 @@ var layers = []layer{
 		{"terminal", "text, tables and progress that cannot command a terminal"},
 		{"testutil", "what the tests of several packages need"},
 		{"tomlfile", "what is wrong in a TOML file, in which line"},
+		{"version", "which release and commit this program is"},
 		{"tool", "which programs there are, and the packages that bring them"},
 	}},
 	{"domain", noSibling, []room{ // one noun of the field each

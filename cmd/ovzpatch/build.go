@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -192,21 +191,7 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	if err := b.report.write(c, &report.Report{Source: args[0]}, err); err != nil {
 		return err
 	}
-	return b.form.print(c, made, func(w io.Writer) error { return printMade(w, made) })
-}
-
-// printMade writes where the packages are.
-func printMade(w io.Writer, made *build.Made) error {
-	if made.Snapshot != "" {
-		_, err := fmt.Fprintln(w, made.Snapshot)
-		return err
-	}
-	for _, p := range made.Packages {
-		if _, err := fmt.Fprintln(w, filepath.Join(made.Directory, p.File)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.form.print(c, made, func(w io.Writer) error { return made.Text(w) })
 }
 
 // openKeeper opens the datastore that is to keep a build, before hours are spent on one that nobody

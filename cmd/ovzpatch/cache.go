@@ -29,10 +29,7 @@ func newCacheList(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := cache.Cache{Dir: a.cacheDir}.Entries(c.Context())
-			if err != nil {
-				return err
-			}
-			return out.print(c, list, func(w io.Writer) error { return cache.WriteEntries(w, list) })
+			return show(c, out, list, err, cache.WriteEntries)
 		},
 	}
 	out.register(c, "write the list as JSON")
@@ -47,10 +44,7 @@ func newCacheSize(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			kinds, err := cache.Cache{Dir: a.cacheDir}.Kinds(c.Context())
-			if err != nil {
-				return err
-			}
-			return out.print(c, kinds, func(w io.Writer) error { return cache.WriteKinds(w, kinds) })
+			return show(c, out, kinds, err, cache.WriteKinds)
 		},
 	}
 	out.register(c, "write it as JSON")

@@ -5,11 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,7 +16,6 @@ import (
 	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/settings"
-	"ovzpatch/internal/terminal"
 )
 
 // settingsFile is the file with a user's settings; "" where there is no place for one.
@@ -149,14 +146,7 @@ func newConfigShow(a *app) *cobra.Command {
 				}
 				return ""
 			})
-			return out.print(c, all, func(w io.Writer) error {
-				t := terminal.NewTable(w)
-				t.Row("SETTING", "VALUE", "FROM")
-				for _, s := range all {
-					t.Row(s.Name, strings.Join(s.Values, ","), s.From)
-				}
-				return t.Flush()
-			})
+			return show(c, out, all, nil, settings.Write)
 		},
 	}
 	out.register(c, "write the settings as JSON")

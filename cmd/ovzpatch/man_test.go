@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ovzpatch/internal/version"
 )
 
 // Every command has a page, with what they have in common once.
@@ -46,7 +48,7 @@ func TestManDate(t *testing.T) {
 	for _, tt := range []struct{ epoch, commit, want string }{
 		{"1700000000", "2026-01-02T03:04:05Z", "2023-11-14"},
 		{"", "2026-01-02T03:04:05Z", "2026-01-02"},
-		{"", "", releaseDay.Format(time.DateOnly)},
+		{"", "", version.Day.Format(time.DateOnly)},
 		{"soon", "", ""},
 		{"-1", "", ""},
 	} {

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -230,10 +229,7 @@ func newMatrixPlan(a *app) *cobra.Command {
 			}
 			defer m.Close()
 			list, err := m.Plan(c.Context())
-			if err != nil {
-				return err
-			}
-			return form.print(c, list, func(w io.Writer) error { return matrix.WritePlan(w, list) })
+			return show(c, form, list, err, matrix.WritePlan)
 		},
 	}
 	flags.register(c)

@@ -149,6 +149,5 @@ func (p *publishCommand) checkClients(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	err = p.out.print(c, list, func(w io.Writer) error { return publish.WriteChecked(w, list) })
-	return errors.Join(err, publish.Harmed(list, len(p.Profiles) > 0))
+	return errors.Join(show(c, p.out, list, nil, publish.WriteChecked), publish.Harmed(list, len(p.Profiles) > 0))
 }

@@ -23,6 +23,7 @@ import (
 	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
 	"ovzpatch/internal/trial"
+	"ovzpatch/internal/version"
 )
 
 // exitCode is the one place where an error becomes a number.
@@ -87,7 +88,7 @@ func newRoot() *cobra.Command {
 		newVersion(app),
 		newMan(),
 	)
-	root.Version = thisProgram().line()
+	root.Version = version.This().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	cmdline.Strict(root, judged)
 	explain(root)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,32 +30,12 @@ func (f *portFlags) register(c *cobra.Command) {
 
 // registerDerive is for the commands that can do without a port of ours.
 func (f *portFlags) registerDerive(c *cobra.Command) {
-	c.Flags().Var((*deriving)(&f.Derive), "derive", "derive the port from the source: never, auto (if none of ours fits) or always")
+	c.Flags().Var(&f.Derive, "derive", "derive the port from the source: never, auto (if none of ours fits) or always")
 	cmdline.Complete(c, "derive", fit.Derivings...)
 	for _, other := range []string{"line", "patch"} {
 		c.MarkFlagsMutuallyExclusive("derive", other)
 	}
 }
-
-// deriving is a flag's value.
-type deriving fit.Deriving
-
-func (d *deriving) String() string {
-	if *d == "" {
-		return string(fit.Auto)
-	}
-	return string(*d)
-}
-
-func (d *deriving) Set(s string) error {
-	if !slices.Contains(fit.Derivings, s) {
-		return fmt.Errorf("it is one of %s", strings.Join(fit.Derivings, ", "))
-	}
-	*d = deriving(s)
-	return nil
-}
-
-func (*deriving) Type() string { return "WHEN" }
 
 // runCommand is what the command line says.
 type runCommand struct {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +40,39 @@ type storeFlags struct {
 	jsonFlag
 }
 
-func (f *storeFlags) open() (*datastore.Store, error) { return openStore(f.dir) }
+// with opens the datastore for a command.
+func (f *storeFlags) with(do func(c *cobra.Command, s *datastore.Store, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		s, err := openStore(f.dir)
+		if err != nil {
+			return err
+		}
+		return do(c, s, args)
+	}
+}
+
+// withRef is with for a command whose first argument is a snapshot.
+func (f *storeFlags) withRef(do func(c *cobra.Command, s *datastore.Store, ref datastore.Ref, more []string) error) func(*cobra.Command, []string) error {
+	return f.with(func(c *cobra.Command, s *datastore.Store, args []string) error {
+		refs, err := parse(args[:1], datastore.ParseRef)
+		if err != nil {
+			return err
+		}
+		return do(c, s, refs[0], args[1:])
+	})
+}
+
+// parse reads arguments.
+func parse[T any](args []string, read func(string) (T, error)) (all []T, err error) {
+	for _, arg := range args {
+		one, err := read(arg)
+		if err != nil {
+			return nil, usage(err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
 
 func newStore(*app) *cobra.Command {
 	f := &storeFlags{}
@@ -106,20 +137,10 @@ func newStoreLocks(f *storeFlags) *cobra.Command {
 		Use:   "locks",
 		Short: "Show who holds which locks",
 		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
+		RunE: f.with(func(c *cobra.Command, s *datastore.Store, _ []string) error {
 			locks, err := s.Locks()
-			if err != nil {
-				return err
-			}
-			if locks == nil {
-				locks = []runlock.Lock{}
-			}
-			return f.print(c, locks, func(w io.Writer) error { return runlock.WriteLocks(w, locks) })
-		},
+			return show(c, f.jsonFlag, locks, err, runlock.WriteLocks)
+		}),
 	}
 }
 
@@ -134,45 +155,14 @@ func newStoreLock(f *storeFlags) *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			ref, err := parseRef(args[0])
-			if err != nil {
-				return err
-			}
-			program, err := exec.LookPath(args[1])
+		RunE: f.withRef(func(c *cobra.Command, s *datastore.Store, ref datastore.Ref, words []string) error {
+			program, err := exec.LookPath(words[0])
 			if err != nil {
 				return usage(err)
 			}
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
-			var lock interface{ KeepOnExec() error }
-			if shared {
-				lock, err = s.LockShared(c.Context(), ref)
-			} else {
-				lock, err = s.LockExclusive(c.Context(), ref)
-			}
-			if err == nil {
-				err = lock.KeepOnExec()
-			}
-			if err != nil {
-				return err
-			}
-			if err := syscall.Exec(program, args[1:], os.Environ()); err != nil {
-				return fmt.Errorf("run %s: %w", args[1], err)
-			}
-			return nil
-		},
+			return s.Become(c.Context(), ref, shared, program, words, os.Environ())
+		}),
 	}
 	c.Flags().BoolVar(&shared, "shared", false, "a reader's lock: others may read too, nobody may remove")
 	return c
-}
-
-func parseRef(s string) (datastore.Ref, error) {
-	r, err := datastore.ParseRef(s)
-	if err != nil {
-		return r, usage(err)
-	}
-	return r, nil
 }

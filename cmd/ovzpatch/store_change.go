@@ -52,8 +52,8 @@ func newStoreProtect(f *storeFlags) *cobra.Command {
 		Use:   "protect SNAPSHOT...",
 		Short: "Protect snapshots from being removed",
 		Args:  cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open()
+		RunE: f.with(func(c *cobra.Command, s *datastore.Store, args []string) error {
+			refs, err := parse(args, datastore.ParseRef)
 			if err != nil {
 				return err
 			}
@@ -61,17 +61,9 @@ func newStoreProtect(f *storeFlags) *cobra.Command {
 			if off {
 				what = "unprotected"
 			}
-			var refs []datastore.Ref
-			for _, a := range args {
-				ref, err := parseRef(a)
-				if err != nil {
-					return err
-				}
-				refs = append(refs, ref)
-			}
 			changed, err := s.ProtectAll(c.Context(), refs, !off)
 			return f.printChanged(c, what, changed, err)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&off, "off", false, "remove the protection")
 	return c
@@ -82,20 +74,12 @@ func newStoreNotes(f *storeFlags) *cobra.Command {
 		Use:   "notes SNAPSHOT [TEXT]",
 		Short: "Show or replace a snapshot's notes",
 		Args:  cobra.RangeArgs(1, 2),
-		RunE: func(c *cobra.Command, args []string) error {
-			ref, err := parseRef(args[0])
-			if err != nil {
-				return err
-			}
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
-			if len(args) == 2 {
-				if err := s.SetNotes(c.Context(), ref, args[1]); err != nil {
+		RunE: f.withRef(func(c *cobra.Command, s *datastore.Store, ref datastore.Ref, text []string) error {
+			if len(text) == 1 {
+				if err := s.SetNotes(c.Context(), ref, text[0]); err != nil {
 					return err
 				}
-				return f.printDone(c, "noted", args[0])
+				return f.printDone(c, "noted", ref.String())
 			}
 			r, err := s.Look(c.Context(), ref)
 			if err != nil {
@@ -106,7 +90,7 @@ func newStoreNotes(f *storeFlags) *cobra.Command {
 				_, err := fmt.Fprintln(w, r.Manifest.Notes)
 				return err
 			})
-		},
+		}),
 	}
 }
 
@@ -122,22 +106,15 @@ func newStorePrune(f *storeFlags) *cobra.Command {
 			if err := keep.Check(); err != nil {
 				return usage(err)
 			}
-			s, err := f.open()
+			groups, err := parse(args, datastore.ParseGroup)
 			if err != nil {
 				return err
 			}
-			var groups []datastore.Group
-			for _, a := range args {
-				g, err := datastore.ParseGroup(a)
-				if err != nil {
-					return usage(err)
-				}
-				groups = append(groups, g)
+			s, err := openStore(f.dir)
+			if err != nil {
+				return err
 			}
 			plan, err := s.Prune(c.Context(), groups, keep, dryRun)
-			if plan == nil {
-				plan = []datastore.Decision{}
-			}
 			return errors.Join(err, f.print(c, plan, func(w io.Writer) error { return datastore.WritePlan(w, plan, dryRun) }))
 		},
 	}
@@ -158,11 +135,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 		Use:   "remove SNAPSHOT|GROUP...",
 		Short: "Remove snapshots, or groups with all theirs",
 		Args:  cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
+		RunE: f.with(func(c *cobra.Command, s *datastore.Store, args []string) error {
 			refs, err := s.Select(args)
 			if err != nil {
 				return err
@@ -185,7 +158,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 				return f.printDone(c, "removed", args...)
 			}
 			return f.printChanged(c, "removed", removed, err)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.Flags().BoolVar(&damaged, "damaged", false, "also remove those whose manifest cannot be read, which may have been protected")
@@ -213,25 +186,17 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 		Use:   "copy SNAPSHOT",
 		Short: "Copy a snapshot to another datastore or namespace",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ref, err := parseRef(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: f.withRef(func(c *cobra.Command, from *datastore.Store, ref datastore.Ref, _ []string) error {
 			if dir == "" && !c.Flags().Changed("namespace") {
 				return usage(errors.New("no target given: use --to DIR, --namespace NS, or both"))
 			}
-			ns := ref.Namespace
+			ns, to := ref.Namespace, from
+			var err error
 			if c.Flags().Changed("namespace") {
 				if ns, err = datastore.ParseNamespace(namespace); err != nil {
 					return usage(err)
 				}
 			}
-			from, err := f.open()
-			if err != nil {
-				return err
-			}
-			to := from
 			if dir != "" {
 				if to, err = openStore(dir); err != nil {
 					return err
@@ -242,7 +207,7 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 				return err
 			}
 			return f.printDone(c, "made", made.String())
-		},
+		}),
 	}
 	c.Flags().StringVar(&dir, "to", "", "directory of the other datastore (default: the same one)")
 	c.Flags().StringVar(&namespace, "namespace", "", `namespace of the copy, "" for the outermost (default: the same one)`)

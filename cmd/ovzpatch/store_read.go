@@ -3,8 +3,6 @@
 package main
 
 import (
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"ovzpatch/internal/cache"
@@ -15,24 +13,14 @@ func newStoreList(f *storeFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [SNAPSHOT|GROUP]...",
 		Short: "List snapshots",
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
+		RunE: f.with(func(c *cobra.Command, s *datastore.Store, args []string) error {
 			refs, err := s.Select(args)
 			if err != nil {
 				return err
 			}
 			list, err := s.List(c.Context(), refs)
-			if err != nil {
-				return err
-			}
-			if list == nil {
-				list = []datastore.Entry{}
-			}
-			return f.print(c, list, func(w io.Writer) error { return datastore.WriteList(w, list) })
-		},
+			return show(c, f.jsonFlag, list, err, datastore.WriteList)
+		}),
 	}
 }
 
@@ -41,22 +29,14 @@ func newStoreShow(f *storeFlags) *cobra.Command {
 		Use:   "show SNAPSHOT",
 		Short: "Show a snapshot's manifest",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ref, err := parseRef(args[0])
-			if err != nil {
-				return err
-			}
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
+		RunE: f.withRef(func(c *cobra.Command, s *datastore.Store, ref datastore.Ref, _ []string) error {
 			r, err := s.Look(c.Context(), ref)
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			return f.print(c, r.Manifest, func(w io.Writer) error { return r.Text(w) })
-		},
+			return f.print(c, r.Manifest, r.Text)
+		}),
 	}
 }
 
@@ -65,11 +45,7 @@ func newStoreVerify(f *storeFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [SNAPSHOT|GROUP]...",
 		Short: "Read every byte and compare it with its digest",
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open()
-			if err != nil {
-				return err
-			}
+		RunE: f.with(func(c *cobra.Command, s *datastore.Store, args []string) error {
 			refs, err := s.Select(args)
 			if err != nil {
 				return err
@@ -79,15 +55,11 @@ func newStoreVerify(f *storeFlags) *cobra.Command {
 				u.Live("verify: %s of %s", cache.Size(p.Done), cache.Size(p.Total))
 			})
 			u.Done()
-			if err != nil {
+			if err := show(c, f.jsonFlag, results, err, datastore.WriteVerified); err != nil {
 				return err
 			}
-			err = f.print(c, results, func(w io.Writer) error { return datastore.WriteVerified(w, results) })
-			if err == nil {
-				err = datastore.Damaged(results)
-			}
-			return err
-		},
+			return datastore.Damaged(results)
+		}),
 	}
 	c.Flags().BoolVar(&noMark, "no-mark", false, "only report; write nothing into the datastore")
 	return c

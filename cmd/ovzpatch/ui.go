@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 
 	"github.com/spf13/cobra"
 
@@ -82,6 +83,14 @@ func (f *jsonFlag) register(c *cobra.Command, usage string) {
 	c.Flags().BoolVar(&f.on, "json", false, usage)
 }
 
+// show prints what a command found, as JSON or by text. err is why it found nothing.
+func show[T any](c *cobra.Command, form jsonFlag, found T, err error, text func(io.Writer, T) error) error {
+	if err != nil {
+		return err
+	}
+	return form.print(c, found, func(w io.Writer) error { return text(w, found) })
+}
+
 // print writes a result for programs, or as text for people.
 func (f *jsonFlag) print(c *cobra.Command, v any, text func(w io.Writer) error) error {
 	if f.on {
@@ -90,8 +99,11 @@ func (f *jsonFlag) print(c *cobra.Command, v any, text func(w io.Writer) error) 
 	return text(c.OutOrStdout())
 }
 
-// printJSON writes a result for programs.
+// printJSON writes a result for programs. A list with nothing in it is [], and not null.
 func printJSON(w io.Writer, v any) error {
+	if list := reflect.ValueOf(v); list.Kind() == reflect.Slice && list.IsNil() {
+		v = []any{}
+	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

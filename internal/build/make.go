@@ -4,6 +4,9 @@ package build
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"path/filepath"
 
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/kernelrpm"
@@ -83,4 +86,18 @@ func Make(ctx context.Context, source string, q Request) (*Made, error) {
 		made.Snapshot = ref.String()
 	}
 	return made, nil
+}
+
+// Text writes where the packages are: the snapshot, or a line for each file.
+func (m *Made) Text(w io.Writer) error {
+	if m.Snapshot != "" {
+		_, err := fmt.Fprintln(w, m.Snapshot)
+		return err
+	}
+	for _, p := range m.Packages {
+		if _, err := fmt.Fprintln(w, filepath.Join(m.Directory, p.File)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

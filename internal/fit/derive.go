@@ -3,8 +3,11 @@
 package fit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"ovzpatch/internal/derive"
 	"ovzpatch/internal/gate"
@@ -26,6 +29,22 @@ const (
 
 // Derivings are the words for it.
 var Derivings = []string{string(Never), string(Auto), string(Always)}
+
+// With these three methods it is a flag's value.
+
+func (d *Deriving) String() string { return string(cmp.Or(*d, Auto)) }
+
+// Set refuses what is none of Derivings.
+func (d *Deriving) Set(word string) error {
+	if !slices.Contains(Derivings, word) {
+		return fmt.Errorf("it is one of %s", strings.Join(Derivings, ", "))
+	}
+	*d = Deriving(word)
+	return nil
+}
+
+// Type is how a flag's help calls the value.
+func (*Deriving) Type() string { return "WHEN" }
 
 // Derived is what is said of a port that was derived.
 type Derived struct {

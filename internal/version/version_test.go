@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package version
 
 import (
 	"os"
@@ -16,18 +16,18 @@ func TestReleaseIsInTheChangeLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	newest := regexp.MustCompile(`(?m)^## .*$`).FindString(string(text))
-	if !strings.HasPrefix(newest, "## "+release+" ") {
-		t.Errorf("the newest section of CHANGELOG.md is %q, this is release %s", newest, release)
+	if !strings.HasPrefix(newest, "## "+Release+" ") {
+		t.Errorf("the newest section of CHANGELOG.md is %q, this is release %s", newest, Release)
 	}
 }
 
 func TestVersionLine(t *testing.T) {
-	for line, v := range map[string]version{
+	for line, v := range map[string]Version{
 		"ovzpatch 1.2.3 (built outside git, Go 1.26)":             {Release: "1.2.3", Go: "go1.26"},
 		"ovzpatch 1.2.3 (commit 0123456789ab, Go 1.26)":           {Release: "1.2.3", Go: "go1.26", Commit: "0123456789abcdef"},
 		"ovzpatch 1.2.3 (commit 0123456789ab, modified, Go 1.26)": {Release: "1.2.3", Go: "go1.26", Commit: "0123456789abcdef", Modified: true},
 	} {
-		if got := v.line(); got != line {
+		if got := v.String(); got != line {
 			t.Errorf("got %q, want %q", got, line)
 		}
 	}
