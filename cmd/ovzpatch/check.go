@@ -4,41 +4,14 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/fit"
-	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
 )
-
-// placeFlags say how a patch is placed.
-type placeFlags struct {
-	strip int
-	fuzz  int
-	flags *pflag.FlagSet
-}
-
-func (f *placeFlags) register(c *cobra.Command) {
-	f.flags = c.Flags()
-	c.Flags().IntVarP(&f.strip, "strip", "p", -1, "leading directories to remove from the patch's names (default: found from the source)")
-	c.Flags().IntVarP(&f.fuzz, "fuzz", "F", 0, "how many context lines at either end of a hunk may differ; rpmbuild allows 0, so what fits here fits there")
-	c.Flags().Lookup("strip").DefValue = "0" // which is not shown
-}
-
-func (f *placeFlags) options() (patch.Options, error) {
-	if f.strip < 0 && f.flags.Changed("strip") {
-		return patch.Options{}, job.BadRequest(fmt.Errorf("--strip=%d: it must be a number of directories, 0 or more", f.strip))
-	}
-	if f.fuzz < 0 {
-		return patch.Options{}, job.BadRequest(fmt.Errorf("--fuzz=%d: it must be a number of lines, 0 or more", f.fuzz))
-	}
-	return patch.Options{Strip: f.strip, Fuzz: f.fuzz}, nil
-}
 
 // checkCommand is what the command line says.
 type checkCommand struct {
@@ -86,7 +59,7 @@ func (k *checkCommand) run(c *cobra.Command, args []string) error {
 	var try *fit.Trial
 	switch {
 	case k.compile.wanted:
-		if err := k.readyCache(); err != nil {
+		if err := k.ready(); err != nil {
 			return err
 		}
 		try = &fit.Trial{Dir: k.cacheDir, Config: recipe.Config, Target: recipe.Target, Compat: recipe.Compat, Report: k.u}
@@ -104,17 +77,4 @@ func (k *checkCommand) run(c *cobra.Command, args []string) error {
 	f.Note(result)
 	err = k.rep.write(c, result, err)
 	return errors.Join(err, k.form.print(c, &f.Findings, f.Findings.Text))
-}
-
-// compileFlags ask for a trial compilation of what the patch touches.
-type compileFlags struct {
-	wanted bool
-	build  buildFlags
-}
-
-func (f *compileFlags) register(c *cobra.Command) {
-	c.Flags().BoolVar(&f.wanted, "compile", false, "also compile the C files that the patch touches, in a copy of the source")
-	c.Flags().StringVar(&f.build.recipe.Config, "config", "", "with --compile: kernel configuration (default: a small one for guests)")
-	f.build.registerSpec(c)
-	c.Flags().BoolVar(&f.build.recipe.Compat, "compat", false, "with --compile: also apply what the line's old sources need for this machine's compiler")
 }

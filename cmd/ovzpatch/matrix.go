@@ -123,7 +123,7 @@ func newMatrix(a *app) *cobra.Command {
 				return err
 			}
 			defer m.Close()
-			if err := errors.Join(checkOutput(m.Work.Dir), rep.beside(m.Sources()), a.readyCache()); err != nil {
+			if err := errors.Join(checkOutput(m.Work.Dir), rep.beside(m.Sources()), a.ready()); err != nil {
 				return err
 			}
 			u := newUI(c)

@@ -58,10 +58,7 @@ func (p *portCommand) check(u *ui) error {
 		if p.out == "" || p.flags.recipe.Tag == "" {
 			return usage(errors.New("--prove needs --output FILE for the patch, and a --release-tag"))
 		}
-		if err := tool.Need(build.Tools(p.flags.recipe.Root), tool.Guest); err != nil {
-			return err
-		}
-		if err := p.readyCache(); err != nil {
+		if err := p.ready(build.Tools(p.flags.recipe.Root), tool.Guest); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/spec"
 	"ovzpatch/internal/srpm"
+	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
 	"ovzpatch/internal/version"
 )
@@ -141,8 +142,11 @@ func (a *app) trial(u job.Reporter) trial.Options {
 	return trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Home: a.home, Report: u}
 }
 
-// readyCache tells before the work whether results can be kept.
-func (a *app) readyCache() error {
+// ready tells before the work whether its tools are there and results can be kept.
+func (a *app) ready(tools ...[]tool.Tool) error {
+	if err := tool.Need(tools...); err != nil {
+		return err
+	}
 	if err := (cache.Cache{Dir: a.cacheDir}).Ready(); err != nil {
 		return usage(err)
 	}

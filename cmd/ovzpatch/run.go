@@ -11,31 +11,10 @@ import (
 
 	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/build"
-	"ovzpatch/internal/fit"
 	"ovzpatch/internal/prove"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
-	"ovzpatch/patches"
 )
-
-// portFlags choose the patch.
-type portFlags struct{ fit.Port }
-
-func (f *portFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.Line, "line", "", "use the port for this line instead of the one that was found")
-	c.Flags().StringVar(&f.File, "patch", "", "use this patch file instead of one of our ports")
-	c.MarkFlagsMutuallyExclusive("line", "patch")
-	cmdline.Complete(c, "line", patches.Lines()...)
-}
-
-// registerDerive is for the commands that can do without a port of ours.
-func (f *portFlags) registerDerive(c *cobra.Command) {
-	c.Flags().Var(&f.Derive, "derive", "derive the port from the source: never, auto (if none of ours fits) or always")
-	cmdline.Complete(c, "derive", fit.Derivings...)
-	for _, other := range []string{"line", "patch"} {
-		c.MarkFlagsMutuallyExclusive("derive", other)
-	}
-}
 
 // runCommand is what the command line says.
 type runCommand struct {
@@ -94,10 +73,7 @@ func (r *runCommand) run(c *cobra.Command, args []string) error {
 	} else if path == "" {
 		return usage(fmt.Errorf("there is no %s: install it with `apt-get install linux-source`, or name a SOURCE", source.Debian))
 	}
-	if err := tool.Need(build.Tools(r.flags.recipe.Root), tool.Guest); err != nil {
-		return err
-	}
-	if err := r.readyCache(); err != nil {
+	if err := r.ready(build.Tools(r.flags.recipe.Root), tool.Guest); err != nil {
 		return err
 	}
 	keeper, err := openKeeper(r.store)
@@ -112,14 +88,3 @@ func (r *runCommand) run(c *cobra.Command, args []string) error {
 	})
 	return r.rep.finish(c, found, err, r.form)
 }
-
-// proveFlags say whether the place of the patch is proven.
-type proveFlags struct{ yes, no bool }
-
-func (f *proveFlags) register(c *cobra.Command, standard bool) {
-	c.Flags().BoolVar(&f.yes, "prove", standard, "run %prep with and without the patch, and %build with a make that compiles nothing: nothing but the patch may differ, and it must be where %build compiles")
-	c.Flags().BoolVar(&f.no, "no-prove", false, "do not prove it: for a machine that lacks what %prep needs, or must not run the package's scripts")
-	c.MarkFlagsMutuallyExclusive("prove", "no-prove")
-}
-
-func (f *proveFlags) wanted() bool { return f.yes && !f.no }

@@ -76,13 +76,6 @@ func colours(c *cobra.Command, w io.Writer) bool {
 	return err == nil && form == logText
 }
 
-// jsonFlag says in which form a result is printed.
-type jsonFlag struct{ on bool }
-
-func (f *jsonFlag) register(c *cobra.Command, usage string) {
-	c.Flags().BoolVar(&f.on, "json", false, usage)
-}
-
 // show prints what a command found, as JSON or by text. err is why it found nothing.
 func show[T any](c *cobra.Command, form jsonFlag, found T, err error, text func(io.Writer, T) error) error {
 	if err != nil {
