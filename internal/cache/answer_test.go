@@ -36,9 +36,14 @@ func TestAnswer(t *testing.T) {
 		fails error
 		finds int
 	}{
-		{"a", true, nil, 1}, {"a", true, nil, 0}, {"b", true, nil, 1}, {"a", true, nil, 0},
-		{"c", false, nil, 1}, {"c", false, nil, 1},
-		{"d", true, os.ErrClosed, 1}, {"d", true, os.ErrClosed, 1},
+		{"a", true, nil, 1},
+		{"a", true, nil, 0},
+		{"b", true, nil, 1},
+		{"a", true, nil, 0},
+		{"c", false, nil, 1},
+		{"c", false, nil, 1},
+		{"d", true, os.ErrClosed, 1},
+		{"d", true, os.ErrClosed, 1},
 	} {
 		if n := ask(c, tt.value, tt.keep, tt.fails); n != tt.finds {
 			t.Errorf("%d, %s: found %d times, want %d", i, tt.value, n, tt.finds)

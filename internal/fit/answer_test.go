@@ -74,9 +74,13 @@ func TestCheckpatchsAnswerIsKept(t *testing.T) {
 		patch, more, says string
 		times             int
 	}{
-		{"one", "", "says: one", 1}, {"one", "", "says: one", 0}, {"two", "", "says: two", 1}, {"one", "\n# another", "says: one", 1},
+		{"one", "", "says: one", 1},
+		{"one", "", "says: one", 0},
+		{"two", "", "says: two", 1},
+		{"one", "\n# another", "says: one", 1},
 		// What does not run may run with another machine's perl.
-		{"bad", "", "not run: ", 1}, {"bad", "", "not run: ", 1},
+		{"bad", "", "not run: ", 1},
+		{"bad", "", "not run: ", 1},
 	} {
 		if says, times := ask(tt.patch, tt.more); times != tt.times || len(says) != 1 || !strings.HasPrefix(says[0], tt.says) {
 			t.Errorf("%d: %q, ran %d times, want %d", i, says, times, tt.times)

@@ -10,6 +10,8 @@ import (
 
 // call runs a call: of a function on the way it runs the body, of what has no effect it works
 // out the value, any other is an event.
+//
+//nolint:funlen // a list of the kinds of calls, a few lines each
 func (m *machine) call(fr *frame, e *expr) value {
 	called := e.args[0]
 	fn := ""

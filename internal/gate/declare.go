@@ -74,6 +74,8 @@ func (fr *frame) shadow(name string) {
 }
 
 // declare runs a declaration.
+//
+//nolint:funlen // a declaration is read once, from left to right
 func (m *machine) declare(fr *frame, s *stmt) control {
 	t := s.tokens
 	if rate, ok, isOne := rateState(t); isOne && m.new > 0 {

@@ -9,6 +9,8 @@ import (
 )
 
 // eval works an expression out.
+//
+//nolint:funlen // a list of the kinds of expressions, a few lines each
 func (m *machine) eval(fr *frame, e *expr) value {
 	switch e.op {
 	case number:

@@ -130,14 +130,19 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 		return nil, err
 	}
 	m.Signed = o.Sign.Key != ""
+	return m, o.write(ctx, m, module, dir)
+}
+
+// write writes the module, and its RPM beside it.
+func (o Options) write(ctx context.Context, m *Module, module []byte, dir string) (err error) {
 	if err := os.MkdirAll(o.Output, 0o755); err != nil {
-		return nil, err
+		return err
 	}
-	if err := atomicfile.Write(m.Path, func(w io.Writer) error { _, err := w.Write(module); return err }); err != nil {
-		return nil, err
+	if err := atomicfile.WriteBytes(m.Path, module); err != nil {
+		return err
 	}
 	m.RPM, err = pack(ctx, m, o, dir)
-	return m, err
+	return err
 }
 
 // compile compiles the module of that name for the kernel with a build id.

@@ -140,13 +140,19 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		rep.Snapshot = ref.String()
 		o.Report.Say("kept with both verdicts as %s", ref)
 	}
-	if o.Out != "" {
-		if err := atomicfile.Write(filepath.Join(o.Out, "report.json"), rep.JSON); err != nil {
-			return rep, err
-		}
-		o.Report.Say("packages, consoles and report.json are in %s", o.Out)
+	return rep, o.writeReport(rep)
+}
+
+// writeReport writes the report beside the packages.
+func (o *Options) writeReport(rep *report.Report) error {
+	if o.Out == "" {
+		return nil
 	}
-	return rep, nil
+	if err := atomicfile.Write(filepath.Join(o.Out, "report.json"), rep.JSON); err != nil {
+		return err
+	}
+	o.Report.Say("packages, consoles and report.json are in %s", o.Out)
+	return nil
 }
 
 // prove builds one kernel and boots it.

@@ -139,18 +139,9 @@ func makeOpen(dir string) error {
 }
 
 // load finds the current generation and those before it, and removes what a killed publisher left.
-func (t *target) load() error {
-	link, err := os.Readlink(t.path(currentLink))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (t *target) load() (err error) {
+	if t.current, err = t.readCurrent(); err != nil {
 		return err
-	}
-	if err == nil {
-		dir, name := filepath.Split(link)
-		n, bad := strconv.Atoi(name)
-		if bad != nil || dir != generationsDir+"/" || generationName(n) != name {
-			return fmt.Errorf("the link %s leads to %q, which is no generation; did somebody change it? Make it lead to one again: ln -sfn %s/NNNNNN %[1]s", t.path(currentLink), link, generationsDir)
-		}
-		t.current = n
 	}
 	if err := os.Remove(t.path(newLink)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -199,6 +190,23 @@ func (t *target) load() error {
 		return fmt.Errorf("generation %d, which is current, is not there: %s; make an earlier one current, and publish again: ln -sfn %s/NNNNNN %s", t.current, t.generation(t.current), generationsDir, t.path(currentLink))
 	}
 	return nil
+}
+
+// readCurrent returns the number of the current generation, 0 where none is.
+func (t *target) readCurrent() (int, error) {
+	link, err := os.Readlink(t.path(currentLink))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	dir, name := filepath.Split(link)
+	n, err := strconv.Atoi(name)
+	if err != nil || dir != generationsDir+"/" || generationName(n) != name {
+		return 0, fmt.Errorf("the link %s leads to %q, which is no generation; did somebody change it? Make it lead to one again: ln -sfn %s/NNNNNN %[1]s", t.path(currentLink), link, generationsDir)
+	}
+	return n, nil
 }
 
 func (t *target) path(parts ...string) string {

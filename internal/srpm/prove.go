@@ -127,13 +127,8 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	found := Proven{}
 	differ := p.differences(before, after)
 	p.trees = differ.trees
-	if len(differ.other) > 0 {
-		again, err := p.repeated(ctx)
-		if err != nil {
-			return fail(err)
-		}
-		found.Unsteady = changed(before, again.prepared)
-		differ.other = slices.DeleteFunc(differ.other, func(name string) bool { return slices.Contains(found.Unsteady, name) })
+	if found.Unsteady, err = p.leaveOutUnsteady(ctx, before, &differ); err != nil {
+		return fail(err)
 	}
 	want, err := p.onlyThePatch(before, after, differ)
 	if err != nil {
@@ -156,6 +151,21 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	}
 	found.Duration = time.Since(begin)
 	return found, nil
+}
+
+// leaveOutUnsteady takes those files out of the differences which another %prep of the original makes
+// otherwise, too, and returns them.
+func (p *proof) leaveOutUnsteady(ctx context.Context, before *outcome, d *differences) (unsteady []string, err error) {
+	if len(d.other) == 0 {
+		return nil, nil
+	}
+	again, err := p.repeated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unsteady = changed(before, again.prepared)
+	d.other = slices.DeleteFunc(d.other, func(name string) bool { return slices.Contains(unsteady, name) })
+	return unsteady, nil
 }
 
 // newProof makes the private directory of a proof.

@@ -9,6 +9,8 @@ import (
 
 // callerCases vary the caller. In all other cases it is root: process 1 of a container of namespaces, or a child of
 // process 1 of a VE.
+//
+//nolint:funlen // a table: one case after another
 func callerCases() []Case {
 	refused := everywhere(Want{Errno: "EPERM", Host: "0", Mounted: true})
 	return []Case{

@@ -3,6 +3,8 @@
 package umount
 
 // flagCases are every sum of MNT_FORCE with the other flags, and the plain ones.
+//
+//nolint:funlen // a table: one case after another
 func flagCases() []Case {
 	return []Case{
 		{

@@ -13,6 +13,8 @@ import (
 )
 
 // originCases vary where the mount comes from. In all other cases it is a bind mount of a subdirectory.
+//
+//nolint:funlen // a table: one case after another
 func originCases() []Case {
 	// Umounting one's own root without MNT_DETACH remounts its superblock read-only (do_umount), if one may do
 	// that.

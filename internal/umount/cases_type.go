@@ -8,6 +8,8 @@ import (
 )
 
 // typeCases vary the filesystem type.
+//
+//nolint:funlen // a table: one case after another
 func typeCases() []Case {
 	lustres := []Case{{
 		Name: "force-lustre-tgt", Type: "lustre_tgt", act: umount(force), Wants: forced("0", false),
