@@ -78,7 +78,7 @@ func newCachePrune(a *app) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&age, "age", fmt.Sprintf("%dd", cache.Standard.Days()), "remove what was not used for longer: days as 30d, or a time as 12h")
+	c.Flags().StringVar(&age, "age", fmt.Sprintf("%dd", cache.Standard.Days()), "remove what nobody has used for this long: days as 30d, or a time as 12h")
 	c.Flags().StringVar(&size, "size", fmt.Sprintf("%dG", cache.Standard.Size>>30), "keep no more than this: a number with K, M or G; 0 keeps only what is in use")
 	out.register(c, "write what was removed as JSON")
 	return c

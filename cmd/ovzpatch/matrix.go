@@ -26,7 +26,7 @@ type matrixFlags struct {
 func (f *matrixFlags) register(c *cobra.Command) {
 	c.Flags().StringVarP(&f.work, "output", "o", "", "directory for the results (default: beside FILE, with .results in place of .toml)")
 	c.Flags().StringVar(&f.only, "only", "", "only the cells whose names match: * is any text, ? any character")
-	c.Flags().StringVar(&f.shard, "shard", "", "only one part of the cells: k/n, as 1/3, for CI workers that share the work")
+	c.Flags().StringVar(&f.shard, "shard", "", "only one part of the cells, k/n: 1/3 is the first third, for CI workers that share the work")
 }
 
 // open reads the file, and tells what is wrong with it.
@@ -138,7 +138,7 @@ func newMatrix(a *app) *cobra.Command {
 	flags.register(c)
 	rep.register(c)
 	how.register(c)
-	c.Flags().BoolVar(&keep, "keep-going", true, "do all cells, whatever becomes of one")
+	c.Flags().BoolVar(&keep, "keep-going", true, "do all cells, even if one fails")
 	c.Flags().BoolVar(&failFast, "fail-fast", false, "stop at the first cell that is not as expected")
 	form.register(c, "write the report as JSON")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
@@ -160,7 +160,7 @@ const (
 
 func (f *engineFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.engine, "engine", engineLocal, "where cells are done: local, on this machine, or slurm, as tasks of a Slurm cluster")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "cells at a time (default: here 2, or a fourth of the processors; with slurm, of each array, what the cluster has)")
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "how many cells run at a time (default: on this machine 2, or a fourth of its processors; with slurm as many of each array as the cluster can)")
 	cmdline.Complete(c, "engine", engineLocal, engineSlurm)
 }
 

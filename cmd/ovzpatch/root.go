@@ -65,7 +65,7 @@ func newRoot() *cobra.Command {
 	app := &app{home: home()}
 	app.progress.register(root)
 	root.PersistentFlags().StringVar(&app.cacheDir, "cache-dir", defaultCache(),
-		"where expensive results are kept by content")
+		"where to keep expensive results, by content")
 	root.PersistentPreRunE = app.prepare
 	root.PersistentFlags().Lookup("cache-dir").DefValue = "$XDG_CACHE_HOME/ovzpatch"
 	root.AddCommand(

@@ -48,7 +48,7 @@ func newRun(a *app) *cobra.Command {
 	r.rep.register(c)
 	c.Flags().StringVarP(&r.out, "output", "o", "", "copy the packages, logs and the report into this directory")
 	c.Flags().StringVar(&r.store, "store", "", "keep the build with the patch as a snapshot in this datastore, with both verdicts: what ovzpatch publish wants")
-	c.Flags().StringVar(&r.only, "only", "", "build and boot only the kernel with the patch, or only the one without: with or without; alone it shows less than both")
+	c.Flags().StringVar(&r.only, "only", "", "build and boot only the kernel with the patch (with) or only the one without it (without); one alone shows less than both")
 	c.Flags().BoolVar(&r.flags.recipe.Livepatch, "livepatch", false, "also make the port into a module for the kernel without the patch, and try that in its four states (see test --livepatch); with our own spec both kernels take livepatches")
 	r.form.register(c, "write the report as JSON")
 	// A snapshot gets both verdicts.

@@ -151,7 +151,7 @@ func newStoreLock(f *storeFlags) *cobra.Command {
 		Short: "Run a command that holds a snapshot's lock",
 		Args: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
-				return cmdline.Errorf(c, "give one SNAPSHOT, then --, then a command")
+				return cmdline.Errorf(c, "name one SNAPSHOT, then --, then a command")
 			}
 			return nil
 		},
@@ -163,6 +163,6 @@ func newStoreLock(f *storeFlags) *cobra.Command {
 			return s.Become(c.Context(), ref, shared, program, words, os.Environ())
 		}),
 	}
-	c.Flags().BoolVar(&shared, "shared", false, "a reader's lock: others may read too, nobody may remove")
+	c.Flags().BoolVar(&shared, "shared", false, "take a reader's lock: others may read the snapshot too, and nobody can remove it")
 	return c
 }

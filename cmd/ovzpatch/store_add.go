@@ -34,7 +34,7 @@ func newStoreAdd(f *storeFlags) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.Namespace, "namespace", "", "namespace of the snapshot (default: the outermost)")
-	c.Flags().StringVar(&o.Log, "log", "", "the build's log, which is kept, too")
+	c.Flags().StringVar(&o.Log, "log", "", "the build's log, to keep it, too")
 	key.register(c)
 	return c
 }

@@ -121,10 +121,10 @@ func newStorePrune(f *storeFlags) *cobra.Command {
 	flags := c.Flags()
 	flags.IntVar(&keep.Last, "keep-last", 0, "keep the newest `N`")
 	flags.IntVar(&keep.Daily, "keep-daily", 0, "keep the newest of each of the last `N` days that have one")
-	flags.IntVar(&keep.Weekly, "keep-weekly", 0, "the same for weeks")
-	flags.IntVar(&keep.Monthly, "keep-monthly", 0, "the same for months")
-	flags.IntVar(&keep.Yearly, "keep-yearly", 0, "the same for years")
-	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also remove the last one that was verified good, and the last that a test found protected")
+	flags.IntVar(&keep.Weekly, "keep-weekly", 0, "keep the newest of each of the last `N` weeks that have one")
+	flags.IntVar(&keep.Monthly, "keep-monthly", 0, "keep the newest of each of the last `N` months that have one")
+	flags.IntVar(&keep.Yearly, "keep-yearly", 0, "keep the newest of each of the last `N` years that have one")
+	flags.BoolVar(&keep.NoLastGood, "even-last-good", false, "also remove the last snapshot that was verified good, and the last that a test found protected")
 	flags.BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	return c
 }
@@ -161,7 +161,7 @@ func newStoreRemove(f *storeFlags) *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	c.Flags().BoolVar(&damaged, "damaged", false, "also remove those whose manifest cannot be read, which may have been protected")
+	c.Flags().BoolVar(&damaged, "damaged", false, "also remove snapshots whose manifest cannot be read, though they may be protected")
 	return c
 }
 

@@ -29,8 +29,8 @@ const (
 )
 
 func (f *progressFlags) register(c *cobra.Command) {
-	c.PersistentFlags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress on standard error, only an error")
-	c.PersistentFlags().BoolVarP(&f.verbose, "verbose", "v", false, "each step of the progress as a line of its own that stays")
+	c.PersistentFlags().BoolVarP(&f.quiet, "quiet", "q", false, "write no progress to standard error, only an error")
+	c.PersistentFlags().BoolVarP(&f.verbose, "verbose", "v", false, "write each step of the progress as a line of its own that stays")
 	c.PersistentFlags().StringVar(&f.format, "log-format", logText, "the format of the progress: text, or json with one object per line")
 	cmdline.Complete(c, "log-format", logText, logJSON)
 }
