@@ -185,13 +185,7 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 
 // make makes the whole generation in its place beside the others.
 func (s *stage) make(ctx context.Context, res *Result, keep int) error {
-	if err := s.place(ctx); err != nil {
-		return err
-	}
-	if err := s.warn(ctx); err != nil {
-		return err
-	}
-	primaries, err := s.metadata(ctx)
+	primaries, err := s.packages(ctx)
 	if err != nil {
 		return err
 	}
@@ -216,6 +210,27 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 		return err
 	}
 	return openUp(s.dir)
+}
+
+// packages places the packages and makes their metadata. Those of earlier generations are read once, by
+// createrepo_c. Where the metadata are not right one may be damaged, so it starts over and reads each before.
+func (s *stage) packages(ctx context.Context) (primaries []*primary, err error) {
+	for _, s.trusts = range []bool{true, false} {
+		if err := s.place(ctx); err != nil {
+			return nil, err
+		}
+		primaries, err = s.metadata(ctx)
+		if err == nil || ctx.Err() != nil || len(s.fresh) == len(s.rec.Packages) {
+			break
+		}
+		if err := os.RemoveAll(s.dir); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return primaries, s.warn(ctx)
 }
 
 // beside makes what stands beside the packages and their metadata.

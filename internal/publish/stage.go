@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,6 +32,9 @@ type stage struct {
 	manifest func(datastore.Ref) *datastore.Manifest
 
 	fresh []int // the packages that are signed now
+	// trusts says that what an earlier generation signed is linked unread: createrepo_c reads it next, and
+	// compare holds that against what was published.
+	trusts bool
 }
 
 // repo is the directory of one profile's repository.
@@ -64,6 +66,7 @@ func (s *stage) place(ctx context.Context) error {
 			return err
 		}
 	}
+	s.fresh = nil
 	for i := range s.rec.Packages {
 		p := &s.rec.Packages[i]
 		reused, err := s.reuse(ctx, p)
@@ -103,63 +106,6 @@ func (s *stage) place(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// sharers calls f for all that earlier generations have of a package, signed by the same key in the same form, the
-// newest first, until it returns true.
-func (t *target) sharers(rec *Record, p Package, f func(*Record, Package) bool) {
-	for _, r := range t.records {
-		if r.Key != rec.Key || r.V3 != rec.V3 {
-			continue
-		}
-		for _, o := range r.Packages {
-			if o.SHA256 == p.SHA256 && o.File == p.File && f(r, o) {
-				return
-			}
-		}
-	}
-}
-
-// pathOf is where a package lies in the newest generation that has it, or where a new one will.
-func (t *target) pathOf(rec *Record, p Package) string {
-	path := p.place(rec.Key, rec.V3, 0)
-	t.sharers(rec, p, func(_ *Record, o Package) bool {
-		path = o.Path
-		return true
-	})
-	return path
-}
-
-// reuse links a package that an earlier generation has signed already. What is not as it was published is
-// not taken: the package is signed anew, and has another path.
-func (s *stage) reuse(ctx context.Context, p *Package) (reused bool, err error) {
-	lost := false
-	p.Checksums = nil
-	s.t.sharers(s.rec, *p, func(r *Record, o Package) bool {
-		for _, profile := range r.Profiles {
-			from := filepath.Join(s.t.generation(r.Number), string(profile), o.Path)
-			if s.t.whole(ctx, from, o.Checksums) != nil {
-				lost = true
-				continue
-			}
-			p.Path, p.Checksums = o.Path, maps.Clone(o.Checksums)
-			reused, err = true, link(from, filepath.Join(s.repo(s.rec.Profiles[0]), p.Path))
-			return true
-		}
-		return false
-	})
-	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
-	}
-	if !reused {
-		again := 0
-		if lost {
-			again = s.rec.Number
-			s.u.Say("WARNING: %s is missing or damaged in the generations that held it, and is not taken from there", p.File)
-		}
-		p.Path = p.place(s.rec.Key, s.rec.V3, again)
-	}
-	return reused, err
 }
 
 // copy copies a package out of its snapshot; never a link, as rpmsign writes into the file. What was
