@@ -11,7 +11,6 @@ import (
 // Examine is Check with what else there is to say of a patch that fits: what the source's own
 // checkpatch.pl says of its style and, unless t is nil, whether what it touches compiles.
 func Examine(ctx context.Context, r Request, t *Trial) (*Fit, error) {
-	r.Checkpatch = true
 	f, err := Check(ctx, r)
 	if f == nil {
 		return nil, err

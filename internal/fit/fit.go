@@ -41,8 +41,6 @@ type Request struct {
 	Port    Port
 	Spec    Spec
 	Place   patch.Options
-	// Checkpatch reads what Fit.Checkpatch needs along.
-	Checkpatch bool
 	// Cache is where the files that were read of a tarball are kept; the zero value is nowhere.
 	Cache  cache.Cache
 	Report job.Reporter
@@ -229,16 +227,13 @@ func (f *Fit) found(r Request) {
 	}
 }
 
-// readKernel reads what tells the kernel, what the gate check looks into, and for checkpatch
-// what that consists of. It is all done in one pass: a compressed tarball is read from its
-// start every time.
+// readKernel reads what tells the kernel, what the gate check looks into, and what checkpatch
+// consists of. It is all done in one pass, as a compressed tarball is read from its start every time, and
+// whoever asks: what check kept serves a build.
 func (f *Fit) readKernel(ctx context.Context, archive *source.Source, r Request) error {
-	want := []string{MakefileName, gate.File}
-	if r.Checkpatch {
-		want = append(want, checkpatchFiles...)
-	}
+	passing := slices.Concat(gate.HeaderPatterns, []string{RhelverFile}, checkpatchFiles)
 	var err error
-	if f.reading, err = r.readFiles(ctx, archive, want, append(slices.Clone(gate.HeaderPatterns), RhelverFile)); err != nil {
+	if f.reading, err = r.readFiles(ctx, archive, []string{MakefileName, gate.File}, passing); err != nil {
 		return err
 	}
 	f.Files = f.reading.Files
