@@ -115,7 +115,7 @@ func TestBuildInAChroot(t *testing.T) {
 	// The proof runs in there, too, as %build's first command tells.
 	r.write(t, "/usr/bin/gcc", "#!/bin/sh\necho 'gcc (GCC) 4.1.1'\n", 0o755)
 	proved, err := build(t.Context(), "--prove")
-	if err != nil || !strings.Contains(proved, "proven: %build compiles in linux-6.1.1, the original's with the patch, once") {
+	if err != nil || !strings.Contains(proved, "proven: %build compiles in linux-6.1.1, the original's with the patch applied once") {
 		t.Errorf("the proof: %v\n%s", err, proved)
 	}
 	if left, err := os.ReadDir(r.path("/var/tmp")); err != nil || len(left) > 0 {
@@ -197,7 +197,7 @@ func TestRequiresOfAChroot(t *testing.T) {
 	r := &recipe.Recipe{Root: rpmbuild.Root{Chroot: root.dir}}
 	r.Spec = spec.Read("kernel.spec", []byte("Name: kernel\nBuildRequires: gcc, /bin/sed, openssl-devel\n"))
 	err := r.CheckRequires(t.Context(), job.Quiet{})
-	want := "missing on " + root.dir + " of what kernel.spec requires to be built: openssl-devel\n  as root: chroot " + root.dir + " apt-get install libssl-dev\n"
+	want := "kernel.spec requires these to be built, and " + root.dir + " lacks them: openssl-devel\n  as root: chroot " + root.dir + " apt-get install libssl-dev\n"
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -198,7 +198,7 @@ func newMatrixCell() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			i, err := strconv.Atoi(args[0])
 			if err != nil {
-				return usage(fmt.Errorf("%q is no number of a cell", args[0]))
+				return usage(fmt.Errorf("%q is not the number of a cell", args[0]))
 			}
 			if attempt != filepath.Base(attempt) {
 				return usage(fmt.Errorf("--attempt=%s: it must be one name", attempt))

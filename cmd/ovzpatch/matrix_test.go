@@ -226,7 +226,7 @@ func TestMatrixOfADatastore(t *testing.T) {
 	if err := os.WriteFile(file, []byte("options.cases = \"^force-idle$\"\n"+text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := ovzpatchIn(t, ownLocks, "matrix", file); code != 2 || !strings.Contains(stderr, "it must be by all cases in all containers") {
+	if _, stderr, code := ovzpatchIn(t, ownLocks, "matrix", file); code != 2 || !strings.Contains(stderr, "it must come from all cases in all containers") {
 		t.Errorf("exit code %d with some cases only\n%s", code, stderr)
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

@@ -130,7 +130,7 @@ func triedWithout(t *testing.T, results []guest.Result, said string) {
 	for _, res := range results {
 		times[res.Backend+"/"+res.Name]++
 		faulty := res.Verdict != guest.Protected && res.Verdict != guest.Either
-		died := strings.Contains(res.Why, "did not live to its end: oops: ") && strings.Contains(res.Why, "kernel BUG at")
+		died := strings.Contains(res.Why, "the kernel failed before the end: oops: ") && strings.Contains(res.Why, "kernel BUG at")
 		if it := res.Backend+"/"+res.Name == "namespaces/force-32-bit"; it != faulty || it != died {
 			t.Errorf("%s in %s: %s %s", res.Name, res.Backend, res.Verdict, res.Why)
 		}

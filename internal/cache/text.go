@@ -36,7 +36,7 @@ func (p Pruned) Text(w io.Writer) error {
 	for _, e := range p.Removed {
 		freed += e.Size
 	}
-	_, err := fmt.Fprintf(w, "removed %d results, %s; left are %s\n", len(p.Removed), Size(freed), Size(p.Left))
+	_, err := fmt.Fprintf(w, "removed %d results, %s; %s are left\n", len(p.Removed), Size(freed), Size(p.Left))
 	if err == nil && len(p.Kept) > 0 {
 		_, err = fmt.Fprintf(w, "%d more are in use and stay\n", len(p.Kept))
 	}

@@ -166,7 +166,7 @@ func openPlain(path string) (*os.File, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s: it is no regular file", path)
+		err = fmt.Errorf("%s: it is not a regular file", path)
 	}
 	if err != nil {
 		f.Close()

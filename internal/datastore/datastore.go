@@ -173,7 +173,7 @@ func parseFormat(b []byte) (format, error) {
 		return f, fmt.Errorf("its format is version %d, and this program knows up to %d: %w", f.Version, Version, ErrNewer)
 	}
 	if f.Version > 1 && !uuidForm.MatchString(f.UUID) {
-		return f, fmt.Errorf("read %s: uuid %q cannot be", formatFile, f.UUID)
+		return f, fmt.Errorf("read %s: uuid %q is not valid", formatFile, f.UUID)
 	}
 	return f, checkName("datastore name", f.Name, maxComponent)
 }

@@ -25,13 +25,13 @@ func kind(st *unix.Stat_t, want uint32) error {
 	case unix.S_IFLNK:
 		return errLink
 	case unix.S_IFDIR:
-		return kindError{"a directory and no regular file"}
+		return kindError{"a directory, not a regular file"}
 	case unix.S_IFREG:
 		return kindError{"a regular file"}
 	case unix.S_IFIFO:
-		return kindError{"a FIFO and no regular file"}
+		return kindError{"a FIFO, not a regular file"}
 	case unix.S_IFSOCK:
-		return kindError{"a socket and no regular file"}
+		return kindError{"a socket, not a regular file"}
 	}
-	return kindError{"a device and no regular file"}
+	return kindError{"a device, not a regular file"}
 }

@@ -128,7 +128,7 @@ func parseManifest(b []byte, ref Ref) (*Manifest, error) {
 		}
 		seen[f.Name] = true
 		if sum, err := hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 || f.Size < 0 {
-			return nil, fmt.Errorf("file %q: size %d or sha256 %q cannot be", f.Name, f.Size, f.SHA256)
+			return nil, fmt.Errorf("file %q: size %d or sha256 %q is not valid", f.Name, f.Size, f.SHA256)
 		}
 		// Other programs write it in upper case. It is the same digest.
 		m.Files[i].SHA256 = strings.ToLower(f.SHA256)
@@ -139,20 +139,20 @@ func parseManifest(b []byte, ref Ref) (*Manifest, error) {
 	for i, v := range m.Verdicts {
 		for _, sum := range []*string{&m.Verdicts[i].SHA256, &m.Verdicts[i].ConsoleSHA256} {
 			if b, err := hex.DecodeString(*sum); *sum != "" && (err != nil || len(b) != 32) {
-				return nil, fmt.Errorf("verdict of %s: sha256 %q cannot be", v.Time, *sum)
+				return nil, fmt.Errorf("verdict of %s: sha256 %q is not valid", v.Time, *sum)
 			}
 			*sum = strings.ToLower(*sum)
 		}
 	}
 	if v := m.Verification; v != nil && v.OK && len(v.Problems) > 0 {
-		return nil, errors.New("verification: it is called good and has problems")
+		return nil, errors.New("verification: it says good, but lists problems")
 	}
 	return &m, nil
 }
 
 func checkFileName(name string) error {
 	if name == manifestFile {
-		return fmt.Errorf("file name %q: that is the manifest's, take another", name)
+		return fmt.Errorf("file name %q: the manifest has that name; use another", name)
 	}
 	return checkName("file name", name, maxName)
 }

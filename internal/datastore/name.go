@@ -115,7 +115,7 @@ func (g Group) check() error {
 		return err
 	}
 	if g.Type == namespaceDir {
-		return fmt.Errorf("group type %q: that name stands for namespaces, take another", g.Type)
+		return fmt.Errorf("group type %q: that name is reserved for namespaces; use another", g.Type)
 	}
 	if err := checkName("group type", g.Type, maxComponent); err != nil {
 		return err

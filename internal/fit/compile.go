@@ -126,7 +126,7 @@ func (f *Fit) copyTo(ctx context.Context, dir string) error {
 			}
 		}
 	case source.RPM:
-		return job.BadRequest(errors.New("compile: --compile takes a tarball or a tree; for a source RPM there is ovzpatch build"))
+		return job.BadRequest(errors.New("compile: --compile takes a tarball or a tree; for a source RPM use ovzpatch build"))
 	}
 	if err := command.Run(ctx, command.Cmd{Args: args}); err != nil {
 		return fmt.Errorf("compile: copy source: %w", err)

@@ -219,7 +219,7 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *Own
 	if o.files.other != nil {
 		the := map[bool]string{false: "without those", true: "with those"}[o.files.other.with]
 		if err := fits(o.files.other.stack.File); err == nil {
-			f.Unsure = append(f.Unsure, the+" ours fits as well")
+			f.Unsure = append(f.Unsure, the+" ours fits, too")
 		} else {
 			f.Unsure = append(f.Unsure, fmt.Sprintf("%s ours is not right: %s; --define 'NAME VALUE' decides it", the, why(err)))
 		}
@@ -234,7 +234,7 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *Own
 		}
 		for _, name := range append([]string{gate.File}, names...) {
 			if strings.Contains(name, "/") && strings.Contains(c.Text, name) {
-				f.Unsure = append(f.Unsure, fmt.Sprintf("what line %d of the spec does to %s is not followed: %s", c.Line, name, c.Text))
+				f.Unsure = append(f.Unsure, fmt.Sprintf("ovzpatch does not follow what line %d of the spec does to %s: %s", c.Line, name, c.Text))
 				followed = false
 				break
 			}
@@ -263,7 +263,7 @@ func (f *OwnFindings) Err() error {
 
 // Rows returns them as text, line by line.
 func (f *OwnFindings) Rows(row func(what, format string, args ...any)) {
-	row("package", "own patches that %s applies before ours: %d; of them change the same files or the Makefile: %d", f.Spec, f.Before, len(f.Changing))
+	row("package", "%s applies patches of its own before ours: %d; of them change the same files or the Makefile: %d", f.Spec, f.Before, len(f.Changing))
 	for _, c := range f.Changing {
 		row("", "%s", c)
 	}

@@ -40,7 +40,7 @@ func buildID(ctx context.Context, image []byte) ([]byte, error) {
 	var h elf.Header64
 	if err := binary.Read(bytes.NewReader(head.data), binary.LittleEndian, &h); err != nil ||
 		!isELF(head.data) || elf.Class(h.Ident[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(h.Ident[elf.EI_DATA]) != elf.ELFDATA2LSB {
-		return nil, fmt.Errorf("%w: it is no kernel of 64 bits", ErrImage)
+		return nil, fmt.Errorf("%w: it is not a 64-bit kernel", ErrImage)
 	}
 	size := uint64(binary.Size(elf.Prog64{}))
 	if h.Phoff > maxHeaders || uint64(h.Phentsize) != size || h.Phoff+size*uint64(h.Phnum) > uint64(len(head.data)) {

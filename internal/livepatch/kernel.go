@@ -51,7 +51,7 @@ func (c config) check() error {
 	case !c.has("HAVE_FENTRY"), !c.has("DYNAMIC_FTRACE_WITH_ARGS") && !c.has("DYNAMIC_FTRACE_WITH_REGS"):
 		return job.BadRequest(errors.New("the kernel's functions do not begin with a call of ftrace that can change where they go on (CONFIG_HAVE_FENTRY and CONFIG_DYNAMIC_FTRACE_WITH_ARGS or _WITH_REGS); " + remains))
 	case !c.has("HAVE_RELIABLE_STACKTRACE"):
-		return job.BadRequest(errors.New("the kernel cannot tell which functions a task is in (CONFIG_HAVE_RELIABLE_STACKTRACE is not set; CONFIG_UNWINDER_ORC selects it), so a livepatch would never come to its end; " + remains))
+		return job.BadRequest(errors.New("the kernel cannot tell which functions a task is in (CONFIG_HAVE_RELIABLE_STACKTRACE is not set; CONFIG_UNWINDER_ORC selects it), so a livepatch would never finish; " + remains))
 	case !c.has("SECURITY"):
 		return job.BadRequest(errors.New("the kernel asks no security module before an umount (CONFIG_SECURITY is not set), and that is where this module writes its message; " + remains))
 	case c.has("VE"):
@@ -119,7 +119,7 @@ func checkImage(ctx context.Context, c config, image []byte, maps []string) (not
 		return "", err
 	}
 	if ported {
-		return "", job.BadRequest(errors.New("the kernel has the port already, it needs no livepatch: nothing was done"))
+		return "", job.BadRequest(errors.New("the kernel has the port already and needs no livepatch: nothing was done"))
 	}
 	text, err := readMap(maps)
 	if err != nil {

@@ -36,7 +36,7 @@ func mark(module []byte) error {
 		return fmt.Errorf("read the module: %w", err)
 	}
 	if f.Class != elf.ELFCLASS64 || f.Machine != elf.EM_X86_64 || f.Type != elf.ET_REL {
-		return errors.New("read the module: it is no relocatable file for x86_64")
+		return errors.New("read the module: it is not a relocatable file for x86_64")
 	}
 	table := f.SectionByType(elf.SHT_SYMTAB)
 	if table == nil {

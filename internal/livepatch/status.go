@@ -51,9 +51,9 @@ func (s *Status) Text() string {
 		case m.Enabled && s.Protected:
 			b.WriteString(m.Name + " comes into effect\n")
 		case m.Enabled:
-			b.WriteString(m.Name + " comes into effect: tasks that sleep in the old function are not protected\n")
+			b.WriteString(m.Name + " is coming into effect: tasks that sleep in the old function are not protected\n")
 		case m.Transition:
-			b.WriteString(m.Name + " was disabled, and goes out of effect\n")
+			b.WriteString(m.Name + " was disabled, and is going out of effect\n")
 		default:
 			b.WriteString(m.Name + " is loaded, but disabled; to enable it again: rmmod, insmod\n")
 		}

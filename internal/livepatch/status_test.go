@@ -47,7 +47,7 @@ func TestStatus(t *testing.T) {
 		},
 		"the older one goes": {
 			files(module, "1", ours+"enabled", "0", ours+"transition", "1", module2, "1", ours2+"enabled", "1", ours2+"transition", "0"),
-			true, "ovzlivepatch_1 was disabled, and goes out of effect\novzlivepatch_2 is in effect",
+			true, "ovzlivepatch_1 was disabled, and is going out of effect\novzlivepatch_2 is in effect",
 		},
 		"nobody is named": {files(module, "1", ours+"enabled", "1", ours+"transition", "1"), false, "could not be named"},
 		"another one": {

@@ -127,7 +127,7 @@ func (m *Matrix) complete(o Options, c *Cell, s Source) error {
 	// publish takes a verdict in a datastore as a proof; trial.Options.CheckWhole says the same to test --store.
 	for _, some := range []string{"cases", "container"} {
 		if c.Variant == Kept && c.options[some] != nil {
-			return m.File.at(fmt.Errorf("cell %s: --%s cannot be: the verdict goes into the datastore, so it must be by all cases in all containers; give %s in the options of the other sources", c.Name, some, some), "source", c.table)
+			return m.File.at(fmt.Errorf("cell %s: --%s is not possible: the verdict goes into the datastore, so it must come from all cases in all containers; set %s in the options of the other sources", c.Name, some, some), "source", c.table)
 		}
 	}
 	c.Args = append(append([]string{command}, args...), "--", c.Source)

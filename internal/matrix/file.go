@@ -134,7 +134,7 @@ func Read(path string) (*File, error) {
 			continue // its table is unknown, which is reported already
 		}
 		unknown = append(unknown, key.String())
-		wrong = append(wrong, f.at(errors.New("there is no such key; docs/matrix.md has all"), key...))
+		wrong = append(wrong, f.at(errors.New("there is no such key; docs/matrix.md lists them all"), key...))
 	}
 	for _, key := range md.Keys() {
 		if len(key) >= 2 && key[0] == "source" && !slices.Contains(f.order, key[1]) {
@@ -172,7 +172,7 @@ func (f *File) check(md toml.MetaData) (wrong []error) {
 	for _, pattern := range slices.Sorted(maps.Keys(f.Expect)) {
 		want := f.Expect[pattern]
 		if !slices.Contains(Expectations, want) {
-			wrong = append(wrong, f.at(fmt.Errorf("%q is nothing to expect; there are %s", want, strings.Join(Expectations, ", ")), "expect", pattern))
+			wrong = append(wrong, f.at(fmt.Errorf("%q cannot be expected; choose from %s", want, strings.Join(Expectations, ", ")), "expect", pattern))
 		}
 	}
 	return wrong
@@ -208,7 +208,7 @@ func (f *File) checkAxes(a Axes, key ...string) (wrong []error) {
 		for i, v := range axis.values {
 			switch {
 			case slices.Contains(axis.values[:i], v):
-				wrong = append(wrong, f.at(fmt.Errorf("%q stands there twice, which would be two cells of one name", v), key...))
+				wrong = append(wrong, f.at(fmt.Errorf("%q is there twice, which would make two cells of one name", v), key...))
 			case axis.all != nil && !slices.Contains(axis.all, v):
 				wrong = append(wrong, f.at(fmt.Errorf("%q is none of %s", v, strings.Join(axis.all, ", ")), key...))
 			case axis.all == nil && v != "" && !sourceName.MatchString(v):

@@ -76,7 +76,7 @@ func (f *File) checkLimits(md toml.MetaData) (wrong []error) {
 		case !strings.HasPrefix(o, "--") || o == "--":
 			wrong = append(wrong, f.at(fmt.Errorf("%q: write options of sbatch as --name or --name=value, each as one text", o), "slurm", "options"))
 		case slices.ContainsFunc(ownOptions, func(own string) bool { return strings.HasPrefix(own, name) }): // sbatch accepts abbreviated names
-			wrong = append(wrong, f.at(fmt.Errorf("%s: a matrix says that itself, or has no use for it", name), "slurm", "options"))
+			wrong = append(wrong, f.at(fmt.Errorf("%s: a matrix sets this option itself, or does not use it", name), "slurm", "options"))
 		}
 	}
 	return wrong

@@ -36,7 +36,7 @@ func (m *Matrix) checkOptions(o Options, options map[string]any, key ...string) 
 		known := slices.ContainsFunc(cellCommands, func(c string) bool { return o.Commands.Has(c, flag) })
 		switch {
 		case slices.Contains(reserved, flag):
-			return m.File.at(errors.New("a matrix sets this flag itself, or has no use for it"), at...)
+			return m.File.at(errors.New("a matrix sets this flag itself, or does not use it"), at...)
 		case !known:
 			return m.File.at(errors.New("neither ovzpatch run nor check nor test has such a flag"), at...)
 		}
@@ -127,7 +127,7 @@ func flagValues(value any) ([]string, error) {
 		for i, one := range v {
 			text, ok := one.(string)
 			if !ok {
-				return nil, fmt.Errorf("number %d of the list is no text", i+1)
+				return nil, fmt.Errorf("number %d of the list is not a text", i+1)
 			}
 			texts = append(texts, text)
 		}

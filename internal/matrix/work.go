@@ -111,8 +111,12 @@ func (w *Work) Result(key string) (*Result, error) {
 		return nil, fmt.Errorf("read result: %w", err)
 	}
 	var r Result
-	if err := json.Unmarshal(data, &r); err != nil || r.Key != key || r.Report == nil {
-		return nil, fmt.Errorf("read result %s: it is none of ours (%v); remove it, and the cell is done again", w.resultPath(key), err)
+	err = json.Unmarshal(data, &r)
+	if err == nil && (r.Key != key || r.Report == nil) {
+		err = errors.New("it is not the result of this cell")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read result %s: ovzpatch did not write it (%w); remove it, and the next call does the cell again", w.resultPath(key), err)
 	}
 	return &r, nil
 }

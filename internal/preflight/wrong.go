@@ -31,7 +31,7 @@ func OnlyWrong(err error, named []string) bool {
 }
 
 // isWrongFile tells the errors of a file that is not there, or of another kind. os.OpenRoot has an
-// error of its own for what is no directory.
+// error of its own for what is not a directory.
 func isWrongFile(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || err.Error() == syscall.ENOTDIR.Error() || err.Error() == syscall.EISDIR.Error()
 }

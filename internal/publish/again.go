@@ -43,7 +43,7 @@ func Retire(ctx context.Context, o Options, kernel, reason string) (*Result, err
 
 func (o *Options) retire(ctx context.Context, kernel, reason string) (*Result, error) {
 	if strings.TrimSpace(reason) == "" || strings.ContainsFunc(reason, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return nil, job.BadRequest(errors.New("say in one line why, with --reason: it is published"))
+		return nil, job.BadRequest(errors.New("say why in one line with --reason; clients can read it"))
 	}
 	return o.again(ctx, -1, func(p *publication, from *Record) (*Record, error) {
 		n := slices.IndexFunc(from.Packages, func(p Package) bool {

@@ -127,7 +127,7 @@ func outsideOf(prim *primary) ([]relation, error) {
 			}
 			for _, word := range []string{r.Name, r.Version, r.Release} {
 				if word != "" && !systemWord.MatchString(word) {
-					return nil, fmt.Errorf("%s requires %q, which is no name or version that rpm allows", p.Location.Href, word)
+					return nil, fmt.Errorf("%s requires %q, which is not a name or version that rpm allows", p.Location.Href, word)
 				}
 			}
 			wants = append(wants, r)

@@ -61,7 +61,7 @@ func newSigner(ctx context.Context, o *Options, profiles []Profile) (*signer, er
 			return nil, err
 		}
 		if st, err := os.Stat(s.home); err != nil || !st.IsDir() {
-			return nil, job.BadRequest(fmt.Errorf("--gpg-home=%s: it is no directory", o.GPGHome))
+			return nil, job.BadRequest(fmt.Errorf("--gpg-home=%s: it is not a directory", o.GPGHome))
 		}
 	}
 	if err := s.find(ctx, o.Key, profiles); err != nil {
@@ -205,7 +205,7 @@ func (k *pub) check(profiles []Profile, now time.Time) error {
 	case rsa:
 		return nil
 	case profiles[0].old():
-		return fmt.Errorf("it is no RSA key (algorithm %s), and the clients of profile %s take RSA only", k.algo, profiles[0])
+		return fmt.Errorf("it is not an RSA key (algorithm %s), and the clients of profile %s take RSA only", k.algo, profiles[0])
 	case k.algo != algoDSA && k.algo != algoEdDSA:
 		return fmt.Errorf("it is unknown whether clients accept a key of algorithm %s; use an RSA key of %d bits or more", k.algo, minRSA)
 	}

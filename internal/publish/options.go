@@ -54,7 +54,7 @@ func tools(profiles []Profile) []tool.Tool {
 // Check refuses options that cannot be, and completes the others.
 func (o *Options) Check() error {
 	if o.To == "" {
-		return job.BadRequest(errors.New("no directory given: name with --to what your web server exports"))
+		return job.BadRequest(errors.New("no directory given: name with --to the directory that your web server exports"))
 	}
 	if o.Latest < 0 {
 		return job.BadRequest(fmt.Errorf("--latest=%d: it must be 1 or more", o.Latest))

@@ -47,7 +47,7 @@ func readRepomd(repo string) (*repomd, error) {
 	}
 	for _, d := range r.Data {
 		if !localPath(d.Location.Href) || filepath.Dir(d.Location.Href) != "repodata" {
-			return nil, fmt.Errorf("read %s: location %q cannot be", path, d.Location.Href)
+			return nil, fmt.Errorf("read %s: location %q is not valid", path, d.Location.Href)
 		}
 	}
 	return r, nil

@@ -35,7 +35,7 @@ func proof(m *datastore.Manifest, file datastore.File, control bool) string {
 	}
 	switch {
 	case last == nil && unknown != nil:
-		return fmt.Sprintf("its verdict of %s does not say which file was tested, as it is older than that: test it again, ovzpatch test --store DIR %s", unknown.Time.Format("2006-01-02"), m.Snapshot)
+		return fmt.Sprintf("its verdict of %s is too old to say which file was tested: test it again, ovzpatch test --store DIR %s", unknown.Time.Format("2006-01-02"), m.Snapshot)
 	case last == nil && unsure != nil:
 		return fmt.Sprintf("its last verdict, %s: ovzpatch test --store DIR %s", dated(unsure), m.Snapshot)
 	case last == nil:

@@ -170,7 +170,7 @@ func TestDamagedRepository(t *testing.T) {
 	f.o.To = filepath.Join(f.store.Dir(), "repo")
 	f.refused("is within the datastore")
 	f.o.To = filepath.Join(f.o.GPGHome, "pubring.kbx", "repo")
-	f.refused("what is above it is no directory")
+	f.refused("what is above it is not a directory")
 	f.o.To = to
 	f.publish()
 	f.keep("x86_64", "2", nil)

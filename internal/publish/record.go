@@ -177,7 +177,7 @@ func (r *Record) check(number int) error {
 	}
 	for _, p := range r.Packages {
 		if !localPath(p.Path) || !strings.HasPrefix(p.Path, "packages/") || filepath.Base(p.Path) != p.File {
-			return fmt.Errorf("path %q of package %q cannot be", p.Path, p.File)
+			return fmt.Errorf("path %q of package %q is not valid", p.Path, p.File)
 		}
 		if p.Name == "" || p.Version == "" || p.Arch == "" || len(p.SHA256) != 2*sha256.Size {
 			return fmt.Errorf("package %q: its name or digest is missing", p.File)

@@ -38,7 +38,7 @@ func TestOnlyWhatWasProved(t *testing.T) {
 		{"another digest", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.SHA256 = strings.Repeat("22", 32) }), control}, true, "it has no verdict"},
 		{"inconclusive only", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.Verdict = "inconclusive" }), control}, true, "is inconclusive: ovzpatch test"},
 		{"no control says the verdict", []datastore.Verdict{good}, true, "is protected, but nothing is known"},
-		{"no digest", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.SHA256 = "" }), control}, true, "does not say which file was tested"},
+		{"no digest", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.SHA256 = "" }), control}, true, "is too old to say which file was tested"},
 		{"the control alone", []datastore.Verdict{with(good, func(v *datastore.Verdict) { v.Control = true })}, true, "it has no verdict"},
 	} {
 		got := proof(&datastore.Manifest{Verdicts: tt.verdicts}, file, tt.control)
@@ -97,7 +97,7 @@ func TestRefused(t *testing.T) {
 		}
 		again("has no such key", func() { f.o.Key = "nobody@example.org" })
 		again("has no such key", func() { f.o.GPGHome = t.TempDir() })
-		again("it is no directory", func() { f.o.GPGHome = "/dev/null" })
+		again("it is not a directory", func() { f.o.GPGHome = "/dev/null" })
 		again("group kernel/none: it has no snapshot", func() { f.o.Names = []string{"kernel/none"} })
 		again("no such snapshot", func() { f.o.Names = []string{"kernel/none/2022-05-02T08:11:33Z"} })
 		again("namespace other: it has no snapshot", func() { f.o.Namespace = "other" })
@@ -142,7 +142,7 @@ func TestRefused(t *testing.T) {
 	f.o.To = filepath.Dir(f.o.To)
 	f.refused("not empty and no repository of ovzpatch")
 	f.o.To = filepath.Join(f.o.To, "file")
-	f.refused("is no directory")
+	f.refused("is not a directory")
 }
 
 func TestKeysThatClientsRefuse(t *testing.T) {

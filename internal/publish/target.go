@@ -83,14 +83,14 @@ func checkOwn(dir string, last bool) error {
 		return nil
 	}
 	if errors.Is(err, unix.ENOTDIR) {
-		return job.BadRequest(fmt.Errorf("%s cannot be: what is above it is no directory", dir))
+		return job.BadRequest(fmt.Errorf("%s cannot exist: what is above it is not a directory", dir))
 	}
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", dir, err)
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return job.BadRequest(fmt.Errorf("%s is no directory", dir))
+		return job.BadRequest(fmt.Errorf("%s is not a directory", dir))
 	case last && int(st.Uid) != os.Geteuid(), st.Uid != 0 && int(st.Uid) != os.Geteuid():
 		return job.BadRequest(fmt.Errorf("%s belongs to uid %d, who could change what is published; publish as that user, or take a directory of uid %d", dir, st.Uid, os.Geteuid()))
 	case st.Mode&0o022 != 0 && (last || st.Mode&unix.S_ISVTX == 0):
@@ -204,7 +204,7 @@ func (t *target) readCurrent() (int, error) {
 	dir, name := filepath.Split(link)
 	n, err := strconv.Atoi(name)
 	if err != nil || dir != generationsDir+"/" || generationName(n) != name {
-		return 0, fmt.Errorf("the link %s leads to %q, which is no generation; did somebody change it? Make it lead to one again: ln -sfn %s/NNNNNN %[1]s", t.path(currentLink), link, generationsDir)
+		return 0, fmt.Errorf("the link %s leads to %q, which is not a generation; did somebody change it? Make it lead to one again: ln -sfn %s/NNNNNN %[1]s", t.path(currentLink), link, generationsDir)
 	}
 	return n, nil
 }

@@ -90,7 +90,7 @@ func (m maker) carryCompat(ctx context.Context, original *Recipe) error {
 	if original.lacksFindRequires() {
 		text := bytes.ReplaceAll(original.Spec.Text(), []byte(redHatFindRequires), []byte("/usr/lib/rpm/find-requires"))
 		original.Spec = spec.Read(original.Spec.Name(), text)
-		m.u.Say("Requires are found by rpm's own find-requires: Red Hat's is not here")
+		m.u.Say("rpm's own find-requires finds the Requires, because Red Hat's is not on this machine")
 	}
 	return nil
 }

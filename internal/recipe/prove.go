@@ -25,10 +25,10 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 	case !r.Foreign:
 		return nil
 	case !prove:
-		u.Say("that %%prep of %s puts the patch where %%build compiles is read from its text, and not proven", r.Spec.Name())
+		u.Say("read from the spec's text and not proven: that %%prep of %s puts the patch where %%build compiles", r.Spec.Name())
 		return nil
 	case r.Root.Mock != "":
-		u.Say("that the patch is where %%build compiles is not proven: %%prep would have to run in %s", r.Root.Name())
+		u.Say("not proven: that the patch is where %%build compiles; to prove it, %%prep would have to run in %s", r.Root.Name())
 		return nil
 	case r.Root.Chroot != "":
 		if err := r.Root.Check(ctx); err != nil {
@@ -52,7 +52,7 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 	case errors.As(err, new(*srpm.NotProven)), ctx.Err() != nil:
 		return err
 	case err != nil:
-		return fmt.Errorf("%w\nsee what %%prep lacks on this machine, or go by the spec's text with --no-prove", err)
+		return fmt.Errorf("%w\nsee what %%prep lacks on this machine, or rely on the spec's text with --no-prove", err)
 	}
 	if len(found.Unsteady) > 0 {
 		u.Say("not compared, because %%prep or %%build make them differently each time: %s", strings.Join(found.Unsteady, ", "))
@@ -63,7 +63,7 @@ func (s *Sides) ProvePlace(ctx context.Context, u job.Reporter, prove bool) erro
 
 // shown describes what a proof has shown. It says "proven" only if nothing was left out.
 func shown(found srpm.Proven) string {
-	text := fmt.Sprintf("%s, the original's with the patch, once (%v)", strings.Join(found.Trees, ", "), found.Duration.Round(100*time.Millisecond))
+	text := fmt.Sprintf("%s, the original's with the patch applied once (%v)", strings.Join(found.Trees, ", "), found.Duration.Round(100*time.Millisecond))
 	if !found.Compiled {
 		text = "after %prep the tree is " + text
 	} else {

@@ -132,7 +132,7 @@ func (m maker) accept(path string, err error) error {
 	case m.Fit != nil && m.Plan != nil && m.Plan.Applied:
 		how := "take it out with ovzpatch apply --reverse"
 		if m.Source.Kind == source.RPM {
-			how = "give the package it was made from (ovzpatch check tells which of its patches it is in)"
+			how = "use the package it was made from (ovzpatch check tells which of its patches it is in)"
 		}
 		return job.Misfit(fmt.Errorf("the patch is in %s already, and the comparison needs it without: %s", path, how))
 	case errors.As(err, &misplaced) && m.o.Misplaced && (m.Findings.Own == nil || m.Findings.Own.Err() == nil):
@@ -184,13 +184,13 @@ func (m maker) fromPackage(ctx context.Context) (*Sides, error) {
 	if specs.Own(original.Spec.Text()) {
 		// A package that ovzpatch made has the patch, and a switch that leaves it out.
 		if len(m.o.Flavours) > 0 {
-			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where it is made", m.Source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--flavour: this source RPM was made for one kernel, %s; name the flavour where you make it", m.Source.Path))
 		}
 		if m.o.Config != "" {
-			return nil, job.BadRequest(fmt.Errorf("--config: this source RPM has its configuration, %s; give another one where it is made", m.Source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--config: this source RPM has its configuration, %s; choose another one where you make it", m.Source.Path))
 		}
 		if m.o.Tag != srpm.DefaultTag {
-			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; give another one where it is made", m.Source.Path))
+			return nil, job.BadRequest(fmt.Errorf("--release-tag: this source RPM has its mark, %s; choose another one where you make it", m.Source.Path))
 		}
 		original.Port, original.Touched, original.Patched = m.Name, m.Touched(), true
 		m.readable(original)

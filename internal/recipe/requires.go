@@ -114,11 +114,11 @@ func (r *Recipe) CheckRequires(ctx context.Context, u job.Reporter) error {
 	}
 	need := sortRequires(names, gcc, func(pkg string) bool { return bytes.Contains(out, []byte("installed "+pkg+"\n")) }, isTool)
 	if need.unknown != nil {
-		u.Say("required by %s, and not known here by a Debian name: %s", r.Spec.Name(), strings.Join(need.unknown, ", "))
+		u.Say("%s requires these, and ovzpatch knows no Debian package for them: %s", r.Spec.Name(), strings.Join(need.unknown, ", "))
 	}
 	if need.missing != nil {
-		return fmt.Errorf("missing on %s of what %s requires to be built: %s\n  as root: %s\n  or go on without, if you know that this build does not need them: --nodeps",
-			r.Root.Name(), r.Spec.Name(), strings.Join(need.missing, ", "),
+		return fmt.Errorf("%s requires these to be built, and %s lacks them: %s\n  as root: %s\n  or continue without them, if you know that this build does not need them: --nodeps",
+			r.Spec.Name(), r.Root.Name(), strings.Join(need.missing, ", "),
 			strings.Join(r.Root.Args(append([]string{"apt-get", "install"}, need.install...)...), " "))
 	}
 	return nil

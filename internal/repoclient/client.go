@@ -62,7 +62,7 @@ var Clients = []Client{
 			case s.Algorithm == "RSA" && s.Version == 3:
 				return Installs, ""
 			case s.Algorithm == "RSA":
-				return Refuses, "it calls RSA BAD unless it has version 3 form, with or without the key; gpg1 --force-v3-sigs makes that"
+				return Refuses, "it calls an RSA signature BAD unless that has version 3 form, with or without the key; gpg1 --force-v3-sigs makes one"
 			case s.Algorithm == "DSA" && s.Bits <= 160 && s.Hash == "SHA-1":
 				return Installs, ""
 			}

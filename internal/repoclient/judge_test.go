@@ -46,7 +46,7 @@ func TestJudge(t *testing.T) {
 		"zstd":                                {func(p *Package) { p.Payload = "zstd" }, [4]Answer{Refuses, Refuses, Keeps, Keeps}, "payload compressed by zstd"},
 		"a feature of rpm 4.20":               {func(p *Package) { p.Features = append(p.Features, "rpmlib(Tomorrow)") }, [4]Answer{Refuses, Refuses, Unsure, Unsure}, "lacks rpmlib(Tomorrow)"},
 		"format 6":                            {func(p *Package) { p.Format = 6 }, [4]Answer{Refuses, Refuses, Unsure, Unsure}, "_rpmformat 4"},
-		"RSA in version 4 form":               {signed(rsa(4, "SHA-256")), [4]Answer{Refuses, Keeps, Keeps, Keeps}, "RSA of 2048 bits in version 4 form over SHA-256: it calls RSA BAD"},
+		"RSA in version 4 form":               {signed(rsa(4, "SHA-256")), [4]Answer{Refuses, Keeps, Keeps, Keeps}, "RSA of 2048 bits in version 4 form over SHA-256: it calls an RSA signature BAD"},
 		"a good and a bad one":                {func(p *Package) { p.Signatures = append(p.Signatures, rsa(4, "SHA-256")) }, [4]Answer{Refuses, Keeps, Keeps, Keeps}, "BAD"},
 		"RSA over SHA-1":                      {signed(rsa(3, "SHA-1")), [4]Answer{Keeps, Keeps, Unsure, Unsure}, "policy has no SHA-1"},
 		"DSA-1024 over SHA-1":                 {signed(rpmfile.SignatureForm{Version: 4, Algorithm: "DSA", Hash: "SHA-1", Bits: 160}), [4]Answer{Keeps, Keeps, Unsure, Unsure}, "policy has no SHA-1"},

@@ -43,7 +43,7 @@ func reports(t *testing.T) map[string]struct {
 	broken := sample()
 	broken.Kernels[0].Verdict, broken.Kernels[0].Broken = guest.Inconclusive, "hung after 90.0 s"
 	broken.Kernels[0].Console = console
-	broken.Kernels[0].Results = append(broken.Kernels[0].Results, guest.Result{Name: "last", Backend: "namespaces", Verdict: guest.Inconclusive, Why: "the guest did not come to its end: hung"})
+	broken.Kernels[0].Results = append(broken.Kernels[0].Results, guest.Result{Name: "last", Backend: "namespaces", Verdict: guest.Inconclusive, Why: "the guest did not finish: hung"})
 	broken.Kernels = broken.Kernels[:1]
 	broken.Failure = &report.Failure{Error: "boot vmlinuz: hung\nend of the console:\n\x1b[31m", ExitCode: 1}
 	panicked := sample()

@@ -66,7 +66,7 @@ type Kernel struct {
 	// of Results: in seconds from the start of QEMU, by the host's clock.
 	Ready float64   `json:"ready_seconds,omitempty"`
 	Ended []float64 `json:"ended_seconds,omitempty"`
-	// Broken is why the guest did not come to its end, "" if it did; the results before that are there.
+	// Broken is why the guest did not finish, "" if it did; the results before that are there.
 	Broken string `json:"broken,omitempty"`
 	// AtFault tells of a guest that did not come to its end that its kernel was the reason.
 	AtFault bool `json:"at_fault,omitempty"`

@@ -153,7 +153,7 @@ func (k Kernel) test(id caseID, res *guest.Result) test {
 	if res == nil {
 		reason := "not tried on this kernel, which does not offer it; the notes of the guest may say more"
 		if k.Broken != "" {
-			reason = "the guest ended before it came to this case: " + k.Broken
+			reason = "the guest ended before it reached this case: " + k.Broken
 		}
 		return test{name: id.name, status: skipped, message: reason}
 	}

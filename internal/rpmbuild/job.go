@@ -176,7 +176,7 @@ func (e *Error) Error() string {
 			name, _, _ := strings.Cut(m, " ")
 			names = append(names, "'"+name+"'")
 		}
-		return "build packages: missing of what the spec requires to be built: " + strings.Join(e.Missing, ", ") +
+		return "build packages: the spec requires these to be built, and they are missing: " + strings.Join(e.Missing, ", ") +
 			"\n  as root: " + strings.Join(e.Root.Args(append([]string{"dnf", "install"}, names...)...), " ") + "\nfull log: " + e.Log
 	}
 	s := "build packages: rpmbuild stopped in " + e.Phase

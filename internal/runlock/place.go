@@ -83,7 +83,7 @@ func checkParent(dir string) error {
 		return fmt.Errorf("%s: %w (XDG_RUNTIME_DIR must name a directory of your own that is there)", dir, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return fmt.Errorf("%s: it is no directory", dir)
+		return fmt.Errorf("%s: it is not a directory", dir)
 	}
 	if st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
 		return fmt.Errorf("%s: others can write to it (mode %04o), so they could remove lock files; remove their write permission", dir, st.Mode&0o7777)
@@ -102,11 +102,11 @@ func checkDir(dir string, uid int) error {
 	}
 	switch {
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
-		return fmt.Errorf("%s: it is a symbolic link, which is not followed; remove it, the directory is made anew", dir)
+		return fmt.Errorf("%s: it is a symbolic link, which ovzpatch does not follow; remove it, and ovzpatch makes the directory anew", dir)
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return fmt.Errorf("%s: it is no directory; remove it, the directory is made anew", dir)
+		return fmt.Errorf("%s: it is not a directory; remove it, and ovzpatch makes the directory anew", dir)
 	case int(st.Uid) != uid:
-		return fmt.Errorf("%s: it belongs to uid %d, who could remove lock files; remove it, the directory is made anew", dir, st.Uid)
+		return fmt.Errorf("%s: it belongs to uid %d, who could remove lock files; remove it, and ovzpatch makes the directory anew", dir, st.Uid)
 	case st.Mode&0o022 != 0:
 		return fmt.Errorf("%s: others can write to it (mode %04o), so they could remove lock files; run chmod 755 on it while no store command runs", dir, st.Mode&0o7777)
 	}

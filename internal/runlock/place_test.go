@@ -79,12 +79,12 @@ func TestPlaceRefusals(t *testing.T) {
 		want  string
 		root  bool // only root can make it so
 	}{
-		"a link to nowhere":     {func(t *testing.T, base string) { symlink(t, "/nonexistent/x", base) }, "ovzpatch: it is a symbolic link, which is not followed; remove it", false},
+		"a link to nowhere":     {func(t *testing.T, base string) { symlink(t, "/nonexistent/x", base) }, "ovzpatch: it is a symbolic link, which ovzpatch does not follow; remove it", false},
 		"a link to a directory": {func(t *testing.T, base string) { symlink(t, memoryDir(t), base) }, "it is a symbolic link", false},
 		"a link within":         {func(t *testing.T, base string) { mkdir(t, base, 0o755); symlink(t, memoryDir(t), base+"/locks") }, "locks: it is a symbolic link", false},
-		"a file":                {func(t *testing.T, base string) { write(t, base) }, "it is no directory; remove it", false},
+		"a file":                {func(t *testing.T, base string) { write(t, base) }, "it is not a directory; remove it", false},
 		"a link to itself":      {func(t *testing.T, base string) { symlink(t, base, base) }, "it is a symbolic link", false},
-		"a file within":         {func(t *testing.T, base string) { mkdir(t, base, 0o755); write(t, base+"/locks") }, "locks: it is no directory", false},
+		"a file within":         {func(t *testing.T, base string) { mkdir(t, base, 0o755); write(t, base+"/locks") }, "locks: it is not a directory", false},
 		"another user's":        {func(t *testing.T, base string) { mkdir(t, base, 0o755); chown(t, base, nobody) }, "it belongs to uid 65534", true},
 		"another user's within": {func(t *testing.T, base string) {
 			mkdir(t, base, 0o755)

@@ -190,7 +190,7 @@ func openFile(path, root string) (int, error) {
 	for {
 		fd, err := openRetry(path, flags, 0)
 		if err == unix.ELOOP {
-			return fd, fmt.Errorf("it is a symbolic link, which is not followed; remove it")
+			return fd, fmt.Errorf("it is a symbolic link, which ovzpatch does not follow; remove it")
 		}
 		if err != unix.ENOENT {
 			return fd, err

@@ -165,7 +165,7 @@ func texts(value any, kind string) ([]string, error) {
 		for i, one := range v {
 			text, ok := one.(string)
 			if !ok {
-				return nil, fmt.Errorf("number %d of the list is no text", i+1)
+				return nil, fmt.Errorf("number %d of the list is not a text", i+1)
 			}
 			list = append(list, text)
 		}

@@ -24,7 +24,7 @@ func TestRead(t *testing.T) {
 		{"container = [\"ve\", \"userns\"]\ncache-dir = \"/x\"\n", "cache-dir=[/x] FILE, container=[ve userns] FILE, jobs=[8] $OVZPATCH_JOBS"},
 		{"job = 4\n", `read settings FILE:1: there is no setting "job"; there are boot-timeout, `},
 		{"root = true\n", "read settings FILE:1: root: it is of type true or false, and must be a text, a whole number or a list of texts"},
-		{"report = [1]\n", "read settings FILE:1: report: number 1 of the list is no text"},
+		{"report = [1]\n", "read settings FILE:1: report: number 1 of the list is not a text"},
 		{"jobs = \n", "read settings FILE:1: jobs: expected value "},
 	} {
 		file := filepath.Join(t.TempDir(), "ovzpatch.toml")

@@ -91,7 +91,7 @@ func (c *Cluster) Submit(ctx context.Context, a Array) (string, error) {
 	// With several clusters, sbatch adds the cluster's name.
 	id, _, _ := strings.Cut(strings.TrimSpace(string(out)), ";")
 	if _, err := strconv.Atoi(id); err != nil {
-		return "", fmt.Errorf("submit %d tasks: sbatch answered %q and no number", a.Tasks, out)
+		return "", fmt.Errorf("submit %d tasks: sbatch answered %q, which has no number", a.Tasks, out)
 	}
 	return id, nil
 }
@@ -146,7 +146,7 @@ func parseTasks(out string) ([]Task, error) {
 		}
 		fields := strings.SplitN(line, "|", 5)
 		if len(fields) != 5 {
-			return nil, fmt.Errorf("ask Slurm for its queue: %q is no line of squeue", line)
+			return nil, fmt.Errorf("ask Slurm for its queue: %q is not a line of squeue", line)
 		}
 		index, err := strconv.Atoi(fields[1])
 		if err != nil {

@@ -83,7 +83,7 @@ func plain(e rpmfile.Entry) error {
 	if e.Mode.IsRegular() {
 		return nil
 	}
-	return fmt.Errorf("its %s is a link or no plain file: %w", e.Name, ErrUnknown)
+	return fmt.Errorf("its %s is a link, or not a plain file: %w", e.Name, ErrUnknown)
 }
 
 // kernelTarball finds the kernel's own tarball: the one that is named like it, or else has a

@@ -118,7 +118,7 @@ func (a *archive) linked() error {
 			dir, _ = path.Split(dir)
 			dir = strings.TrimSuffix(dir, "/")
 			if kind, ok := a.seen[dir]; ok && kind != tar.TypeDir {
-				return fmt.Errorf("the archive holds files below %s, which is no directory in it, %w", path.Join(a.got.Top, dir), ErrAmbiguous)
+				return fmt.Errorf("the archive holds files below %s, which is not a directory in it, %w", path.Join(a.got.Top, dir), ErrAmbiguous)
 			}
 		}
 	}

@@ -94,7 +94,7 @@ func (w *walker) worksElsewhere(dir string, st *state, line int) {
 	}
 	switch _, box := st.boxes[dir]; {
 	case dir == "" && without:
-		w.elsewhere.first(line, "in which tree %build works cannot be told, and one is without the patch: "+st.lost.why)
+		w.elsewhere.first(line, "the text does not show in which tree %build works, and one of them is without the patch: "+st.lost.why)
 	case dir == "" || strings.HasPrefix(dir, "/") || box || st.made[dir] || dir == buildRoot:
 	default:
 		w.elsewhere.first(line, fmt.Sprintf("%%build works in %s, which is not known to get the patch", below(dir)))

@@ -89,7 +89,7 @@ func (w *walker) setup(text string, st *state, line int) *state {
 	w.subdir = to
 	c.dir, c.old, c.lost, c.aside = to, "", note{}, false
 	if to == "" {
-		c.lost = note{line, "%setup goes through a link there of which it is not known where it leads"}
+		c.lost = note{line, "%setup goes through a link there, and the text does not show where it leads"}
 		return c
 	}
 	if c.top(to) != "" {

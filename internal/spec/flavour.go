@@ -29,7 +29,7 @@ type FlavourError struct {
 
 func (e *FlavourError) Error() string {
 	if len(e.There) == 0 {
-		return fmt.Sprintf("choose flavour %s: %s builds one kernel only, by no BuildKernel as Red Hat's specs have it", e.Name, e.Spec)
+		return fmt.Sprintf("choose flavour %s: %s builds one kernel only, without the BuildKernel of Red Hat's specs", e.Name, e.Spec)
 	}
 	return fmt.Sprintf("choose flavour %s: %s has none of that name; it has %s", e.Name, e.Spec, strings.Join(e.There, ", "))
 }

@@ -52,7 +52,7 @@ func CheckTag(tag string) error {
 // that is right in any case, the error is an *Error.
 func (s *Spec) Inject(in Injection) (Edited, error) {
 	if !nameSyntax.MatchString(in.PatchFile) {
-		return Edited{}, fmt.Errorf("edit spec %s: %q is no name for a patch: use letters, digits, dots and dashes", s.name, in.PatchFile)
+		return Edited{}, fmt.Errorf("edit spec %s: %q is not a name for a patch: use letters, digits, dots and dashes", s.name, in.PatchFile)
 	}
 	if err := CheckTag(in.Tag); err != nil {
 		return Edited{}, fmt.Errorf("edit spec %s: %w", s.name, err)

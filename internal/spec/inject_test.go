@@ -37,7 +37,7 @@ func TestInjectRefuses(t *testing.T) {
 			specOfParts("1", "Patch1: a.patch", "%ifarch x86_64\n%autosetup -p1\n%else\n%autosetup -p1\n%endif"),
 			"only under",
 		},
-		"in a loop":                 {specOfParts("1", "Patch1: a.patch", "%setup -q -c -n x\nfor d in a b; do\ncd $d\n%patch1 -p1\ncd ..\ndone"), "cannot be told"},
+		"in a loop":                 {specOfParts("1", "Patch1: a.patch", "%setup -q -c -n x\nfor d in a b; do\ncd $d\n%patch1 -p1\ncd ..\ndone"), "the text does not show whether"},
 		"never in a tree":           {specOfParts("1", "", "%setup -q -c -n x"), "no place"},
 		"somewhere":                 {specOfParts("1", "", "%setup -q -c -n x\ncd $WHERE"), "no place"},
 		"either directory":          {specOfParts("1", "", "%setup -q -c -n x\nif [ -d a ]; then\ncd a\nfi"), "no place"},

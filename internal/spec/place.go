@@ -116,7 +116,7 @@ func (s *Spec) noSpot(p *prep) error {
 		return s.fail(line, reason, adviceReplace)
 	}
 	a := p.applied[len(p.applied)-1]
-	reason := "the patches are applied where it cannot be told whether the next command runs, or where"
+	reason := "the patches are applied where the text does not show whether the next command runs, or where"
 	switch {
 	case len(s.lines[a.line].within) > 0:
 		reason += fmt.Sprintf(": under %q", s.lines[a.line].within[0])

@@ -116,7 +116,7 @@ func (w *walker) git(args []word, st *state, line int) *state {
 	case "clone", "worktree":
 		st = st.clone()
 		if to := st.at(args[len(args)-1].text); to != "" && !args[len(args)-1].wild {
-			st.odd[to] = note{line, "git puts a tree there without what is not committed"}
+			st.odd[to] = note{line, "git puts a tree there that lacks what is not committed"}
 		}
 		return st
 	}

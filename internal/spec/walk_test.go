@@ -175,7 +175,7 @@ func TestWalkKeepsThePatch(t *testing.T) {
 		"in a function":              {"%setup -q -n linux-5.14.0\ncp -r . ../work\n%patch1 -p1", "build() {\n  cd ../$1\n  make\n}\nbuild work", "%build works in work"},
 		"brought back":               {"%setup -q -n linux-5.14.0\ncp -a fs fs.orig\n%patch1 -p1", "rm -rf fs; mv fs.orig fs\nmake", "may be lost by then"},
 		"unpacked by build":          {"%setup -q -c -n k\ncd linux-5.14.0\n%patch1 -p1", "rm -rf linux-5.14.0\ntar xf %{SOURCE0}\ncd linux-5.14.0\nmake", "%build works in k/linux-5.14.0"},
-		"whichever is there":         {"%setup -q -c -n k\ncp -r linux-5.14.0 linux-a\ncd linux-5.14.0\n%patch1 -p1", "cd $(ls -d linux-* | head -1)\nmake", "cannot be told"},
+		"whichever is there":         {"%setup -q -c -n k\ncp -r linux-5.14.0 linux-a\ncd linux-5.14.0\n%patch1 -p1", "cd $(ls -d linux-* | head -1)\nmake", "the text does not show in which tree"},
 		"a tree of git":              {behind + "git clone . ../work", "cd ../work\nmake", "git puts a tree there"},
 	} {
 		if got := inPrep(t, "", c.prep, c.build); !strings.Contains(got, c.want) {

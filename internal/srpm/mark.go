@@ -31,14 +31,14 @@ func (in *Inputs) mark(ctx context.Context, original Inputs, tag string) error {
 	want.release = got.release
 	if got.identity != want || !marks(origin.release, got.release, tag) {
 		return in.fail(fmt.Sprintf("with the tag %s rpm makes %s of it; expected is %s with the tag once in its release", tag, got.identity, origin),
-			"give another --release-tag, as .lustre1")
+			"choose another --release-tag, as .lustre1")
 	}
 	newer, err := isNewer(ctx, got.release, origin.release)
 	if err != nil {
 		return err
 	}
 	if !newer {
-		return in.fail(fmt.Sprintf("to rpm the release %s is not newer than %s, the original's", got.release, origin.release), "give another --release-tag, as .lustre1")
+		return in.fail(fmt.Sprintf("to rpm the release %s is not newer than %s, the original's", got.release, origin.release), "choose another --release-tag, as .lustre1")
 	}
 	if err := in.follows(ctx, original, got); err != nil {
 		return err

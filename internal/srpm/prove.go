@@ -120,7 +120,7 @@ func (in Inputs) Prove(ctx context.Context, given Proof) (Proven, error) {
 	var ce *command.Error
 	switch {
 	case errors.As(err, &ce) && ce.ExitCode > 0 && !strings.Contains(ce.Tail, "No space left"):
-		return Proven{}, &NotProven{in.Spec.Name(), "%prep ends well for the original, but not with the patch", err}
+		return Proven{}, &NotProven{in.Spec.Name(), "%prep succeeds for the original, but fails with the patch", err}
 	case err != nil:
 		return fail(err)
 	}

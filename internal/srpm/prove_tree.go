@@ -118,7 +118,7 @@ func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, er
 		return nil, p.not("after %%prep the package differs from the original in what the patch does not change: %s. Does %%prep depend on the content or the time of the patched file, or %s?", few(d.other), mayDependOn)
 	}
 	if len(d.trees) == 0 {
-		return nil, p.not("after %%prep the tree is the original's: the patch is 0 times in %s", strings.Join(p.Files, ", "))
+		return nil, p.not("after %%prep the tree is still the original's: %s does not have the patch", strings.Join(p.Files, ", "))
 	}
 	want := digests{}
 	for _, dir := range d.trees {
@@ -131,7 +131,7 @@ func (p *proof) onlyThePatch(before, after *outcome, d differences) (digests, er
 			should, there := patched[name]
 			is, found := after.kept[path]
 			if there != found || !bytes.Equal(p.unmarked(should), p.unmarked(is)) {
-				return nil, p.not("after %%prep %s is not the original's with the patch, once", path)
+				return nil, p.not("after %%prep %s is not the original's with the patch applied once", path)
 			}
 			want.add(name, is, found)
 		}

@@ -96,10 +96,10 @@ func (b *boot) broken(k *report.Kernel, err error) {
 func (b *boot) unended(be *qemu.BootError) *guest.Result {
 	r := &guest.Result{
 		Name: b.last.Name, Backend: b.last.Backend, Verdict: guest.Inconclusive,
-		Why: fmt.Sprintf("the guest did not come to its end: %s", be.Outcome),
+		Why: fmt.Sprintf("the guest did not finish: %s", be.Outcome),
 	}
 	if be.KernelBad {
-		r.Verdict, r.Why = guest.Faulty, fmt.Sprintf("the kernel did not live to its end: %s: %s", be.Outcome, be.Line)
+		r.Verdict, r.Why = guest.Faulty, fmt.Sprintf("the kernel failed before the end: %s: %s", be.Outcome, be.Line)
 	}
 	return r
 }

@@ -30,7 +30,7 @@ func (l Lustre) checkLink() error {
 			return job.BadRequest(fmt.Errorf("%s needs --lustre: it joins your own Lustre in two guests", flag))
 		}
 		if at, err := netip.ParseAddrPort(value); err != nil || !at.Addr().Is4() || at.Port() == 0 {
-			return job.BadRequest(fmt.Errorf("%s=%s: give an IPv4 address and a port of this machine, such as 127.0.0.1:7000", flag, value))
+			return job.BadRequest(fmt.Errorf("%s=%s: use an IPv4 address and a port of this machine, such as 127.0.0.1:7000", flag, value))
 		}
 	}
 	if l.Listen != "" && l.Connect != "" {

@@ -26,12 +26,12 @@ func TestCheckLink(t *testing.T) {
 		"connect":         {given("", "10.1.2.3:7000"), ""},
 		"both":            {given("127.0.0.1:7000", "127.0.0.1:7000"), "one guest listens"},
 		"without Lustre":  {Lustre{Connect: "127.0.0.1:7000"}, "--lustre-connect needs --lustre"},
-		"no port":         {given("127.0.0.1", ""), "--lustre-listen=127.0.0.1: give an IPv4 address"},
-		"port 0":          {given("127.0.0.1:0", ""), "give an IPv4 address"},
-		"a name":          {given("", "localhost:7000"), "give an IPv4 address"},
-		"IPv6":            {given("[::1]:7000", ""), "give an IPv4 address"},
-		"more for QEMU":   {given("127.0.0.1:7000,id=x", ""), "give an IPv4 address"},
-		"a second socket": {given("", "127.0.0.1:7000 -daemonize"), "give an IPv4 address"},
+		"no port":         {given("127.0.0.1", ""), "--lustre-listen=127.0.0.1: use an IPv4 address"},
+		"port 0":          {given("127.0.0.1:0", ""), "use an IPv4 address"},
+		"a name":          {given("", "localhost:7000"), "use an IPv4 address"},
+		"IPv6":            {given("[::1]:7000", ""), "use an IPv4 address"},
+		"more for QEMU":   {given("127.0.0.1:7000,id=x", ""), "use an IPv4 address"},
+		"a second socket": {given("", "127.0.0.1:7000 -daemonize"), "use an IPv4 address"},
 	} {
 		err := tt.lustre.Check()
 		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {

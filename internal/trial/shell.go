@@ -70,7 +70,7 @@ func (s *Shell) run(ctx context.Context, in *os.File, out io.Writer, o Options) 
 		return err
 	}
 	m.Append = append(m.Append, "umounttest.mode=shell", "quiet")
-	o.Report.Say("booting %s; %s leaves it whatever it does", k.Release, qemu.LeaveKeys)
+	o.Report.Say("booting %s; %s ends it, whatever it is doing", k.Release, qemu.LeaveKeys)
 	if s.Machine.GDB > 0 {
 		o.Report.Say("the kernel waits for gdb: gdb -ex 'target remote :%d' vmlinux, then continue", s.Machine.GDB)
 	}
@@ -106,7 +106,7 @@ func readScript(ctx context.Context, u job.Reporter, in *os.File) ([]byte, error
 		}
 	}
 	if len(script) > maxScript {
-		return nil, job.BadRequest(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; give it a shorter one", maxScript>>10))
+		return nil, job.BadRequest(fmt.Errorf("read the guest's script from standard input: it has more than %d KiB; use a shorter one", maxScript>>10))
 	}
 	return script, nil
 }
