@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"ovzpatch/internal/cache"
@@ -95,12 +96,9 @@ func (b *builder) packages(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Whoever needs the kernel package alone takes it from among all of them, too.
-	for _, key := range []string{all, packages} {
-		if res, ok := b.cached(key); ok && (res.Source != "" || b.o.Trial) {
-			b.sayCached(res)
-			return res, nil
-		}
+	if res := b.kept(packages, all); res != nil {
+		b.sayCached(res)
+		return res, nil
 	}
 	work, err := b.workDir(ctx, "objects", objects)
 	if err != nil {
@@ -120,11 +118,41 @@ func (b *builder) packages(ctx context.Context) (*Result, error) {
 	return res, nil
 }
 
+// kept takes what was asked for from the cache; nil where it is not there. Whoever needs the kernel package alone
+// takes it from among all of them, too.
+func (b *builder) kept(packages, all string) *Result {
+	for _, key := range []string{all, packages} {
+		if res, ok := b.cached(key); ok && (res.Source != "" || b.o.Trial) {
+			return res
+		}
+	}
+	return nil
+}
+
+// Cached is what Build would take from the cache, which stays there until this process ends; nil where it would
+// build, and for a root of another system, which is looked into when it is built in.
+func Cached(ctx context.Context, r *recipe.Recipe, o Options) (*Result, error) {
+	if r.Root != (rpmbuild.Root{}) {
+		return nil, nil
+	}
+	b := newBuilder(r, o)
+	_, packages, all, err := b.allKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.kept(packages, all), nil
+}
+
 // made has rpmbuild make the packages, and puts them into the cache.
 func (b *builder) made(ctx context.Context, packages string, work *cache.Work) (*Result, error) {
 	if err := b.o.Cache.Remove("packages", packages); err != nil {
 		return nil, err
 	}
+	// It looks at every file of the cache, which takes seconds; meanwhile others compile.
+	var pruning sync.WaitGroup
+	var unpruned error
+	pruning.Go(func() { unpruned = b.prune(ctx) })
+	defer pruning.Wait()
 	res, err := b.run(ctx, work.Dir, work.Hold)
 	if err != nil {
 		return nil, err
@@ -138,10 +166,11 @@ func (b *builder) made(ctx context.Context, packages string, work *cache.Work) (
 	if err := os.RemoveAll(filepath.Join(work.Dir, "top")); err != nil {
 		return nil, err
 	}
-	return res, b.prune(ctx)
+	pruning.Wait()
+	return res, unpruned
 }
 
-// prune keeps the cache, which has just grown, to its limits. What is in use stays, as this build.
+// prune keeps the cache, as the last build left it, to its limits. What is in use stays, as this build.
 func (b *builder) prune(ctx context.Context) error {
 	p, err := b.o.Cache.Prune(ctx, cache.Standard)
 	if len(p.Removed) > 0 {

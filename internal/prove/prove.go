@@ -72,12 +72,11 @@ func (o Options) Check() error {
 	return nil
 }
 
-// side is one of the two kernels.
-type side struct {
-	recipe *recipe.Recipe
-	label  string
-	expect guest.Verdict
-}
+// How the two kernels are tried.
+var (
+	with    = trial.Trial{Label: "with the patch", Expect: guest.Protected}
+	without = trial.Trial{Label: "without the patch", Expect: guest.Vulnerable}
+)
 
 // Prove is the whole way from a source to the verdicts: source is the path of a source RPM, a
 // tarball or a tree. A kernel that does not behave as expected is in the report, and no error. With
@@ -105,19 +104,27 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		return rep, err
 	}
 	rep.Accel = o.Trial.Accel.Name
-	var patched *build.Result
-	var with, without []report.Kernel
+	early, err := o.ahead(ctx, s.Without)
+	if err != nil {
+		return rep, err
+	}
+	defer early.end()
+	var patched, plain *build.Result
+	var protected, vulnerable []report.Kernel
 	if o.Only != Without {
-		patched, with, err = o.prove(ctx, side{s.With, "with the patch", guest.Protected})
-		rep.Kernels = append(rep.Kernels, with...)
+		if patched, err = o.build(ctx, s.With); err == nil {
+			protected, err = o.try(ctx, patched, with)
+		}
+		rep.Kernels = append(rep.Kernels, protected...)
 		if err != nil {
 			return rep, err
 		}
 	}
 	if o.Only != With {
-		var plain *build.Result
-		plain, without, err = o.prove(ctx, side{s.Without, "without the patch", guest.Vulnerable})
-		rep.Kernels = append(rep.Kernels, without...)
+		if plain, err = o.build(ctx, s.Without); err == nil {
+			vulnerable, err = o.tried(ctx, plain, early)
+		}
+		rep.Kernels = append(rep.Kernels, vulnerable...)
 		if err != nil {
 			return rep, err
 		}
@@ -132,7 +139,7 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 	if o.Store != nil {
 		ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
 		if err == nil {
-			err = trial.KeepBoth(ctx, o.Store, ref, with, without)
+			err = trial.KeepBoth(ctx, o.Store, ref, protected, vulnerable)
 		}
 		if err != nil {
 			return rep, err
@@ -155,23 +162,31 @@ func (o *Options) writeReport(rep *report.Report) error {
 	return nil
 }
 
-// prove builds one kernel and boots it.
-func (o *Options) prove(ctx context.Context, s side) (*build.Result, []report.Kernel, error) {
+// how says how a kernel is built. Whoever is to have it gets all packages.
+func (o *Options) how(r *recipe.Recipe) build.Options {
 	how := o.Build
-	// Whoever is to have the kernel gets all packages.
-	how.Trial = o.Out == "" && (o.Store == nil || !s.recipe.Patched)
-	b, packages, err := build.Build(ctx, s.recipe, how)
+	how.Trial = o.Out == "" && (o.Store == nil || !r.Patched)
+	return how
+}
+
+// build builds one kernel.
+func (o *Options) build(ctx context.Context, r *recipe.Recipe) (*build.Result, error) {
+	b, packages, err := build.Build(ctx, r, o.how(r))
 	if err == nil && o.Built != nil {
 		err = o.Built(packages)
 	}
 	if err == nil && o.Out != "" {
 		err = b.CopyOut(o.Out)
 	}
-	if err != nil {
-		return nil, nil, err
+	return b, err
+}
+
+// tried is what comes of the trial of the kernel without the patch: of the one that was begun before, or of one now.
+func (o *Options) tried(ctx context.Context, b *build.Result, early *ahead) ([]report.Kernel, error) {
+	if list, ok := early.wait(b.Dir, o.Report); ok {
+		return list, nil
 	}
-	tried, err := o.try(ctx, b, trial.Trial{Label: s.label, Expect: s.expect})
-	return b, tried, err
+	return o.try(ctx, b, without)
 }
 
 // try boots the kernels of a finished build: those of the flavours that were asked for, else
