@@ -32,10 +32,18 @@ func (f *reportFlags) register(c *cobra.Command) {
 	})
 }
 
-// check finds out before the work whether the files can be written.
-func (f *reportFlags) check() (err error) {
+// parse reads the values.
+func (f *reportFlags) parse() (err error) {
 	if f.files, err = report.ParseFiles(f.values); err != nil {
 		return usage(fmt.Errorf("--report: %w", err))
+	}
+	return nil
+}
+
+// check finds out before the work whether the files can be written.
+func (f *reportFlags) check() error {
+	if err := f.parse(); err != nil {
+		return err
 	}
 	for _, file := range f.files {
 		if err := preflight.OutputFile("report", file.Path); err != nil {

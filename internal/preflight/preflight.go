@@ -21,6 +21,14 @@ func File(flag, path string) error { return there(flag, path, false) }
 // Dir refuses a path at which there is no directory; "" is none. flag is "" for an argument.
 func Dir(flag, path string) error { return there(flag, path, true) }
 
+// NewDir refuses a path at which there is something else than a directory; nothing there is right, too.
+func NewDir(flag, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return Dir(flag, path)
+}
+
 func there(flag, path string, dir bool) error {
 	if path == "" {
 		return nil
