@@ -137,17 +137,24 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		}
 	}
 	if o.Store != nil {
-		ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
-		if err == nil {
-			err = trial.KeepBoth(ctx, o.Store, ref, protected, vulnerable)
-		}
-		if err != nil {
+		if rep.Snapshot, err = o.keep(ctx, s, patched, protected, vulnerable); err != nil {
 			return rep, err
 		}
-		rep.Snapshot = ref.String()
-		o.Report.Say("kept with both verdicts as %s", ref)
 	}
 	return rep, o.writeReport(rep)
+}
+
+// keep keeps the build with the patch as a snapshot, with both verdicts, and returns its name.
+func (o *Options) keep(ctx context.Context, s *recipe.Sides, patched *build.Result, protected, vulnerable []report.Kernel) (string, error) {
+	ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
+	if err == nil {
+		err = trial.KeepBoth(ctx, o.Store, ref, protected, vulnerable)
+	}
+	if err != nil {
+		return "", err
+	}
+	o.Report.Say("kept with both verdicts as %s", ref)
+	return ref.String(), nil
 }
 
 // writeReport writes the report beside the packages.
