@@ -5,6 +5,7 @@ package fit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ovzpatch/internal/cache"
@@ -54,27 +55,34 @@ func (f *Fit) place(p *patch.Patch, opt patch.Options) error {
 	return err
 }
 
-// readGate has check look at the gate's file as a plan leaves it; nil where the plan leaves it alone.
+// readGate has check look at the gate's file as a plan leaves it, and doubts what else the patch changes; nil where
+// the plan leaves that file alone.
 func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, check func(before, after []byte) (*gate.Gate, error)) (*gate.Gate, error) {
 	content, err := files(gate.File)
 	if err != nil {
 		return nil, nil
 	}
-	after, changed := plan.After(gate.File)
-	if !changed && plan.Applied {
-		undone, err := patch.NewPlan(p, files, patch.Options{Strip: plan.Strip, Reverse: true})
-		if err != nil {
+	before, after, whole := &content, &content, plan
+	switch changed, is := plan.After(gate.File); {
+	case is:
+		after = changed
+	case plan.Applied:
+		if whole, err = patch.NewPlan(p, files, patch.Options{Strip: plan.Strip, Reverse: true}); err != nil {
 			return nil, err
 		}
-		if before, had := undone.After(gate.File); had && before != nil {
-			return check(before.Data, content.Data)
-		}
+		before, _ = whole.After(gate.File)
+	}
+	if before == nil || after == nil || !slices.ContainsFunc(whole.Changes, func(c patch.Change) bool { return c.Name == gate.File }) {
 		return nil, nil
 	}
-	if !changed || after == nil {
-		return nil, nil
+	g, err := check(before.Data, after.Data)
+	if _, wrong := errors.AsType[*gate.Error](err); err != nil && !wrong {
+		return nil, err
 	}
-	return check(content.Data, after.Data)
+	for _, c := range whole.Changes {
+		g.Beside(c.Name)
+	}
+	return g, g.Err()
 }
 
 // readNames is gate.Check with the names of this source.

@@ -7,6 +7,7 @@ package gate
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -126,7 +127,24 @@ func alike(a, b *function) bool {
 		slices.EqualFunc(a.tokens, b.tokens, func(a, b token) bool { return a.text == b.text && a.under == b.under })
 }
 
+// Beside doubts a hook where its patch changes another file of the source, too, which is not read: a header may say
+// anew what MNT_FORCE is, another file may come to umount_begin. What only people read is no doubt.
+func (g *Gate) Beside(file string) {
+	top, _, below := strings.Cut(file, "/")
+	if file == File || below && top == "Documentation" || slices.Contains([]string{".txt", ".rst", ".md"}, path.Ext(file)) {
+		return
+	}
+	g.doubt("the patch changes "+file+" as well, which is not read", nil)
+	g.judge()
+}
+
 func (g *Gate) end() (*Gate, error) {
+	g.judge()
+	return g, g.Err()
+}
+
+// judge sets the verdict.
+func (g *Gate) judge() {
 	switch {
 	case len(g.Faults) > 0:
 		g.Verdict = Misplaced
@@ -135,7 +153,6 @@ func (g *Gate) end() (*Gate, error) {
 	default:
 		g.Verdict = Reached
 	}
-	return g, g.Err()
 }
 
 // Err is the *Error of a hook that is not known to be right.
