@@ -38,15 +38,32 @@ func (c *comparison) around() {
 		c.gate.doubt(fmt.Sprintf(more+"who uses this comes to it without the hook: %s", short(m.text)), []int{m.line})
 	}
 	c.names.begins(c.gate)
+	c.names.pasted(c.gate, c.after, leads)
+	for _, name := range slices.Sorted(maps.Keys(c.after.functions)) {
+		for _, t := range c.after.functions[name].tokens {
+			if slices.Contains(byName, t.text) {
+				c.gate.doubt(fmt.Sprintf(more+"%s() looks for a function by its name (%s), and it is not known for which", name, t.text), []int{t.line})
+			}
+		}
+	}
+}
+
+// byName are the functions by which a kernel finds functions by their names, or sets something before them.
+var byName = []string{
+	"kallsyms_lookup_name", "module_kallsyms_lookup_name", "kallsyms_on_each_symbol", "module_kallsyms_on_each_symbol", "find_symbol", "__symbol_get",
+	"register_kprobe", "register_kretprobe", "register_ftrace_function", "klp_enable_patch",
 }
 
 // leading are the functions and macros that come to umount_begin, but for those that do so only
-// through one of without. A function that is only named may be called by its address, and two
-// words that are given to a macro may become one name.
+// through one of without. A function that is only named may be called by its address, two words that are
+// given to a macro may become one name, and a literal may be for who looks the name up, or for the assembler.
 func (f *cfile) leading(without map[string]bool) map[string]bool {
 	all := map[string]bool{}
 	begins := func(name string) bool { return name == "umount_begin" || all[name] }
 	leads := func(name string, t []token) bool {
+		if slices.ContainsFunc(spelledOut(t), begins) {
+			return true
+		}
 		for i := range t {
 			if t[i].text != name && begins(t[i].text) || i+2 < len(t) && t[i+1].text == "," && begins(t[i].text+t[i+2].text) {
 				return true
@@ -71,6 +88,25 @@ func (f *cfile) leading(without map[string]bool) map[string]bool {
 			if !all[name] && !without[name] && (leads(name, m.tokens) || words[name] && m.builds(all, words)) {
 				all[name], more = true, true
 			}
+		}
+	}
+	return all
+}
+
+// spelledOut are the names that the literals of a function may be for: those that are nothing else, and all words of
+// the literals of one with words for the assembler.
+func spelledOut(t []token) []string {
+	assembles := slices.ContainsFunc(t, func(t token) bool { return slices.Contains([]string{"asm", "__asm__", "__asm"}, t.text) })
+	var all []string
+	for i := 0; i < len(t); i++ {
+		text := ""
+		for ; i < len(t) && t[i].text[0] == '"'; i++ {
+			text += strings.Trim(t[i].text, `"`)
+		}
+		if assembles {
+			all = append(all, strings.FieldsFunc(strings.NewReplacer(`\n`, " ", `\t`, " ").Replace(text), notInName)...)
+		} else if text != "" {
+			all = append(all, text)
 		}
 	}
 	return all
@@ -164,9 +200,24 @@ func (c *comparison) redefined() {
 	for _, d := range c.after.defines {
 		directive, rest, _ := strings.Cut(d, " ")
 		word := definedWord(rest)
-		if directive == "pragma" || word == "pr_fmt" || !onWay[word] && c.used[word] == 0 {
+		if directive == "include" || directive == "import" {
+			c.gate.doubt("the file includes what is no header, and so is not read: #"+short(d), nil)
+		}
+		if directive != "define" && directive != "undef" || word == "pr_fmt" || !onWay[word] && c.used[word] == 0 {
 			continue
 		}
 		c.gate.doubt("the file itself says what "+word+" is for the preprocessor, and the way of a forced umount depends on it: #"+short(d), nil)
+	}
+}
+
+// again doubts a word of which the check knows what it is, where the patch declares it as something of the file's own.
+func (c *comparison) again() {
+	known := slices.Concat(slices.Collect(maps.Keys(constants)), slices.Collect(maps.Keys(pure)), slices.Collect(maps.Keys(loggers)),
+		slices.Collect(maps.Keys(rateLimits)), slices.Collect(maps.Keys(hookNames)), []string{"current", "ve0"}, capabilities)
+	slices.Sort(known)
+	for _, word := range slices.Compact(known) {
+		if has(c.after.top, word) && c.after.functions[word] == nil && declares(c.after.top, word) && !declares(c.base.top, word) {
+			c.gate.doubt("the patch declares "+word+" anew, and the way of a forced umount may depend on it", nil)
+		}
 	}
 }

@@ -46,6 +46,19 @@ func TestWaysAround(t *testing.T) {
 		{"a macro puts the operation's name together", []string{root, "#define OP(x, y) x ## _ ## y\nvoid vendor_abort(struct super_block *sb)\n{\n	sb->s_op->OP(umount, begin)(sb);\n}\n" + root}, "vendor_abort() comes to it without the hook"},
 		{"a header's macro puts the name together", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return __PASTE(do_, umount)(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() comes to it without the hook"},
 		{"a macro puts together other names", []string{root, "#define FLAG(x) MNT_##x\n#define PASTE(a, b) a##b\nint vendor(void)\n{\n	return FLAG(LOCKED) | PASTE(MNT_, NOSUID);\n}\n" + root}, ""},
+		{"a header's macro makes the name whole", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return DO(umount)(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() has a macro put its name together"},
+		{"a header's macro makes the operation's name whole", []string{root, "void vendor_abort(struct super_block *sb)\n{\n	sb->s_op->BEGINS(umount)(sb);\n}\n" + root}, "vendor_abort() has a macro put its name together"},
+		{"a header's macro makes another name", []string{root, "int vendor(struct path *path)\n{\n	return DO(mount)(path);\n}\n" + root}, ""},
+		{"by its name", []string{root, "int vendor(struct mount *mnt)\n{\n	int (*f)(struct mount *, int) = lookup(\"do_\" \"umount\");\n	return f(mnt, MNT_FORCE);\n}\n" + root}, "vendor() comes to it without the hook"},
+		{"by a name that is not there", []string{root, "int vendor(char *name, struct mount *mnt)\n{\n	int (*f)(struct mount *, int) = (void *)kallsyms_lookup_name(name);\n	return f(mnt, MNT_FORCE);\n}\n" + root}, "vendor() looks for a function by its name (kallsyms_lookup_name)"},
+		{"a text with the name", []string{root, "int vendor(struct mount *mnt)\n{\n	pr_debug(\"do_umount of %p\", mnt);\n	return 0;\n}\n" + root}, ""},
+		{"in the assembler's words in a function", []string{root, "int vendor(struct mount *mnt)\n{\n	asm volatile(\"nop\\n\\tcall do_umount\" : : \"D\" (mnt));\n	return 0;\n}\n" + root}, "vendor() comes to it without the hook"},
+		{"other words of the assembler", []string{root, "int vendor(struct mount *mnt)\n{\n	asm volatile(\"call redo_umount\" : : \"D\" (mnt));\n	return 0;\n}\n" + root}, ""},
+		{"a function that another file may replace", []string{"static int do_umount(struct mount *mnt, int flags)", "static int __attribute__((unused, weak)) do_umount(struct mount *mnt, int flags)"}, "do_umount() is declared weak"},
+		{"a prototype that lets another file replace it", []string{"static int do_umount(struct mount *mnt, int flags)", "static int do_umount(struct mount *mnt, int flags) __weak;\nstatic int do_umount(struct mount *mnt, int flags)"}, "do_umount() is declared __weak"},
+		{"a file that is no header", []string{root, "#include \"vendor_umount.c\"\n" + root}, "the file includes what is no header"},
+		{"a header by a macro", []string{root, "#include VENDOR_HEADER\n" + root}, "the file includes what is no header"},
+		{"an error of the preprocessor's", []string{root, "#ifdef CONFIG_VENDOR\n#error MNT_FORCE\n#endif\n" + root}, ""},
 		{"a function that is not static", []string{"static int do_umount(struct mount *mnt, int flags)", "int do_umount(struct mount *mnt, int flags)"}, "do_umount() lies behind the hook and is not static"},
 		{"a function that its prototype makes static", []string{"static int do_umount(struct mount *mnt, int flags)", "static int do_umount(struct mount *mnt, int flags);\nint do_umount(struct mount *mnt, int flags)"}, ""},
 		{"a second system call by way of the hook", []string{root, "SYSCALL_DEFINE1(oldumount, char __user *, name)\n{\n	return ksys_umount(name, 0);\n}\n\n" + root}, ""},
@@ -78,7 +91,10 @@ func TestWaysAround(t *testing.T) {
 			before := edit(withHooks(t, "mainline", nil))
 			hooks := map[string]string{"helper": decision, "before-can": decided, "after-can": logged}
 			after := edit(withHooks(t, "mainline", hooks))
-			g, err := Check([]byte(before), []byte(after), namesFor("mainline"))
+			names := namesFor("mainline")
+			names.headers["include/linux/vendor.h"] = []byte("#define DO(x) \\\n\tdo_##x\n#define BEGINS(x) x##_begin // it\n")
+			names.order = append(names.order, "include/linux/vendor.h")
+			g, err := Check([]byte(before), []byte(after), names)
 			if test.doubt == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)

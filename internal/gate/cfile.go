@@ -17,9 +17,10 @@ type cfile struct {
 	outside   map[string]bool  // words that stand outside of functions' bodies
 	top       []token          // what stands outside of functions
 	macros    map[string]*macro
-	defines   []string        // its #define and #undef lines
+	defines   []string        // its #define, #undef and other lines for the preprocessor
 	prefixed  bool            // it defines pr_fmt
 	leads     map[string]bool // functions that come to umount_begin
+	asks      map[string]bool // options that it asks for by #ifdef
 }
 
 // function is a C function with a body.
@@ -41,6 +42,7 @@ func parseFile(src string) *cfile {
 	f.macros = macros(f.defines)
 	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
 	t := tokens(src)
+	f.asks = asked(t)
 	start, kept := 0, 0 // of the declaration, and of what stands outside of functions
 	for i := 0; i < len(t); i++ {
 		f.outside[t[i].text] = true
@@ -81,13 +83,25 @@ func parseFile(src string) *cfile {
 	return f
 }
 
-var definition = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(define|undef|pragma)[ \t]+(?:.*\\\n)*.*$`)
+var directive = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(\w*)[ \t]*(.*)$`)
 
-// definitions are the lines of a file that define a word for the preprocessor, or take it back.
+// aHeader is how an #include names a header.
+var aHeader = regexp.MustCompile(`^(<[^>]+\.h>|"[^"]+\.h")\s*$`)
+
+// definitions are the lines for the preprocessor that do more than include a header or begin and end a condition: those
+// that define a word, above all.
 func definitions(src string) []string {
 	var all []string
-	for _, d := range definition.FindAllString(src, -1) {
-		all = append(all, strings.Join(strings.Fields(strings.ReplaceAll(strings.TrimLeft(d, " \t#"), "\\\n", " ")), " "))
+	for _, d := range directive.FindAllStringSubmatch(uncommented(src), -1) {
+		switch d[1] {
+		case "", "if", "ifdef", "ifndef", "elif", "else", "endif":
+			continue
+		case "include":
+			if aHeader.MatchString(d[2]) {
+				continue
+			}
+		}
+		all = append(all, strings.Join(strings.Fields(d[1]+" "+d[2]), " "))
 	}
 	return all
 }

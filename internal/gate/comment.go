@@ -7,6 +7,69 @@ import (
 	"strings"
 )
 
+// spliced is a source in which the lines that a backslash joins are one, which the compiler does before anything
+// else: a comment that ends in a backslash goes on. The line behind them keeps its number.
+func spliced(src string) string {
+	if !strings.Contains(src, "\\") {
+		return src
+	}
+	var b strings.Builder
+	owed := 0
+	for _, line := range strings.SplitAfter(src, "\n") {
+		// The compiler takes blanks behind the backslash for a mistake, and joins the lines.
+		if bare, joined := strings.CutSuffix(strings.TrimRight(line, " \t\r\f\n"), "\\"); joined && strings.HasSuffix(line, "\n") {
+			b.WriteString(bare)
+			owed++
+			continue
+		}
+		b.WriteString(line)
+		b.WriteString(strings.Repeat("\n", owed))
+		owed = 0
+	}
+	return b.String()
+}
+
+// uncommented is a source without comments, in joined lines. A comment of several lines does not end the preprocessor's
+// line that it begins on. What stands behind it keeps its line's number, but for such a line's own.
+func uncommented(src string) string {
+	src = spliced(src)
+	var b strings.Builder
+	directive, owed := false, 0
+	for i := 0; i < len(src); {
+		n, put := 1, src[i:i+1]
+		switch {
+		case src[i] == '\n':
+			put = strings.Repeat("\n", owed+1)
+			directive, owed = false, 0
+		case strings.HasPrefix(src[i:], "//"):
+			n, put = lineLength(src[i:]), ""
+		case strings.HasPrefix(src[i:], "/*"):
+			n, put = len(src)-i, " "
+			if end := strings.Index(src[i+2:], "*/"); end >= 0 {
+				n = end + 4
+			}
+			if lines := strings.Count(src[i:i+n], "\n"); directive {
+				owed += lines
+			} else {
+				put += strings.Repeat("\n", lines)
+			}
+		case src[i] == '"', src[i] == '\'':
+			n = literalLength(src[i:])
+			put = src[i : i+n]
+		case src[i] == '#':
+			directive = directive || onlyBlanks(b.String())
+		}
+		b.WriteString(put)
+		i += n
+	}
+	return b.String()
+}
+
+// onlyBlanks reports whether the last line of a text has nothing else.
+func onlyBlanks(s string) bool {
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:]) == ""
+}
+
 // code is a header without comments and what stands in literals, so that no word of those is
 // found in it.
 func code(data []byte) []byte {

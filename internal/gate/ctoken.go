@@ -20,6 +20,7 @@ type token struct {
 // tokens cuts C source apart. Of an #if with an #else the first branch counts: where the
 // kernel asks for CONFIG_VE or the like, it is set. What #if 0 holds does not count.
 func tokens(src string) []token {
+	src = uncommented(src)
 	var all []token
 	line := 1
 	var open conditions
@@ -35,15 +36,8 @@ func tokens(src string) []token {
 			i++
 			continue
 		case c == '#' && startsLine(src, i):
-			n = directiveLength(src[i:])
-			open.directive(src[i : i+n])
-		case strings.HasPrefix(src[i:], "//"):
 			n = lineLength(src[i:])
-		case strings.HasPrefix(src[i:], "/*"):
-			n = len(src) - i
-			if end := strings.Index(src[i+2:], "*/"); end >= 0 {
-				n = end + 4
-			}
+			open.directive(src[i : i+n])
 		default:
 			if n = wordLength(src[i:]); c == '"' || c == '\'' {
 				n = literalLength(src[i:])
@@ -74,18 +68,6 @@ func lineLength(s string) int {
 	return len(s)
 }
 
-// directiveLength is the length of a preprocessor line with its continuations.
-func directiveLength(s string) int {
-	n := 0
-	for {
-		n += lineLength(s[n:])
-		if n == len(s) || !strings.HasSuffix(strings.TrimSuffix(s[:n], "\r"), "\\") {
-			return n
-		}
-		n++
-	}
-}
-
 // conditions are the open conditions of the preprocessor.
 type conditions []condition
 
@@ -97,9 +79,7 @@ type condition struct {
 
 // directive takes a line of the preprocessor into account.
 func (c *conditions) directive(d string) {
-	d = strings.ReplaceAll(strings.TrimLeft(d, "# \t"), "\\\n", " ")
-	d, _, _ = strings.Cut(d, "/*")
-	text := strings.Join(strings.Fields(d), " ")
+	text := strings.Join(strings.Fields(strings.TrimLeft(d, "# \t")), " ")
 	word, rest, _ := strings.Cut(text, " ")
 	n := len(*c)
 	switch {

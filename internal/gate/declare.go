@@ -67,6 +67,7 @@ func (fr *frame) shadow(name string) {
 		fr.declared[name] = nil
 		if was, outside := fr.vars[name]; outside {
 			fr.declared[name] = &was
+			fr.shadowed[name] = true
 		}
 	}
 	delete(fr.kinds, name)
@@ -95,7 +96,7 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 		fr.vars[rate] = term(rate)
 		return control{}
 	}
-	if t[0].text == "static" && m.new > 0 && !has(t, "const") {
+	if (t[0].text == "static" && !has(t, "const") || t[0].text == "extern") && m.new > 0 {
 		m.doubt(m.new, "a variable that lives from call to call: "+short(spelled(t)))
 	}
 	if strings.HasPrefix(t[0].text, "DEFINE_") || strings.HasSuffix(t[0].text, "LIST_HEAD") || t[0].text == "__label__" {
@@ -115,6 +116,9 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 		// Attributes come behind the name.
 		for k, tok := range left {
 			if tok.text == "__attribute__" || strings.HasPrefix(tok.text, "__maybe") || strings.HasPrefix(tok.text, "__unused") || tok.text == "uninitialized_var" {
+				if word := strange(left[k:]); word != "" && m.new > 0 {
+					m.doubt(m.new, "a variable is declared "+word+", and what that makes of it is not followed: "+short(spelled(t)))
+				}
 				left = left[:k]
 				break
 			}

@@ -27,8 +27,8 @@ func (m *machine) eval(fr *frame, e *expr) value {
 		return m.call(fr, e)
 	case cast:
 		v := m.eval(fr, e.args[0])
-		if strings.HasSuffix(e.tok.text, "*") || slices.Contains([]string{"int", "unsigned", "unsigned int", "long", "unsigned long", "void"}, e.tok.text) {
-			return v
+		if is, ok := m.convert(e.tok.text, v); ok {
+			return is
 		}
 		return term("(" + e.tok.text + ")" + v.String())
 	case choice:
@@ -98,6 +98,9 @@ func (m *machine) unary(fr *frame, op string, e *expr) value {
 	case op == "+":
 		return v
 	case op == "*":
+		if at, name := m.pointed(v); at != nil {
+			return at.vars[name]
+		}
 		if of, ok := strings.CutPrefix(v.s, "&"); ok {
 			return m.read(term(of))
 		}
@@ -240,6 +243,11 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 			return v
 		}
 	}
+	if to.op == "u*" {
+		if at, of := m.pointed(m.eval(fr, to.args[0])); at != nil {
+			return m.assign(at, &expr{op: name, tok: token{text: of, line: to.tok.line}}, v, line)
+		}
+	}
 	var place value
 	switch to.op {
 	case name:
@@ -256,10 +264,41 @@ func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
 			place = term("*" + m.eval(fr, to.args[0]).String())
 		}
 	}
+	if m.new > 0 && m.local(fr, to) {
+		m.doubt(line, "what the hook writes to is a part of a variable of the function's, which is not followed: "+short(place.s))
+	}
 	m.memory[place.s] = v
 	m.touch(strings.TrimPrefix(place.s, "*&"), "an assignment")
 	m.event(place.s+" = "+v.String(), "", line)
 	return v
+}
+
+// pointed is the variable that a pointer points to, with the call whose it is; nil where it is not known which.
+func (m *machine) pointed(v value) (*frame, string) {
+	of, ok := strings.CutPrefix(v.s, "&")
+	name, in, local := strings.Cut(of, "@")
+	if !ok || !local || v.kind != isTerm || v.not {
+		return nil, ""
+	}
+	for _, fr := range slices.Backward(m.frames) {
+		if _, is := fr.vars[name]; is && fr.fn.name == in && !fr.structs[name] && !fr.shadowed[name] {
+			return fr, name
+		}
+	}
+	return nil, ""
+}
+
+// local reports whether what is written to lies in a variable of a function, or where a pointer to one points.
+func (m *machine) local(fr *frame, to *expr) bool {
+	for to.op != name && len(to.args) > 0 {
+		if to.op == "->" || to.op == "u*" || to.op == index {
+			of := m.eval(fr, to.args[0])
+			return (to.op == index || strings.Contains(of.s, "&")) && strings.Contains(of.s, "@")
+		}
+		to = to.args[0]
+	}
+	_, is := fr.vars[to.tok.text]
+	return to.op == name && is
 }
 
 // drop notes where a variable that held MNT_FORCE loses it.

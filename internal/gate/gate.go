@@ -93,7 +93,7 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 	}
 	for _, d := range c.after.defines {
 		if !slices.Contains(c.base.defines, d) && !strings.HasPrefix(d, "define pr_fmt(") {
-			g.doubt("the patch defines a word for the preprocessor, which is not followed: #"+short(d), nil)
+			g.doubt("the patch adds a line for the preprocessor, which is not followed: #"+short(d), nil)
 		}
 	}
 	c.run()
@@ -117,6 +117,9 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 	}
 	c.superblocks()
 	c.around()
+	c.conditions()
+	c.declared()
+	c.again()
 	names.judge(c, string(before), string(after))
 	return g.end()
 }

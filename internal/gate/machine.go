@@ -18,6 +18,7 @@ type machine struct {
 	budget int
 
 	calls   []string // the functions that are being run
+	frames  []*frame // of each of them
 	counts  map[string]int
 	memory  map[string]value
 	used    map[string]int
@@ -95,6 +96,7 @@ type frame struct {
 	// before; nil in the outermost one.
 	declared map[string]*value
 	consts   map[string]bool // what cannot be written to
+	shadowed map[string]bool // names of more than one variable
 }
 
 // control is how a statement ends.
@@ -135,7 +137,7 @@ func (m *machine) event(text, call string, line int) {
 
 // enter runs a function.
 func (m *machine) enter(fn *function, args []value) value {
-	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, filled: map[string]string{}, kinds: map[string]string{}, consts: map[string]bool{}}
+	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, filled: map[string]string{}, kinds: map[string]string{}, consts: map[string]bool{}, shadowed: map[string]bool{}}
 	for i, p := range fn.params {
 		if i < len(args) {
 			fr.vars[p] = args[i]
@@ -153,10 +155,10 @@ func (m *machine) enter(fn *function, args []value) value {
 		}
 		m.event("enter "+fn.name+"("+strings.Join(given, ", ")+")", fn.name, fn.line)
 	}
-	m.calls = append(m.calls, fn.name)
+	m.calls, m.frames = append(m.calls, fn.name), append(m.frames, fr)
 	m.entered[fn.name] = true
 	c := m.list(fr, fn.body)
-	m.calls = m.calls[:len(m.calls)-1]
+	m.calls, m.frames = m.calls[:len(m.calls)-1], m.frames[:len(m.frames)-1]
 	if c.kind == "goto" {
 		m.stop("goto "+c.label, fn.line)
 	}
@@ -282,8 +284,8 @@ func (m *machine) conditional(s *stmt) {
 		// The whole function is.
 		return
 	}
-	if s.at.under != "ifdef CONFIG_VE" {
-		m.doubt(s.at.line, "it is compiled only under a condition (#"+s.at.under+"), and the source does not show whether it holds")
+	if !m.base.compiles(m.names, s.at.under) {
+		m.doubt(s.at.line, conditionalText(s.at.under))
 	}
 }
 

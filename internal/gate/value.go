@@ -162,6 +162,35 @@ func compareTexts(name string, args []value) (v value, ok bool) {
 	return num(int64(strings.Compare(a, b))), true
 }
 
+// widths are the integer types by their bits; those of a negative number have no sign.
+var widths = map[string]int{
+	"int": 32, "signed": 32, "signed int": 32, "s32": 32, "__s32": 32, "int32_t": 32,
+	"unsigned": -32, "unsigned int": -32, "u32": -32, "__u32": -32, "uint32_t": -32,
+	"long": 64, "unsigned long": 64, "long long": 64, "unsigned long long": 64, "u64": 64, "s64": 64, "size_t": 64, "ssize_t": 64,
+	"signed char": 8, "s8": 8, "unsigned char": -8, "u8": -8, "__u8": -8, "uint8_t": -8,
+	"short": 16, "s16": 16, "unsigned short": -16, "u16": -16, "__u16": -16, "uint16_t": -16,
+}
+
+// convert makes a value one of another type. ok is false where it is not known what becomes of it.
+func (m *machine) convert(to string, v value) (_ value, ok bool) {
+	switch bits := widths[to]; {
+	case strings.HasSuffix(to, "*"):
+		return v, v.kind == isNumber || !strings.HasPrefix(v.s, "&") || !strings.Contains(v.s, "@")
+	case to == "bool" || to == "_Bool":
+		return truth(m.decide(v)), true
+	case to == "void" || v.kind != isNumber && (bits >= 32 || bits == -32):
+		return v, true
+	case v.kind != isNumber || bits == 0:
+		return v, false
+	case bits == 64:
+		return v, true
+	case bits > 0:
+		return num(v.n << (64 - bits) >> (64 - bits)), true
+	default:
+		return num(v.n & (1<<-bits - 1)), true
+	}
+}
+
 // calculate works out an operator of two numbers.
 func calculate(op string, a, b int64) (int64, bool) {
 	is := func(yes bool) (int64, bool) { return truth(yes).n, true }
@@ -178,6 +207,14 @@ func calculate(op string, a, b int64) (int64, bool) {
 		return a - b, true
 	case "*":
 		return a * b, true
+	case "/", "%":
+		if b == 0 {
+			return 0, false
+		}
+		if op == "/" {
+			return a / b, true
+		}
+		return a % b, true
 	case "==":
 		return is(a == b)
 	case "!=":

@@ -59,7 +59,45 @@ func TestWrongByHand(t *testing.T) {
 		{"by one with too few arguments", drop, "flags = dropped(flags);", "static int dropped(int flags, int x)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
 		{"by one with too many arguments", drop, "flags = dropped(flags);", "static int dropped(void)\n{\n\treturn 0;\n}\n", ""},
 		{"by one for the boot", drop, "flags = dropped(flags);", "static int __init dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
-		{"by a pointer", drop, "int *p = &flags; *p &= ~MNT_FORCE;", "", ""},
+		{"by a pointer", drop, "int *p = &flags; *p &= ~MNT_FORCE;", "", Reached},
+		{"by a function that is given a pointer", drop, "dropped(&flags);", "static void dropped(int *flags)\n{\n\t*flags &= ~MNT_FORCE;\n}\n", Reached},
+		{"by a pointer that takes more", drop, "int *p = &flags; *p = 0;", "", Misplaced},
+		{"by a pointer to a copy", drop, "int kept = flags, *p = &kept; *p &= ~MNT_FORCE;", "", Misplaced},
+		{"by a pointer to what the name hides", drop, "int *p = &flags; { int flags = 1; *p &= ~MNT_FORCE; }", "", ""},
+		{"by a pointer to a byte", drop, "*(u8 *)&flags &= ~MNT_FORCE;", "", Unsure},
+		{"by a pointer to the next byte", drop, "((u8 *)&flags)[1] &= ~MNT_FORCE;", "", ""},
+		{"by a pointer to a pointer", drop, "int *p = &flags, **q = &p; **q &= ~MNT_FORCE;", "", Reached},
+		{"in a struct", drop, "struct { int f; } s; s.f = flags; s.f &= ~MNT_FORCE; flags = s.f;", "", Unsure},
+		{"in an array", drop, "int a[1]; a[0] = flags; a[0] &= ~MNT_FORCE; flags = a[0];", "", Unsure},
+		{"by a division", drop, "flags = flags / 2 * 2;", "", Reached},
+		{"by a remainder", drop, "flags -= flags % 2;", "", Reached},
+		{"by a division by nothing", drop, "flags /= 0;", "", ""},
+		{"in another type", drop, "flags = (u32)flags & ~(unsigned long)MNT_FORCE;", "", Reached},
+		{"in a narrow type that holds it", drop, "flags &= (unsigned char)~MNT_FORCE;", "", Reached},
+		{"in a narrow type that does not", drop, "flags &= ~(u8)(MNT_FORCE << 8);", "", Misplaced},
+		{"in a bool", drop, "flags &= ~(bool)(flags & MNT_FORCE);", "", Reached},
+		{"in a type that is not known", drop, "flags &= ~(flags_t)MNT_FORCE;", "", Unsure},
+		{"a cleanup at the end", drop, "int kept __attribute__((unused, cleanup(restore))) = flags; " + drop, "", Unsure},
+		{"an unused variable", drop, "int kept __attribute__((unused)) = flags; " + drop, "", Reached},
+		{"a variable that lives elsewhere", drop, "extern int kept; kept = flags; " + drop, "int kept;\n", Unsure},
+		{"by a function that another file may replace", drop, "flags = dropped(flags);", "int __weak dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
+		{"by one whose prototype says so", drop, "flags = dropped(flags);", "int dropped(int flags) __attribute__((weak));\nint dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
+		{"by one that is said not to return", drop, "flags = dropped(flags);", "static int __noreturn dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Unsure},
+		{"by one that is not made a part of another", drop, "flags = dropped(flags);", "static noinline int __attribute__((noinline, unused)) dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Reached},
+		{"a flag of an enum's", drop, drop, "enum { MNT_FORCE = 2 };\n", Unsure},
+		{"a container's question of the file's own", drop, drop, "static int (*ve_is_super)(void *);\n", Unsure},
+		{"behind a comment that goes on", drop, "// nothing \\\n" + drop + "\n", "", Misplaced},
+		{"behind a comment that goes on, with a blank", drop, "// nothing \\ \n" + drop + "\n", "", Misplaced},
+		{"behind a comment that ends", drop, "// a \\ in it\n" + drop + "\n", "", Reached},
+		{"in a comment behind a condition", drop, "\n#ifdef CONFIG_VE /* begins\n" + drop + "\n*/\n#endif\n", "", Misplaced},
+		{"behind a comment behind a condition", drop, "\n#ifdef CONFIG_VE /* begins\n*/\n" + drop + "\n#endif\n", "", Reached},
+		{"in joined lines", drop, "fla\\\ngs &= ~MNT_\\\nFORCE;", "", Reached},
+		{"with an error of the preprocessor's", drop, "\n#error no\n" + drop, "", Unsure},
+		{"with a line number", drop, "\n#line 1 \"a\"\n" + drop, "", Unsure},
+		{"under an option in the middle", drop, "flags &= ~\n#ifdef CONFIG_LUSTRE_GUARD\nMNT_FORCE\n#else\n0\n#endif\n;", "", Unsure},
+		{"under an option in a condition", drop, "if (1\n#ifdef CONFIG_LUSTRE_GUARD_OFF\n&& 1\n#endif\n) " + drop, "", Unsure},
+		{"with a brace under an option", drop, "\n#ifdef CONFIG_LUSTRE_GUARD\nif (1) {\n#else\nif (0) {\n#endif\n" + drop + "}", "", Unsure},
+		{"with a brace under OpenVZ's option", drop, "{\n#ifdef CONFIG_VE\n" + drop + "}\n#else\n}\n#endif\n", "", Reached},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			hook := strings.Replace(right, test.from, test.to, 1)
@@ -76,6 +114,36 @@ func TestWrongByHand(t *testing.T) {
 				t.Errorf("%s with error %v", g.Verdict, err)
 			}
 		})
+	}
+}
+
+// A condition that the patch puts around what was there, or takes away, may change what was there.
+func TestConditionsAroundTheOld(t *testing.T) {
+	const permission = "	if (!may_mount())\n		return -EPERM;\n"
+	right := map[string]string{"helper": decision, "before-can": decided, "after-can": logged}
+	under := func(condition string) func(string) string {
+		return func(s string) string {
+			return strings.Replace(s, permission, "\n#"+condition+"\n"+permission+"#endif\n", 1)
+		}
+	}
+	same := func(s string) string { return s }
+	for _, test := range []struct {
+		name          string
+		before, after func(string) string
+		verdict       Verdict
+	}{
+		{"none", same, same, Reached},
+		{"a new one", same, under("ifdef CONFIG_OLD"), Unsure},
+		{"that of OpenVZ, on a source without it", same, under("ifdef CONFIG_VE"), Unsure},
+		{"one that was there", under("ifdef CONFIG_OLD"), under("ifdef CONFIG_OLD"), Reached},
+		{"another", under("ifdef CONFIG_OLD"), under("ifndef CONFIG_OLD"), Unsure},
+		{"none any more", under("ifdef CONFIG_OLD"), same, Unsure},
+		{"never", same, under("if 0"), Misplaced},
+	} {
+		before, after := test.before(withHooks(t, "mainline", nil)), test.after(withHooks(t, "mainline", right))
+		if g, err := Check([]byte(before), []byte(after), namesFor("mainline")); g.Verdict != test.verdict {
+			t.Errorf("%s: %s, %v", test.name, g.Verdict, err)
+		}
 	}
 }
 
