@@ -144,7 +144,7 @@ func TestLivepatchPackage(t *testing.T) {
 	if said := r.rpm(t, "-i", "--nodeps", r.path("/trial/1.rpm")); strings.Contains(said, "ovzlivepatch") || strings.Contains(said, "scriptlet") {
 		t.Errorf("rpm -i into an image said %q", said)
 	}
-	called := strings.ReplaceAll(release, "+", "_") // as Debian 13's releases have one, and no name of a unit may
+	called := calledAfter(release)
 	r.write(t, "/trial/steps", strings.NewReplacer("livepatch-ovz-REL", "livepatch-ovz-"+called, "REL", release).Replace(livepatchSteps), 0o755)
 	unit, err := os.ReadFile(r.path("/usr/lib/systemd/system/ovzlivepatch-" + called + ".service"))
 	r.must(t, err)
