@@ -85,7 +85,7 @@ func TestStressFindsTwoWaysOfLocking(t *testing.T) {
 	t.Error("processes that do not see each other's locks were not found out")
 }
 
-// stress lets processes loose on the store. It gives what they found to be wrong, and
+// stress lets processes loose on the store. It returns what they found to be wrong, and
 // how many operations they did.
 func stress(t *testing.T, s *Store, duration time.Duration, root func(worker int) string) (violations []string, done int) {
 	t.Helper()

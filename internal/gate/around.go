@@ -99,10 +99,11 @@ func spelledOut(t []token) []string {
 	assembles := slices.ContainsFunc(t, func(t token) bool { return slices.Contains([]string{"asm", "__asm__", "__asm"}, t.text) })
 	var all []string
 	for i := 0; i < len(t); i++ {
-		text := ""
+		var joined strings.Builder
 		for ; i < len(t) && t[i].text[0] == '"'; i++ {
-			text += strings.Trim(t[i].text, `"`)
+			joined.WriteString(strings.Trim(t[i].text, `"`))
 		}
+		text := joined.String()
 		if assembles {
 			all = append(all, strings.FieldsFunc(strings.NewReplacer(`\n`, " ", `\t`, " ").Replace(text), notInName)...)
 		} else if text != "" {

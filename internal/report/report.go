@@ -155,7 +155,7 @@ func (r *Report) Text(w io.Writer, colours bool) error {
 	return r.verdicts(w, colours)
 }
 
-// painter returns what gives a cell of a table its colour, if a terminal wants that.
+// painter returns a function that colours a cell of a table, if a terminal wants that.
 func painter(colours bool) func(string, terminal.Colour) any {
 	return func(text string, c terminal.Colour) any {
 		if !colours {
