@@ -36,6 +36,22 @@ func TestDebugConfig(t *testing.T) {
 	}
 }
 
+// Only mainline's kernels are smaller for a trial than for those who get them.
+func TestInstalledConfig(t *testing.T) {
+	const given = "CONFIG_SMP=y\nCONFIG_EXPERT=y"
+	for _, line := range []string{"", "mainline-6.1"} {
+		config := string(specs.InstalledConfig(line, []byte(given)))
+		for _, want := range []string{"\n# CONFIG_EXPERT is not set\n", "\nCONFIG_BLOCK=y\n", "\nCONFIG_INET=y\n", "\nCONFIG_ACPI=y\n"} {
+			if !strings.HasPrefix(config, given+"\n") || !strings.Contains(config, want) {
+				t.Errorf("%q is not laid over the configuration of line %q:\n%s", want, line, config)
+			}
+		}
+	}
+	if config := specs.InstalledConfig("vz7-3.10", []byte(given)); string(config) != given {
+		t.Errorf("another line's configuration is changed:\n%s", config)
+	}
+}
+
 func TestLivepatchConfig(t *testing.T) {
 	const given = "CONFIG_SMP=y\nCONFIG_UNWINDER_FRAME_POINTER=y"
 	config, needs := specs.LivepatchConfig([]byte(given))

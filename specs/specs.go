@@ -19,7 +19,7 @@ const Name = "kernel-ovz.spec"
 // that would be in that.
 const DevelArchive = "devel.tar"
 
-//go:embed kernel-ovz.spec livepatch.spec guest-*.config debug.config livepatch.config
+//go:embed kernel-ovz.spec livepatch.spec guest-*.config debug.config installed.config livepatch.config
 var files embed.FS
 
 // Own tells whether a spec is this one, filled in. OpenVZ's own source RPMs have a spec of
@@ -109,13 +109,14 @@ func unpacker(archive string) string {
 	return "tar"
 }
 
+// mainline is the line whose configurations serve kernels of no line, which get a port that is derived.
+const mainline = "mainline-6.1"
+
 // GuestConfig returns the small configuration for a line and an architecture (x86_64 or
 // i386), and its file name.
-//
-// Kernels of no line, which get a port that is derived, are most like mainline's.
 func GuestConfig(line, arch string) (name string, data []byte, err error) {
 	if line == "" {
-		line = "mainline-6.1"
+		line = mainline
 	}
 	name = fmt.Sprintf("guest-%s-%s.config", line, arch)
 	data, err = files.ReadFile(name)

@@ -52,7 +52,7 @@ func compiled(b *testing.B, args ...string) float64 {
 }
 
 // BenchmarkRun compares, in one run on one machine: a cold build of the first kernel with
-// plain `make bzImage modules` of the same tree and configuration, and a run in which
+// plain `make bzImage modules` of the same tree and configuration (the small one of a plain run), and a run in which
 // only the port's text changed with a cold one. It says how many files the kernels after the first compiled.
 func BenchmarkRun(b *testing.B) {
 	program, cache := "../../bin/ovzpatch", b.TempDir()
@@ -72,8 +72,8 @@ func BenchmarkRun(b *testing.B) {
 		raw := timed(b, "make", "-C", tree, jobs, "bzImage", "modules")
 		os.RemoveAll(tree)
 
-		build := timed(b, program, "build", source.Newest(source.Debian), "--cache-dir", cache)
-		rest := timed(b, program, "run", source.Newest(source.Debian), "--cache-dir", cache)
+		build := timed(b, program, "build", source.Newest(source.Debian), "--config", config0, "--cache-dir", cache)
+		rest := timed(b, program, "run", source.Newest(source.Debian), "--config", config0, "--cache-dir", cache)
 
 		port, err := patches.ForLine("mainline-6.1")
 		if err != nil {
@@ -84,15 +84,15 @@ func BenchmarkRun(b *testing.B) {
 		if err := os.WriteFile(changed, text, 0o644); err != nil {
 			b.Fatal(err)
 		}
-		warm := timed(b, program, "run", source.Newest(source.Debian), "--cache-dir", cache, "--patch", changed)
+		warm := timed(b, program, "run", source.Newest(source.Debian), "--config", config0, "--cache-dir", cache, "--patch", changed)
 		b.ReportMetric(build.Seconds()/raw.Seconds(), "cold/make")
 		b.ReportMetric(warm.Seconds()/(build+rest).Seconds(), "warm/cold")
 		b.ReportMetric(raw.Seconds(), "make-s")
 		b.ReportMetric((build + rest).Seconds(), "cold-s")
 		b.ReportMetric(warm.Seconds(), "warm-s")
-		b.ReportMetric(compiled(b, source.Newest(source.Debian), "--cache-dir", cache), "cold-files")
-		b.ReportMetric(compiled(b, source.Newest(source.Debian), "--cache-dir", cache, "--without-patch"), "second-files")
-		b.ReportMetric(compiled(b, source.Newest(source.Debian), "--cache-dir", cache, "--patch", changed), "warm-files")
+		b.ReportMetric(compiled(b, source.Newest(source.Debian), "--config", config0, "--cache-dir", cache), "cold-files")
+		b.ReportMetric(compiled(b, source.Newest(source.Debian), "--config", config0, "--cache-dir", cache, "--without-patch"), "second-files")
+		b.ReportMetric(compiled(b, source.Newest(source.Debian), "--config", config0, "--cache-dir", cache, "--patch", changed), "warm-files")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,9 +77,29 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func testRun(t *testing.T, target string) {
-	out := t.TempDir()
-	stdout, stderr, code := ovzpatch(t, "run", "--json", "--target="+target, "-o", out)
+// A kernel that is built for the trial alone, without disks and a network, behaves as the one that somebody gets.
+func TestRunForTheTrialAlone(t *testing.T) {
+	long(t)
+	small, whole := proved(t), proved(t, "-o", t.TempDir())
+	for i, k := range small.Kernels {
+		if got, want := seen(k), seen(whole.Kernels[i]); !slices.Equal(got, want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", k.Label, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// seen is what the cases of a kernel showed.
+func seen(k report.Kernel) (list []string) {
+	for _, r := range k.Results {
+		list = append(list, fmt.Sprintf("%s in %s: %s", r.Name, r.Backend, report.Seen(r.Got)))
+	}
+	return list
+}
+
+// proved is the report of a run whose kernels were as expected.
+func proved(t *testing.T, args ...string) report.Report {
+	t.Helper()
+	stdout, stderr, code := ovzpatch(t, append([]string{"run", "--json"}, args...)...)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
@@ -86,6 +107,12 @@ func testRun(t *testing.T, target string) {
 	if len(r.Kernels) != 2 || r.Kernels[0].Verdict != guest.Protected || r.Kernels[1].Verdict != guest.Vulnerable {
 		t.Fatalf("verdicts: %s", stdout)
 	}
+	return r
+}
+
+func testRun(t *testing.T, target string) {
+	out := t.TempDir()
+	r := proved(t, "--target="+target, "-o", out)
 	for i, want := range []string{
 		"Forced umount of lustre fs is not allowed inside container (",
 		"Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request",

@@ -129,18 +129,15 @@ func (b *builder) kept(packages, all string) *Result {
 	return nil
 }
 
-// Cached is what Build would take from the cache, which stays there until this process ends; nil where it would
-// build, and for a root of another system, which is looked into when it is built in.
-func Cached(ctx context.Context, r *recipe.Recipe, o Options) (*Result, error) {
+// Cached tells whether Build would take the packages from the cache. It is false for a root of another system, which is
+// looked into when it is built in.
+func Cached(ctx context.Context, r *recipe.Recipe, o Options) (bool, error) {
 	if r.Root != (rpmbuild.Root{}) {
-		return nil, nil
+		return false, nil
 	}
 	b := newBuilder(r, o)
 	_, packages, all, err := b.allKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return b.kept(packages, all), nil
+	return err == nil && b.kept(packages, all) != nil, err
 }
 
 // made has rpmbuild make the packages, and puts them into the cache.

@@ -28,6 +28,8 @@ import (
 	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/trial"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Options say how the main job is done: those of its steps, and what is between them.
@@ -72,11 +74,15 @@ func (o Options) Check() error {
 	return nil
 }
 
-// How the two kernels are tried.
-var (
-	with    = trial.Trial{Label: "with the patch", Expect: guest.Protected}
-	without = trial.Trial{Label: "without the patch", Expect: guest.Vulnerable}
-)
+// side is one of the two kernels, and what became of it.
+type side struct {
+	recipe *recipe.Recipe
+	label  string
+	expect guest.Verdict
+	cached bool
+	built  *build.Result
+	tried  []report.Kernel
+}
 
 // Prove is the whole way from a source to the verdicts: source is the path of a source RPM, a
 // tarball or a tree. A kernel that does not behave as expected is in the report, and no error. With
@@ -86,6 +92,7 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 	o.Recipe.Report, o.Build.Report, o.Trial.Report = o.Report, o.Report, o.Report
 	o.Trial.LogDir = o.Out
 	o.Trial.Debug = o.Recipe.Debug
+	o.Recipe.Trial = o.Out == "" && o.Store == nil
 	s, err := recipe.Make(ctx, source, o.Recipe)
 	if err != nil {
 		return rep, err
@@ -104,40 +111,29 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		return rep, err
 	}
 	rep.Accel = o.Trial.Accel.Name
-	early, err := o.ahead(ctx, s.Without)
+	with := &side{recipe: s.With, label: "with the patch", expect: guest.Protected}
+	without := &side{recipe: s.Without, label: "without the patch", expect: guest.Vulnerable}
+	switch o.Only {
+	case With:
+		err = o.prove(ctx, with)
+	case Without:
+		err = o.prove(ctx, without)
+	default:
+		err = o.prove(ctx, with, without)
+	}
+	rep.Kernels = slices.Concat(with.tried, without.tried)
 	if err != nil {
 		return rep, err
 	}
-	defer early.end()
-	var patched, plain *build.Result
-	var protected, vulnerable []report.Kernel
-	if o.Only != Without {
-		if patched, err = o.build(ctx, s.With); err == nil {
-			protected, err = o.try(ctx, patched, with)
-		}
-		rep.Kernels = append(rep.Kernels, protected...)
+	if o.Recipe.Livepatch {
+		states, err := o.livepatch(ctx, without.built)
+		rep.Kernels = append(rep.Kernels, states...)
 		if err != nil {
 			return rep, err
-		}
-	}
-	if o.Only != With {
-		if plain, err = o.build(ctx, s.Without); err == nil {
-			vulnerable, err = o.tried(ctx, plain, early)
-		}
-		rep.Kernels = append(rep.Kernels, vulnerable...)
-		if err != nil {
-			return rep, err
-		}
-		if o.Recipe.Livepatch {
-			states, err := o.livepatch(ctx, plain)
-			rep.Kernels = append(rep.Kernels, states...)
-			if err != nil {
-				return rep, err
-			}
 		}
 	}
 	if o.Store != nil {
-		if rep.Snapshot, err = o.keep(ctx, s, patched, protected, vulnerable); err != nil {
+		if rep.Snapshot, err = o.keep(ctx, s, with, without); err != nil {
 			return rep, err
 		}
 	}
@@ -145,10 +141,10 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 }
 
 // keep keeps the build with the patch as a snapshot, with both verdicts, and returns its name.
-func (o *Options) keep(ctx context.Context, s *recipe.Sides, patched *build.Result, protected, vulnerable []report.Kernel) (string, error) {
-	ref, err := patched.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
+func (o *Options) keep(ctx context.Context, s *recipe.Sides, with, without *side) (string, error) {
+	ref, err := with.built.Keep(ctx, o.Store, s.Fit, s.With, o.Words)
 	if err == nil {
-		err = trial.KeepBoth(ctx, o.Store, ref, protected, vulnerable)
+		err = trial.KeepBoth(ctx, o.Store, ref, with.tried, without.tried)
 	}
 	if err != nil {
 		return "", err
@@ -169,10 +165,45 @@ func (o *Options) writeReport(rep *report.Report) error {
 	return nil
 }
 
+// prove builds one kernel after the other, and boots each when it is built: a guest needs one processor, and runs
+// while the other kernel is built. So one that is in the cache goes first. An error of either ends both.
+func (o *Options) prove(ctx context.Context, sides ...*side) error {
+	for _, s := range sides {
+		var err error
+		if s.cached, err = build.Cached(ctx, s.recipe, o.how(s.recipe)); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(sides, func(a, b *side) int {
+		switch {
+		case a.cached == b.cached:
+			return 0
+		case a.cached:
+			return -1
+		}
+		return 1
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for _, s := range sides {
+			var err error
+			if s.built, err = o.build(ctx, s.recipe); err != nil {
+				return err
+			}
+			g.Go(func() (err error) {
+				s.tried, err = o.try(ctx, s.built, trial.Trial{Label: s.label, Expect: s.expect})
+				return err
+			})
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
 // how says how a kernel is built. Whoever is to have it gets all packages.
 func (o *Options) how(r *recipe.Recipe) build.Options {
 	how := o.Build
-	how.Trial = o.Out == "" && (o.Store == nil || !r.Patched)
+	how.Trial = o.Recipe.Trial || o.Out == "" && !r.Patched
 	return how
 }
 
@@ -186,14 +217,6 @@ func (o *Options) build(ctx context.Context, r *recipe.Recipe) (*build.Result, e
 		err = b.CopyOut(o.Out)
 	}
 	return b, err
-}
-
-// tried is what comes of the trial of the kernel without the patch: of the one that was begun before, or of one now.
-func (o *Options) tried(ctx context.Context, b *build.Result, early *ahead) ([]report.Kernel, error) {
-	if list, ok := early.wait(b.Dir, o.Report); ok {
-		return list, nil
-	}
-	return o.try(ctx, b, without)
 }
 
 // try boots the kernels of a finished build: those of the flavours that were asked for, else

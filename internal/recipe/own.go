@@ -57,6 +57,9 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.o.Config == "" && !m.o.Trial {
+		config = specs.InstalledConfig(m.Line, config)
+	}
 	config, needs := specs.FlavourConfig(flavour, config), specs.FlavourNeeds(flavour)
 	config, more, tag, err := m.overlaid(arch, config)
 	if err != nil {

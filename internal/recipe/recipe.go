@@ -28,6 +28,7 @@ type Options struct {
 	Port    fit.Port
 	fit.Spec
 	Config    string   // kernel configuration; "" for a small one for guests
+	Trial     bool     // the small one has only what a trial needs: nobody else gets the kernel
 	Tag       string   // marks the Release of a patched kernel
 	Flavours  []string // kernels to build, of those that the spec can build; nil for its default
 	Compat    bool     // also apply what the line's old sources need for this machine's compiler

@@ -170,7 +170,11 @@ func (b *boot) event(e guest.Event) {
 		b.tried++
 		b.last = nil
 		b.ended = append(b.ended, time.Since(b.started).Seconds())
-		b.o.Report.Live("case %d of %d: %s in %s: %s", b.tried, b.cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
+		name := b.t.Label // two kernels may be on trial at once
+		if name != "" {
+			name += ": "
+		}
+		b.o.Report.Live(name+"case %d of %d: %s in %s: %s", b.tried, b.cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
 	}
 }
 
