@@ -50,7 +50,7 @@ func TestBootedMutants(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				m.Spare = true
+				m.Spare = qemu.WithoutACPI
 				m.Append = []string{fmt.Sprintf("%s=%d", mutant.Parameter, i), "umounttest.stop=fault"}
 				done, err := m.Run(t.Context())
 				verdict, why := outcome(done, err)

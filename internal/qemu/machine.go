@@ -28,9 +28,9 @@ type Machine struct {
 	MemoryMiB int      // 0 means 512
 	CPUs      int      // 0 means 1
 	Extra     []string // further arguments of QEMU, as they are
-	// Spare saves processor time with a kernel that can do without ACPI and PCI. It changes nothing
-	// where the guest has a second processor, or a device of Extra.
-	Spare bool
+	// Spare saves processor time. It changes nothing where the guest has a second processor, or a
+	// device of Extra.
+	Spare Spare
 
 	// ConsoleLog is the file that receives every byte of the console; it is overwritten. With "",
 	// only the tail is kept.
@@ -50,10 +50,26 @@ var kernelArgs = []string{
 	"panic=1", "oops=panic", "no_timer_check", "printk.devkmsg=on",
 }
 
-// spareArgs are more of them for a spare machine. All that a trial uses is on the ISA bus, and to
-// look for the rest takes a third of a boot. Without ACPI an i686 kernel checks its clock, the TSC, against
-// the PIT, which QEMU's -icount does not keep exactly in step, and calls it unstable in the middle of a case.
-var spareArgs = []string{"acpi=off", "pci=off", "tsc=reliable"}
+// Spare is what a kernel is booted without.
+type Spare int
+
+// The spare machines. All that a trial uses is on the ISA bus, and to look for the rest takes a third of a boot.
+const (
+	Whole Spare = iota
+	// WithoutPCI is for 2.6.32 and 3.10, which use the clock of a whole machine there. Without ACPI their clock
+	// goes by jiffies at first, and Go's runtime stopped now and then ("nanotime returning zero").
+	WithoutPCI
+	// WithoutACPI has no PCI either, and is for kernels since 5.
+	WithoutACPI
+)
+
+// spareArgs are more of them for a spare machine. Old kernels calibrate the local APIC's timer for long, and can do with
+// another. Without ACPI an i686 kernel checks its clock, the TSC, against the PIT, which QEMU's -icount does not keep
+// exactly in step, and calls it unstable in the middle of a case.
+var spareArgs = map[Spare][]string{
+	WithoutPCI:  {"pci=off", "noapictimer"},
+	WithoutACPI: {"acpi=off", "pci=off", "tsc=reliable"},
+}
 
 // chardev arguments of the two serial ports. With Run, QEMU writes into pipes, which it inherits
 // as descriptors 3 and 4, so that stderr has only QEMU's own messages.
@@ -83,8 +99,11 @@ func (m Machine) args(console, results string) ([]string, error) {
 		// Waiting in the guest, for example for a rate limit, costs no time here then. Nobody could
 		// type at such a guest.
 		clock := icount
-		if m.Spare && cpus == 1 && len(m.Extra) == 0 {
-			clock, words = spareIcount, append(words, spareArgs...)
+		if cpus == 1 && len(m.Extra) == 0 {
+			words = append(words, spareArgs[m.Spare]...)
+			if m.Spare == WithoutACPI {
+				clock = spareIcount
+			}
 		}
 		args = append(args, "-icount", clock)
 	}

@@ -20,7 +20,9 @@ func TestArgs(t *testing.T) {
 		Append: []string{"umounttest.case=force", "quiet"}, MemoryMiB: 768, CPUs: 2, Extra: []string{"-gdb", "tcp:127.0.0.1:1234"},
 	}
 	spare := small
-	spare.Spare = true
+	spare.Spare = WithoutACPI
+	old := small
+	old.Spare = WithoutPCI
 	device := spare
 	device.Extra = []string{"-device", "virtio-rng-pci"}
 	tests := map[string]struct {
@@ -29,6 +31,7 @@ func TestArgs(t *testing.T) {
 	}{
 		"run-x86_64.args":      {small, consolePipe, resultsPipe},
 		"spare-x86_64.args":    {spare, consolePipe, resultsPipe},
+		"old-x86_64.args":      {old, consolePipe, resultsPipe},
 		"device-x86_64.args":   {device, consolePipe, resultsPipe},
 		"run-i386.args":        {full, consolePipe, resultsPipe},
 		"interact-x86_64.args": {small, consoleStdio, resultsNone},

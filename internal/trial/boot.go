@@ -141,20 +141,28 @@ func (b *boot) machine(ctx context.Context) (qemu.Machine, error) {
 	return m, nil
 }
 
-// spare says whether the guest's machine may be one without ACPI and PCI. Kernels since 5 are known
-// to boot there; that another may not is nothing to say of its patch.
-func (b *boot) spare() bool {
-	var major int
-	n, _ := fmt.Sscanf(b.t.Kernel.Release, "%d.", &major)
-	alone := b.t.Kernel.Lustre == nil && b.t.Kernel.Share == nil
-	return !b.full && b.o.Accel.Icount && alone && n == 1 && major >= 5
+// spare is what the guest's machine may be without. Kernels since 5, 3.10 and 2.6.32 were seen to boot
+// there; that another may not is nothing to say of its patch.
+func (b *boot) spare() qemu.Spare {
+	var major, minor, patch int
+	n, _ := fmt.Sscanf(b.t.Kernel.Release, "%d.%d.%d", &major, &minor, &patch)
+	if b.full || !b.o.Accel.Icount || b.t.Kernel.Lustre != nil || b.t.Kernel.Share != nil {
+		return qemu.Whole
+	}
+	switch {
+	case n > 0 && major >= 5:
+		return qemu.WithoutACPI
+	case n == 3 && (major == 3 && minor == 10 || major == 2 && minor == 6 && patch == 32):
+		return qemu.WithoutPCI
+	}
+	return qemu.Whole
 }
 
 // wantsMore says whether a boot ended on a spare machine before the guest's first word, which another
 // machine may have heard.
 func (b *boot) wantsMore(err error) bool {
 	var be *qemu.BootError
-	return b.spare() && b.ready.IsZero() && errors.As(err, &be) && be.Outcome != qemu.NotStarted
+	return b.spare() != qemu.Whole && b.ready.IsZero() && errors.As(err, &be) && be.Outcome != qemu.NotStarted
 }
 
 // event follows what the guest says while it runs.

@@ -49,13 +49,16 @@ func TestSpareMachine(t *testing.T) {
 	put("qemu/"+qemu.Program, []byte(`#!/bin/sh
 here=`+dir+`
 echo boots >&3
-case "$*" in *acpi=off*) m=spare;; *) m=full;; esac
+case "$*" in *acpi=off*) m=spare;; *pci=off*) m=old;; *) m=full;; esac
 echo $m >>$here/boots
+[ $m = full ] || m=spare
 cat $here/$m >&4
 `), 0o755)
 	t.Setenv("PATH", filepath.Join(dir, "qemu")+":"+os.Getenv("PATH"))
 	put("home/guest/amd64/umounttest", nil, 0o755)
 	put("home/guest/amd64/uroot.cpio", emptyArchive, 0o644)
+	put("home/guest/amd64/umounttest-old", nil, 0o755)
+	put("home/guest/amd64/uroot-old.cpio", emptyArchive, 0o644)
 	put("modules/modules.dep", nil, 0o644)
 	put("boots", nil, 0o644)
 	for name, tt := range map[string]struct {
@@ -68,7 +71,10 @@ cat $here/$m >&4
 		"without a word":     {"6.1.1", nil, said("6.1.1", done), "spare full", false},
 		"nowhere":            {"6.1.1", nil, nil, "spare full", true},
 		"after a first word": {"6.1.1", said("6.1.1"), said("6.1.1", done), "spare", true},
-		"an old kernel":      {"3.10.0", nil, said("3.10.0", done), "full", false},
+		"2.6.32":             {"2.6.32-042stab113.5", said("2.6.32-042stab113.5", done), nil, "old", false},
+		"3.10":               {"3.10.0", nil, said("3.10.0", done), "old full", false},
+		"another old kernel": {"2.6.18", nil, said("2.6.18", done), "full", false},
+		"one of no test":     {"4.18.0", nil, said("4.18.0", done), "full", false},
 	} {
 		put("spare", tt.spare, 0o644)
 		put("full", tt.full, 0o644)
