@@ -59,7 +59,7 @@ func newTest(a *app) *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("control-of", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "kernel")
 	c.MarkFlagsMutuallyExclusive("store", "devel")
-	c.Flags().StringVar((*string)(&q.Expect), "expect", "", "the expected verdict: protected or vulnerable; any other ends with exit code 4")
+	c.Flags().StringVar((*string)(&q.Expect), "expect", "", "the expected verdict: protected or vulnerable; exit code 4 for another, 5 where there is none")
 	form.register(c, "write the report as JSON")
 	for _, other := range []string{"expect", "store", "lustre"} {
 		c.MarkFlagsMutuallyExclusive("livepatch", other)

@@ -41,12 +41,12 @@ func Answer[T any](c Cache, kind string, k *Key, find func() (answer T, keep boo
 	key := k.Add("program", program()).String()
 	var kept struct {
 		Key    string `json:"key"`
-		Answer T      `json:"answer"`
+		Answer *T     `json:"answer"`
 	}
 	if dir, ok := c.Get(kind, key); ok {
 		data, err := os.ReadFile(filepath.Join(dir, answerName))
-		if err == nil && json.Unmarshal(data, &kept) == nil && kept.Key == key {
-			return kept.Answer, nil
+		if err == nil && json.Unmarshal(data, &kept) == nil && kept.Key == key && kept.Answer != nil {
+			return *kept.Answer, nil
 		}
 		// What cannot be removed stays, and is found anew every time.
 		_ = c.Remove(kind, key)
@@ -55,7 +55,7 @@ func Answer[T any](c Cache, kind string, k *Key, find func() (answer T, keep boo
 	if err != nil || !keep {
 		return answer, err
 	}
-	kept.Key, kept.Answer = key, answer
+	kept.Key, kept.Answer = key, &answer
 	// The answer is right also where it cannot be kept.
 	_, _ = c.Put(kind, key, func(dir string) error {
 		data, err := json.Marshal(kept)

@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -57,8 +58,13 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Cut off, and the answer to something else.
-	for _, damage := range [][]byte{other[:len(other)/2], nil, other} {
+	mine, err := os.ReadFile(all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _, _ := bytes.Cut(mine, []byte(","))
+	// Cut off, the answer to something else, and no answer.
+	for _, damage := range [][]byte{other[:len(other)/2], nil, other, append(key, '}')} {
 		if err := os.WriteFile(all[0], damage, 0o600); err != nil {
 			t.Fatal(err)
 		}
