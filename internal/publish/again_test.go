@@ -45,7 +45,7 @@ func TestRollbackAndRetire(t *testing.T) {
 
 	kernel := "kernel-ovz-6.1.1-2.lustre1.x86_64"
 	for want, args := range map[string][2]string{
-		"say why in one line with --reason": {kernel, "\n"},
+		"say why in one line with --reason":                                                    {kernel, "\n"},
 		"it is not published; these kernels are: kernel-ovz-6.1.1-1.lustre1.x86_64, " + kernel: {"kernel-none", "x"},
 	} {
 		if _, err := Retire(t.Context(), o, args[0], args[1]); err == nil || !strings.Contains(err.Error(), want) {
