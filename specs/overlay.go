@@ -26,7 +26,7 @@ func LivepatchConfig(config []byte) (changed []byte, needs []string) {
 	return lay("livepatch.config", config), []string{"CONFIG_LIVEPATCH", "CONFIG_UNWINDER_ORC", "CONFIG_SECURITY"}
 }
 
-// InstalledConfig does that with what somebody who gets the kernel needs of it beside a trial: disks, a boot
+// InstalledConfig lays over a small configuration what somebody who gets the kernel needs beside a trial: disks, a boot
 // loader, a network. The small configurations of the other lines have it.
 func InstalledConfig(line string, config []byte) []byte {
 	if line != "" && line != mainline {

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/datastore"
@@ -28,8 +30,6 @@ import (
 	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/report"
 	"ovzpatch/internal/trial"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Options say how the main job is done: those of its steps, and what is between them.
@@ -79,7 +79,6 @@ type side struct {
 	recipe *recipe.Recipe
 	label  string
 	expect guest.Verdict
-	cached bool
 	built  *build.Result
 	tried  []report.Kernel
 }
@@ -168,24 +167,21 @@ func (o *Options) writeReport(rep *report.Report) error {
 // prove builds one kernel after the other, and boots each when it is built: a guest needs one processor, and runs
 // while the other kernel is built. So one that is in the cache goes first. An error of either ends both.
 func (o *Options) prove(ctx context.Context, sides ...*side) error {
+	var first, later []*side
 	for _, s := range sides {
-		var err error
-		if s.cached, err = build.Cached(ctx, s.recipe, o.how(s.recipe)); err != nil {
+		cached, err := build.Cached(ctx, s.recipe, o.how(s.recipe))
+		if err != nil {
 			return err
 		}
-	}
-	slices.SortStableFunc(sides, func(a, b *side) int {
-		switch {
-		case a.cached == b.cached:
-			return 0
-		case a.cached:
-			return -1
+		if cached {
+			first = append(first, s)
+		} else {
+			later = append(later, s)
 		}
-		return 1
-	})
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		for _, s := range sides {
+		for _, s := range slices.Concat(first, later) {
 			var err error
 			if s.built, err = o.build(ctx, s.recipe); err != nil {
 				return err

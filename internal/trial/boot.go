@@ -182,7 +182,7 @@ func (b *boot) event(e guest.Event) {
 		if name != "" {
 			name += ": "
 		}
-		b.o.Report.Live(name+"case %d of %d: %s in %s: %s", b.tried, b.cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
+		b.o.Report.Live("%scase %d of %d: %s in %s: %s", name, b.tried, b.cases, e.Case.Name, e.Case.Backend, report.Seen(e.Case.Got))
 	}
 }
 
