@@ -145,7 +145,7 @@ const previous = "previous"
 
 // checkClients says what clients do with packages.
 func (p *publishCommand) checkClients(c *cobra.Command) error {
-	list, err := publish.CheckClients(c.Context(), p.Names, p.Profiles, func() (*datastore.Store, error) { return openStore(p.store) })
+	list, err := publish.CheckClients(c.Context(), p.Names, p.Profiles, p.Report, func() (*datastore.Store, error) { return openStore(p.store) })
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/runlock"
 )
@@ -42,10 +46,31 @@ func (s *Store) openSnapshot(ctx context.Context, ref Ref, locks *runlock.Locks)
 	}
 	m, problems, err := s.look(ref)
 	if err != nil {
-		return nil, errors.Join(err, lock.Unlock())
+		return nil, errors.Join(Damage(err), lock.Unlock())
 	}
 	return &Reader{ref, m, problems, s, lock}, nil
 }
+
+// DamagedError is of a snapshot that is there and cannot be relied on, as against a machine that cannot read it now.
+type DamagedError struct{ Err error }
+
+func (e *DamagedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// Damage marks what was found wrong with a snapshot. A lack of rights, memory or descriptors is no damage; a disk that cannot
+// read, or lacks a file, is.
+func Damage(err error) error {
+	var errno syscall.Errno
+	if err == nil || errors.Is(err, ErrNotFound) || errors.As(err, &errno) && !slices.Contains(rotten, errno) {
+		return err
+	}
+	return &DamagedError{err}
+}
+
+// rotten is what is said of a disk that cannot read what it should hold, or lacks it.
+var rotten = []syscall.Errno{unix.EIO, unix.EUCLEAN, unix.EBADMSG, unix.ENOENT, unix.ENOTDIR, unix.ELOOP}
 
 // Look is OpenSnapshot for who wants the manifest only, which is read at once. Where there
 // are no locks to be had, as in another user's store, it does without.
@@ -93,7 +118,7 @@ func (s *Store) lockToReadBy(ctx context.Context, ref Ref, locks *runlock.Locks)
 	}
 	there, err := s.present(ref)
 	if err != nil {
-		return nil, err
+		return nil, Damage(err)
 	}
 	if !there {
 		return nil, ErrNotFound
@@ -120,7 +145,7 @@ func (r *Reader) Whole() error {
 	if len(r.Problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("read snapshot %s: %s: %s; ovzpatch store verify tells more", r.Ref, r.Problems[0].File, r.Problems[0].Problem)
+	return &DamagedError{fmt.Errorf("read snapshot %s: %s: %s; ovzpatch store verify tells more", r.Ref, r.Problems[0].File, r.Problems[0].Problem)}
 }
 
 // Dir is the snapshot's directory.

@@ -31,10 +31,10 @@ type Checked struct {
 }
 
 // CheckClients says what clients do with packages: of files, of all that lie below directories, and
-// of what open returns the datastore for: groups and snapshots. Profiles choose clients; without
-// any they are all asked.
-func CheckClients(ctx context.Context, names, profiles []string, open func() (*datastore.Store, error)) ([]Checked, error) {
-	c := &checker{clients: repoclient.Clients, seen: map[[2]uint64]bool{}}
+// of what open returns the datastore for: groups and snapshots. Of a repository these are the packages
+// that its metadata hold. Profiles choose clients; without any they are all asked.
+func CheckClients(ctx context.Context, names, profiles []string, u job.Reporter, open func() (*datastore.Store, error)) ([]Checked, error) {
+	c := &checker{clients: repoclient.Clients, seen: map[[2]uint64]bool{}, u: u}
 	if len(profiles) > 0 {
 		var clients []string
 		for _, name := range profiles {
@@ -77,29 +77,98 @@ func CheckClients(ctx context.Context, names, profiles []string, open func() (*d
 
 type checker struct {
 	clients []repoclient.Client
+	u       job.Reporter
 	seen    map[[2]uint64]bool // files by device and inode: profiles share theirs
 	list    []Checked
 }
 
-// files looks at a package, or at all below a directory.
+// files looks at a package, or at all below a directory: of those in a repository at what its metadata hold, which is what
+// clients find. Beside that a generation has packages of earlier ones, for clients that read older metadata.
 func (c *checker) files(ctx context.Context, name string) error {
-	// A repository's directory for clients is a link.
-	root, err := filepath.EvalSymlinks(name)
+	root, err := clientsDir(name)
 	if err != nil {
 		return err
 	}
-	found := false
+	held := &holdings{of: map[string]map[string]bool{}}
+	found, beside := false, 0
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || path != root && (!strings.HasSuffix(path, ".rpm") || !d.Type().IsRegular()) {
 			return err
 		}
+		if path != root {
+			here, err := held.has(ctx, path)
+			if err != nil {
+				return err
+			}
+			if !here {
+				beside++
+				return nil
+			}
+		}
 		found = true
 		return c.file(ctx, path)
 	})
+	if beside > 0 {
+		c.u.Say("%s: %d packages are not in the metadata of their repository, so no client that reads it now finds them: they are NOT checked", name, beside)
+	}
+	if err == nil && !found && beside > 0 {
+		err = job.BadRequest(fmt.Errorf("%s: the metadata of the repository hold no package of this directory: name the repository, or one package", name))
+	}
 	if err == nil && !found {
 		err = job.BadRequest(fmt.Errorf("%s: no package lies in this directory or below it: name one that holds files called *.rpm", name))
 	}
 	return err
+}
+
+// clientsDir resolves links, as a repository's directory for clients is one. Of the directory that publish was told, clients read
+// the current generation only.
+func clientsDir(name string) (string, error) {
+	root, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(filepath.Join(root, markFile)); err != nil {
+		return filepath.Abs(root)
+	}
+	current, err := filepath.EvalSymlinks(filepath.Join(root, currentLink))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", job.BadRequest(fmt.Errorf("%s: nothing is published there yet", name))
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(current)
+}
+
+// holdings are the packages that repositories' metadata hold, by the repository's directory; nil for one that is none.
+type holdings struct {
+	of map[string]map[string]bool
+}
+
+// has tells whether a package's file is in the metadata of the repository that it lies in; one that lies in none is.
+func (h *holdings) has(ctx context.Context, path string) (bool, error) {
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		held, known := h.of[dir]
+		if !known {
+			if _, err := os.Lstat(filepath.Join(dir, "repodata/repomd.xml")); err == nil {
+				prim, err := readPrimary(ctx, dir)
+				if err != nil {
+					return false, fmt.Errorf("read the metadata in %s: %w", dir, err)
+				}
+				held = map[string]bool{}
+				for _, p := range prim.Packages {
+					held[filepath.Join(dir, p.Location.Href)] = true
+				}
+			}
+			h.of[dir] = held
+		}
+		if held != nil {
+			return held[path], nil
+		}
+		if dir == filepath.Dir(dir) {
+			return true, nil
+		}
+	}
 }
 
 func (c *checker) file(ctx context.Context, path string) error {

@@ -4,6 +4,7 @@ package publish
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestCheckClients(t *testing.T) {
 	open := func() (*datastore.Store, error) { return f.store, nil }
 	check := func(names, profiles []string) []Checked {
 		t.Helper()
-		list, err := CheckClients(t.Context(), names, profiles, open)
+		list, err := CheckClients(t.Context(), names, profiles, f.said, open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,5 +97,43 @@ kernel-ovz-6.1.1-1.lustre1.x86_64: zypper: REMOVES KERNELS: it puts it in place 
 	}
 	if said := f.said.b.String(); !strings.Contains(said, "WARNING: kernel-ovz-6.1.1-1.lustre1.x86_64: zypper: REMOVES KERNELS") || strings.Contains(said, "rhel5") {
 		t.Errorf("publish said %q", said)
+	}
+}
+
+// Of a repository those packages are looked at that clients find now, by whatever path it is named; not those that lie there for
+// clients that read older metadata.
+func TestCheckOnlyWhatTheMetadataHold(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.Profiles = []string{"rhel6", "modern"}
+	first := f.publish()
+	f.keep("x86_64", "2", nil)
+	f.o.Latest = 1
+	f.publish()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(f.o.To, link); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Dir(f.o.To))
+	for _, name := range []string{
+		f.o.To, f.o.To + "/", link, link + "/", link + "/current", f.o.To + "/current", f.o.To + "/current/", f.o.To + "/generations/000002", f.o.To + "/current/modern",
+		f.o.To + "/current/modern/packages", "repo", "repo/current/",
+	} {
+		f.said.b.Reset()
+		list, err := CheckClients(t.Context(), []string{name}, nil, f.said, nil)
+		if err != nil || len(list) != 3 || !strings.Contains(list[0].Package, "-2.lustre1") {
+			t.Errorf("%s: %v: %+v", name, err, list)
+		}
+		if said := f.said.b.String(); !strings.Contains(said, "3 packages are not in the metadata of their repository") && !strings.Contains(said, "6 packages are not in the metadata") {
+			t.Errorf("%s: it said %q", name, said)
+		}
+	}
+	old := filepath.Join("repo/current/modern", first.Generation.Packages[0].Path)
+	if list, err := CheckClients(t.Context(), []string{old}, nil, f.said, nil); err != nil || len(list) != 1 {
+		t.Errorf("a package by itself: %v: %+v", err, list)
+	}
+	if _, err := CheckClients(t.Context(), []string{filepath.Dir(old)}, nil, f.said, nil); err == nil || !strings.Contains(err.Error(), "hold no package of this directory") {
+		t.Error(err)
 	}
 }

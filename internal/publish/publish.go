@@ -42,21 +42,27 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 	if last, err := o.earlier(-1); err == nil {
 		o.goOn(last)
 	}
+	bad, say := map[string]error{}, once(o.Report)
 	res, err := o.change(ctx, func(p *publication) (*Record, error) {
-		sel := &selection{o: &o, store: store, known: p.known(), readers: map[datastore.Ref]*datastore.Reader{}}
+		sel := &selection{o: &o, store: store, known: p.known(), bad: bad, readers: map[datastore.Ref]*datastore.Reader{}}
 		if last := p.t.latest(); last != nil {
-			sel.retired = last.Retired
+			sel.retired, sel.current = last.Retired, last.Packages
 		}
 		p.after = sel.close
+		p.without = func(ref datastore.Ref, err error) bool {
+			again := bad[ref.String()] == nil && !slices.Contains(o.Names, ref.String())
+			bad[ref.String()] = datastore.Damage(err)
+			return again
+		}
 		if err := sel.choose(ctx); err != nil {
 			return nil, err
 		}
 		p.result.LeftOut = sel.leftOut
 		for _, l := range sel.leftOut {
-			o.Report.Say("NOT published: %s: %s", l.What, l.Why)
+			say("NOT published: " + l.What + ": " + l.Why)
 		}
 		for _, u := range sel.unproved {
-			o.Report.Say("WARNING: published UNPROVED, as --allow-unproved says: %s", u)
+			say("WARNING: published UNPROVED, as --allow-unproved says: " + u)
 		}
 		for i := range sel.packages {
 			if k := &sel.packages[i]; k.Kernel {
@@ -84,6 +90,17 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 	return res, nil
 }
 
+// once says every line once: what is planned again is not told again.
+func once(u job.Reporter) func(string) {
+	said := map[string]bool{}
+	return func(line string) {
+		if !said[line] {
+			u.Say("%s", line)
+		}
+		said[line] = true
+	}
+}
+
 // publication is one change of a repository.
 type publication struct {
 	o      *Options
@@ -94,6 +111,8 @@ type publication struct {
 	// manifest is that of a snapshot, nil where the snapshot is not at hand.
 	manifest func(datastore.Ref) *datastore.Manifest
 	after    func()
+	// without tells whether it can be planned again without a snapshot that was found damaged.
+	without func(datastore.Ref, error) bool
 }
 
 // known are the packages of earlier generations by their digest in the datastore.
@@ -129,16 +148,33 @@ func (o *Options) change(ctx context.Context, plan func(*publication) (*Record, 
 		return nil, err
 	}
 	defer t.close()
-	p := &publication{o: o, t: t, key: key, result: &Result{Dir: dir}, after: func() {}, manifest: func(datastore.Ref) *datastore.Manifest { return nil }}
-	rec, err := plan(p)
+	p := &publication{
+		o: o, t: t, key: key, result: &Result{Dir: dir}, after: func() {},
+		manifest: func(datastore.Ref) *datastore.Manifest { return nil }, without: func(datastore.Ref, error) bool { return false },
+	}
+	for {
+		err := p.attempt(ctx, profiles, plan)
+		var rotten *rottenError
+		if err == nil || ctx.Err() != nil || !errors.As(err, &rotten) || !p.without(rotten.ref, err) {
+			return p.result, err
+		}
+		if err := os.RemoveAll(p.t.path(generationsDir, newName)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// attempt makes a new generation of what plan says.
+func (p *publication) attempt(ctx context.Context, profiles []Profile, plan func(*publication) (*Record, error)) error {
 	defer func() { p.after() }()
+	rec, err := plan(p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rec.Format, rec.Version = recordFormat, recordVersion
-	rec.Key, rec.V3, rec.Profiles = key.fingerprint, key.v3, profiles
-	rec.KeySHA256 = cache.SHA256(key.public)
-	return p.result, p.publish(ctx, rec)
+	rec.Key, rec.V3, rec.Profiles = p.key.fingerprint, p.key.v3, profiles
+	rec.KeySHA256 = cache.SHA256(p.key.public)
+	return p.publish(ctx, rec)
 }
 
 // publish makes the generation and makes it current.

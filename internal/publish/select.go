@@ -27,6 +27,8 @@ type selection struct {
 	store   *datastore.Store
 	known   map[string]Package // by the digest of the unsigned file: what earlier generations say of it
 	retired []Retired
+	current []Package        // what clients find now
+	bad     map[string]error // snapshots that were found damaged while they were copied
 
 	packages []Package
 	readers  map[datastore.Ref]*datastore.Reader
@@ -112,6 +114,9 @@ func (s *selection) choose(ctx context.Context) error {
 				break
 			}
 			why, err := s.add(ctx, ref)
+			if err != nil {
+				why, err = s.spare(ctx, ref, err)
+			}
 			switch {
 			case errors.Is(err, datastore.ErrNotFound): // removed meanwhile
 			case err != nil:
@@ -135,8 +140,25 @@ func (s *selection) choose(ctx context.Context) error {
 	return nil
 }
 
+// spare makes the damage of a snapshot the reason to leave it out: one of a group shall not keep the others back. Where a kernel
+// of it is published, clients would lose that, so the damage stays an error.
+func (s *selection) spare(ctx context.Context, ref datastore.Ref, err error) (why string, _ error) {
+	if ctx.Err() != nil || !errors.As(err, new(*datastore.DamagedError)) {
+		return "", err
+	}
+	for _, p := range s.current {
+		if p.Kernel && p.Snapshot.String() == ref.String() {
+			return "", fmt.Errorf("%w; its kernel %s is published, and without this snapshot clients would lose it: get the snapshot back from a copy of the datastore (ovzpatch store copy), or take the kernel out with --retire %[2]s --reason TEXT", err, p.NEVRA())
+		}
+	}
+	return "it is damaged: " + err.Error(), nil
+}
+
 // add takes the packages of one snapshot; why says that it has none to publish.
 func (s *selection) add(ctx context.Context, ref datastore.Ref) (why string, err error) {
+	if err := s.bad[ref.String()]; err != nil {
+		return "", err
+	}
 	if s.readers[ref] != nil {
 		return "", nil
 	}
@@ -212,7 +234,7 @@ func (s *selection) open(ctx context.Context, r *datastore.Reader, f datastore.F
 	}
 	pkg, err := kernelrpm.Open(ctx, r.Path(f.Name))
 	if err != nil {
-		return p, err
+		return p, datastore.Damage(err)
 	}
 	defer pkg.Close()
 	p = Package{
@@ -221,7 +243,7 @@ func (s *selection) open(ctx context.Context, r *datastore.Reader, f datastore.F
 		Snapshot: r.Ref, SHA256: f.SHA256, Time: r.Manifest.Finished,
 	}
 	if want := p.Name + "-" + pkg.Version() + "-" + pkg.Release() + "." + archOf(pkg) + ".rpm"; f.Name != want && !(p.Source && f.Name == strings.Replace(want, ".src.rpm", ".nosrc.rpm", 1)) {
-		return p, fmt.Errorf("%s holds the package %s: its name does not say what it is", f.Name, want)
+		return p, datastore.Damage(fmt.Errorf("%s holds the package %s: its name does not say what it is", f.Name, want))
 	}
 	if !s.o.Resign {
 		signed, err := pkg.Signed()

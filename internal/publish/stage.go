@@ -131,10 +131,18 @@ func (s *stage) copy(ctx context.Context, p Package) error {
 		return err
 	}
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != p.SHA256 || n != size {
-		return fmt.Errorf("it is not what the manifest says: its sha256 is %s, and not %s; ovzpatch store verify %s tells more", sum, p.SHA256, p.Snapshot)
+		return &rottenError{p.Snapshot, fmt.Errorf("it is not what the manifest says: its sha256 is %s, and not %s; ovzpatch store verify %s tells more", sum, p.SHA256, p.Snapshot)}
 	}
 	return out.Close()
 }
+
+// rottenError is of a file that has other bytes than its snapshot's manifest says, which is known only when all are read.
+type rottenError struct {
+	ref datastore.Ref
+	err error
+}
+
+func (e *rottenError) Error() string { return e.err.Error() }
 
 // interruptible is a reader that ends with its context.
 type interruptible struct {
