@@ -36,7 +36,7 @@ func (h *Hardware) Check() error {
 	if _, err := h.mib(); err != nil {
 		return err
 	}
-	if err := preflight.File("livepatch", h.Livepatch); err != nil {
+	if err := checkLivepatch(h.Livepatch); err != nil {
 		return err
 	}
 	if err := preflight.Dir("share", h.Share); err != nil {

@@ -22,10 +22,9 @@ type Kernel struct {
 	Probe string // path of the probe module that was built for it, "" where Lustre is not nil
 	// Lustre is a user's own, in the place of the probe.
 	Lustre *readyLustre
-	// Livepatch is the path of a livepatch's module that is on trial, "" for none.
-	Livepatch string
-	// livepatchName is what the guest's kernel calls it, "" where nothing depends on that.
-	livepatchName string
+	// Livepatch is the path of a livepatch's module that the guest has, "" for none.
+	Livepatch     string
+	livepatchName string // what the guest's kernel calls it
 	// Script is what the guest's shell runs; nil is a shell that asks for commands.
 	Script []byte
 	// Share is the host's directory that the guest has, nil for none.

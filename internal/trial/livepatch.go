@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"slices"
 
 	"ovzpatch/internal/extmod"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/report"
 )
 
@@ -26,28 +26,50 @@ var expected = map[string]guest.Verdict{
 	guest.Disabled: guest.Vulnerable, guest.LoadedAgain: guest.Protected,
 }
 
-// livepatch is where the guest has the module. Of one on trial the guest takes the name from there,
+// checkLivepatch refuses what --livepatch cannot mean, before anything slow; "" is none.
+func checkLivepatch(module string) error {
+	if module == "" {
+		return nil
+	}
+	if err := preflight.File("livepatch", module); err != nil {
+		return err
+	}
+	if _, err := extmod.Livepatch(module); err != nil {
+		return fmt.Errorf("--livepatch: %w", err)
+	}
+	return nil
+}
+
+// withLivepatch lays a livepatch's module into the guest, "" for none. One that was made for another
+// kernel is refused: this one would not load it.
+func (k *Kernel) withLivepatch(module string) error {
+	if module == "" {
+		return nil
+	}
+	if err := extmod.Check(module, k.Release, module); err != nil {
+		return err
+	}
+	name, err := extmod.Livepatch(module)
+	if err != nil {
+		return err
+	}
+	k.Livepatch, k.livepatchName = module, name
+	return nil
+}
+
+// livepatch is where the guest has the module. The guest takes the name of one on trial from there,
 // and its file may be called otherwise here.
 func (k *Kernel) livepatch() string {
-	file := filepath.Base(k.Livepatch)
-	if k.livepatchName != "" {
-		file = k.livepatchName + ".ko"
-	}
-	return path.Join("/lib/modules", k.Release, "extra", file)
+	return path.Join("/lib/modules", k.Release, "extra", k.livepatchName+".ko")
 }
 
 // RunLivepatch boots the kernel once, and tries all cases with the livepatch, and those that tell
 // kernels apart without it, with it disabled, and with it loaded again: one kernel of the report each.
 // Of a boot that broke off it returns what came before, too.
 func RunLivepatch(ctx context.Context, t Trial, module string, o Options) ([]report.Kernel, error) {
-	if err := extmod.Check(module, t.Kernel.Release, module); err != nil {
+	if err := t.Kernel.withLivepatch(module); err != nil {
 		return nil, err
 	}
-	name, err := extmod.Livepatch(module)
-	if err != nil {
-		return nil, err
-	}
-	t.Kernel.Livepatch, t.Kernel.livepatchName = module, name
 	b := &boot{t: t, o: o}
 	k, err := b.run(ctx)
 	if k == nil {

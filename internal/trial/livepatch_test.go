@@ -3,10 +3,14 @@
 package trial
 
 import (
+	"errors"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"ovzpatch/internal/guest"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/report"
 )
@@ -86,14 +90,28 @@ func TestColumnsRefuse(t *testing.T) {
 	}
 }
 
-// The guest takes the name of a module on trial from its path there, so that has the module's own.
-func TestLivepatchPath(t *testing.T) {
-	k := &Kernel{Kernel: &kernelrpm.Kernel{Release: "6.1"}, Livepatch: "/a/my copy.ko"}
-	if got := k.livepatch(); got != "/lib/modules/6.1/extra/my copy.ko" {
-		t.Error(got)
+// A guest has the module under the kernel's name for it, which is not that of the file, and one of another
+// kernel is refused before the boot.
+func TestWithLivepatch(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "my copy.ko")
+	as := exec.CommandContext(t.Context(), "as", "-o", file)
+	as.Stdin = strings.NewReader(`.section .modinfo,"a"
+.asciz "livepatch=Y"
+.asciz "name=ovzlivepatch_1"
+.asciz "vermagic=6.1.0-1 SMP "
+`)
+	if out, err := as.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	k.livepatchName = "ovzlivepatch_1"
-	if got := k.livepatch(); got != "/lib/modules/6.1/extra/ovzlivepatch_1.ko" {
-		t.Error(got)
+	k := &Kernel{Kernel: &kernelrpm.Kernel{Release: "6.1.0-1"}}
+	if err := k.withLivepatch(""); err != nil || k.Livepatch != "" {
+		t.Errorf("none is %q, %v", k.Livepatch, err)
+	}
+	if err := k.withLivepatch(file); err != nil || k.Livepatch != file || k.livepatch() != "/lib/modules/6.1.0-1/extra/ovzlivepatch_1.ko" {
+		t.Errorf("%q is at %q: %v", k.Livepatch, k.livepatch(), err)
+	}
+	other := &Kernel{Kernel: &kernelrpm.Kernel{Release: "6.1.0-2"}}
+	if err := other.withLivepatch(file); !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "was built for kernel 6.1.0-1") {
+		t.Errorf("of another kernel: %v", err)
 	}
 }

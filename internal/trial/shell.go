@@ -57,11 +57,14 @@ func (s *Shell) run(ctx context.Context, in *os.File, out io.Writer, o Options) 
 	if err != nil {
 		return err
 	}
+	if err := k.withLivepatch(s.Machine.Livepatch); err != nil {
+		return err
+	}
 	// Last, as it boots a guest where nothing is known of this machine yet.
 	if err := o.Accelerate(ctx); err != nil {
 		return err
 	}
-	k.Script, k.Livepatch, k.Share = s.script, s.Machine.Livepatch, s.Machine.shared(dir)
+	k.Script, k.Share = s.script, s.Machine.shared(dir)
 	m, err := Machine(ctx, k, o)
 	if err != nil {
 		return err

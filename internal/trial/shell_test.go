@@ -106,6 +106,8 @@ func TestHardware(t *testing.T) {
 		{Hardware{Memory: "512M", CPUs: 1, Write: true}, "add --share=DIR"},
 		{Hardware{Memory: "512M", CPUs: 1, Share: dir + "/no"}, "--share: "},
 		{Hardware{Memory: "512M", CPUs: 1, Livepatch: dir}, "--livepatch: "},
+		// This program is no kernel module.
+		{Hardware{Memory: "512M", CPUs: 1, Livepatch: os.Args[0]}, "--livepatch: read module "},
 	} {
 		err := tt.h.Check()
 		if (tt.want == "") != (err == nil) || err != nil && (!errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), tt.want)) {

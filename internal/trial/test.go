@@ -12,7 +12,6 @@ import (
 
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/datastore"
-	"ovzpatch/internal/extmod"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/preflight"
@@ -42,16 +41,7 @@ func (q *Request) Check() error {
 	if q.ControlOf != "" && q.Store == nil {
 		return job.BadRequest(errors.New("--control-of: it names a snapshot, so it needs --store"))
 	}
-	if q.Livepatch == "" {
-		return nil
-	}
-	if err := preflight.File("livepatch", q.Livepatch); err != nil {
-		return err
-	}
-	if _, err := extmod.Livepatch(q.Livepatch); err != nil {
-		return fmt.Errorf("--livepatch: %w", err)
-	}
-	return nil
+	return checkLivepatch(q.Livepatch)
 }
 
 // Ready tells before anything slow what is missing: a file that is named, or a program.
