@@ -63,12 +63,13 @@ const (
 	WithoutACPI
 )
 
-// spareArgs are more of them for a spare machine. Old kernels calibrate the local APIC's timer for long, and can do with
-// another. Without ACPI an i686 kernel checks its clock, the TSC, against the PIT, which QEMU's -icount does not keep
-// exactly in step, and calls it unstable in the middle of a case.
+// spareArgs are more of them for a spare machine. Kernels calibrate the local APIC's timer in a loop that reads a clock, which
+// under -icount can take longer than all the rest, and can do with another timer. Timers that go by the kernel's ticks wake
+// Go's runtime less often. Without ACPI an i686 kernel checks its clock, the TSC, against the PIT, which QEMU's -icount
+// does not keep exactly in step, and calls it unstable in the middle of a case.
 var spareArgs = map[Spare][]string{
 	WithoutPCI:  {"pci=off", "noapictimer"},
-	WithoutACPI: {"acpi=off", "pci=off", "tsc=reliable"},
+	WithoutACPI: {"acpi=off", "pci=off", "tsc=reliable", "noapictimer", "highres=off"},
 }
 
 // chardev arguments of the two serial ports. With Run, QEMU writes into pipes, which it inherits
