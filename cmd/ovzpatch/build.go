@@ -11,6 +11,7 @@ import (
 
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/report"
 )
 
@@ -57,7 +58,7 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 	if err := b.ready(build.Tools(b.flags.recipe.Root)); err != nil {
 		return err
 	}
-	keeper, err := openKeeper(b.store)
+	keeper, err := openKeeper(u, b.store)
 	if err != nil {
 		return err
 	}
@@ -73,11 +74,11 @@ func (b *buildCommand) run(c *cobra.Command, args []string) error {
 
 // openKeeper opens the datastore that is to keep a build, before hours are spent on one that nobody
 // can keep; nil where none is named.
-func openKeeper(dir string) (*datastore.Store, error) {
+func openKeeper(u job.Reporter, dir string) (*datastore.Store, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	s, err := openStore(dir)
+	s, err := openStore(u, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovzpatch/cmd/ovzpatch/internal/cmdline"
+	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/matrix"
 )
@@ -32,8 +33,10 @@ func (f *matrixFlags) register(c *cobra.Command) {
 // open reads the file, and tells what is wrong with it.
 func (f *matrixFlags) open(c *cobra.Command, a *app, file string) (*matrix.Matrix, error) {
 	var err error
+	u := newUI(c)
 	o := matrix.Options{
-		Commands: &ownCommands{flags: map[string]*cobra.Command{}}, OpenStore: openStore, Home: a.home, Work: f.work, Only: f.only, Settings: map[string][]string{}, Report: newUI(c),
+		Commands: &ownCommands{flags: map[string]*cobra.Command{}}, Home: a.home, Work: f.work, Only: f.only, Settings: map[string][]string{}, Report: u,
+		OpenStore: func(dir string) (*datastore.Store, error) { return openStore(u, dir) },
 	}
 	for _, s := range a.settings {
 		if err := checkSetting(s); err != nil {

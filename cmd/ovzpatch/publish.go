@@ -112,7 +112,7 @@ func (p *publishCommand) run(c *cobra.Command, args []string) error {
 	case p.retire != "":
 		res, err = publish.Retire(c.Context(), p.Options, p.retire, p.reason)
 	default:
-		s, openErr := openStore(p.store)
+		s, openErr := openStore(p.Report, p.store)
 		if openErr != nil {
 			return openErr
 		}
@@ -145,7 +145,7 @@ const previous = "previous"
 
 // checkClients says what clients do with packages.
 func (p *publishCommand) checkClients(c *cobra.Command) error {
-	list, err := publish.CheckClients(c.Context(), p.Names, p.Profiles, p.Report, func() (*datastore.Store, error) { return openStore(p.store) })
+	list, err := publish.CheckClients(c.Context(), p.Names, p.Profiles, p.Report, func() (*datastore.Store, error) { return openStore(p.Report, p.store) })
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (r *runCommand) run(c *cobra.Command, args []string) error {
 	if err := r.ready(build.Tools(r.flags.recipe.Root), tool.Guest); err != nil {
 		return err
 	}
-	keeper, err := openKeeper(r.store)
+	keeper, err := openKeeper(r.u, r.store)
 	if err != nil {
 		return err
 	}

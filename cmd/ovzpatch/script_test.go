@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/runlock"
 )
@@ -48,7 +49,7 @@ func makeSnapshot(name string, files []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := openStore("")
+	s, err := openStore(job.Quiet{}, "")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/runlock"
 )
 
@@ -22,8 +23,8 @@ var lockPlace = func() (runlock.Place, error) {
 	return runlock.DefaultPlace(os.Geteuid(), os.Getenv("XDG_RUNTIME_DIR")), nil
 }
 
-// openStore opens the datastore in dir, or in $OVZPATCH_STORE when dir is "".
-func openStore(dir string) (*datastore.Store, error) {
+// openStore opens the datastore in dir, or in $OVZPATCH_STORE when dir is "", and warns of one that others can write to.
+func openStore(u job.Reporter, dir string) (*datastore.Store, error) {
 	if dir = cmp.Or(dir, os.Getenv("OVZPATCH_STORE")); dir == "" {
 		return nil, usage(errors.New("no datastore given: name its directory with --store or in $OVZPATCH_STORE"))
 	}
@@ -31,7 +32,14 @@ func openStore(dir string) (*datastore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return datastore.Open(dir, place)
+	s, err := datastore.Open(dir, place)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Exposed(); err != nil {
+		u.Say("WARNING: datastore %s: %v", s.Dir(), err)
+	}
+	return s, nil
 }
 
 // storeFlags are what all store commands share.
@@ -43,7 +51,7 @@ type storeFlags struct {
 // with opens the datastore for a command.
 func (f *storeFlags) with(do func(c *cobra.Command, s *datastore.Store, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		s, err := openStore(f.dir)
+		s, err := openStore(newUI(c), f.dir)
 		if err != nil {
 			return err
 		}

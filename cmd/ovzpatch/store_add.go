@@ -22,7 +22,7 @@ func newStoreAdd(f *storeFlags) *cobra.Command {
 			if err := o.Check(); err != nil {
 				return err
 			}
-			s, err := openStore(f.dir)
+			s, err := openStore(o.Report, f.dir)
 			if err != nil {
 				return err
 			}

@@ -110,7 +110,7 @@ func newStorePrune(f *storeFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := openStore(f.dir)
+			s, err := openStore(newUI(c), f.dir)
 			if err != nil {
 				return err
 			}
@@ -198,7 +198,7 @@ func newStoreCopy(f *storeFlags) *cobra.Command {
 				}
 			}
 			if dir != "" {
-				if to, err = openStore(dir); err != nil {
+				if to, err = openStore(newUI(c), dir); err != nil {
 					return err
 				}
 			}

@@ -31,7 +31,7 @@ func newTest(a *app) *cobra.Command {
 				return err
 			}
 			if store != "" {
-				q.Store = func() (*datastore.Store, error) { return openStore(store) }
+				q.Store = func() (*datastore.Store, error) { return openStore(newUI(c), store) }
 			}
 			if err := q.Check(); err != nil {
 				return err

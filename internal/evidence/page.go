@@ -23,7 +23,16 @@ type Page struct {
 	Key        Key
 	Clients    []Client
 	Kernels    []Kernel // in the order of the page: the newest first
+	Notices    []Notice
 	Retired    []Retired
+}
+
+// Notice is a security notice.
+type Notice struct {
+	ID, Severity, Description string
+	References                []string // a CVE, or an address
+	Issued                    time.Time
+	Packages                  []string // full names of those that mend it
 }
 
 // Key is the key by which packages, metadata and statements are signed.

@@ -78,6 +78,12 @@ func TestAdvisory(t *testing.T) {
 	if a := second.Generation.Advisories; len(a) != 1 || strings.Join(a[0].Packages, " ") != "kernel-ovz-6.1.1-2.lustre1.x86_64 kernel-ovz-devel-6.1.1-2.lustre1.x86_64" {
 		t.Errorf("%+v", a)
 	}
+	page := read(t, f.o.To, currentLink, pageFile)
+	for _, want := range []string{"OVZ-2026:001, Important", "A &lt;container&gt; could stop Lustre &amp; more.\nUpdate, then reboot.", "CVE-2026-1234", "kernel-ovz-devel-6.1.1-2.lustre1.x86_64</dd>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
 	list := dnf("updateinfo", "list", "--security")
 	if !strings.Contains(list, "OVZ-2026:001 Important/Sec. kernel-ovz-6.1.1-2.lustre1.x86_64") || strings.Contains(list, "-1.lustre1") {
 		t.Errorf("dnf lists:\n%s", list)

@@ -184,7 +184,7 @@ func (c *client) system(ctx context.Context, wants []relation) error {
 	repo := filepath.Join(c.dir, "system")
 	err := command.Run(ctx, command.Cmd{Clean: true, Env: rpmbuild.Environment(c.dir), Args: []string{
 		"rpmbuild", "-bb", "--quiet", "--define", "_topdir " + filepath.Join(c.dir, "top"), "--define", "_rpmdir " + repo,
-		"--define", "_dbpath " + filepath.Join(c.dir, "db"), path,
+		"--define", "_dbpath " + filepath.Join(c.dir, "db"), "--define", "_tmppath " + c.dir, path,
 	}})
 	if err != nil {
 		return err

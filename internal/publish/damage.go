@@ -13,8 +13,10 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -122,20 +124,40 @@ func (p *publication) damage(ctx context.Context, r *Record) (list []string, err
 		for _, d := range md.Data {
 			file(filepath.Join(name, d.Location.Href), d.Checksum.sums())
 		}
-		if r.URL != "" {
-			file(repoFileName(profile), nil)
-		}
-		if r.URL != "" && profile == Modern {
-			file(mirrorList(profile), nil)
-		}
 	}
 	file(keyFile, public)
-	file(pageFile, nil)
+	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
+		if name != keyFile {
+			file(name, map[string]string{"sha256": r.Files[name]})
+		}
+	}
+	if r.Files == nil { // earlier releases did not write them down
+		for _, name := range r.beside() {
+			file(name, nil)
+		}
+	}
 	for _, k := range r.Kernels() {
 		base := filepath.Join(evidenceDir, evidenceName(k))
 		look(base+".intoto.json", p.key.stated(ctx, dir, filepath.Join(at, base)))
 	}
 	return list, context.Cause(ctx)
+}
+
+// beside are the files that lie beside the repositories of a generation, but for the key.
+func (r *Record) beside() []string {
+	names := []string{pageFile}
+	if r.Unproved {
+		names = append(names, unprovedFile)
+	}
+	for _, profile := range r.Profiles {
+		if r.URL != "" {
+			names = append(names, repoFileName(profile))
+		}
+		if r.URL != "" && profile == Modern {
+			names = append(names, mirrorList(profile))
+		}
+	}
+	return names
 }
 
 // good tells whether a file and its signature are there, and belong together.

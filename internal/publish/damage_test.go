@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/datastore"
 )
 
 // pathIn is the path of a kernel in a result.
@@ -24,7 +26,9 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 	slow(t)
 	f := newFixture(t)
 	f.keep("x86_64", "1", nil)
-	f.o.URL = "https://example.org/k"
+	f.keep("x86_64", "2", func(m *datastore.Manifest) { m.Verdicts = nil })
+	f.o.URL, f.o.AllowUnproved = "https://example.org/k", true
+	f.o.Advisory = &Advisory{ID: "OVZ-2026:001", Severity: "Low", Description: "text"}
 	last := f.publish()
 	remove := func(path string) error { return os.Remove(path) }
 	change := func(path string) error {
@@ -43,6 +47,19 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 		}
 		return md.Data[0].Location.Href
 	}
+	updateinfo := func() string {
+		md, err := readRepomd(filepath.Join(f.o.To, currentLink, "modern"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range md.Data {
+			if d.Type == "updateinfo" {
+				return d.Location.Href
+			}
+		}
+		t.Fatal("there is no updateinfo")
+		return ""
+	}
 	pkg := func() string { return last.Generation.Kernels()[0].Path }
 	is := func(path string) func() string { return func() string { return path } }
 	for _, tt := range []struct {
@@ -60,6 +77,14 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 		{"metadata are gone", metadata, remove, ": it is missing"},
 		{"metadata are cut", metadata, cut, ": it is not what was published"},
 		{"the key is changed", is("../" + keyFile), change, keyFile + ": it is not what was published"},
+		{"the page is gone", is("../" + pageFile), remove, pageFile + ": it is missing"},
+		{"the page is changed", is("../" + pageFile), change, pageFile + ": it is not what was published"},
+		{"the .repo file is changed", is("../ovzpatch-modern.repo"), change, "ovzpatch-modern.repo: it is not what was published"},
+		{"the list of mirrors is changed", is("../ovzpatch-modern.mirrorlist"), change, "ovzpatch-modern.mirrorlist: it is not what was published"},
+		{"the mark is changed", is("../UNPROVED"), change, "UNPROVED: it is not what was published"},
+		{"the mark is gone", is("../UNPROVED"), remove, "UNPROVED: it is missing"},
+		{"the notices are changed", updateinfo, change, "updateinfo.xml.xz: it is not what was published"},
+		{"the notices are gone", updateinfo, remove, "updateinfo.xml.xz: it is missing"},
 		{"the report is changed", is("../evidence/kernel-ovz-6.1.1-1.lustre1.x86_64.json"), change, "the report is not the one that it names"},
 	} {
 		f.said.b.Reset()
@@ -78,6 +103,36 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 		if again := f.publish(); again.Changed {
 			t.Errorf("%s: mended, and not the same: %+v", tt.what, again.Generation)
 		}
+	}
+}
+
+// A generation that an earlier release made says less of its files. It is read, and nothing is made for that alone.
+func TestRecordOfAnEarlierRelease(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.o.URL = "https://example.org/k"
+	f.publish()
+	dir := filepath.Join(f.o.To, currentLink)
+	r, err := readRecord(dir, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Files) != 4 {
+		t.Errorf("%v", r.Files)
+	}
+	r.Version, r.Files = 1, nil
+	if err := writeRecord(dir, r); err != nil {
+		t.Fatal(err)
+	}
+	if res := f.publish(); res.Changed {
+		t.Errorf("%+v", res.Generation)
+	}
+	if err := os.Remove(filepath.Join(dir, "ovzpatch-modern.repo")); err != nil {
+		t.Fatal(err)
+	}
+	if res := f.publish(); !res.Changed || !strings.Contains(f.said.b.String(), "ovzpatch-modern.repo: it is missing") {
+		t.Errorf("%+v", res.Generation)
 	}
 }
 

@@ -63,6 +63,11 @@ func (s *stage) evidence(ctx context.Context) error {
 	for _, r := range s.rec.Retired {
 		page.Retired = append(page.Retired, evidence.Retired{Kernel: r.Kernel, Reason: r.Reason, Time: r.Time})
 	}
+	for _, a := range s.rec.Advisories {
+		page.Notices = append(page.Notices, evidence.Notice{
+			ID: a.ID, Severity: a.Severity, Description: a.Description, References: a.References, Issued: a.Issued, Packages: a.Packages,
+		})
+	}
 	if page.Clients, err = s.instructions(kernels); err != nil {
 		return err
 	}

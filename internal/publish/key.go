@@ -242,22 +242,26 @@ func (s *signer) verify(ctx context.Context, dir, path string) error {
 }
 
 // macros make rpmsign use the key.
-func (s *signer) macros() []string {
+func (s *signer) macros(dir string) []string {
 	extra := "--batch --no-tty"
 	if s.v3 {
 		extra += " --force-v3-sigs"
 	}
 	args := []string{
-		"--define", "__gpg " + s.program,
+		"--define", "__gpg " + unmacro(s.program),
 		"--define", "_gpg_name " + s.fingerprint + "!",
 		"--define", "_gpg_digest_algo sha256",
 		"--define", "_gpg_sign_cmd_extra_args " + extra,
+		"--define", "_tmppath " + dir, // what a killed one leaves goes with the directory
 	}
 	if home := s.keys(); home != "" {
-		args = append(args, "--define", "_gpg_path "+home)
+		args = append(args, "--define", "_gpg_path "+unmacro(home))
 	}
 	return args
 }
+
+// unmacro keeps rpm from reading a path as macros.
+func unmacro(path string) string { return strings.ReplaceAll(path, "%", "%%") }
 
 // keys is the directory that gpg has the keys in, "" where that is not known.
 func (s *signer) keys() string {
@@ -269,10 +273,10 @@ func (s *signer) keys() string {
 
 // addSign signs packages in place. dir is a scratch directory.
 func (s *signer) addSign(ctx context.Context, dir string, paths []string) error {
-	args := append([]string{"rpmsign"}, s.macros()...)
+	args := append([]string{"rpmsign"}, s.macros(dir)...)
 	// Since rpm 6 --addsign leaves the signature of somebody else in; before, both replace it.
 	args = append(append(args, "--resign"), paths...)
-	env := s.env()
+	env := append(s.env(), "TMPDIR="+dir)
 	if s.keys() != "" { // or gpg looks for them in the home directory
 		env = nobodys(dir)
 	}

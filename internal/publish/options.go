@@ -3,7 +3,6 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -53,8 +52,8 @@ func tools(profiles []Profile) []tool.Tool {
 
 // Check refuses options that cannot be, and completes the others.
 func (o *Options) Check() error {
-	if o.To == "" {
-		return job.BadRequest(errors.New("no directory given: name with --to the directory that your web server exports"))
+	if err := checkPlace(o.To); err != nil {
+		return err
 	}
 	if o.Latest < 0 {
 		return job.BadRequest(fmt.Errorf("--latest=%d: it must be 1 or more", o.Latest))

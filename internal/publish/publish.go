@@ -10,14 +10,13 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"ovzpatch/internal/cache"
@@ -56,6 +55,10 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 		}
 		if err := sel.choose(ctx); err != nil {
 			return nil, err
+		}
+		// Who can write there can make up verdicts, and the key would vouch for them.
+		if err := store.Exposed(slices.Collect(maps.Keys(sel.readers))...); err != nil {
+			return nil, job.BadRequest(err)
 		}
 		p.result.LeftOut = sel.leftOut
 		for _, l := range sel.leftOut {
@@ -242,6 +245,9 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 	res.Outside = slices.Concat(outside...)
 	slices.Sort(res.Outside)
 	res.Outside = slices.Compact(res.Outside)
+	if s.rec.Files, err = beside(s.dir); err != nil {
+		return err
+	}
 	if err := writeRecord(s.dir, s.rec); err != nil {
 		return err
 	}
@@ -299,26 +305,4 @@ func (s *stage) digests() error {
 		p.Checksums["sha256"] = sum
 	}
 	return nil
-}
-
-// notes writes what people read: the .repo files, and a mark on a repository with unproved kernels.
-func (s *stage) notes() error {
-	if s.rec.URL != "" {
-		for _, p := range s.rec.Profiles {
-			if err := s.repoFile(p); err != nil {
-				return err
-			}
-		}
-	}
-	if !s.rec.Unproved {
-		return nil
-	}
-	var text strings.Builder
-	text.WriteString("UNPROVED: this repository was published with --allow-unproved. These kernels are not proved, and why:\n")
-	for _, p := range s.rec.Kernels() {
-		if !p.Proved {
-			text.WriteString(p.NEVRA() + ": " + cmp.Or(p.Lacks, "it is not known why") + "\n")
-		}
-	}
-	return os.WriteFile(filepath.Join(s.dir, "UNPROVED"), []byte(text.String()), 0o644)
 }

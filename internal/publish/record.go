@@ -25,7 +25,7 @@ const recordFile = "generation.json"
 
 const (
 	recordFormat  = "ovzpatch generation"
-	recordVersion = 1
+	recordVersion = 2        // 2 brought Files
 	maxRecord     = 64 << 20 // bytes
 )
 
@@ -48,6 +48,8 @@ type Record struct {
 	Packages   []Package  `json:"packages"`
 	Retired    []Retired  `json:"retired,omitempty"`
 	Advisories []Advisory `json:"advisories,omitempty"` // security notices
+	// Files are those for people and for clients' settings that lie beside the repositories, with their SHA-256.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 // Package is one package of a generation, binary or source.
@@ -113,6 +115,7 @@ func (r *Record) same(o *Record) bool {
 	plain := func(r *Record) string {
 		c := *r
 		c.Number, c.Made, c.Revision = 0, time.Time{}, 0
+		c.Version, c.Files = 0, nil // what is in them follows from the rest
 		c.Packages = slices.Clone(c.Packages)
 		for i := range c.Packages {
 			c.Packages[i].Checksums = nil

@@ -4,6 +4,7 @@ package publish
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -131,8 +132,9 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Into a new directory: in the old one it is signed already, and good.
-	f.o.To = filepath.Join(filepath.Dir(f.o.To), "other")
+	f.o.To, f.o.Names = filepath.Join(filepath.Dir(f.o.To), "other"), []string{ref.String()}
 	f.refused("it is not what the manifest says")
+	f.o.Names = good.Names
 	if err := os.WriteFile(path, b, 0o444); err != nil {
 		t.Fatal(err)
 	}
@@ -211,4 +213,40 @@ func TestOddPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.refused("set TMPDIR to one without spaces")
+}
+
+// Who can write to the datastore can make up verdicts, so nothing of it is signed.
+func TestOpenDatastore(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	for _, dir := range []string{f.store.Dir(), filepath.Join(f.store.Dir(), "kernel")} {
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		f.refused("others can write to " + dir + " (mode 0777), so they could change builds and verdicts; take that right from them (chmod go-w " + dir + ")")
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.publish()
+}
+
+// rpm reads the directory of keys as a macro.
+func TestKeysInAMacro(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	home := filepath.Join(filepath.Dir(f.o.GPGHome), "k %{dist} 100%25 %% %(touch x)")
+	if err := os.Rename(f.o.GPGHome, home); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { exec.Command("gpgconf", "--homedir", home, "--kill", "gpg-agent").Run() })
+	f.o.GPGHome = home
+	res := f.publish()
+	if out := f.signature(filepath.Join(f.o.To, "current/modern", res.Generation.Packages[0].Path)); !strings.Contains(out, "RSA/SHA256 Signature") {
+		t.Error(out)
+	}
+	f.o.Key = "100% nobody"
+	f.refused("has no such key")
 }

@@ -201,9 +201,10 @@ func (s *stage) sign(ctx context.Context) error {
 }
 
 // nobodys is the environment of a program that uses rpm: with a home directory without macros. A
-// user's own (~/.rpmmacros) could turn signing and verifying into anything.
+// user's own (~/.rpmmacros) could turn signing and verifying into anything. Temporary files of one that is
+// killed go with home.
 func nobodys(home string) []string {
-	return []string{"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, ".config"), "LC_ALL=C"}
+	return []string{"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, ".config"), "LC_ALL=C", "TMPDIR=" + home}
 }
 
 // keyDatabase makes an rpm database that knows the public key and no other.

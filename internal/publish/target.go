@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -47,58 +45,6 @@ type target struct {
 	sums    map[sumOf]string // digests that were taken
 }
 
-// checkTarget tells before any work what forbids to publish into a directory, and changes nothing.
-func checkTarget(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	if strings.ContainsFunc(dir, unicode.IsControl) {
-		return "", job.BadRequest(fmt.Errorf("the directory %q has a line break or another control character in its path; name one without", dir))
-	}
-	// The way to it, as far as it is there: who can move a directory there away publishes.
-	for d := dir; ; d = filepath.Dir(d) {
-		if err := checkOwn(d, d == dir); err != nil {
-			return "", err
-		}
-		if d == filepath.Dir(d) {
-			break
-		}
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markFile }) {
-		return "", job.BadRequest(errors.New("the directory is not empty and no repository of ovzpatch (it has no " + markFile + "); name an empty or a new one"))
-	}
-	return dir, nil
-}
-
-// checkOwn refuses a directory that others could change. One that is not there yet is fine.
-func checkOwn(dir string, last bool) error {
-	var st unix.Stat_t
-	err := unix.Stat(dir, &st)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if errors.Is(err, unix.ENOTDIR) {
-		return job.BadRequest(fmt.Errorf("%s cannot exist: what is above it is not a directory", dir))
-	}
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", dir, err)
-	}
-	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return job.BadRequest(fmt.Errorf("%s is not a directory", dir))
-	case last && int(st.Uid) != os.Geteuid(), st.Uid != 0 && int(st.Uid) != os.Geteuid():
-		return job.BadRequest(fmt.Errorf("%s belongs to uid %d, who could change what is published; publish as that user, or take a directory of uid %d", dir, st.Uid, os.Geteuid()))
-	case st.Mode&0o022 != 0 && (last || st.Mode&unix.S_ISVTX == 0):
-		return job.BadRequest(fmt.Errorf("others can write to %s (mode %04o), so they could change what is published; take that right from them: chmod go-w %[1]s", dir, st.Mode&0o7777))
-	}
-	return nil
-}
-
 // openTarget makes the directory where it is missing, waits until no other publisher is at
 // work there, and clears away what a killed one left.
 func openTarget(ctx context.Context, dir string, u job.Reporter) (t *target, err error) {
@@ -116,7 +62,7 @@ func openTarget(ctx context.Context, dir string, u job.Reporter) (t *target, err
 	}
 	for _, d := range slices.Backward(t.made) {
 		if err := makeOpen(d); err != nil {
-			return t, err
+			return t, fmt.Errorf("%w; name a directory that you can write to", err)
 		}
 	}
 	if err := t.lock(ctx, u); err != nil {
