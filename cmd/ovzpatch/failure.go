@@ -34,15 +34,21 @@ func newFailure(err error) report.Failure {
 	return f
 }
 
-// written is a standard output that knows whether there was any.
+// written is a standard output that knows whether there was any, and whether all of it was taken: not all
+// that prints looks, as the help does not.
 type written struct {
 	w   io.Writer
 	any bool
+	err error // the first
 }
 
 func (o *written) Write(p []byte) (int, error) {
 	o.any = o.any || len(p) > 0
-	return o.w.Write(p)
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // failure writes an error as JSON where that was asked for. Where there is a result, it is

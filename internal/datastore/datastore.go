@@ -69,11 +69,28 @@ type format struct {
 // Init makes a store in a directory that is empty or not there yet. Its name is for
 // people; "" takes the directory's.
 func Init(dir, name string, place runlock.Place) (*Store, error) {
+	made := missing(dir)
 	s, err := initStore(dir, name, place)
-	if err != nil {
-		return nil, fmt.Errorf("make datastore %s: %w", dir, err)
+	if err == nil {
+		return s, nil
 	}
-	return s, nil
+	for _, d := range made {
+		os.Remove(d)
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err = fmt.Errorf("%w; make room there, or name a directory on another disk", err)
+	}
+	return nil, fmt.Errorf("make datastore %s: %w", dir, err)
+}
+
+// missing returns a directory and those above it that are not there, the deepest first.
+func missing(dir string) (list []string) {
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Lstat(d); !errors.Is(err, os.ErrNotExist) {
+			return list
+		}
+		list = append(list, d)
+	}
 }
 
 func initStore(dir, name string, place runlock.Place) (*Store, error) {
@@ -107,6 +124,7 @@ func initStore(dir, name string, place runlock.Place) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.root.Close()
 	if err := s.writeFormat(format{Format: formatName, Version: Version, Name: name, UUID: newUUID()}); err != nil {
 		return nil, err
 	}

@@ -194,3 +194,38 @@ func TestReadyOnAReadOnlyFilesystem(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A store that cannot be made leaves nothing, neither itself nor the directories above it.
+func TestInitOnAFullDisk(t *testing.T) {
+	if !privateMounts(t) {
+		return
+	}
+	for options, dirs := range map[string][]string{
+		"size=16k":             {"store", "a/b/store", "there"},
+		"size=64k,nr_inodes=4": {"a/b/c/store", "a/b/store"}, // no room for a directory, for a file
+	} {
+		mnt := t.TempDir()
+		if err := unix.Mount("tmpfs", mnt, "tmpfs", 0, options); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(dirs, "there") {
+			if err := os.Mkdir(filepath.Join(mnt, "there"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			os.WriteFile(filepath.Join(mnt, "filler"), make([]byte, 1<<20), 0o644) // as much as there is room for
+		}
+		before := tree(t, mnt)
+		for _, dir := range dirs {
+			_, err := Init(filepath.Join(mnt, dir), "", place(memoryDir(t)))
+			if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "; make room there, or name a directory on another disk") {
+				t.Errorf("%s, %s: %v", options, dir, err)
+			}
+			if after := tree(t, mnt); !slices.Equal(after, before) {
+				t.Errorf("%s, %s: left %q, was %q", options, dir, after, before)
+			}
+		}
+		if err := unix.Unmount(mnt, 0); err != nil {
+			t.Error(err)
+		}
+	}
+}

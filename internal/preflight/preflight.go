@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"ovzpatch/internal/job"
 )
 
@@ -91,8 +93,13 @@ func Output(flag, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	// A full disk has room for a name still.
+	_, err = f.Write(make([]byte, room))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
+
+// room is what the smallest results take.
+const room = 16 << 10
 
 // OutputFile finds out whether a file can be written; "" is no file.
 func OutputFile(flag, path string) error {
@@ -107,9 +114,35 @@ func OutputFile(flag, path string) error {
 	if i, err := os.Lstat(path); err == nil && !i.Mode().IsRegular() {
 		return refuse("it is a link, a device or a pipe, in whose place a file would be put; name another file")
 	}
+	if why := fixed(path); why != "" {
+		return refuse(why)
+	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
 		return job.BadRequest(fmt.Errorf("--%s=%s: %w", flag, path, err))
 	}
 	return Output(flag, dir)
+}
+
+// fixed returns why no file can be put in the place of the one that is there, or into its directory; "" is nothing.
+func fixed(path string) string {
+	const attributes = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
+	var file, dir unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, filepath.Dir(path), 0, unix.STATX_BASIC_STATS, &dir) != nil {
+		return ""
+	}
+	if dir.Attributes&attributes != 0 {
+		return "its directory cannot be changed, as its attributes say (lsattr -d); name another file, or take them away with chattr"
+	}
+	us := uint32(os.Geteuid())
+	switch err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &file); {
+	case err != nil:
+	case file.Attributes&attributes != 0:
+		return "the file cannot be replaced, as its attributes say (lsattr); name another file, or take them away with chattr"
+	case file.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
+		return "a filesystem is mounted on the file, so that it cannot be replaced; name another file"
+	case dir.Mode&unix.S_ISVTX != 0 && us != 0 && file.Uid != us && dir.Uid != us:
+		return "the file belongs to somebody else, and only its owner can replace it in this directory; name another file"
+	}
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/testutil"
 )
 
 func TestPreflight(t *testing.T) {
@@ -57,6 +59,7 @@ func TestPreflight(t *testing.T) {
 		{"a directory again", OutputFile("report", dir), "it is a directory"},
 		{"a link", OutputFile("report", link), "it is a link"},
 		{"a device", OutputFile("report", "/dev/null"), "a device"},
+		{"no room", OutputFile("report", "/dev/full"), "a device"},
 		{"a file in no directory", OutputFile("report", filepath.Join(dir, "no/file")), "--report="},
 	} {
 		switch {
@@ -100,5 +103,80 @@ func TestOnlyWrong(t *testing.T) {
 				t.Errorf("%s, %q: %t", name, list, got)
 			}
 		}
+	}
+}
+
+// A file in whose place no other can be put, and a full disk, are told before the work.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	if dir := os.Getenv("PREFLIGHT_MOUNT"); dir != "" {
+		cannotBeWritten(t, dir)
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("mounting takes root")
+	}
+	args := append(testutil.Alone(), os.Args[0], "-test.run=TestOutputThatCannotBeWritten$", "-test.v")
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "PREFLIGHT_MOUNT="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func cannotBeWritten(t *testing.T, dir string) {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=755"); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(path, want string) {
+		t.Helper()
+		err := OutputFile("report", path)
+		if !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+	file, other := filepath.Join(dir, "file"), filepath.Join(dir, "other")
+	for _, f := range []string{file, other} {
+		if err := os.WriteFile(f, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := OutputFile("report", file); err != nil {
+		t.Error(err)
+	}
+	if err := syscall.Mount(other, file, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	refused(file, "a filesystem is mounted on the file")
+	os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 1<<20), 0o644) // as much as there is room for
+	refused(filepath.Join(dir, "new"), "no space left on device")
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 3 {
+		t.Errorf("%v, %v", list, err)
+	}
+
+	// tmpfs has such attributes since Linux 6.6 only.
+	at, err := os.MkdirTemp("/var/tmp", "preflight")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(at)
+	file = filepath.Join(at, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"i", "a"} {
+		for _, path := range []string{file, at} {
+			if out, err := exec.Command("chattr", "+"+flag, path).CombinedOutput(); err != nil {
+				t.Logf("this filesystem has no such attributes: %s", out)
+				return
+			}
+			want := map[string]string{file: "the file cannot be replaced", at: "its directory cannot be changed"}[path]
+			refused(file, want)
+			if out, err := exec.Command("chattr", "-"+flag, path).CombinedOutput(); err != nil {
+				t.Errorf("%s", out)
+			}
+		}
+	}
+	if err := OutputFile("report", file); err != nil {
+		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -182,4 +183,40 @@ func TestTwoPublishers(t *testing.T) {
 		t.Errorf("nobody waited:\n%s", said)
 	}
 	f.whole(1)
+}
+
+// What is stopped while it signs or looks leaves nothing, in the repository and among the temporary files.
+func TestStopped(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	f.publish()
+	f.keep("x86_64", "2", nil)
+	tmp, err := os.MkdirTemp(testRoot, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", tmp)
+	before := f.tree()
+	left := func() string {
+		return run(t, nil, "find", tmp, "/var/tmp", "-maxdepth", "1", "-name", "rpm-tmp*", "-o", "-path", tmp+"/*")
+	}
+	old := left()
+	for wait := time.Duration(0); wait < 2*time.Second; wait += 80 * time.Millisecond {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond+wait)
+		_, err := Publish(ctx, f.store, f.o)
+		cancel()
+		if err == nil {
+			break // it was done before
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %v: %v", wait, err)
+		}
+		if after := f.tree(); after != before {
+			t.Errorf("after %v it changed:\n%s\nwas:\n%s", wait, after, before)
+		}
+		if now := left(); now != old {
+			t.Errorf("after %v these are left:\n%s", wait, now)
+		}
+	}
 }
