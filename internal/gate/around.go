@@ -214,7 +214,7 @@ func (c *comparison) redefined() {
 // again doubts a word of which the check knows what it is, where the patch declares it as something of the file's own.
 func (c *comparison) again() {
 	known := slices.Concat(slices.Collect(maps.Keys(constants)), slices.Collect(maps.Keys(pure)), slices.Collect(maps.Keys(loggers)),
-		slices.Collect(maps.Keys(rateLimits)), slices.Collect(maps.Keys(hookNames)), []string{"current", "ve0"}, capabilities)
+		slices.Collect(maps.Keys(rateLimits)), slices.Collect(maps.Keys(hookNames)), knownWords, []string{"current", "ve0"}, capabilities)
 	slices.Sort(known)
 	for _, word := range slices.Compact(known) {
 		if has(c.after.top, word) && c.after.functions[word] == nil && declares(c.after.top, word) && !declares(c.base.top, word) {

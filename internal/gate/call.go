@@ -10,75 +10,110 @@ import (
 
 // call runs a call: of a function on the way it runs the body, of what has no effect it works
 // out the value, any other is an event.
-//
-//nolint:funlen // a list of the kinds of calls, a few lines each
 func (m *machine) call(fr *frame, e *expr) value {
-	called := e.args[0]
-	fn := ""
-	if called.op == name {
-		if _, local := fr.vars[called.tok.text]; !local {
-			fn = called.tok.text
-			m.use(fn)
+	fn, line := m.called(fr, e.args[0]), e.args[0].tok.line
+	own := m.file.functions[fn] != nil // a function that is defined here means what it says here
+	if !own {
+		if v, ok := m.known(fr, fn, e); ok {
+			return v
 		}
-	}
-	line := called.tok.line
-	if (fn == "likely" || fn == "unlikely") && len(e.args) == 2 {
-		return m.eval(fr, e.args[1])
 	}
 	target := fn
 	if fn == "" {
-		target = m.eval(fr, called).String()
+		target = m.eval(fr, e.args[0]).String()
 	}
-	own := m.file.functions[fn] != nil // a function that is defined here means what it says here
 	if m.new > 0 && rateLimits[fn] && !own {
 		return m.rateLimit(fn, e.args[1:])
 	}
+	args := m.arguments(fr, e.args[1:])
+	if !own {
+		if v, ok := m.result(fn, args, line); ok {
+			return v
+		}
+	}
+	if body := m.file.functions[fn]; body != nil && m.follow[fn] {
+		if v, ok := m.run(fr, body, args, line); ok {
+			return v
+		}
+	}
+	return m.happens(fr, fn, target, args, line)
+}
+
+// called is the name of the function that is called, "" for one that has none.
+func (m *machine) called(fr *frame, e *expr) string {
+	if e.op != name {
+		return ""
+	}
+	if _, local := fr.vars[e.tok.text]; local {
+		return ""
+	}
+	m.use(e.tok.text)
+	return e.tok.text
+}
+
+func (m *machine) arguments(fr *frame, all []*expr) []value {
 	var args []value
-	for _, a := range e.args[1:] {
+	for _, a := range all {
 		args = append(args, m.eval(fr, a))
 		if a.op == "u&" {
 			m.filled(fr, a.args[0])
 		}
 	}
-	if m.new > 0 && (loggers[fn] != "" || fn == "ve_printk") && !own {
-		if m.log(fn, args, line) {
-			return num(0)
-		}
+	return args
+}
+
+// result is what a call returns that has no effect but that of a message. ok is false for any other call.
+func (m *machine) result(fn string, args []value, line int) (v value, ok bool) {
+	if m.new > 0 && (loggers[fn] != "" || fn == "ve_printk") && m.log(fn, args, line) {
+		return num(0), true
 	}
-	if v, ok := compareTexts(fn, args); ok && !own {
-		return v
+	if v, ok := knownTexts(fn, args); ok {
+		return v, true
 	}
+	if pure[fn] {
+		return m.read(term(m.spelledCall(fn, fn, args))), true
+	}
+	return v, false
+}
+
+// spelledCall is a call as an event, or as what it returns.
+func (m *machine) spelledCall(fn, target string, args []value) string {
 	all := make([]string, len(args))
 	for i, a := range args {
 		all[i] = a.String()
-		if a.kind == isNumber && m.onlyTold(fn, own) {
+		if a.kind == isNumber && m.onlyTold(fn, m.file.functions[fn] != nil) {
 			all[i] = num(a.n &^ mntForce).String()
 		}
 	}
-	text := fmt.Sprintf("%s(%s)", target, strings.Join(all, ", "))
-	if pure[fn] && !own {
-		return m.read(term(text))
+	return fmt.Sprintf("%s(%s)", target, strings.Join(all, ", "))
+}
+
+// run goes through a function of the file. ok is false for one that calls itself.
+func (m *machine) run(fr *frame, body *function, args []value, line int) (_ value, ok bool) {
+	fn := body.name
+	if m.new > 0 && body.line > line && m.base.functions[fn] == nil {
+		m.doubt(line, fn+"() is used before it is defined")
 	}
-	if body := m.file.functions[fn]; body != nil && m.follow[fn] {
-		if m.new > 0 && body.line > line && m.base.functions[fn] == nil {
-			m.doubt(line, fn+"() is used before it is defined")
-		}
-		if slices.Contains(m.calls, fn) || len(m.calls) >= maxCalls {
-			m.doubt(line, fn+"() calls itself, which is not followed")
-		} else {
-			outer := m.new
-			m.new = 0
-			if outer > 0 {
-				m.byHook++
-			}
-			v := m.pass(body, args, line)
-			if m.new = outer; outer > 0 {
-				m.byHook--
-			}
-			fr.fill(args, "")
-			return v
-		}
+	if slices.Contains(m.calls, fn) || len(m.calls) >= maxCalls {
+		m.doubt(line, fn+"() calls itself, which is not followed")
+		return value{}, false
 	}
+	outer := m.new
+	m.new = 0
+	if outer > 0 {
+		m.byHook++
+	}
+	v := m.pass(body, args, line)
+	if m.new = outer; outer > 0 {
+		m.byHook--
+	}
+	fr.fill(args, "")
+	return v, true
+}
+
+// happens notes a call that is not followed.
+func (m *machine) happens(fr *frame, fn, target string, args []value, line int) value {
+	text := m.spelledCall(fn, target, args)
 	m.event(text, fn, line)
 	m.counts[text]++
 	result := fmt.Sprintf("%s#%d", text, m.counts[text])

@@ -27,6 +27,10 @@ const (
 	choice  = "?:"
 	post    = "post" // x++ and x--
 	index   = "[]"
+
+	elvis   = "?:?" // a ?: b
+	sizeOf  = "sizeof"
+	typeArg = "type" // an argument of a macro's, or of sizeof
 )
 
 var errExpression = errors.New("an expression of a form that is not known here")
@@ -69,6 +73,13 @@ func (p *parser) binary(least int) (*expr, error) {
 			break
 		}
 		p.t = p.t[1:]
+		if op.text == "?" && len(p.t) > 0 && p.t[0].text == ":" {
+			p.t = p.t[1:]
+			var no *expr
+			no, err = p.binary(3)
+			left = &expr{elvis, op, []*expr{left, no}}
+			continue
+		}
 		if op.text == "?" {
 			var yes, no *expr
 			if yes, err = p.binary(2); err != nil {
@@ -132,11 +143,21 @@ func (p *parser) unary() (*expr, error) {
 			return nil, err
 		}
 		return p.suffix(e)
-	case "sizeof", "typeof":
+	case "sizeof":
+		if len(p.t) > 1 && p.t[0].text == "(" {
+			if end := closing(p.t, 0); end < len(p.t) && isType(p.t[1:end]) {
+				of := &expr{op: typeArg, tok: token{text: spelled(p.t[1:end]), line: t.line}}
+				p.t = p.t[end+1:]
+				return &expr{sizeOf, t, []*expr{of}}, nil
+			}
+		}
+		e, err := p.unary()
+		return &expr{sizeOf, t, []*expr{e}}, err
+	case "typeof":
 		return nil, errExpression
 	}
 	switch c := t.text[0]; {
-	case c >= '0' && c <= '9':
+	case c >= '0' && c <= '9', c == '\'':
 		return &expr{op: number, tok: t}, nil
 	case c == '"' || len(p.t) > 0 && p.t[0].text[0] == '"' && ctext.NameStart(c):
 		e := &expr{op: literal, tok: t, args: []*expr{{op: name, tok: t}}}
@@ -169,6 +190,10 @@ func (p *parser) suffix(e *expr) (*expr, error) {
 			}
 			e = &expr{op, e.tok, []*expr{e}}
 			for _, part := range split(inner, ",") {
+				if op == call && isType(part) {
+					e.args = append(e.args, &expr{op: typeArg, tok: token{text: spelled(part), line: t.line}})
+					continue
+				}
 				arg, err := expression(part)
 				if err != nil {
 					return nil, err

@@ -17,8 +17,9 @@ type cfile struct {
 	outside   map[string]bool  // words that stand outside of functions' bodies
 	top       []token          // what stands outside of functions
 	macros    map[string]*macro
-	defines   []string        // its #define, #undef and other lines for the preprocessor
-	prefixed  bool            // it defines pr_fmt
+	defines   []string // its #define, #undef and other lines for the preprocessor
+	prefixed  bool     // it defines pr_fmt
+	tables    map[string]*table
 	leads     map[string]bool // functions that come to umount_begin
 	asks      map[string]bool // options that it asks for by #ifdef
 }
@@ -32,7 +33,8 @@ type function struct {
 	end    int     // line of the brace that closes it
 	under  string  // the conditions of the preprocessor that it is compiled under
 	body   []stmt
-	tokens []token // of the body
+	tokens []token  // of the body
+	kinds  []string // the types of its parameters, by their names
 	texts  map[string]int
 }
 
@@ -66,6 +68,7 @@ func parseFile(src string) *cfile {
 					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under,
 				}
 				each(body, func(s *stmt) { fn.texts[s.text()]++ })
+				fn.kinds = fn.paramTypes()
 				if was := f.functions[name]; was != nil {
 					f.again[name] = append(f.again[name], was.line)
 				}
@@ -79,6 +82,7 @@ func parseFile(src string) *cfile {
 		}
 	}
 	f.top = append(f.top, t[min(kept, len(t)):]...)
+	f.tables = tables(f.top)
 	f.leads = f.leading(nil)
 	return f
 }
@@ -156,6 +160,14 @@ func each(body []stmt, visit func(*stmt)) {
 		each(body[i].body, visit)
 		each(body[i].other, visit)
 	}
+}
+
+// within calls visit for all statements, those in loops included.
+func within(body []stmt, visit func(*stmt)) {
+	each(body, func(s *stmt) {
+		visit(s)
+		within(s.inner, visit)
+	})
 }
 
 // wayWords make a function one that the check follows, and not an event on the way.

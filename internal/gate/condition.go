@@ -15,8 +15,13 @@ func conditionalText(under string) string {
 // compiles reports whether what the patch puts under a condition of the preprocessor is known to be compiled: under
 // OpenVZ's option, in a source that has it.
 func (f *cfile) compiles(names *Names, under string) bool {
-	const option = "CONFIG_VE"
-	return under == "ifdef "+option && (f.asks[option] || names.known() && names.has(option))
+	option, ok := strings.CutPrefix(under, "ifdef ")
+	return ok && f.has(names, option)
+}
+
+// has reports whether an option is known to be set: OpenVZ's, in a source that has it.
+func (f *cfile) has(names *Names, option string) bool {
+	return option == "CONFIG_VE" && (f.asks[option] || names.known() && names.has(option))
 }
 
 // conditions doubts the conditions of the preprocessor that the patch adds to functions on the way, or takes away:

@@ -13,8 +13,13 @@ type stmt struct {
 	cond   []token // of an if, without the parentheses
 	body   []stmt
 	other  []stmt // behind else
-	at     token  // its first token
-	last   int    // line of its last one
+	inner  []stmt // of a loop or a switch
+	begin  []token
+	test   []token // of a loop or a switch
+	step   []token
+	broken bool  // a loop or a switch of a form that is not known
+	at     token // its first token
+	last   int   // line of its last one
 
 	// What is worked out once, as each statement is run some thousand times.
 	spelling string
@@ -101,15 +106,32 @@ func statement(t []token, depth int) (stmt, []token) {
 		}
 		all := t
 		end := closing(t, 1)
-		_, t = branch(t[min(end+1, len(t)):], depth)
-		return stmt{word: word, tokens: all[:len(all)-len(t)]}, t
+		s := stmt{word: word}
+		s.heads(t[2:max(min(end, len(t)), 2)])
+		s.inner, t = branch(t[min(end+1, len(t)):], depth)
+		s.tokens = all[:len(all)-len(t)]
+		s.broken = s.broken || word == "switch" && strayCase(s.inner)
+		return s, t
 	case "do":
 		all := t
-		_, t = branch(t[1:], depth)
+		s := stmt{word: word}
+		s.inner, t = branch(t[1:], depth)
+		behind := t
 		for len(t) > 0 && t[0].text != ";" {
 			t = t[1:]
 		}
-		return stmt{word: "do", tokens: all[:len(all)-len(t)]}, t
+		if behind = behind[:len(behind)-len(t)]; len(behind) > 2 && behind[1].text == "(" {
+			s.test = behind[2 : len(behind)-1]
+		}
+		s.broken = len(s.test) == 0
+		s.tokens = all[:len(all)-len(t)]
+		return s, t
+	case "case", "default":
+		for i := range t {
+			if t[i].text == ":" {
+				return stmt{word: word, tokens: t[1:i]}, t[i+1:]
+			}
+		}
 	}
 	if isLabel(t) {
 		return stmt{word: "label", tokens: t[:1]}, t[2:]
@@ -124,10 +146,46 @@ func statement(t []token, depth int) (stmt, []token) {
 		}
 	}
 	s := stmt{tokens: t[:end]}
-	if end > 0 && (t[0].text == "return" || t[0].text == "goto") {
+	if end > 0 && (t[0].text == "return" || t[0].text == "goto") || end == 1 && (t[0].text == "break" || t[0].text == "continue") {
 		s.word, s.tokens = t[0].text, t[1:end]
 	}
 	return s, t[min(end+1, len(t)):]
+}
+
+// heads reads what stands in the brackets of a loop or a switch.
+func (s *stmt) heads(t []token) {
+	if s.word != "for" {
+		s.test = t
+		s.broken = len(t) == 0
+		return
+	}
+	var parts [][]token
+	start := 0
+	for i := range t {
+		if t[i].text == ";" {
+			parts = append(parts, t[start:i])
+			start = i + 1
+		}
+	}
+	if parts = append(parts, t[start:]); len(parts) != 3 {
+		s.broken = true
+		return
+	}
+	s.begin, s.test, s.step = parts[0], parts[1], parts[2]
+}
+
+// strayCase reports whether a case stands in a block of a switch's own, or not in a block at all.
+func strayCase(body []stmt) bool {
+	stray := false
+	for i := range body {
+		visit := func(s *stmt) { stray = stray || s.word == "case" || s.word == "default" }
+		each(body[i].body, visit)
+		each(body[i].other, visit)
+		if body[i].word != "switch" {
+			each(body[i].inner, visit)
+		}
+	}
+	return stray
 }
 
 // branch reads the statement that an if or a loop is about.

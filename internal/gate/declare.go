@@ -75,25 +75,9 @@ func (fr *frame) shadow(name string) {
 }
 
 // declare runs a declaration.
-//
-//nolint:funlen // a declaration is read once, from left to right
 func (m *machine) declare(fr *frame, s *stmt) control {
 	t := s.tokens
-	if rate, ok, isOne := rateState(t); isOne && m.new > 0 {
-		for _, tok := range t {
-			if ctext.NameStart(tok.text[0]) && tok.text != rate && tok.text != "static" && tok.text != "struct" {
-				m.use(tok.text)
-			}
-		}
-		switch {
-		case ok:
-			m.memory["rate "+rate] = num(1)
-		case t[0].text != "static":
-			m.fault(m.new, "the rate limit's state is no static variable, so that it begins anew with each call")
-		default:
-			m.doubt(m.new, "a rate limit other than ten messages in five seconds")
-		}
-		fr.vars[rate] = term(rate)
+	if m.new > 0 && m.rateDeclaration(fr, t) {
 		return control{}
 	}
 	if (t[0].text == "static" && !has(t, "const") || t[0].text == "extern") && m.new > 0 {
@@ -102,67 +86,105 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 	if strings.HasPrefix(t[0].text, "DEFINE_") || strings.HasSuffix(t[0].text, "LIST_HEAD") || t[0].text == "__label__" {
 		return m.opaqueDeclaration(fr, s)
 	}
+	if m.new > 0 && m.constantTable(fr, t) {
+		return control{}
+	}
 	parts := split(t, ",")
-	for i, part := range parts {
-		at := slices.IndexFunc(part, func(tok token) bool { return tok.text == "=" })
-		left := part
-		if at >= 0 {
-			left = part[:at]
-		}
-		for len(left) > 0 && left[len(left)-1].text == "]" {
-			open := slices.IndexFunc(left, func(tok token) bool { return tok.text == "[" })
-			left = left[:max(open, 0)]
-		}
-		// Attributes come behind the name.
-		for k, tok := range left {
-			if tok.text == "__attribute__" || strings.HasPrefix(tok.text, "__maybe") || strings.HasPrefix(tok.text, "__unused") || tok.text == "uninitialized_var" {
-				if word := strange(left[k:]); word != "" && m.new > 0 {
-					m.doubt(m.new, "a variable is declared "+word+", and what that makes of it is not followed: "+short(spelled(t)))
-				}
-				left = left[:k]
-				break
-			}
-		}
+	for i := range parts {
+		left, right := m.declarator(parts[i], t)
 		if len(left) == 0 || !ctext.NameStart(left[len(left)-1].text[0]) {
 			return m.opaqueDeclaration(fr, s)
 		}
-		name := left[len(left)-1].text
-		fr.shadow(name)
-		pointer := has(left, "*")
-		fr.consts[name] = constant(left) || i > 0 && !pointer && has(parts[0], "const") && !has(parts[0], "*")
-		switch {
-		case !pointer && i == 0 && has(left, "struct"), !pointer && i > 0 && has(parts[0], "struct"):
-			fr.structs[name] = true
-			fr.vars[name] = term(name + "@" + fr.fn.name)
-			delete(fr.filled, name)
-			if at >= 0 {
-				fr.filled[name] = ""
-				return m.opaqueDeclaration(fr, s)
-			}
-			continue
-		case !pointer && has(t, "bool"):
-			fr.kinds[name] = "bool"
-		case !pointer && (has(t, "char") || has(t, "short") || has(t, "u8") || has(t, "s8") || has(t, "u16")):
-			fr.kinds[name] = "narrow"
-		}
-		fr.vars[name] = term(unset(name))
-		if at < 0 {
-			continue
-		}
-		e, err := expression(part[at+1:])
-		if err != nil {
+		switch whole, err := m.variable(fr, left, right, parts, i); {
+		case err != nil:
+			return m.opaqueDeclaration(fr, s)
+		case whole:
+			// A struct that is set as a whole.
 			return m.opaqueDeclaration(fr, s)
 		}
-		v := m.eval(fr, e)
-		if fr.kinds[name] == "bool" {
-			v = truth(m.decide(v))
-		}
-		if t[0].text == "static" && m.new > 0 {
-			v = term("static " + name)
-		}
-		fr.vars[name] = v
 	}
 	return control{}
+}
+
+// rateDeclaration declares the state of a rate limit, and reports whether the declaration is one.
+func (m *machine) rateDeclaration(fr *frame, t []token) bool {
+	rate, ok, isOne := rateState(t)
+	if !isOne {
+		return false
+	}
+	for _, tok := range t {
+		if ctext.NameStart(tok.text[0]) && tok.text != rate && tok.text != "static" && tok.text != "struct" {
+			m.use(tok.text)
+		}
+	}
+	switch {
+	case ok:
+		m.memory["rate "+rate] = num(1)
+	case t[0].text != "static":
+		m.fault(m.new, "the rate limit's state is no static variable, so that it begins anew with each call")
+	default:
+		m.doubt(m.new, "a rate limit other than ten messages in five seconds")
+	}
+	fr.vars[rate] = term(rate)
+	return true
+}
+
+// declarator cuts one variable's part of a declaration, all, into what stands up to its name and what it is set to.
+// right is nil where it is set to nothing.
+func (m *machine) declarator(part, all []token) (left, right []token) {
+	left = part
+	if at := slices.IndexFunc(part, func(tok token) bool { return tok.text == "=" }); at >= 0 {
+		left, right = part[:at], part[at+1:]
+	}
+	for len(left) > 0 && left[len(left)-1].text == "]" {
+		open := slices.IndexFunc(left, func(tok token) bool { return tok.text == "[" })
+		left = left[:max(open, 0)]
+	}
+	// Attributes come behind the name.
+	for k, tok := range left {
+		if tok.text == "__attribute__" || strings.HasPrefix(tok.text, "__maybe") || strings.HasPrefix(tok.text, "__unused") || tok.text == "uninitialized_var" {
+			if word := strange(left[k:]); word != "" && m.new > 0 {
+				m.doubt(m.new, "a variable is declared "+word+", and what that makes of it is not followed: "+short(spelled(all)))
+			}
+			return left[:k], right
+		}
+	}
+	return left, right
+}
+
+// variable declares the i-th variable of a declaration. whole says that it is a struct that is set as a whole.
+func (m *machine) variable(fr *frame, left, right []token, parts [][]token, i int) (whole bool, err error) {
+	name := left[len(left)-1].text
+	fr.shadow(name)
+	pointer := has(left, "*")
+	fr.consts[name] = constant(left) || i > 0 && !pointer && has(parts[0], "const") && !has(parts[0], "*")
+	first, _ := m.declarator(parts[0], parts[0])
+	switch {
+	case !pointer && has(first, "struct"):
+		fr.structs[name] = true
+		fr.vars[name] = term(name + "@" + fr.fn.name)
+		delete(fr.filled, name)
+		if right != nil {
+			fr.filled[name] = ""
+		}
+		return right != nil, nil
+	case !pointer:
+		fr.kinds[name] = typeOf(first[:max(len(first)-1, 0)])
+	}
+	fr.vars[name] = term(unset(name))
+	if right == nil {
+		return false, nil
+	}
+	e, err := expression(right)
+	if err != nil {
+		return false, err
+	}
+	v := m.kept(fr.kinds[name], name, m.eval(fr, e), m.new)
+	if parts[0][0].text == "static" && m.new > 0 && (!fr.consts[name] || v.kind == isTerm) {
+		v = term("static " + name)
+	}
+	fr.vars[name] = v
+	return false, nil
 }
 
 // opaqueDeclaration passes over a declaration that is not understood.

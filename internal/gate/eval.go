@@ -9,16 +9,13 @@ import (
 )
 
 // eval works an expression out.
-//
-//nolint:funlen // a list of the kinds of expressions, a few lines each
 func (m *machine) eval(fr *frame, e *expr) value {
 	switch e.op {
 	case number:
-		n, err := strconv.ParseInt(strings.TrimRight(e.tok.text, "uUlL"), 0, 64)
-		if err != nil {
-			return term(e.tok.text)
+		if n, ok := literalNumber(e.tok.text); ok {
+			return n
 		}
-		return num(n)
+		return term(e.tok.text)
 	case literal:
 		return m.text(e)
 	case name:
@@ -31,53 +28,94 @@ func (m *machine) eval(fr *frame, e *expr) value {
 			return is
 		}
 		return term("(" + e.tok.text + ")" + v.String())
-	case choice:
-		if m.decide(m.eval(fr, e.args[0])) {
-			return m.eval(fr, e.args[1])
+	case sizeOf:
+		if v, ok := m.size(fr, e); ok {
+			return v
 		}
-		return m.eval(fr, e.args[2])
-	case index:
-		var s strings.Builder
-		s.WriteString(m.eval(fr, e.args[0]).String() + "[")
-		for _, a := range e.args[1:] {
-			s.WriteString(m.eval(fr, a).String())
-		}
-		return m.read(term(s.String() + "]"))
-	case ".", "->":
+		return term("sizeof(" + e.args[0].tok.text + ")")
+	case typeArg:
+		return term(e.tok.text)
+	case index, ".", "->":
+		return m.part(fr, e)
+	case choice, elvis, "&&", "||", ",":
+		return m.oneOf(fr, e)
+	}
+	if v, ok := m.assignment(fr, e); ok {
+		return v
+	}
+	if op, ok := strings.CutPrefix(e.op, "u"); ok {
+		return m.unary(fr, op, e)
+	}
+	if v, ok := m.ratio(fr, e); ok {
+		return v
+	}
+	a := m.eval(fr, e.args[0])
+	return m.binary(e.op, a, m.eval(fr, e.args[1]), e.tok.line)
+}
+
+// part is an element of an array, or a member of a struct.
+func (m *machine) part(fr *frame, e *expr) value {
+	if e.op != index {
 		m.filled(fr, e.args[0])
 		base := m.eval(fr, e.args[0])
 		if base.kind == isNumber {
 			base = term(base.String())
 		}
 		return m.read(member(base, e.op, e.tok.text))
+	}
+	if v, ok := m.element(fr, e); ok {
+		return v
+	}
+	var s strings.Builder
+	s.WriteString(m.eval(fr, e.args[0]).String() + "[")
+	for _, a := range e.args[1:] {
+		s.WriteString(m.eval(fr, a).String())
+	}
+	return m.read(term(s.String() + "]"))
+}
+
+// oneOf works out an operator that leaves operands out, or does nothing with them.
+func (m *machine) oneOf(fr *frame, e *expr) value {
+	switch e.op {
 	case "&&":
 		return truth(m.decide(m.eval(fr, e.args[0])) && m.decide(m.eval(fr, e.args[1])))
 	case "||":
 		return truth(m.decide(m.eval(fr, e.args[0])) || m.decide(m.eval(fr, e.args[1])))
-	case ",":
-		m.eval(fr, e.args[0])
+	case elvis:
+		if v := m.eval(fr, e.args[0]); m.decide(v) {
+			return v
+		}
 		return m.eval(fr, e.args[1])
+	case choice:
+		if m.decide(m.eval(fr, e.args[0])) {
+			return m.eval(fr, e.args[1])
+		}
+		return m.eval(fr, e.args[2])
+	}
+	m.eval(fr, e.args[0])
+	return m.eval(fr, e.args[1])
+}
+
+// assignment works out an operator that sets something.
+func (m *machine) assignment(fr *frame, e *expr) (_ value, ok bool) {
+	line := e.tok.line
+	switch e.op {
 	case "=":
 		v := m.eval(fr, e.args[1])
-		return m.assign(fr, e.args[0], v, e.tok.line)
+		return m.assign(fr, e.args[0], v, line), true
 	case post + "++", post + "--", "u++", "u--":
 		was := m.eval(fr, e.args[0])
-		op := e.op[len(e.op)-1:]
-		is := m.assign(fr, e.args[0], m.binary(op, was, num(1), e.tok.line), e.tok.line)
+		is := m.assign(fr, e.args[0], m.binary(e.op[len(e.op)-1:], was, num(1), line), line)
 		if e.op[0] == 'u' {
-			return is
+			return is, true
 		}
-		return was
-	}
-	if op, ok := strings.CutPrefix(e.op, "u"); ok {
-		return m.unary(fr, op, e)
+		return was, true
 	}
 	if op, ok := strings.CutSuffix(e.op, "="); ok && precedence[e.op] == 2 {
 		was := m.eval(fr, e.args[0])
-		return m.assign(fr, e.args[0], m.binary(op, was, m.eval(fr, e.args[1]), e.tok.line), e.tok.line)
+		return m.assign(fr, e.args[0], m.binary(op, was, m.eval(fr, e.args[1]), line), line), true
 	}
-	a := m.eval(fr, e.args[0])
-	return m.binary(e.op, a, m.eval(fr, e.args[1]), e.tok.line)
+	return value{}, false
 }
 
 func (m *machine) unary(fr *frame, op string, e *expr) value {
@@ -87,16 +125,19 @@ func (m *machine) unary(fr *frame, op string, e *expr) value {
 	v := m.eval(fr, e.args[0])
 	switch {
 	case op == "!" && v.kind == isTerm && !isErrorCode(v.s):
-		v.not = !v.not
-		return v
+		return v.negated()
 	case op == "!":
 		return truth(!m.decide(v))
-	case op == "~" && v.kind == isNumber:
-		return num(^v.n)
-	case op == "-" && v.kind == isNumber:
-		return num(-v.n)
+	case op == "~" && v.kind == isNumber && v.sign == "":
+		return v.in.promoted().of(^v.n)
+	case op == "-" && v.kind == isNumber && v.sign == "":
+		return v.in.promoted().of(-v.n)
 	case op == "+":
 		return v
+	case op == "*" && v.kind == isText:
+		if first, ok := letter(v, 0); ok {
+			return first
+		}
 	case op == "*":
 		if at, name := m.pointed(v); at != nil {
 			return at.vars[name]
@@ -115,6 +156,13 @@ func (m *machine) addressOf(fr *frame, e *expr) value {
 			return term("&" + e.tok.text + "@" + fr.fn.name)
 		}
 	}
+	if e.op == index {
+		if of := m.eval(fr, e.args[0]); of.kind == isText {
+			if v, ok := further("+", of, m.eval(fr, e.args[1])); ok {
+				return v
+			}
+		}
+	}
 	if e.op == "." || e.op == "->" {
 		return address(member(m.eval(fr, e.args[0]), e.op, e.tok.text))
 	}
@@ -124,13 +172,16 @@ func (m *machine) addressOf(fr *frame, e *expr) value {
 // binary works out an operator of two operands.
 func (m *machine) binary(op string, a, b value, line int) value {
 	if a.kind == isNumber && b.kind == isNumber {
-		if n, ok := calculate(op, a.n, b.n); ok {
-			return num(int64(int32(n)))
+		if v, ok := calculate(op, a, b); ok {
+			return v
 		}
+	}
+	if v, ok := further(op, a, b); ok {
+		return v
 	}
 	for _, pair := range [][2]value{{a, b}, {b, a}} {
 		known, other := pair[0], pair[1]
-		if known.kind != isNumber || other.kind != isTerm {
+		if known.kind != isNumber || known.sign != "" || other.kind != isTerm {
 			continue
 		}
 		switch {
@@ -151,6 +202,9 @@ func (m *machine) binary(op string, a, b value, line int) value {
 	}
 	x, y := a.String(), b.String()
 	if op == "==" || op == "!=" {
+		if a.kind == isText && b == num(0) || b.kind == isText && a == num(0) {
+			return truth(op == "!=") // a text is there
+		}
 		if x == y {
 			return truth(op == "==")
 		}
@@ -166,8 +220,7 @@ func (m *machine) not(v value) value {
 	if v.kind != isTerm || isErrorCode(v.s) || strings.HasPrefix(v.s, "&") {
 		return truth(!m.decide(v))
 	}
-	v.not = !v.not
-	return v
+	return v.negated()
 }
 
 // text joins a literal's parts.
@@ -204,6 +257,9 @@ func (m *machine) name(fr *frame, t token) value {
 	if n, ok := constants[t.text]; ok {
 		return num(n)
 	}
+	if is := m.file.tables[t.text]; is != nil && !is.list {
+		return is.one
+	}
 	if m.file.leads[t.text] {
 		m.doubt(t.line, t.text+" is not called where it is named, so that it is not known on what it calls umount_begin")
 	}
@@ -226,14 +282,13 @@ func unset(name string) string { return "unset " + name }
 
 // assign sets a variable, or writes to a place that others see.
 func (m *machine) assign(fr *frame, to *expr, v value, line int) value {
+	if to.op == call && to.args[0].op == name && to.args[0].tok.text == "ACCESS_ONCE" && len(to.args) == 2 && m.isPlace(fr, to.args[1]) {
+		to = to.args[1]
+	}
 	if to.op == name {
 		was, local := fr.vars[to.tok.text]
 		if local {
-			if fr.kinds[to.tok.text] == "bool" {
-				v = truth(m.decide(v))
-			} else if k := fr.kinds[to.tok.text]; k != "" && m.new > 0 && v.kind == isNumber && v.n != int64(int8(v.n)) {
-				m.doubt(m.new, to.tok.text+" is too narrow for what it is set to")
-			}
+			v = m.kept(fr.kinds[to.tok.text], to.tok.text, v, m.new)
 			if m.new > 0 && fr.consts[to.tok.text] {
 				m.doubt(line, to.tok.text+" is const, and the hook writes to it: that does not compile")
 			}

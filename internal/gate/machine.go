@@ -21,6 +21,7 @@ type machine struct {
 	frames  []*frame // of each of them
 	counts  map[string]int
 	memory  map[string]value
+	tables  map[string]*table // the constants of functions
 	used    map[string]int
 	entered map[string]bool // the functions that were run
 	told    map[string]int  // what this way has been answered, by question
@@ -91,7 +92,7 @@ type frame struct {
 	structs map[string]bool
 	// filled says of a struct what filled it in: a call, by its result, or "" for something else.
 	filled map[string]string
-	kinds  map[string]string // "bool", and what cannot hold an int
+	kinds  map[string]string // the types of variables, as far as they count
 	// declared are the variables of the block that is run, with what their names stood for
 	// before; nil in the outermost one.
 	declared map[string]*value
@@ -142,6 +143,9 @@ func (m *machine) enter(fn *function, args []value) value {
 		if i < len(args) {
 			fr.vars[p] = args[i]
 			fr.consts[p] = fn.constant(p)
+			if i < len(fn.kinds) && fn.kinds[i] != "" {
+				fr.kinds[p] = fn.kinds[i]
+			}
 		}
 	}
 	if has(fn.tokens, "umount_begin") {
@@ -195,16 +199,8 @@ func (m *machine) list(fr *frame, body []stmt) control {
 func (m *machine) block(fr *frame, body []stmt) control {
 	outer := fr.declared
 	fr.declared = map[string]*value{}
-	c := m.list(fr, body)
-	for name, was := range fr.declared {
-		if was == nil {
-			delete(fr.vars, name)
-		} else {
-			fr.vars[name] = *was
-		}
-	}
-	fr.declared = outer
-	return c
+	defer fr.leave(outer)
+	return m.list(fr, body)
 }
 
 func labelIn(body []stmt, label string) int {
@@ -229,7 +225,7 @@ func (m *machine) statement(fr *frame, s *stmt) control {
 	outer := m.new
 	defer func() { m.new = outer }()
 	m.new = 0
-	if s.word != "{" && s.word != "label" && m.isNew(fr.fn, s) {
+	if !slices.Contains([]string{"{", "label", "case", "default"}, s.word) && m.isNew(fr.fn, s) {
 		m.new = s.at.line
 		if s.at.under != "" {
 			m.conditional(s)
@@ -237,8 +233,18 @@ func (m *machine) statement(fr *frame, s *stmt) control {
 	}
 	m.note(fr, s)
 	switch s.word {
-	case "label":
+	case "label", "case", "default":
 		return control{}
+	case "break", "continue":
+		return control{kind: s.word}
+	case "for", "while", "do":
+		if m.follows(fr, s) {
+			return m.loop(fr, s)
+		}
+	case "switch":
+		if m.follows(fr, s) {
+			return m.choose(fr, s)
+		}
 	case "{":
 		return m.block(fr, s.body)
 	case "if":

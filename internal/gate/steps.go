@@ -99,7 +99,7 @@ func (f *cfile) texts(steps []Step) {
 		if s.Text != "" || fn == nil {
 			continue
 		}
-		each(fn.body, func(in *stmt) {
+		within(fn.body, func(in *stmt) {
 			t := in.tokens
 			if in.word == "if" {
 				t = in.cond

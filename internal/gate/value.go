@@ -16,7 +16,10 @@ type value struct {
 	n     int64
 	s     string // a text, or a term
 	not   bool   // of a term: it is the term's truth turned round
+	twice bool   // of a term: it is the term's truth, 0 or 1
 	level string // of a text: the name before it, as KERN_WARNING
+	in    integer
+	sign  string // of a number: the call of which only the sign of what it returned is known
 }
 
 type kind int
@@ -40,14 +43,47 @@ func truth(b bool) value {
 
 func (v value) String() string {
 	switch {
+	case v.sign != "":
+		return v.sign
+	case v.kind == isNumber && v.in.unsigned:
+		return strconv.FormatUint(uint64(v.n), 10)
 	case v.kind == isNumber:
 		return strconv.FormatInt(v.n, 10)
 	case v.kind == isText:
 		return strconv.Quote(v.level + v.s)
 	case v.not:
 		return "!" + v.s
+	case v.twice:
+		return "!!" + v.s
 	}
 	return v.s
+}
+
+// negated is !v. To negate a term twice makes 0 or 1 of it, which is something else than the term.
+func (v value) negated() value {
+	v.not, v.twice = !v.not, v.not && !isComparison(v.s)
+	return v
+}
+
+// isComparison reports whether a term is 0 or 1 anyway.
+func isComparison(s string) bool {
+	return strings.HasPrefix(s, "(") && strings.Contains(s, " == ") && closingText(s) == len(s)-1
+}
+
+// closingText is where the bracket that a text begins with is closed.
+func closingText(s string) int {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(s)
 }
 
 // constants are the names whose values matter here.
@@ -138,103 +174,40 @@ var pure = map[string]bool{
 	"ve_name": true,
 }
 
-// compareTexts works out the functions that compare texts. ok is false when it does not know
-// the outcome.
-func compareTexts(name string, args []value) (v value, ok bool) {
-	if len(args) < 2 || args[0].kind != isText || args[1].kind != isText {
-		return v, false
-	}
-	a, b := args[0].s, args[1].s
-	switch name {
-	case "strcmp":
-	case "strcasecmp":
-		a, b = strings.ToLower(a), strings.ToLower(b)
-	case "strncmp":
-		if len(args) != 3 || args[2].kind != isNumber || args[2].n < 0 {
-			return v, false
-		}
-		a, b = a[:min(int64(len(a)), args[2].n)], b[:min(int64(len(b)), args[2].n)]
-	case "strstr":
-		return truth(strings.Contains(a, b)), true
-	default:
-		return v, false
-	}
-	return num(int64(strings.Compare(a, b))), true
-}
-
 // widths are the integer types by their bits; those of a negative number have no sign.
 var widths = map[string]int{
-	"int": 32, "signed": 32, "signed int": 32, "s32": 32, "__s32": 32, "int32_t": 32,
-	"unsigned": -32, "unsigned int": -32, "u32": -32, "__u32": -32, "uint32_t": -32,
-	"long": 64, "unsigned long": 64, "long long": 64, "unsigned long long": 64, "u64": 64, "s64": 64, "size_t": 64, "ssize_t": 64,
-	"signed char": 8, "s8": 8, "unsigned char": -8, "u8": -8, "__u8": -8, "uint8_t": -8,
-	"short": 16, "s16": 16, "unsigned short": -16, "u16": -16, "__u16": -16, "uint16_t": -16,
+	"int": 32, "signed": 32, "signed int": 32, "s32": 32, "__s32": 32, "int32_t": 32, "pid_t": 32, "envid_t": 32,
+	"unsigned": -32, "unsigned int": -32, "u32": -32, "__u32": -32, "uint32_t": -32, "uint": -32, "uid_t": -32, "gid_t": -32, "dev_t": -32,
+	"long": 64, "long int": 64, "long long": 64, "s64": 64, "__s64": 64, "int64_t": 64, "ssize_t": 64, "loff_t": 64,
+	"unsigned long": -64, "unsigned long int": -64, "unsigned long long": -64, "ulong": -64, "u64": -64, "__u64": -64, "uint64_t": -64, "size_t": -64,
+	"signed char": 8, "s8": 8, "__s8": 8, "int8_t": 8, "unsigned char": -8, "u8": -8, "__u8": -8, "uint8_t": -8,
+	"short": 16, "s16": 16, "__s16": 16, "int16_t": 16, "unsigned short": -16, "u16": -16, "__u16": -16, "uint16_t": -16,
+}
+
+// integerType is a type by its name.
+func integerType(name string) (t integer, ok bool) {
+	bits := widths[name]
+	if bits < 0 {
+		return integer{-bits, true}, true
+	}
+	return integer{bits: bits}, bits > 0
 }
 
 // convert makes a value one of another type. ok is false where it is not known what becomes of it.
 func (m *machine) convert(to string, v value) (_ value, ok bool) {
-	switch bits := widths[to]; {
+	t, isInteger := integerType(to)
+	switch {
 	case strings.HasSuffix(to, "*"):
 		return v, v.kind == isNumber || !strings.HasPrefix(v.s, "&") || !strings.Contains(v.s, "@")
 	case to == "bool" || to == "_Bool":
 		return truth(m.decide(v)), true
-	case to == "void" || v.kind != isNumber && (bits >= 32 || bits == -32):
+	case to == "void" || v.kind != isNumber && isInteger && t.width() >= 32:
 		return v, true
-	case v.kind != isNumber || bits == 0:
+	case v.kind != isNumber || !isInteger:
 		return v, false
-	case bits == 64:
-		return v, true
-	case bits > 0:
-		return num(v.n << (64 - bits) >> (64 - bits)), true
+	case v.sign != "":
+		return v, !t.unsigned && t.width() >= 32
 	default:
-		return num(v.n & (1<<-bits - 1)), true
+		return t.of(v.n), true
 	}
-}
-
-// calculate works out an operator of two numbers.
-func calculate(op string, a, b int64) (int64, bool) {
-	is := func(yes bool) (int64, bool) { return truth(yes).n, true }
-	switch op {
-	case "|":
-		return a | b, true
-	case "&":
-		return a & b, true
-	case "^":
-		return a ^ b, true
-	case "+":
-		return a + b, true
-	case "-":
-		return a - b, true
-	case "*":
-		return a * b, true
-	case "/", "%":
-		if b == 0 {
-			return 0, false
-		}
-		if op == "/" {
-			return a / b, true
-		}
-		return a % b, true
-	case "==":
-		return is(a == b)
-	case "!=":
-		return is(a != b)
-	case "<":
-		return is(a < b)
-	case ">":
-		return is(a > b)
-	case "<=":
-		return is(a <= b)
-	case ">=":
-		return is(a >= b)
-	case "<<", ">>":
-		if b < 0 || b > 31 {
-			return 0, false
-		}
-		if op == "<<" {
-			return a << b, true
-		}
-		return a >> b, true
-	}
-	return 0, false
 }
