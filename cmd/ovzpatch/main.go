@@ -20,7 +20,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, end := context.WithCancelCause(context.Background())
 	defer end(nil)
-	go obey(end)
+	obey(end)
 	ci := report.NewWorkflow(os.Getenv, os.Stderr)
 	defer ci.On()
 	ctx = withWorkflow(ctx, ci)

@@ -35,7 +35,7 @@ func (s *stopped) die() {
 	os.Exit(exitCode(s))
 }
 
-// obey waits for signals, and ends the work by the first. The second cuts short what is cleared away.
+// obey has the first signal end the work. The second cuts short what is cleared away.
 func obey(end context.CancelCauseFunc) {
 	caught, piped := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
@@ -47,23 +47,29 @@ func obey(end context.CancelCauseFunc) {
 	if !signal.Ignored(syscall.SIGPIPE) {
 		signal.Notify(piped, syscall.SIGPIPE)
 	}
-	var by *stopped
-	for by == nil {
+	go func() {
+		by := first(caught, piped)
+		end(by)
+		<-caught
+		command.Hurry()
+		time.Sleep(time.Second) // is enough to clear away
+		by.die()
+	}()
+}
+
+// first waits for the signal that counts.
+func first(caught, piped <-chan os.Signal) *stopped {
+	for {
 		select {
 		case s := <-caught:
-			by = &stopped{s.(syscall.Signal)}
+			return &stopped{s.(syscall.Signal)}
 		case <-piped:
 			// A program that ends before it has read all it is given is that program's matter.
 			if unread() != nil {
-				by = &stopped{syscall.SIGPIPE}
+				return &stopped{syscall.SIGPIPE}
 			}
 		}
 	}
-	end(by)
-	<-caught
-	command.Hurry()
-	time.Sleep(time.Second) // is enough to clear away
-	by.die()
 }
 
 // unread returns which of our outputs is a pipe that nobody reads any more, as after | head; nil for none.

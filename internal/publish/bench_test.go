@@ -42,6 +42,19 @@ func timed(b *testing.B, do func()) took {
 	return took{time.Since(start), cpu() - used}
 }
 
+// benchFits is how many kernels the disk takes, in the datastore and in the repository, with half of it left to others.
+func benchFits(b *testing.B, disk string) int {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(disk, &st); err != nil {
+		b.Fatal(err)
+	}
+	fit := int(int64(st.Bavail) * st.Bsize / 2 / (2 * int64(max(*benchSize, 1)) * 1e6))
+	if fit < *benchKernels {
+		b.Logf("the disk has room for %d kernels of %d MB, and not for %d", fit, *benchSize, *benchKernels)
+	}
+	return max(1, min(fit, *benchKernels))
+}
+
 // Publishing against createrepo_c alone on the same packages: the first time, when all are copied, signed and verified, and
 // once more, when one kernel is new. createrepo_c reads the files right after each, so both find them in memory.
 func BenchmarkPublish(b *testing.B) {
@@ -54,6 +67,7 @@ func BenchmarkPublish(b *testing.B) {
 	if f.store, err = datastore.Init(filepath.Join(disk, "store"), "", runlock.Place{Root: filepath.Join(testRoot, "bench-locks")}); err != nil {
 		b.Fatal(err)
 	}
+	kernels := benchFits(b, disk)
 	// Directories above a repository that others can write to are refused; /var/tmp has the sticky bit.
 	f.o.To = filepath.Join(disk, "repo")
 	b.Setenv("PUBLISH_KERNEL_MB", fmt.Sprint(*benchSize))
@@ -61,7 +75,7 @@ func BenchmarkPublish(b *testing.B) {
 		f.keep("x86_64", fmt.Sprint(n), nil)
 		os.RemoveAll(packages(b, "x86_64", fmt.Sprint(n))) // the store has them, and memory is small
 	}
-	for i := range *benchKernels {
+	for i := range kernels {
 		keep(i + 1)
 	}
 	plain := 0
@@ -78,13 +92,10 @@ func BenchmarkPublish(b *testing.B) {
 			run(b, nil, "createrepo_c", "--quiet", "--no-database", "--general-compress-type", Modern.compression(), repo)
 		})
 	}
-	if *benchKernels < 1 {
-		b.Fatal("-kernels: at least 1")
-	}
 	for b.Loop() {
 		first := timed(b, func() { f.publish() })
 		firstAlone := createrepo()
-		keep(*benchKernels + 1)
+		keep(kernels + 1)
 		again := timed(b, func() { f.publish() })
 		againAlone := createrepo()
 		same := timed(b, func() { f.publish() })

@@ -75,7 +75,12 @@ func checkWay(dir string, last bool, links int) error {
 		}
 		if to, err := os.Readlink(d); err == nil {
 			if !filepath.IsAbs(to) {
-				to = filepath.Join(filepath.Dir(d), to)
+				// A link above it changes what .. is.
+				above, err := filepath.EvalSymlinks(filepath.Dir(d))
+				if err != nil {
+					return fmt.Errorf("look at %s: %w; name another directory", d, err)
+				}
+				to = filepath.Join(above, to)
 			}
 			if err := checkWay(to, last && d == dir, links+1); err != nil {
 				return err

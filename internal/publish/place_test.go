@@ -17,7 +17,10 @@ import (
 func TestStrangePlaces(t *testing.T) {
 	top := t.TempDir()
 	at := func(name string) string { return filepath.Join(top, name) }
-	for name, to := range map[string]string{"dangling": "nowhere", "round": "round", "open-link": "open/below", "far": at("open-link"), "good-link": "good"} {
+	if err := os.MkdirAll(at("deep/er"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"dangling": "nowhere", "round": "round", "open-link": "open/below", "far": at("open-link"), "good-link": "good", "deep/er/up": "../../open/below", "through": "deep/er"} {
 		if err := os.Symlink(to, at(name)); err != nil {
 			t.Fatal(err)
 		}
@@ -49,6 +52,7 @@ func TestStrangePlaces(t *testing.T) {
 		at("dangling/below"):             "which is not there: make that directory, or name another",
 		at("round"):                      "links lead to each other; name a directory",
 		at("open-link"):                  "others can write to " + at("open") + " (mode 0777)",
+		at("through/up"):                 "others can write to " + at("open") + " (mode 0777)",
 		at("far"):                        "others can write to " + at("open") + " (mode 0777)",
 		at("far/new"):                    "others can write to " + at("open") + " (mode 0777)",
 		at(strings.Repeat("long", 1100)): "is too long: name a shorter one",

@@ -42,55 +42,59 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 		o.goOn(last)
 	}
 	bad, say := map[string]error{}, once(o.Report)
-	res, err := o.change(ctx, func(p *publication) (*Record, error) {
-		sel := &selection{o: &o, store: store, known: p.known(), bad: bad, readers: map[datastore.Ref]*datastore.Reader{}}
-		if last := p.t.latest(); last != nil {
-			sel.retired, sel.current = last.Retired, last.Packages
-		}
-		p.after = sel.close
-		p.without = func(ref datastore.Ref, err error) bool {
-			again := bad[ref.String()] == nil && !slices.Contains(o.Names, ref.String())
-			bad[ref.String()] = datastore.Damage(err)
-			return again
-		}
-		if err := sel.choose(ctx); err != nil {
-			return nil, err
-		}
-		// Who can write there can make up verdicts, and the key would vouch for them.
-		if err := store.Exposed(slices.Collect(maps.Keys(sel.readers))...); err != nil {
-			return nil, job.BadRequest(err)
-		}
-		p.result.LeftOut = sel.leftOut
-		for _, l := range sel.leftOut {
-			say("NOT published: " + l.What + ": " + l.Why)
-		}
-		for _, u := range sel.unproved {
-			say("WARNING: published UNPROVED, as --allow-unproved says: " + u)
-		}
-		for i := range sel.packages {
-			if k := &sel.packages[i]; k.Kernel {
-				k.Evidence = knowledge(sel.readers[k.Snapshot].Manifest, *k)
-			}
-		}
-		p.open = fromSnapshots(sel.readers)
-		p.manifest = func(ref datastore.Ref) *datastore.Manifest {
-			if r := sel.readers[ref]; r != nil {
-				return r.Manifest
-			}
-			return nil
-		}
-		rec := &Record{Unproved: len(sel.unproved) > 0, URL: o.URL, Packages: sel.packages, Retired: sel.retired}
-		if o.Advisory != nil {
-			a := *o.Advisory
-			a.covers(rec.Packages)
-			rec.Advisories = []Advisory{a}
-		}
-		return rec, nil
-	})
+	res, err := o.change(ctx, func(p *publication) (*Record, error) { return p.choose(ctx, store, bad, say) })
 	if err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", o.To, err)
 	}
 	return res, nil
+}
+
+// choose plans a generation of what the options name. bad are snapshots that were found damaged before.
+func (p *publication) choose(ctx context.Context, store *datastore.Store, bad map[string]error, say func(string)) (*Record, error) {
+	o := p.o
+	sel := &selection{o: o, store: store, known: p.known(), bad: bad, readers: map[datastore.Ref]*datastore.Reader{}}
+	if last := p.t.latest(); last != nil {
+		sel.retired, sel.current = last.Retired, last.Packages
+	}
+	p.after = sel.close
+	p.without = func(ref datastore.Ref, err error) bool {
+		again := bad[ref.String()] == nil && !slices.Contains(o.Names, ref.String())
+		bad[ref.String()] = datastore.Damage(err)
+		return again
+	}
+	if err := sel.choose(ctx); err != nil {
+		return nil, err
+	}
+	// Who can write there can make up verdicts, and the key would vouch for them.
+	if err := store.Exposed(slices.Collect(maps.Keys(sel.readers))...); err != nil {
+		return nil, job.BadRequest(err)
+	}
+	p.result.LeftOut = sel.leftOut
+	for _, l := range sel.leftOut {
+		say("NOT published: " + l.What + ": " + l.Why)
+	}
+	for _, u := range sel.unproved {
+		say("WARNING: published UNPROVED, as --allow-unproved says: " + u)
+	}
+	for i := range sel.packages {
+		if k := &sel.packages[i]; k.Kernel {
+			k.Evidence = knowledge(sel.readers[k.Snapshot].Manifest, *k)
+		}
+	}
+	p.open = fromSnapshots(sel.readers)
+	p.manifest = func(ref datastore.Ref) *datastore.Manifest {
+		if r := sel.readers[ref]; r != nil {
+			return r.Manifest
+		}
+		return nil
+	}
+	rec := &Record{Unproved: len(sel.unproved) > 0, URL: o.URL, Packages: sel.packages, Retired: sel.retired}
+	if o.Advisory != nil {
+		a := *o.Advisory
+		a.covers(rec.Packages)
+		rec.Advisories = []Advisory{a}
+	}
+	return rec, nil
 }
 
 // once says every line once: what is planned again is not told again.
