@@ -218,7 +218,8 @@ func (s *signer) detach(ctx context.Context, path string) error {
 	if s.v3 {
 		args = append([]string{"--force-v3-sigs"}, args...)
 	}
-	_, err := command.Output(ctx, command.Cmd{Args: s.args(args...), Env: s.env()})
+	// What a killed gpg leaves lies beside the file, and goes with it.
+	_, err := command.Output(ctx, command.Cmd{Args: s.args(args...), Env: append(s.env(), "TMPDIR="+filepath.Dir(path))})
 	return err
 }
 
@@ -230,7 +231,7 @@ func (s *signer) verify(ctx context.Context, dir, path string) error {
 		return err
 	}
 	status, err := command.Output(ctx, command.Cmd{
-		Args: []string{"gpgv", "--homedir", dir, "--keyring", ring, "--status-fd", "1", path + ".asc", path}, Env: s.env(),
+		Args: []string{"gpgv", "--homedir", dir, "--keyring", ring, "--status-fd", "1", path + ".asc", path}, Env: append(s.env(), "TMPDIR="+dir),
 	})
 	if err != nil {
 		return err
