@@ -10,6 +10,7 @@ import (
 
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/patch"
+	"ovzpatch/internal/terminal"
 )
 
 // Change says how a tree is changed.
@@ -29,8 +30,13 @@ func Apply(ctx context.Context, c Change) (*patch.Plan, error) {
 		return nil, err
 	}
 	defer tree.Close()
-	if tree.Recovered() {
+	switch tree.Recovered() {
+	case patch.Undone:
 		c.Report.Say("an earlier run was stopped in the middle; the tree is now as it was before that run")
+	case patch.Completed:
+		c.Report.Say("an earlier run was stopped when it had changed all files; the tree is now as that run meant it to be")
+	case patch.Cleared:
+		c.Report.Say("an earlier run was stopped before it changed a file, or when it had changed all; what it left of its own is gone now")
 	}
 	plan, err := planFor(tree, c)
 	var no *patch.NotApplicable
@@ -90,7 +96,7 @@ func (c Change) WriteApplied(w io.Writer, plan *patch.Plan) error {
 		}
 	}
 	for _, f := range plan.Changes {
-		if _, err := fmt.Fprintln(w, c.word(f), f.Name); err != nil {
+		if _, err := fmt.Fprintln(w, c.word(f), terminal.Line(f.Name)); err != nil {
 			return err
 		}
 	}

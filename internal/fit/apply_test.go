@@ -56,3 +56,18 @@ func TestApply(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// What a patch calls its files does not command the terminal, and makes no lines that are none of ours.
+func TestAppliedNames(t *testing.T) {
+	plan := &patch.Plan{
+		Changes:    []patch.Change{{Name: "x\npatched y.c", After: &patch.Content{}, Before: &patch.Content{}}},
+		Placements: []patch.Placement{{File: "a\x1b[2J\nb.c"}},
+	}
+	var out strings.Builder
+	if err := (Change{}).WriteApplied(&out, plan); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(out.String(), "\n") != 2 || strings.Contains(out.String(), "\x1b") {
+		t.Errorf("%q", out.String())
+	}
+}

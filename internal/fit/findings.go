@@ -12,6 +12,7 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/source"
+	"ovzpatch/internal/terminal"
 )
 
 // Findings are what is found about a patch and a source.
@@ -116,13 +117,13 @@ func (f *Fit) checkGate(before, after []byte) (*gate.Gate, error) {
 	return g, g.Err()
 }
 
-// PlacementLine says where one hunk went.
+// PlacementLine says where one hunk went, in one line of text, whatever the patch calls its files.
 func PlacementLine(p patch.Placement) string {
 	s := fmt.Sprintf("%s:%d hunk %d, offset %d, fuzz %d", p.File, p.Line, p.Hunk, p.Offset, p.Fuzz)
 	if len(p.Functions) > 0 {
 		s += ", in " + strings.Join(p.Functions, "(), ") + "()"
 	}
-	return s
+	return terminal.Line(s)
 }
 
 // DescribeKernel says which kernel it is; "" is for what is none, or of no line.

@@ -163,6 +163,9 @@ func inParallel(ctx context.Context, n int, do func(int) error) error {
 		})
 	}
 	wait.Wait()
+	if err := ctx.Err(); err != nil {
+		return err // once, and not by each of them
+	}
 	return errors.Join(errs...)
 }
 

@@ -78,21 +78,37 @@ func (j *journal) write(root *os.Root) error {
 	return syncDir(root, journalDir)
 }
 
+// Recovery is what became of a run that was stopped.
+type Recovery int
+
+// NotNeeded is of a tree in which no run was stopped. Undone is of one that is as it was before that run, Completed of one
+// that has all its changes, and Cleared of one that is either: that run was stopped before its first change or after its last.
+const (
+	NotNeeded Recovery = iota
+	Undone
+	Completed
+	Cleared
+)
+
 // recoverTree brings a tree with a journal directory into the state before the run or, if the run
 // had come to its end, after it.
-func recoverTree(root *os.Root) error {
+func recoverTree(root *os.Root) (Recovery, error) {
 	data, err := plainfile.ReadIn(root, journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return finish(root)
+		which := Cleared
+		if _, err := root.Lstat(doneFile); err == nil {
+			which = Completed
+		}
+		return which, finish(root)
 	}
 	if err != nil {
-		return err
+		return NotNeeded, err
 	}
 	var j journal
 	if err := json.Unmarshal(data, &j); err != nil {
-		return fmt.Errorf("read %s: %w", journalFile, err)
+		return NotNeeded, fmt.Errorf("read %s: %w", journalFile, err)
 	}
-	return j.undo(root)
+	return Undone, j.undo(root)
 }
 
 // undo reverts the steps that were made, in whatever state they are. It can be killed and run

@@ -76,7 +76,7 @@ func child(t *testing.T, dir, file string, steps int) *exec.Cmd {
 }
 
 // reopen recovers the tree.
-func reopen(t *testing.T, dir string) (recovered bool) {
+func reopen(t *testing.T, dir string) Recovery {
 	t.Helper()
 	tree, err := OpenTree(dir)
 	if err != nil {
@@ -111,12 +111,24 @@ func TestKilledAtEveryStep(t *testing.T) {
 		if got := shape(t, dir); !maps.Equal(withoutJournal(got), before) {
 			halfway++
 		}
-		if !reopen(t, dir) {
-			t.Errorf("killed at step %d: nothing was found to be undone", steps)
+		if got := reopen(t, dir); got != Undone && got != Cleared {
+			t.Errorf("killed at step %d: recovery %d", steps, got)
 		}
 		if got := shape(t, dir); !maps.Equal(got, before) {
 			t.Errorf("killed at step %d the tree became\n%v\nwant\n%v", steps, got, before)
 		}
+	}
+}
+
+// A run that was killed while it cleaned up had changed all files.
+func TestKilledAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{doneFile: "{}", "a": "new\n"})
+	if got := reopen(t, dir); got != Completed {
+		t.Errorf("recovery %d", got)
+	}
+	if got := reopen(t, dir); got != NotNeeded {
+		t.Errorf("then %d", got)
 	}
 }
 
@@ -168,10 +180,14 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		time.Sleep(time.Duration(r.Int64N(int64(whole))))
 		cmd.Process.Kill()
 		cmd.Wait()
-		if reopen(t, dir) {
+		recovery := reopen(t, dir)
+		if recovery != NotNeeded {
 			undone++
 		}
 		got := shape(t, dir)
+		if maps.Equal(got, before) && recovery == Completed || !maps.Equal(got, before) && recovery == Undone {
+			t.Errorf("round %d: the tree is said to be what it is not: recovery %d, %v", round, recovery, got)
+		}
 		if !maps.Equal(got, before) && !maps.Equal(readTree(t, dir), patched) {
 			t.Fatalf("round %d: the tree is neither as before nor as after: %v", round, got)
 		}

@@ -22,7 +22,7 @@ type Tree struct {
 	// lock holds a flock(2) of the directory itself: it leaves no file behind, and the
 	// kernel drops it with the process.
 	lock      *os.File
-	recovered bool
+	recovered Recovery
 }
 
 // OpenTree opens the tree at dir. If an earlier Apply was killed in the middle, it first restores
@@ -60,10 +60,10 @@ func (t *Tree) open() error {
 	if err := t.flock(syscall.LOCK_EX); err != nil {
 		return err
 	}
-	if err := recoverTree(t.root); err != nil {
+	var err error
+	if t.recovered, err = recoverTree(t.root); err != nil {
 		return fmt.Errorf("undo an interrupted run: %w", err)
 	}
-	t.recovered = true
 	return t.flock(syscall.LOCK_SH)
 }
 
@@ -82,8 +82,8 @@ func (t *Tree) flock(how int) error {
 	}
 }
 
-// Recovered reports whether OpenTree had to undo an interrupted run.
-func (t *Tree) Recovered() bool { return t.recovered }
+// Recovered returns what OpenTree had to do about a run that was stopped.
+func (t *Tree) Recovered() Recovery { return t.recovered }
 
 // Close releases the tree.
 func (t *Tree) Close() error { return errors.Join(t.lock.Close(), t.root.Close()) }
