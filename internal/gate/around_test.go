@@ -49,6 +49,18 @@ func TestWaysAround(t *testing.T) {
 		{"a header's macro makes the name whole", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return DO(umount)(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() has a macro put its name together"},
 		{"a header's macro makes the operation's name whole", []string{root, "void vendor_abort(struct super_block *sb)\n{\n	sb->s_op->BEGINS(umount)(sb);\n}\n" + root}, "vendor_abort() has a macro put its name together"},
 		{"a header's macro makes another name", []string{root, "int vendor(struct path *path)\n{\n	return DO(mount)(path);\n}\n" + root}, ""},
+		{"a header's macro that uses another makes the name whole", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return DO2(umount)(real_mount(path->mnt), flags);\n}\n" + root}, "sys_umount_at() has a macro put its name together, and it is not known with which flags: DO makes do_umount"},
+		{"one that uses two others", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return DO3(um, ount)(real_mount(path->mnt), flags);\n}\n" + root}, "DO makes do_umount"},
+		{"one that is given the other", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return APPLY(DO, umount)(real_mount(path->mnt), flags);\n}\n" + root}, "DO makes do_umount"},
+		{"one that makes the other's name", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return CAT(D, O)(umount)(real_mount(path->mnt), flags);\n}\n" + root}, "DO makes do_umount"},
+		{"one that is given what a third makes", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return CAT3(do, _, umount)(real_mount(path->mnt), flags);\n}\n" + root}, "CAT_ makes do_umount"},
+		{"one that takes all arguments", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return ALL(do_, umount)(real_mount(path->mnt), flags);\n}\n" + root}, "CAT_ makes do_umount"},
+		{"one of the file's own that uses a header's", []string{root, "#define UM(x) DO2(x)\nSYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return UM(umount)(real_mount(path->mnt), flags);\n}\n" + root}, "DO makes do_umount"},
+		{"one that makes the name of something else", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return DO3(mo, unt)(real_mount(path->mnt), flags);\n}\n" + root}, ""},
+		{"one that makes a text", []string{root, "SYSCALL_DEFINE2(umount_at, struct path *, path, int, flags)\n{\n	return TEXT(umount, do_)(real_mount(path->mnt), flags);\n}\n" + root}, ""},
+		{"a table with a name that a header's macro makes", []string{root, "static const struct ops vendor = { .umount = DO2(umount) };\n\n" + root}, "what stands outside of functions has a macro put its name together"},
+		{"an operation's name that macros make", []string{root, "void vendor_abort(struct super_block *sb)\n{\n	sb->s_op->CAT3(umount, _, begin)(sb);\n}\n" + root}, "CAT_ makes umount_begin"},
+		{"an operation's name that a header's macro makes whole", []string{root, "void vendor_abort(struct super_block *sb)\n{\n	ABORT(sb);\n}\n" + root}, "vendor_abort() has a macro put its name together"},
 		{"by its name", []string{root, "int vendor(struct mount *mnt)\n{\n	int (*f)(struct mount *, int) = lookup(\"do_\" \"umount\");\n	return f(mnt, MNT_FORCE);\n}\n" + root}, "vendor() comes to it without the hook"},
 		{"by a name that is not there", []string{root, "int vendor(char *name, struct mount *mnt)\n{\n	int (*f)(struct mount *, int) = (void *)kallsyms_lookup_name(name);\n	return f(mnt, MNT_FORCE);\n}\n" + root}, "vendor() looks for a function by its name (kallsyms_lookup_name)"},
 		{"a text with the name", []string{root, "int vendor(struct mount *mnt)\n{\n	pr_debug(\"do_umount of %p\", mnt);\n	return 0;\n}\n" + root}, ""},
@@ -92,7 +104,9 @@ func TestWaysAround(t *testing.T) {
 			hooks := map[string]string{"helper": decision, "before-can": decided, "after-can": logged}
 			after := edit(withHooks(t, "mainline", hooks))
 			names := namesFor("mainline")
-			names.headers["include/linux/vendor.h"] = []byte("#define DO(x) \\\n\tdo_##x\n#define BEGINS(x) x##_begin // it\n")
+			names.headers["include/linux/vendor.h"] = []byte("#define DO(x) \\\n\tdo_##x\n#define BEGINS(x) x##_begin // it\n" +
+				"#define DO2(x) \\\n\tDO(x)\n#define CAT_(a, b) a ## b\n#define CAT(a, b) CAT_(a, b)\n#define CAT3(a, b, c) CAT(CAT(a, b), c)\n#define DO3(a, b) DO2(CAT(a, b))\n" +
+				"#define APPLY(f, x) f(x)\n#define ALL(args...) CAT(args)\n#define TEXT(a, b) #a #b\n#ifdef CONFIG_VENDOR\n#define ABORT(sb)\n#else\n#define ABORT(sb) (sb)->s_op->BEGINS(umount)(sb)\n#endif\n")
 			names.order = append(names.order, "include/linux/vendor.h")
 			g, err := Check([]byte(before), []byte(after), names)
 			if test.doubt == "" {

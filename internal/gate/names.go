@@ -25,6 +25,8 @@ type Names struct {
 	order   []string // those that the file includes and those of fs/ and include/linux/ first, which have most of what is looked for
 	found   sync.Map // what was looked for, and whether it was there
 	codes   sync.Map // headers without comments, by their names, as far as they were wanted
+	index   sync.Once
+	places  map[string][]place // of the words that are defined for the preprocessor
 }
 
 // NewNames takes those of files that are headers.
