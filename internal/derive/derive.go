@@ -101,6 +101,9 @@ func Derive(src Source, names *gate.Names) (*Port, error) {
 		return nil, err
 	}
 	d := &deriver{src: src, names: names, text: text, outline: gate.ReadOutline(data), facts: newFacts(src), port: &Port{}, edits: edits{}}
+	if deep := d.outline.Deep; deep != nil {
+		return nil, &Question{Asks: "what does " + gate.File + " do? " + deep.String()}
+	}
 	if err := d.untouched(); err != nil {
 		return nil, err
 	}

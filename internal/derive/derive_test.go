@@ -172,6 +172,7 @@ func TestQuestions(t *testing.T) {
 		{"flags from elsewhere", strings.Replace(whole, "can_umount(path, flags);", "can_umount(path, flags | extra);", 1), pidNumber, "which variable holds the flags"},
 		{"an expire test behind", top + strings.Replace(strings.Replace(doUmountOld, "	if (flags & MNT_EXPIRE) {", "	if (flags & MNT_DETACH) {", 1), "	return umount_rest", "	if (flags & MNT_EXPIRE)\n		return -EINVAL;\n	return umount_rest", 1) + sysUmountOld, pidReaper, "no MNT_EXPIRE test before"},
 		{"a variable override", strings.Replace(whole, "	int ret;\n\n	ret = can", "	int ret, override;\n\n	ret = can", 1), pidNumber, "has a variable override"},
+		{"too many brackets", strings.Replace(whole, "can_umount(path, flags);", strings.Repeat("(", 9000)+"can_umount(path, flags)"+strings.Repeat(")", 9000)+";", 1), pidNumber, "more than 500 brackets in each other, and is not read (fs/namespace.c:"},
 		{"a path by number", strings.ReplaceAll(strings.Replace(whole, "	struct mount *mnt = real_mount(path->mnt);\n	int ret;\n\n	ret", "	struct mount *mnt = find_mount(number);\n	int ret;\n\n	ret", 1), "path_umount(const struct path *path,", "path_umount(int number,"), pidNumber, "by what is the superblock known"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

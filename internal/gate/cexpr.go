@@ -42,8 +42,11 @@ type parser struct {
 }
 
 // expression reads all of t.
-func expression(t []token) (*expr, error) {
-	p := &parser{t: t}
+func expression(t []token) (*expr, error) { return expressionIn(t, 0) }
+
+// expressionIn reads what stands in the brackets of another expression, which is depth deep.
+func expressionIn(t []token, depth int) (*expr, error) {
+	p := &parser{t: t, depth: depth}
 	e, err := p.binary(0)
 	if err == nil && len(p.t) > 0 {
 		err = errExpression
@@ -57,8 +60,8 @@ var precedence = map[string]int{
 	"+": 12, "-": 12, "*": 13, "/": 13, "%": 13,
 }
 
-// maxExpression bounds how deep expressions nest.
-const maxExpression = 200
+// maxExpression bounds how deep expressions nest; a bracket counts twice.
+const maxExpression = 2 * maxNesting
 
 func (p *parser) binary(least int) (*expr, error) {
 	if p.depth++; p.depth > maxExpression {
@@ -118,6 +121,7 @@ func (p *parser) unary() (*expr, error) {
 		return nil, errExpression
 	}
 	defer func() { p.depth-- }()
+	all := p.t
 	t, ok := p.take()
 	if !ok {
 		return nil, errExpression
@@ -127,7 +131,6 @@ func (p *parser) unary() (*expr, error) {
 		e, err := p.unary()
 		return &expr{"u" + t.text, t, []*expr{e}}, err
 	case "(":
-		all := append([]token{t}, p.t...)
 		end := closing(all, 0)
 		if end >= len(all) {
 			return nil, errExpression
@@ -138,7 +141,7 @@ func (p *parser) unary() (*expr, error) {
 			e, err := p.unary()
 			return &expr{cast, token{text: spelled(inner), line: t.line}, []*expr{e}}, err
 		}
-		e, err := expression(inner)
+		e, err := expressionIn(inner, p.depth)
 		if err != nil {
 			return nil, err
 		}
@@ -194,7 +197,7 @@ func (p *parser) suffix(e *expr) (*expr, error) {
 					e.args = append(e.args, &expr{op: typeArg, tok: token{text: spelled(part), line: t.line}})
 					continue
 				}
-				arg, err := expression(part)
+				arg, err := expressionIn(part, p.depth)
 				if err != nil {
 					return nil, err
 				}

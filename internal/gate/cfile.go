@@ -22,6 +22,7 @@ type cfile struct {
 	tables    map[string]*table
 	leads     map[string]bool // functions that come to umount_begin
 	asks      map[string]bool // options that it asks for by #ifdef
+	deep      *Fault          // where it nests deeper than is read; the rest is not all there then
 }
 
 // function is a C function with a body.
@@ -43,7 +44,10 @@ func parseFile(src string) *cfile {
 	f.defines = definitions(src)
 	f.macros = macros(f.defines)
 	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
-	t := tokens(src)
+	t, deep := scan(src)
+	if f.deep = deep; deep != nil {
+		return f
+	}
 	f.asks = asked(t)
 	start, kept := 0, 0 // of the declaration, and of what stands outside of functions
 	for i := 0; i < len(t); i++ {
@@ -66,6 +70,9 @@ func parseFile(src string) *cfile {
 				fn := &function{
 					name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{},
 					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under,
+				}
+				if f.deep == nil {
+					f.deep = deepStatement(body)
 				}
 				each(body, func(s *stmt) { fn.texts[s.text()]++ })
 				fn.kinds = fn.paramTypes()

@@ -34,13 +34,13 @@ func spliced(src string) string {
 func uncommented(src string) string {
 	src = spliced(src)
 	var b strings.Builder
-	directive, owed := false, 0
+	directive, owed, blank := false, 0, true // blank: the line has nothing else so far
 	for i := 0; i < len(src); {
 		n, put := 1, src[i:i+1]
 		switch {
 		case src[i] == '\n':
 			put = strings.Repeat("\n", owed+1)
-			directive, owed = false, 0
+			directive, owed, blank = false, 0, true
 		case strings.HasPrefix(src[i:], "//"):
 			n, put = lineLength(src[i:]), ""
 		case strings.HasPrefix(src[i:], "/*"):
@@ -57,17 +57,16 @@ func uncommented(src string) string {
 			n = literalLength(src[i:])
 			put = src[i : i+n]
 		case src[i] == '#':
-			directive = directive || onlyBlanks(b.String())
+			directive = directive || blank
 		}
 		b.WriteString(put)
+		if at := strings.LastIndexByte(put, '\n'); at >= 0 {
+			put, blank = put[at+1:], true
+		}
+		blank = blank && strings.TrimSpace(put) == ""
 		i += n
 	}
 	return b.String()
-}
-
-// onlyBlanks reports whether the last line of a text has nothing else.
-func onlyBlanks(s string) bool {
-	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:]) == ""
 }
 
 // code is a header without comments and what stands in literals, so that no word of those is

@@ -57,8 +57,8 @@ func (s *stmt) expression() (*expr, error) {
 	return s.read, s.readErr
 }
 
-// maxDepth bounds how deep statements nest; what nests deeper is no kernel source.
-const maxDepth = 200
+// tooDeepWord is the word of what stands for statements that nest deeper than is read.
+const tooDeepWord = "too deep"
 
 // statements reads all of t.
 func statements(t []token) (all []stmt, rest []token) {
@@ -80,8 +80,8 @@ func statementsTo(t []token, depth int) (all []stmt, rest []token) {
 
 // statement reads one statement and returns what follows. It always takes a token at least.
 func statement(t []token, depth int) (stmt, []token) {
-	if depth > maxDepth {
-		return stmt{}, nil
+	if depth > maxNesting {
+		return stmt{word: tooDeepWord}, nil
 	}
 	switch word := t[0].text; word {
 	case "{":

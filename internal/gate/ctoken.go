@@ -20,10 +20,16 @@ type token struct {
 // tokens cuts C source apart. Of an #if with an #else the first branch counts: where the
 // kernel asks for CONFIG_VE or the like, it is set. What #if 0 holds does not count.
 func tokens(src string) []token {
+	all, _ := scan(src)
+	return all
+}
+
+// scan is tokens, and says what nests deeper than is read.
+func scan(src string) (all []token, deep *Fault) {
 	src = uncommented(src)
-	var all []token
 	line := 1
 	var open conditions
+	out, under := false, ""
 	for i := 0; i < len(src); {
 		c := src[i]
 		var n int
@@ -38,18 +44,22 @@ func tokens(src string) []token {
 		case c == '#' && startsLine(src, i):
 			n = lineLength(src[i:])
 			open.directive(src[i : i+n])
+			if open.deep() {
+				return nil, &Fault{tooDeep("conditions of the preprocessor"), []int{line}}
+			}
+			out, under = open.out(), open.text()
 		default:
 			if n = wordLength(src[i:]); c == '"' || c == '\'' {
 				n = literalLength(src[i:])
 			}
-			if !open.out() {
-				all = append(all, token{src[i : i+n], line, open.text()})
+			if !out {
+				all = append(all, token{src[i : i+n], line, under})
 			}
 		}
 		line += strings.Count(src[i:i+n], "\n")
 		i += n
 	}
-	return all
+	return all, nesting(all)
 }
 
 func startsLine(src string, i int) bool {
@@ -75,6 +85,7 @@ type condition struct {
 	text  string // as "ifdef CONFIG_VE"
 	first bool   // the first branch of it that counts has begun
 	out   bool   // what follows is left out
+	more  int    // branches behind the first
 }
 
 // directive takes a line of the preprocessor into account.
@@ -85,7 +96,7 @@ func (c *conditions) directive(d string) {
 	switch {
 	case strings.HasPrefix(word, "if"):
 		zero := word == "if" && rest == "0"
-		*c = append(*c, condition{text, !zero, zero})
+		*c = append(*c, condition{text: text, first: !zero, out: zero})
 	case n == 0:
 	case word == "endif":
 		*c = (*c)[:n-1]
@@ -93,7 +104,13 @@ func (c *conditions) directive(d string) {
 		last := &(*c)[n-1]
 		last.out, last.first = last.first, true
 		last.text += ", " + text
+		last.more++
 	}
+}
+
+// deep reports whether there are more conditions in each other, or branches of one, than are read.
+func (c conditions) deep() bool {
+	return len(c) > maxNesting || len(c) > 0 && c[len(c)-1].more > maxNesting
 }
 
 func (c conditions) out() bool {

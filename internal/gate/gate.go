@@ -82,6 +82,12 @@ func (e *Error) Error() string {
 func Check(before, after []byte, names *Names) (*Gate, error) {
 	g := &Gate{}
 	c := &comparison{gate: g, names: names, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, written: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, asked: map[string]string{}, entered: map[string]bool{}}
+	for _, f := range []*cfile{c.after, c.base} {
+		if f.deep != nil {
+			g.doubt(f.deep.Reason, f.deep.Lines)
+			return g.end()
+		}
+	}
 	if c.base.functions[umount] == nil || c.after.functions[umount] == nil {
 		g.doubt("the file has no umount system call, so the hook cannot be checked", nil)
 		return g.end()

@@ -5,6 +5,7 @@ package gate
 // Outline is a C file as this package reads it, for who wants to write where it judges.
 type Outline struct {
 	Functions map[string]Function
+	Deep      *Fault // where the file nests deeper than is read; the functions are not all there then
 }
 
 // Function is a function with a body.
@@ -32,7 +33,10 @@ type Statement struct {
 // ReadOutline reads a C file. Of an #if with an #else the first branch counts.
 func ReadOutline(src []byte) *Outline {
 	f := parseFile(string(src))
-	o := &Outline{Functions: map[string]Function{}}
+	o := &Outline{Functions: map[string]Function{}, Deep: f.deep}
+	if f.deep != nil {
+		return o
+	}
 	for name, fn := range f.functions {
 		o.Functions[name] = Function{
 			Name: name, Line: fn.line, End: fn.end, Under: fn.under, Head: words(fn.head),
