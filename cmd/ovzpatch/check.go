@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/report"
@@ -67,7 +66,7 @@ func (k *checkCommand) run(c *cobra.Command, args []string) error {
 		k.u.Say("--config=%s is not used: without --compile nothing is compiled", recipe.Config)
 	}
 	f, err := fit.Examine(c.Context(), fit.Request{
-		Source: args[0], Keyring: k.key.keyring, Port: k.port.Port, Spec: recipe.Spec, Place: k.opt, Cache: cache.Cache{Dir: k.cacheDir}, Report: k.u,
+		Source: args[0], Keyring: k.key.keyring, Port: k.port.Port, Spec: recipe.Spec, Place: k.opt, Cache: k.cache(k.u), Report: k.u,
 	}, try)
 	result := &report.Report{Source: args[0]}
 	if f == nil {

@@ -13,7 +13,6 @@ import (
 
 	"ovzpatch/cmd/ovzpatch/internal/cmdline"
 	"ovzpatch/internal/build"
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/launcher"
 	"ovzpatch/internal/preflight"
@@ -105,7 +104,7 @@ func (f *buildFlags) check(a *app, u job.Reporter) error {
 		return err
 	}
 	f.recipe.Report, f.build.Report = u, u
-	f.build.Cache, f.build.Getenv = cache.Cache{Dir: a.cacheDir}, os.Getenv
+	f.build.Cache, f.build.Getenv = a.cache(u), os.Getenv
 	f.recipe.Cache = f.build.Cache
 	f.build.Home, _ = os.UserHomeDir() // without one nobody has settings of their own
 	return nil

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/trial"
@@ -26,7 +25,7 @@ func (f *testFlags) register(c *cobra.Command) {
 // check refuses what no guest can try, and completes the options. kept tells that a datastore gets
 // the verdict.
 func (f *testFlags) check(a *app, u job.Reporter, kept bool) error {
-	f.Cache, f.Home, f.Report = cache.Cache{Dir: a.cacheDir}, a.home, u
+	f.Cache, f.Home, f.Report = a.cache(u), a.home, u
 	err := f.Check()
 	if kept {
 		err = errors.Join(err, f.CheckWhole())

@@ -11,7 +11,6 @@ import (
 
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/build"
-	"ovzpatch/internal/cache"
 	"ovzpatch/internal/derive"
 	"ovzpatch/internal/fit"
 	"ovzpatch/internal/patch"
@@ -71,7 +70,7 @@ func (p *portCommand) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	f, err := fit.Examine(ctx, fit.Request{
-		Source: args[0], Keyring: p.flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: p.flags.recipe.Spec, Place: patch.Options{Strip: -1}, Cache: cache.Cache{Dir: p.cacheDir}, Report: u,
+		Source: args[0], Keyring: p.flags.key.keyring, Port: fit.Port{Derive: fit.Always}, Spec: p.flags.recipe.Spec, Place: patch.Options{Strip: -1}, Cache: p.cache(u), Report: u,
 	}, nil)
 	if err != nil {
 		f.Close()

@@ -139,8 +139,11 @@ func (a *app) prepare(c *cobra.Command, args []string) error {
 
 // trial is how guests run for a command.
 func (a *app) trial(u job.Reporter) trial.Options {
-	return trial.Options{Cache: cache.Cache{Dir: a.cacheDir}, Home: a.home, Report: u}
+	return trial.Options{Cache: a.cache(u), Home: a.home, Report: u}
 }
+
+// cache is the cache, and u is told what in it is damaged.
+func (a *app) cache(u job.Reporter) cache.Cache { return cache.Cache{Dir: a.cacheDir, Say: u.Say} }
 
 // ready tells before the work whether its tools are there and results can be kept.
 func (a *app) ready(tools ...[]tool.Tool) error {

@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/gate"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/launcher"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/rpmfile"
 )
@@ -93,15 +94,20 @@ func move(path, dir string) (string, error) {
 
 // write notes in a directory what the packages there are.
 func (b *Result) write(dir string) error {
-	note, err := json.MarshalIndent(b, "", "  ")
+	note, err := b.note()
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, buildManifest), append(note, '\n'))
+	return atomicfile.WriteBytes(filepath.Join(dir, buildManifest), note)
+}
+
+func (b *Result) note() ([]byte, error) {
+	note, err := json.MarshalIndent(b, "", "  ")
+	return append(note, '\n'), err
 }
 
 func readBuild(dir string) (*Result, error) {
-	data, err := os.ReadFile(filepath.Join(dir, buildManifest))
+	data, err := plainfile.Read(filepath.Join(dir, buildManifest))
 	if err != nil {
 		return nil, err
 	}

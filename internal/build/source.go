@@ -4,10 +4,12 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"ovzpatch/internal/cache"
 	"ovzpatch/internal/rpmbuild"
 	"ovzpatch/internal/srpm"
 )
@@ -20,15 +22,29 @@ func (b *builder) addSource(ctx context.Context, res *Result, work string, hold 
 	if err != nil {
 		return err
 	}
-	name, err := move(path, res.Dir)
-	if err != nil {
-		return fmt.Errorf("keep source package: %w", err)
-	}
-	res.Source = name
-	if err := res.write(res.Dir); err != nil {
+	if err := res.keepSource(path); err != nil {
 		return fmt.Errorf("keep source package: %w", err)
 	}
 	return os.RemoveAll(filepath.Join(work, sourceTop))
+}
+
+// keepSource moves a source package to the others, in the cache, and notes it.
+func (b *Result) keepSource(path string) error {
+	digest, err := (*cache.Digests)(nil).Of(path)
+	if err != nil {
+		return err
+	}
+	if b.Source, err = move(path, b.Dir); err != nil {
+		return err
+	}
+	note, err := b.note()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(cache.Admit(b.Dir, b.Source, digest), cache.Admit(b.Dir, buildManifest, cache.SHA256(note))); err != nil {
+		return err
+	}
+	return b.write(b.Dir)
 }
 
 // sourceTop is the topdir, below the work directory, of the source package.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"ovzpatch/internal/plainfile"
 )
 
 // program is Go's build id of the running program, which changes with its code; "" where it has none.
@@ -31,7 +33,7 @@ var program = sync.OnceValue(func() string {
 const answerName = "answer.json"
 
 // Answer returns what find finds, a value that JSON keeps whole. It depends on nothing but the values of
-// the key and this program's code, and is kept by both where find says so. What was kept and cannot be read
+// the key and this program's code, and is kept by both where find says so. What was kept and is damaged
 // is found anew.
 func Answer[T any](c Cache, kind string, k *Key, find func() (answer T, keep bool, err error)) (T, error) {
 	if c.Dir == "" || program() == "" {
@@ -44,7 +46,7 @@ func Answer[T any](c Cache, kind string, k *Key, find func() (answer T, keep boo
 		Answer *T     `json:"answer"`
 	}
 	if dir, ok := c.Get(kind, key); ok {
-		data, err := os.ReadFile(filepath.Join(dir, answerName))
+		data, err := plainfile.Read(filepath.Join(dir, answerName))
 		if err == nil && json.Unmarshal(data, &kept) == nil && kept.Key == key && kept.Answer != nil {
 			return *kept.Answer, nil
 		}

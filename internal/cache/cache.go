@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cache keeps expensive results by the content of their inputs: finished results, which
-// appear whole or not at all, and work directories, which one process at a time may continue.
+// appear whole or not at all, and work directories, which one process at a time may continue. Each
+// result has the digests of its files beside them: what the disk or a crash damaged is made anew.
 package cache
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,7 +23,10 @@ import (
 )
 
 // Cache is a directory that belongs to ovzpatch.
-type Cache struct{ Dir string }
+type Cache struct {
+	Dir string
+	Say func(format string, args ...any) // tells that something is damaged; nil where nobody is told
+}
 
 // Key names a result: it is the digest of all its inputs.
 type Key struct{ h hash.Hash }
@@ -50,15 +56,30 @@ func (k *Key) AddFile(name, path string) error {
 // String is the key as a file name.
 func (k *Key) String() string { return hex.EncodeToString(k.h.Sum(nil))[:40] }
 
-// Get returns the directory of a finished result, if there is one. It stays until this process ends.
-func (c Cache) Get(kind, key string) (string, bool) {
+// Get returns the directory of a finished result, if there is one. It stays until this process ends. The
+// named files, or all where none are named, are as they were written; a damaged result is removed.
+func (c Cache) Get(kind, key string, files ...string) (string, bool) {
 	dir := filepath.Join(c.Dir, kind, key)
 	// Put reports what is wrong with the cache.
 	if c.Check() != nil {
 		return dir, false
 	}
-	st, err := os.Stat(dir)
-	if err != nil || !st.IsDir() || !hold(dir) {
+	st, err := os.Lstat(dir)
+	if err != nil || st.IsDir() && !hold(dir) {
+		return dir, false
+	}
+	if !st.IsDir() {
+		err = errors.New("it is not a directory")
+	} else {
+		err = intact(dir, files)
+	}
+	if err != nil {
+		// One of an earlier release is no damage.
+		if c.Say != nil && !errors.Is(err, errNoIndex) {
+			c.Say("the cache's copy %s is damaged: it is made anew (%v)", dir, err)
+		}
+		// Put reports what cannot be removed.
+		_ = c.Remove(kind, key)
 		return dir, false
 	}
 	// Its time says when it was last used; a result that cannot be touched is still good.
@@ -83,7 +104,7 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 	if err := fill(tmp); err != nil {
 		return "", err
 	}
-	if err := syncTree(tmp); err != nil {
+	if err := errors.Join(seal(tmp), syncTree(tmp)); err != nil {
 		return "", fmt.Errorf("write cache: %w", err)
 	}
 	final := filepath.Join(parent, key)
@@ -160,7 +181,11 @@ func sweep(parent string) {
 
 // Remove removes a result.
 func (c Cache) Remove(kind, key string) error {
-	return os.RemoveAll(filepath.Join(c.Dir, kind, key))
+	err := discard(filepath.Join(c.Dir, kind, key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // syncTree makes a result durable before it gets its name.

@@ -102,7 +102,10 @@ func TestPruneByAgeAndSize(t *testing.T) {
 // killed one left behind.
 func TestPruneLeavesAloneWhatIsInUse(t *testing.T) {
 	c := cache.Cache{Dir: t.TempDir()}
-	aged(t, c, "packages", "got", 10*day, 10)
+	got := aged(t, c, "packages", "got", 10*day, 10)
+	if err := os.WriteFile(filepath.Join(got, "digests.json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	aged(t, c, "packages", "others", 10*day, 10)
 	aged(t, c, "packages", "free", 10*day, 10)
 	if _, err := c.Put("packages", "put", func(string) error { return nil }); err != nil {

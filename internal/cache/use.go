@@ -66,7 +66,11 @@ func remove(path string) error {
 	if free, err := tryLock(f); err == nil && !free {
 		return errInUse
 	}
-	// Who looks for it from now on does not find half of it.
+	return discard(path)
+}
+
+// discard removes a result: who looks for it from now on does not find half of it.
+func discard(path string) error {
 	gone, err := os.MkdirTemp(filepath.Dir(path), unfinished)
 	if err != nil {
 		return err

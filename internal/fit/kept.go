@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/source"
 )
 
@@ -45,11 +46,13 @@ func (r Request) readFiles(ctx context.Context, archive *source.Source, want, pa
 		return nil, fmt.Errorf("make cache key: %w", err)
 	}
 	k.Add("tarball", digest).Add("files", keptName+" "+keptHeaders)
-	if dir, ok := r.Cache.Get(keptKind, k.String()); ok {
+	if dir, ok := r.Cache.Get(keptKind, k.String(), keptName); ok {
 		if files, err := readKept(filepath.Join(dir, keptName)); err == nil {
 			headers := func() (*source.Files, error) {
-				if files, err := readKept(filepath.Join(dir, keptHeaders)); err == nil {
-					return files, nil
+				if dir, ok := r.Cache.Get(keptKind, k.String(), keptHeaders); ok {
+					if files, err := readKept(filepath.Join(dir, keptHeaders)); err == nil {
+						return files, nil
+					}
 				}
 				if err := r.Cache.Remove(keptKind, k.String()); err != nil {
 					return nil, err
@@ -130,7 +133,7 @@ func writeKept(file string, files *source.Files, which func(name string) bool) e
 }
 
 func readKept(file string) (*source.Files, error) {
-	f, err := os.Open(file)
+	f, err := plainfile.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,12 @@
 package fit
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"syscall"
 	"testing"
 
 	"ovzpatch/internal/cache"
@@ -74,22 +76,52 @@ func TestReadFilesKeepsThem(t *testing.T) {
 	if err := writeKept(kept()[0], &source.Files{Top: "x", Files: map[string]source.File{}}, isHeader); err != nil {
 		t.Fatal(err)
 	}
+	text, err := os.ReadFile(kept()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cache.Admit(filepath.Dir(kept()[0]), keptName, cache.SHA256(text)); err != nil {
+		t.Fatal(err)
+	}
 	if again := read(s); again.Top != "x" {
 		t.Errorf("%+v was not read from the cache", again)
 	}
-	for _, name := range []string{keptName, keptHeaders} {
-		file := filepath.Join(filepath.Dir(kept()[0]), name)
-		if err := os.WriteFile(file, []byte("damaged"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if again := read(s); !reflect.DeepEqual(first, again) {
-			t.Errorf("after damage of %s %+v", name, again)
-		}
-		if data, err := os.ReadFile(file); err != nil || string(data) == "damaged" {
-			t.Errorf("%s was not kept anew: %v", name, err)
-		}
-	}
+	damageKept(t, &r.Cache, func() string { return filepath.Dir(kept()[0]) }, first, func() *source.Files { return read(s) })
 	if other := read(pack("two")); string(other.Files["Makefile"].Data) != "two" || len(kept()) != 2 {
 		t.Errorf("%+v, kept %v", other, kept())
+	}
+}
+
+// damageKept damages what c keeps in dir: it is told once, and kept anew.
+func damageKept(t *testing.T, c *cache.Cache, dir func() string, first *source.Files, read func() *source.Files) {
+	t.Helper()
+	damages := map[string]func(file string) error{
+		"no archive": func(file string) error { return os.WriteFile(file, []byte("damaged"), 0o600) },
+		"another byte of a file in it": func(file string) error {
+			data, err := os.ReadFile(file)
+			if err == nil {
+				data[2*512] ^= 1 // behind two headers
+				err = os.WriteFile(file, data, 0o600)
+			}
+			return err
+		},
+		"a pipe": func(file string) error { return errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o600)) },
+	}
+	for _, damage := range []string{"no archive", "another byte of a file in it", "a pipe"} {
+		for _, name := range []string{keptName, keptHeaders} {
+			said := 0
+			c.Say = func(string, ...any) { said++ }
+			file := filepath.Join(dir(), name)
+			if err := damages[damage](file); err != nil {
+				t.Fatal(err)
+			}
+			if again := read(); !reflect.DeepEqual(first, again) || said != 1 {
+				t.Errorf("%s, %s: %+v, said %d times", name, damage, again, said)
+			}
+			c.Say = t.Errorf
+			if again := read(); !reflect.DeepEqual(first, again) {
+				t.Errorf("%s, %s: then %+v", name, damage, again)
+			}
+		}
 	}
 }

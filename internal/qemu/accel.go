@@ -16,6 +16,7 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/command"
+	"ovzpatch/internal/plainfile"
 )
 
 // Accel says how guests run on this machine.
@@ -204,7 +205,7 @@ func remember(c cache.Cache, key string, make func() (Accel, error)) (Accel, err
 		return make()
 	}
 	if dir, ok := c.Get(kind, key); ok {
-		if b, err := os.ReadFile(filepath.Join(dir, file)); err == nil {
+		if b, err := plainfile.Read(filepath.Join(dir, file)); err == nil {
 			var a Accel
 			if json.Unmarshal(b, &a) == nil && a.Name != "" {
 				return a, nil
