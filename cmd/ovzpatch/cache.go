@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -29,11 +30,19 @@ func newCacheList(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := cache.Cache{Dir: a.cacheDir}.Entries(c.Context())
-			return show(c, out, list, err, cache.WriteEntries)
+			return showRest(c, out, list, err, cache.WriteEntries)
 		},
 	}
 	out.register(c, "write the list as JSON")
 	return c
+}
+
+// showRest shows what could be read, and ends with what could not.
+func showRest[T any](c *cobra.Command, out jsonFlag, list []T, err error, text func(io.Writer, []T) error) error {
+	if list == nil {
+		return err
+	}
+	return errors.Join(err, show(c, out, list, nil, text))
 }
 
 func newCacheSize(a *app) *cobra.Command {
@@ -44,7 +53,7 @@ func newCacheSize(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			kinds, err := cache.Cache{Dir: a.cacheDir}.Kinds(c.Context())
-			return show(c, out, kinds, err, cache.WriteKinds)
+			return showRest(c, out, kinds, err, cache.WriteKinds)
 		},
 	}
 	out.register(c, "write it as JSON")
@@ -65,17 +74,17 @@ func newCachePrune(a *app) *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
-			p, err := cache.Cache{Dir: a.cacheDir}.Prune(c.Context(), limits)
-			if err != nil {
-				return err
+			p, failed := cache.Cache{Dir: a.cacheDir}.Prune(c.Context(), limits)
+			if failed != nil && p.Left == 0 && len(p.Removed) == 0 {
+				return failed
 			}
 			swept := scratch.Sweep("") + scratch.Sweep(a.cacheDir)
-			return out.print(c, p, func(w io.Writer) error {
+			return errors.Join(failed, out.print(c, p, func(w io.Writer) error {
 				if swept > 0 {
 					newUI(c).Say("temporary directories of processes that were killed: %d removed", swept)
 				}
 				return p.Text(w)
-			})
+			}))
 		},
 	}
 	c.Flags().StringVar(&age, "age", fmt.Sprintf("%dd", cache.Standard.Days()), "remove what nobody has used for this long: days as 30d, or a time as 12h")

@@ -20,7 +20,7 @@ type Kind struct {
 // Kinds sums a cache up by kind, with the sum as the last.
 func (c Cache) Kinds(ctx context.Context) ([]Kind, error) {
 	list, err := c.Entries(ctx)
-	if err != nil {
+	if list == nil {
 		return nil, err
 	}
 	place, kinds, sum := map[string]int{}, []Kind{}, Kind{Kind: "all"}
@@ -35,7 +35,7 @@ func (c Cache) Kinds(ctx context.Context) ([]Kind, error) {
 			k.Size += e.Size
 		}
 	}
-	return append(kinds, sum), nil
+	return append(kinds, sum), err
 }
 
 // Day is what an age is counted in.

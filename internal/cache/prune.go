@@ -35,7 +35,12 @@ type Limits struct {
 // Standard are the limits that every build keeps to.
 var Standard = Limits{Age: unusedFor, Size: 20 << 30}
 
-// Entries lists a cache, what was used last first.
+// unreadable says what to do about what cannot be read. Root reads all but a damaged disk's.
+func unreadable(dir string, err error) error {
+	return fmt.Errorf("list cache: %w; make %s readable, or remove it", err, dir)
+}
+
+// Entries lists a cache, what was used last first. With an error that is not ctx's it is what could be read.
 func (c Cache) Entries(ctx context.Context) ([]Entry, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -45,13 +50,15 @@ func (c Cache) Entries(ctx context.Context) ([]Entry, error) {
 		return nil, fmt.Errorf("list cache: %w", err)
 	}
 	list := []Entry{}
+	var unread []error
 	for _, kind := range kinds {
 		if !kind.IsDir() {
 			continue
 		}
 		entries, err := os.ReadDir(filepath.Join(c.Dir, kind.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("list cache: %w", err)
+			unread = append(unread, unreadable(filepath.Join(c.Dir, kind.Name()), err))
+			continue
 		}
 		names := map[string]bool{}
 		for _, e := range entries {
@@ -65,14 +72,19 @@ func (c Cache) Entries(ctx context.Context) ([]Entry, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // somebody removed it meanwhile
 			}
-			if err != nil {
-				return nil, fmt.Errorf("list cache: %w", err)
+			if ctx.Err() != nil {
+				return nil, err
 			}
-			list = append(list, one)
+			if err != nil {
+				unread = append(unread, unreadable(filepath.Join(c.Dir, kind.Name(), e.Name()), err))
+			}
+			if one.Name != "" {
+				list = append(list, one)
+			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Entry) int { return b.Used.Compare(a.Used) })
-	return list, nil
+	return list, errors.Join(unread...)
 }
 
 func (c Cache) entry(ctx context.Context, kind string, d os.DirEntry, work bool) (Entry, error) {
@@ -121,9 +133,9 @@ type Pruned struct {
 // the cache is not larger than limits.Size. It leaves alone what any process uses.
 func (c Cache) Prune(ctx context.Context, limits Limits) (Pruned, error) {
 	p := Pruned{Removed: []Entry{}, Kept: []Entry{}}
-	list, err := c.Entries(ctx)
-	if err != nil {
-		return p, err
+	list, failed := c.Entries(ctx)
+	if list == nil {
+		return p, failed
 	}
 	for _, e := range list {
 		p.Left += e.Size
@@ -140,14 +152,14 @@ func (c Cache) Prune(ctx context.Context, limits Limits) (Pruned, error) {
 		case errors.Is(err, errInUse):
 			p.Kept = append(p.Kept, e)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return p, fmt.Errorf("prune cache: %w", err)
+			failed = errors.Join(failed, fmt.Errorf("prune cache: %w; remove it by hand", err))
 		default:
 			p.Removed = append(p.Removed, e)
 			p.Left -= e.Size
 		}
 	}
 	slices.SortStableFunc(p.Removed, func(a, b Entry) int { return cmp.Compare(a.Kind, b.Kind) })
-	return p, nil
+	return p, failed
 }
 
 func (c Cache) removeEntry(e Entry) error {
