@@ -43,6 +43,7 @@ type comparison struct {
 	pidfact     bool
 	asked       map[string]string // the superblocks of which the hook asks the type, by their paths
 	begun       []begin           // calls of umount_begin, each once
+	over        bool              // a way is more than is followed
 	told        map[int]bool      // lines of which it is told what they do wrong
 	used        map[string]int    // names in the hook, each with a line
 	written     map[string]int    // names that are set and are no variable of the function, each with a line
@@ -58,7 +59,7 @@ func (c *comparison) run() {
 				c.gate.doubt("the umount system call has more paths than are followed", nil)
 				return
 			}
-			if c.way(o); len(c.gate.Faults)+len(c.gate.Doubts) > 12 {
+			if c.way(o); c.over || len(c.gate.Faults)+len(c.gate.Doubts) > 12 {
 				return
 			}
 		}
@@ -69,6 +70,7 @@ func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
 	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, tables: map[string]*table{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
 	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
 	m.event("return "+v.String(), "return", 0)
+	c.over = c.over || m.out.over
 	if f == c.after {
 		for name := range m.entered {
 			c.entered[name] = true

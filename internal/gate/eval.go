@@ -8,8 +8,24 @@ import (
 	"strings"
 )
 
-// eval works an expression out.
+// maxText bounds how long the text is by which a value is known; a kernel's has some hundred characters.
+const maxText = 10000
+
+// eval works an expression out. A variable that is added to itself doubles what it is known by.
 func (m *machine) eval(fr *frame, e *expr) value {
+	if m.out.halted {
+		return value{}
+	}
+	v := m.worked(fr, e)
+	if len(v.s) > maxText {
+		m.doubt(e.tok.line, "a value that is made of more than is followed")
+		m.out.halted, m.out.over = true, true
+		return value{}
+	}
+	return v
+}
+
+func (m *machine) worked(fr *frame, e *expr) value {
 	switch e.op {
 	case number:
 		if n, ok := literalNumber(e.tok.text); ok {

@@ -51,3 +51,18 @@ func TestHostileSources(t *testing.T) {
 		})
 	}
 }
+
+// A value is known by its text, which grows with each operator.
+func TestHostileValues(t *testing.T) {
+	before := withHooks(t, "mainline", nil)
+	for name, grows := range map[string]string{
+		"doubled": "\tint x = current->ptrace;\n" + strings.Repeat("\tx = x + x;\n", 40),
+		"a sum":   "\tint x = current->ptrace;\n\tx = " + strings.Repeat("x + ", 50000) + "x;\n",
+	} {
+		src := strings.Replace(before, "\tret = can_umount(", grows+"\tret = can_umount(", 1)
+		g, _ := Check([]byte(before), []byte(src), nil)
+		if src == before || g.Verdict != Unsure || !strings.Contains(fmt.Sprint(g.Doubts), "made of more than is followed") {
+			t.Errorf("%s: %s, %.300s", name, g.Verdict, fmt.Sprint(g.Doubts, g.Faults))
+		}
+	}
+}

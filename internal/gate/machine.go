@@ -41,6 +41,7 @@ type trace struct {
 	entered   bool // the function that calls umount_begin
 	begun     bool // it came as far as asking for umount_begin
 	halted    bool
+	over      bool   // it is more than is followed, and so are the other ways
 	dropped   int    // line where MNT_FORCE was taken away, or 0
 	droppedIn string // the function on the way to umount_begin that did, or had it done
 	alsoLost  int64
