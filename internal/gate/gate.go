@@ -125,6 +125,10 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 	c.around()
 	c.conditions()
 	c.declared()
+	c.altered()
+	if word, line := respelled(string(after)); word != "" {
+		g.doubt("the file has "+word+", which may stand for another character of C and is not followed", []int{line})
+	}
 	c.again()
 	names.judge(c, string(before), string(after))
 	return g.end()
