@@ -52,7 +52,10 @@ func CheckClients(ctx context.Context, names, profiles []string, u job.Reporter,
 	var kept []string
 	for _, name := range names {
 		_, err := os.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, "/") && !strings.HasSuffix(name, ".rpm") {
+		if errors.Is(err, fs.ErrNotExist) {
+			if !inStore(name) {
+				return nil, job.BadRequest(err)
+			}
 			kept = append(kept, name)
 			continue
 		}
@@ -73,6 +76,11 @@ func CheckClients(ctx context.Context, names, profiles []string, u job.Reporter,
 		}
 	}
 	return c.list, nil
+}
+
+// inStore tells whether what is no file may be a group or a snapshot of the datastore.
+func inStore(name string) bool {
+	return strings.Contains(name, "/") && !strings.HasPrefix(name, "/") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".rpm")
 }
 
 type checker struct {

@@ -100,6 +100,20 @@ kernel-ovz-6.1.1-1.lustre1.x86_64: zypper: REMOVES KERNELS: it puts it in place 
 	}
 }
 
+// What cannot be in a datastore is a file that is not there, and no datastore is asked for.
+func TestCheckWhatIsNotThere(t *testing.T) {
+	for name, kept := range map[string]bool{"/no/such": false, "./no/such": false, "../no": false, "no.rpm": false, "no": false, "kernel/no.x86_64": true} {
+		asked := false
+		_, err := CheckClients(t.Context(), []string{name}, nil, job.Quiet{}, func() (*datastore.Store, error) {
+			asked = true
+			return nil, job.BadRequest(errors.New("no datastore"))
+		})
+		if asked != kept || !errors.Is(err, job.ErrRequest) || !kept && !strings.Contains(err.Error(), "no such file or directory") {
+			t.Errorf("%s: asked for a datastore: %t, %v", name, asked, err)
+		}
+	}
+}
+
 // Of a repository those packages are looked at that clients find now, by whatever path it is named; not those that lie there for
 // clients that read older metadata.
 func TestCheckOnlyWhatTheMetadataHold(t *testing.T) {
