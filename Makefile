@@ -188,17 +188,19 @@ MUTANTS = .
 # ends the job and tells nothing. A slow machine needs more: make test LIMIT=3h.
 LIMIT = 60m
 
-# What boots takes both cores: these packages are tested one after the other, behind the rest. The mutants are
-# text, hundreds for each tree, and take five times as long under the race detector: with it only the quick choice of them.
+# What boots takes both cores: these packages are tested one after the other, behind the rest. The mutants, and the hooks
+# in internal/gate, are text, hundreds of them, and take five times as long under the race detector: with it only the quick choice.
 BOOTING := cmd/ovzpatch internal/initramfs internal/qemu
-QUIET    = $(filter-out $(addprefix %/,$(BOOTING)),$(shell $(GO) list ./...))
+QUIET    = $(filter-out $(addprefix %/,$(BOOTING) internal/gate),$(shell $(GO) list ./...))
 test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian bin/test/slurm
 	$(call step,VET,./...)
 	$(GO) vet ./...
 	$(call step,TEST,./...)
 	failed=; \
 	$(GO) test -race -p 2 -timeout $(LIMIT) $(QUIET) || failed=1; \
+	$(GO) test -timeout $(LIMIT) ./internal/gate || failed=1; \
 	$(GO) test -timeout $(LIMIT) -run '^TestMutants' ./cmd/ovzpatch || failed=1; \
+	$(GO) test -race -short -timeout $(LIMIT) ./internal/gate || failed=1; \
 	$(GO) test -race -short -run '^TestMutants' ./cmd/ovzpatch || failed=1; \
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage OVZPATCH_TEST_MUTANTS='$(MUTANTS)' \
 		$(GO) test -race -p 1 -timeout $(LIMIT) -skip '^TestMutants' $(addprefix ./,$(BOOTING)) || failed=1; \
