@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ovzpatch/cmd/ovzpatch/internal/cmdline"
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/settings"
 )
@@ -101,7 +102,7 @@ func tryFlag(name string, values []string) error {
 	case "keyring":
 		return preflight.File(name, last)
 	case "boot-timeout", "container":
-		return test.check(a, nil, false)
+		return test.check(a, job.Quiet{}, false)
 	}
-	return build.check(a, nil)
+	return build.check(a, job.Quiet{})
 }
