@@ -17,18 +17,22 @@ import (
 // room again all is well.
 func TestFullDisk(t *testing.T) {
 	slow(t)
-	if dir := os.Getenv("PUBLISH_FULL"); dir != "" {
-		fullDisk(t, dir)
+	alone(t, fullDisk)
+}
+
+// alone runs a test once more, as a child that alone sees what it mounts on dir.
+func alone(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Helper()
+	if dir := os.Getenv("PUBLISH_ALONE"); dir != "" {
+		test(t, dir)
 		return
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("mounting takes root")
 	}
-	dir := t.TempDir()
-	// The small filesystem is seen by this child alone.
-	args := append(testutil.Alone(), os.Args[0], "-test.run=TestFullDisk$", "-test.v")
+	args := append(testutil.Alone(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "PUBLISH_FULL="+dir)
+	cmd.Env = append(os.Environ(), "PUBLISH_ALONE="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -4,13 +4,10 @@ package publish
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-
-	"ovzpatch/internal/testutil"
 )
 
 // Whatever --to names, the error says what to do next, and nothing is made.
@@ -81,22 +78,7 @@ func listing(t *testing.T, dir string) string {
 }
 
 // What cannot be written to is told before the work: a read-only filesystem, a directory that may not change, another's link.
-func TestPlacesThatCannotBeWritten(t *testing.T) {
-	if dir := os.Getenv("PUBLISH_READONLY"); dir != "" {
-		readOnly(t, dir)
-		return
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
-	dir := t.TempDir()
-	args := append(testutil.Alone(), os.Args[0], "-test.run=TestPlacesThatCannotBeWritten$", "-test.v")
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "PUBLISH_READONLY="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
+func TestPlacesThatCannotBeWritten(t *testing.T) { alone(t, readOnly) }
 
 func readOnly(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=755"); err != nil {
