@@ -29,11 +29,10 @@ func (d *Digests) Of(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	digest, err := digestOf(f)
+	if err != nil {
 		return "", err
 	}
-	digest := hex.EncodeToString(h.Sum(nil))
 	if d != nil {
 		if d.known == nil {
 			d.known = map[string]string{}
@@ -41,4 +40,12 @@ func (d *Digests) Of(path string) (string, error) {
 		d.known[path] = digest
 	}
 	return digest, nil
+}
+
+func digestOf(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
