@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -178,11 +179,8 @@ func (o *Options) prove(ctx context.Context, sides ...*side) error {
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	accelerated := make(chan struct{})
-	g.Go(func() error {
-		defer close(accelerated)
-		return o.Trial.Accelerate(ctx)
-	})
+	accelerate := sync.OnceValue(func() error { return o.Trial.Accelerate(ctx) })
+	g.Go(accelerate)
 	g.Go(func() error {
 		for _, s := range slices.Concat(first, later) {
 			var err error
@@ -190,9 +188,8 @@ func (o *Options) prove(ctx context.Context, sides ...*side) error {
 				return err
 			}
 			g.Go(func() (err error) {
-				<-accelerated
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
+				if err := accelerate(); err != nil {
+					return err
 				}
 				s.tried, err = o.try(ctx, s.built, trial.Trial{Label: s.label, Expect: s.expect})
 				return err
