@@ -65,7 +65,7 @@ func (f *buildFlags) registerRecipe(c *cobra.Command) {
 	c.Flags().StringVar(&f.recipe.Tag, "release-tag", srpm.DefaultTag, "the mark in the Release of a patched kernel; \"\" leaves the Release as it is")
 	cmdline.AllowEmpty(c, "release-tag")
 	c.Flags().BoolVar(&f.recipe.Compat, "compat", false, "also apply the patches that old sources of this line need for this machine's compiler; for tests, not for production")
-	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm refuses since 4.20 (%patchN, a macro called rpmversion), and show them")
+	c.Flags().BoolVar(&f.recipe.Modernize, "modernize-spec", false, "rewrite the lines of a source RPM's own spec that rpm refuses since 4.20 (%patchN, a macro called rpmversion) or depmod of kmod 34 (-r), and show them")
 	c.Flags().BoolVar(&f.recipe.Beside, "keep-beside", false, "add to a source RPM's own spec the Provides by which dnf and zypper install its kernels beside older ones, and show them; our own spec has them")
 	c.Flags().BoolVar(&f.misplaced, "misplaced", false, "continue if the gate check finds the hook misplaced or is unsure, to see in a guest what the patch does")
 }

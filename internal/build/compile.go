@@ -85,6 +85,9 @@ func (b *builder) checkMachine(ctx context.Context, j *rpmbuild.Job) error {
 		j.BuildDir = ""
 		return nil
 	}
+	if err := b.CheckDepmod(ctx); err != nil {
+		return err
+	}
 	if !j.NoDeps && noDatabase(ctx, b.Root) {
 		b.u.Say("%s has no RPM database, so rpmbuild does not check BuildRequires (--nodeps)", b.Root.Name())
 		if err := b.CheckRequires(ctx, b.u); err != nil {

@@ -28,12 +28,15 @@ func (m maker) foreignSpec(ctx context.Context, original *Recipe) (*Sides, error
 	if err := original.forThisRpm(ctx, m.u, m.o.Modernize); err != nil {
 		return nil, err
 	}
+	var err error
+	if original.depmod, err = m.depmodUse(original.Spec); err != nil {
+		return nil, err
+	}
 	if m.o.Beside {
 		if err := m.keepBeside(original); err != nil {
 			return nil, err
 		}
 	}
-	var err error
 	if original.Inputs, err = original.Settle(ctx, append([]string{m.binaryPayload()}, m.o.Defines...)); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type Options struct {
 	Tag       string   // marks the Release of a patched kernel
 	Flavours  []string // kernels to build, of those that the spec can build; nil for its default
 	Compat    bool     // also apply what the line's old sources need for this machine's compiler
-	Modernize bool     // rewrite the lines of a source RPM's own spec that rpm refuses since 4.20
+	Modernize bool     // rewrite the lines of a source RPM's own spec that rpm refuses since 4.20, or depmod of kmod 34
 	Beside    bool     // add the Provides that make dnf and zypper keep older kernels to a source RPM's own spec
 	Debug     bool     // a kernel that watches itself
 	Livepatch bool     // a kernel that takes livepatches; with our own spec only
@@ -56,6 +56,7 @@ type Recipe struct {
 	// Source is the file whose digest identifies the source: the source itself, or the tarball of a tree.
 	Source string
 
+	depmod  depmodUse
 	sources []*source.Source // open, so that no file is read twice for its digest
 	digests *cache.Digests
 }

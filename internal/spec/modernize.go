@@ -4,14 +4,16 @@ package spec
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// Refused is a line of a spec that rpm since 4.20 does not take.
+// Refused is a line of a spec that today's tools do not take: rpm since 4.20, or depmod of kmod 34.
 type Refused struct {
 	Line   int // 1 for the first
 	Text   string
 	Reason string
+	depmod bool
 }
 
 var (
@@ -30,13 +32,18 @@ const versionName = "specrpmversion"
 
 // RefusedSince420 returns the lines of a spec that rpm since 4.20 refuses when it reads it,
 // however they are switched.
-func (s *Spec) RefusedSince420() ([]Refused, error) {
+func (s *Spec) RefusedSince420() ([]Refused, error) { return s.refused(false) }
+
+// RefusedByDepmod returns the lines that call depmod with an option that kmod 34 refuses.
+func (s *Spec) RefusedByDepmod() ([]Refused, error) { return s.refused(true) }
+
+func (s *Spec) refused(depmod bool) ([]Refused, error) {
 	_, refused, err := s.modernized()
-	return refused, err
+	return slices.DeleteFunc(refused, func(r Refused) bool { return r.depmod != depmod }), err
 }
 
-// Modernize rewrites these lines, and what uses a macro that must have another name, so
-// that every rpm takes them. Nothing else is touched; the spec is not run.
+// Modernize rewrites all of these lines, and what uses a macro that must have another name, so
+// that every rpm, and every depmod, takes them. Nothing else is touched; the spec is not run.
 func (s *Spec) Modernize() (Edited, error) {
 	s, _, err := s.modernized()
 	if err != nil {
@@ -56,7 +63,7 @@ func (s *Spec) modernized() (*Spec, []Refused, error) {
 	}
 	var refused []Refused
 	for i, l := range s.lines {
-		now, reason := l.text, ""
+		now, reason, depmod := l.text, "", false
 		if l.section == "changelog" || strings.HasPrefix(strings.TrimSpace(l.text), "#") && !strings.Contains(l.text, "rpmversion") {
 			continue
 		}
@@ -67,14 +74,19 @@ func (s *Spec) modernized() (*Spec, []Refused, error) {
 				now, reason = m[1]+"%patch -P 0"+m[2], "%patch without a number"
 			}
 		}
+		if l.section == "build" || l.section == "install" {
+			if found := withoutOldOptions(now); found != now {
+				now, reason, depmod = found, "options without effect that kmod 34 refuses", true
+			}
+		}
 		if defines {
 			if ownVersion.MatchString(now) {
-				reason = "%rpmversion is rpm's own macro"
+				reason, depmod = "%rpmversion is rpm's own macro", false
 			}
 			now = versionInText.ReplaceAllString(now, "${1}"+versionName)
 		}
 		if reason != "" {
-			refused = append(refused, Refused{i + 1, l.text, reason})
+			refused = append(refused, Refused{i + 1, l.text, reason, depmod})
 		}
 		if now != l.text {
 			s.replace(i, now)

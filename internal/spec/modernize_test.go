@@ -88,6 +88,61 @@ cp %{PATCH1} .
 	}
 }
 
+// Of a call of depmod go exactly the options that did nothing, and that kmod 34 refuses.
+func TestModernizeDepmod(t *testing.T) {
+	const head = "Name: k\nVersion: 1\nRelease: 1\n%description\n%prep\n/sbin/depmod -r\n%install\n"
+	for before, after := range map[string]string{
+		"depmod -r":                            "depmod",
+		"/sbin/depmod -ae -F m -b $R -r $K":    "/sbin/depmod -ae -F m -b $R $K",
+		"  depmod -aer -b \"$R\" 1":            "  depmod -ae -b \"$R\" 1",
+		"depmod -qru --root --quiet -a || :":   "depmod -a || :",
+		"[ -x d ] && /usr/sbin/depmod -ra $K":  "[ -x d ] && /usr/sbin/depmod -a $K",
+		"if true; then depmod -r -a; fi":       "if true; then depmod -a; fi",
+		"depmod -b r -Fru -o -r -brq 1":        "",
+		"depmod -r -b \"a -r b\"":              "",
+		"depmod -a - --rootless -e 1; rm -r x": "",
+		"echo depmod -r":                       "",
+		"# depmod -r":                          "",
+		"mydepmod -r":                          "",
+		"make DEPMOD=depmod -r":                "",
+		"depmod -a -m dir 1":                   "",
+	} {
+		if after == "" {
+			after = before
+		}
+		s := Read("k.spec", []byte(head+before+"\n%post\ndepmod -r\n"))
+		e, err := s.Modernize()
+		if want := head + after + "\n%post\ndepmod -r\n"; err != nil || string(e.Spec.Text()) != want {
+			t.Errorf("%q: %v\n%s", before, err, e.Diff)
+		}
+		refused, err := s.RefusedByDepmod()
+		if err != nil || (len(refused) == 1) != (after != before) || len(refused) == 1 && (refused[0].Line != 8 || refused[0].Text != before) {
+			t.Errorf("%q: %v %+v", before, err, refused)
+		}
+		if refused, err := s.RefusedSince420(); err != nil || len(refused) != 0 {
+			t.Errorf("%q: rpm refuses nothing of it: %v %+v", before, err, refused)
+		}
+	}
+}
+
+// Where the spec has the kernel's own makefile install the modules, that calls depmod.
+func TestInstallsModules(t *testing.T) {
+	const head = "Name: k\n%description\nmake modules_install\n%prep\n%build\n"
+	for text, want := range map[string]int{
+		"make -s ARCH=$Arch INSTALL_MOD_PATH=$R modules_install KERNELRELEASE=$K": 6,
+		"%install\n%{kmake} modules_install":                                      7,
+		"make \\\n INSTALL_MOD_PATH=x \\\n modules_install":                       6,
+		"make modules_install \\\n DEPMOD=true":                                   0,
+		"make depmod_opts=\"-b x\" modules_install":                               0,
+		"# make modules_install\nmake modules":                                    0,
+		"make xmodules_install\n%post\nmake modules_install":                      0,
+	} {
+		if got, err := Read("k.spec", []byte(head+text+"\n")).InstallsModules(); err != nil || got != want {
+			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
+		}
+	}
+}
+
 // Where nothing defines it, %rpmversion is rpm's own and stays.
 func TestModernizeKeepsRpmsOwnVersion(t *testing.T) {
 	const text = "Name: k\nVersion: 1\nRelease: 1\n%description\nmade by %{rpmversion}\n"

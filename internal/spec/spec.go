@@ -2,8 +2,8 @@
 
 // Package spec reads, follows and edits RPM spec files as text; it runs nothing of them. It
 // evaluates what macros and conditions come to as far as the text tells, follows %prep to the
-// trees that %build finds, and edits: one more patch, a mark in the release, what rpm since 4.20
-// refuses, what makes dnf and zypper keep older kernels. Where the text does not tell, it says so.
+// trees that %build finds, and edits: one more patch, a mark in the release, what rpm since 4.20 or depmod
+// of kmod 34 refuses, what makes dnf and zypper keep older kernels. Where the text does not tell, it says so.
 package spec
 
 import (
