@@ -147,8 +147,7 @@ func (b *builder) made(ctx context.Context, packages string, work *cache.Work) (
 	}
 	// It looks at every file of the cache, which takes seconds; meanwhile others compile.
 	var pruning sync.WaitGroup
-	var unpruned error
-	pruning.Go(func() { unpruned = b.prune(ctx) })
+	pruning.Go(func() { b.prune(ctx) })
 	defer pruning.Wait()
 	res, err := b.run(ctx, work.Dir, work.Hold)
 	if err != nil {
@@ -160,20 +159,23 @@ func (b *builder) made(ctx context.Context, packages string, work *cache.Work) (
 	}
 	res.Dir = dir
 	b.u.Say("kernel %s the patch: built in %.0f s, %s%d warnings (log: %s)", b.Label(), res.Seconds, compiledText(res.Compiled), res.Warnings, res.Log())
+	// What stays harms no build, and the next one begins with an empty one.
 	if err := os.RemoveAll(filepath.Join(work.Dir, "top")); err != nil {
-		return nil, err
+		b.u.Say("the build is done, but files of its own stay in the cache: %v", err)
 	}
-	pruning.Wait()
-	return res, unpruned
+	return res, nil
 }
 
-// prune keeps the cache, as the last build left it, to its limits. What is in use stays, as this build.
-func (b *builder) prune(ctx context.Context) error {
+// prune keeps the cache, as the last build left it, to its limits. What is in use stays, as this build. What
+// cannot be read or removed ends no build.
+func (b *builder) prune(ctx context.Context) {
 	p, err := b.o.Cache.Prune(ctx, cache.Standard)
 	if len(p.Removed) > 0 {
 		b.u.Say("removed %d results from the cache that were used longest ago: %s are left", len(p.Removed), cache.Size(p.Left))
 	}
-	return err
+	if err != nil && ctx.Err() == nil {
+		b.u.Say("this build goes on, but the cache is not kept to its limits: %v", err)
+	}
 }
 
 // cached takes packages from the cache.
@@ -183,6 +185,9 @@ func (b *builder) cached(key string) (*Result, bool) {
 		return nil, false
 	}
 	res, err := readBuild(dir)
+	if err != nil {
+		b.o.Cache.Reject("packages", key)
+	}
 	return res, err == nil
 }
 

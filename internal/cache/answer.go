@@ -50,8 +50,7 @@ func Answer[T any](c Cache, kind string, k *Key, find func() (answer T, keep boo
 		if err == nil && json.Unmarshal(data, &kept) == nil && kept.Key == key && kept.Answer != nil {
 			return *kept.Answer, nil
 		}
-		// What cannot be removed stays, and is found anew every time.
-		_ = c.Remove(kind, key)
+		c.Reject(kind, key)
 	}
 	answer, keep, err := find()
 	if err != nil || !keep {

@@ -64,28 +64,37 @@ func (c Cache) Get(kind, key string, files ...string) (string, bool) {
 	if c.Check() != nil {
 		return dir, false
 	}
-	st, err := os.Lstat(dir)
-	if err != nil || st.IsDir() && !hold(dir) {
-		return dir, false
-	}
-	if !st.IsDir() {
-		err = errors.New("it is not a directory")
-	} else {
-		err = intact(dir, files)
-	}
-	if err != nil {
-		// One of an earlier release is no damage.
+	for range 3 {
+		seen, err := os.Lstat(dir)
+		if err != nil || seen.IsDir() && !hold(dir) {
+			return dir, false
+		}
+		if err = look(dir, seen, files); err == nil {
+			// Its time says when it was last used; a result that cannot be touched is still good.
+			now := time.Now()
+			os.Chtimes(dir, now, now)
+			return dir, true
+		}
+		// While it was read, another process may have found the same, and made it anew.
+		gone, failed := discard(dir, seen)
+		if failed == nil && !gone {
+			continue
+		}
+		// One of an earlier release is no damage. Put reports what cannot be removed.
 		if c.Say != nil && !errors.Is(err, errNoIndex) {
 			c.Say("the cache's copy %s is damaged: it is made anew (%v)", dir, err)
 		}
-		// Put reports what cannot be removed.
-		_ = c.Remove(kind, key)
-		return dir, false
+		break
 	}
-	// Its time says when it was last used; a result that cannot be touched is still good.
-	now := time.Now()
-	os.Chtimes(dir, now, now)
-	return dir, true
+	return dir, false
+}
+
+// look returns an error unless what was seen at dir is a result as it was written.
+func look(dir string, seen fs.FileInfo, files []string) error {
+	if !seen.IsDir() {
+		return errors.New("it is not a directory")
+	}
+	return intact(dir, files)
 }
 
 // Put makes a result: fill writes it into a fresh directory, which then gets its name in one
@@ -108,11 +117,14 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 		return "", fmt.Errorf("write cache: %w", err)
 	}
 	final := filepath.Join(parent, key)
-	if err := os.Rename(tmp, final); err != nil {
+	if os.Rename(tmp, final) != nil {
 		if _, ok := c.Get(kind, key); ok {
 			return final, nil
 		}
-		return "", fmt.Errorf("write cache: %w", err)
+		// What was there was damaged, and is removed.
+		if err := os.Rename(tmp, final); err != nil {
+			return "", fmt.Errorf("write cache: %w", err)
+		}
 	}
 	hold(final)
 	return final, atomicfile.Sync(parent)
@@ -181,11 +193,24 @@ func sweep(parent string) {
 
 // Remove removes a result.
 func (c Cache) Remove(kind, key string) error {
-	err := discard(filepath.Join(c.Dir, kind, key))
+	path := filepath.Join(c.Dir, kind, key)
+	seen, err := os.Lstat(path)
+	if err == nil {
+		_, err = discard(path, seen)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// Reject removes a result that Get returned and that is no use. What another process has put in its place stays,
+// and so does what cannot be removed: it is made anew every time.
+func (c Cache) Reject(kind, key string) {
+	path := filepath.Join(c.Dir, kind, key)
+	if seen := heldAt(path); seen != nil {
+		_, _ = discard(path, seen)
+	}
 }
 
 // syncTree makes a result durable before it gets its name.

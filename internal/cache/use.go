@@ -56,6 +56,21 @@ func same(f *os.File, path string) bool {
 // errInUse is for what some process uses.
 var errInUse = errors.New("it is in use")
 
+// heldAt is what this process got at that path; nil for nothing.
+func heldAt(path string) fs.FileInfo {
+	held.Lock()
+	defer held.Unlock()
+	f := held.dirs[path]
+	if f == nil {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
 // remove removes a result that no process has got.
 func remove(path string) error {
 	f, err := os.Open(path)
@@ -63,20 +78,42 @@ func remove(path string) error {
 		return err
 	}
 	defer f.Close()
-	if free, err := tryLock(f); err == nil && !free {
-		return errInUse
-	}
-	return discard(path)
-}
-
-// discard removes a result: who looks for it from now on does not find half of it.
-func discard(path string) error {
-	gone, err := os.MkdirTemp(filepath.Dir(path), unfinished)
+	seen, err := f.Stat()
 	if err != nil {
 		return err
 	}
+	if free, err := tryLock(f); err == nil && !free {
+		return errInUse
+	}
+	_, err = discard(path, seen)
+	return err
+}
+
+// discard removes what was seen at a path: who looks for it from now on does not find half of it. It is
+// false where something else is there by now, which stays.
+func discard(path string, seen fs.FileInfo) (bool, error) {
+	parent, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return false, err
+	}
+	defer parent.Close()
+	// Of all that remove one at a time does, so that none takes away what was put there behind its look. A
+	// filesystem may have no such locks; it does without.
+	_ = unix.Flock(int(parent.Fd()), unix.LOCK_EX)
+	now, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, seen) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	gone, err := os.MkdirTemp(filepath.Dir(path), unfinished)
+	if err != nil {
+		return false, err
+	}
 	err = os.Rename(path, filepath.Join(gone, "gone"))
-	return errors.Join(err, os.RemoveAll(gone))
+	parent.Close()
+	return err == nil, errors.Join(err, os.RemoveAll(gone))
 }
 
 // removeWork empties a work directory that no process works in. Its lock files stay.

@@ -54,9 +54,7 @@ func (r Request) readFiles(ctx context.Context, archive *source.Source, want, pa
 						return files, nil
 					}
 				}
-				if err := r.Cache.Remove(keptKind, k.String()); err != nil {
-					return nil, err
-				}
+				r.Cache.Reject(keptKind, k.String())
 				again, err := r.readFiles(ctx, archive, want, passing)
 				if err != nil {
 					return nil, err
@@ -66,9 +64,7 @@ func (r Request) readFiles(ctx context.Context, archive *source.Source, want, pa
 			return &reading{files, headers, digest}, nil
 		}
 		// What cannot be read back is read anew, and kept anew.
-		if err := r.Cache.Remove(keptKind, k.String()); err != nil {
-			return nil, err
-		}
+		r.Cache.Reject(keptKind, k.String())
 	}
 	files, err := archive.ReadFiles(ctx, want, passing...)
 	if err != nil {

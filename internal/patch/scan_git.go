@@ -3,6 +3,7 @@
 package patch
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,22 @@ var gitHeaderLines = []string{
 	"old mode ", "new mode ", "deleted file mode ", "new file mode ",
 	"copy from ", "copy to ", "rename from ", "rename to ", "rename old ", "rename new ",
 	"similarity index ", "dissimilarity index ", "index ",
+}
+
+// gitModes are all that git writes: files, programs, symbolic links, submodules and directories.
+var gitModes = []string{"100644", "100755", "120000", "160000", "040000"}
+
+// modeOf returns the mode in one of git's header lines, if there is one.
+func modeOf(line string) (mode string, ok bool) {
+	for _, p := range []string{"old mode ", "new mode ", "deleted file mode ", "new file mode "} {
+		if mode, ok = strings.CutPrefix(line, p); ok {
+			return strings.TrimSpace(mode), true
+		}
+	}
+	if _, mode, ok = strings.Cut(strings.TrimPrefix(line, "index "), " "); ok && strings.HasPrefix(line, "index ") {
+		return strings.TrimSpace(mode), true
+	}
+	return "", false
 }
 
 // gitSection reads a section that starts with "diff --git".
@@ -52,6 +69,10 @@ func (s *scanner) gitHeader(sec *section) error {
 			break
 		}
 		value := strings.TrimRight(line, "\r\n")
+		// Whether a package's own patch goes in is GNU patch's to judge.
+		if mode, ok := modeOf(value); ok && s.want == nil && !slices.Contains(gitModes, mode) {
+			return s.errorf("mode %s is none that git writes (%s)", mode, strings.Join(gitModes, ", "))
+		}
 		head.WriteString(value + "\n")
 		sec.isNew = sec.isNew || strings.HasPrefix(line, "new file mode ")
 		sec.isDelete = sec.isDelete || strings.HasPrefix(line, "deleted file mode ")
