@@ -18,6 +18,7 @@ import (
 	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/patch"
 	"ovzpatch/internal/plainfile"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/internal/settings"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/spec"
@@ -96,9 +97,10 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// judged returns a command's error as usage, if the command failed for nothing else than a file that
-// its command line names.
+// judged returns a command's error with what to do where temporary files have no room, and as usage if the
+// command failed for nothing else than a file that its command line names.
 func judged(c *cobra.Command, args []string, err error) error {
+	err = scratch.Explain(err)
 	if exitCode(err) == job.CodeFailed && cmdline.WrongInput(c, args, err) {
 		return usage(err)
 	}

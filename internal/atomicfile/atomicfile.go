@@ -13,19 +13,18 @@ import (
 // Write creates or replaces the file at path with what write writes. After an error the path is
 // as it was before.
 func Write(path string, write func(io.Writer) error) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".new-")
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {
-		return err
+		return NotMade(err, path)
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
 	if err := write(tmp); err != nil {
-		return err
+		return Named(err, tmp.Name(), path)
 	}
 	// CreateTemp makes private files; everybody may read what is written here.
 	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return err
+		return Named(err, tmp.Name(), path)
 	}
 	return rename(tmp.Name(), path)
 }
@@ -71,7 +70,7 @@ func Sync(path string) error {
 
 func rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
-		return err
+		return NotMade(err, to)
 	}
 	return Sync(filepath.Dir(to))
 }

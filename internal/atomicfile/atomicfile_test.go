@@ -4,7 +4,9 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -83,5 +85,39 @@ func TestCopyAndMove(t *testing.T) {
 	}
 	if names(t, dir) != 2 {
 		t.Error("a failure left a file")
+	}
+}
+
+// Nobody looks for a file of ours.
+func TestErrorsNameTheFileThatWasToBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	there := filepath.Join(dir, "there")
+	if err := os.Mkdir(there, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	shut := func(w io.Writer) error {
+		w.(io.Closer).Close()
+		_, err := io.WriteString(w, "text")
+		return fmt.Errorf("wrap: %w", err)
+	}
+	whole := func(io.Writer) error { return nil }
+	for _, tt := range []struct {
+		path  string
+		write func(io.Writer) error
+		want  string
+	}{
+		{filepath.Join(dir, "none/f"), whole, "write " + dir + "/none/f: no such file or directory"},
+		{filepath.Join(dir, "f"), shut, "wrap: write " + dir + "/f: file already closed"},
+		{there, whole, "write " + there + ": file exists"},
+	} {
+		if err := Write(tt.path, tt.write); err == nil || err.Error() != tt.want {
+			t.Errorf("%v, want %s", err, tt.want)
+		}
+	}
+	if err := Named(fs.ErrExist, "", "x"); err.Error() != "file already exists" {
+		t.Error(err)
+	}
+	if n := names(t, dir); n != 1 {
+		t.Errorf("%d files are left, not 1", n)
 	}
 }

@@ -105,25 +105,25 @@ func (c Cache) Put(kind, key string, fill func(dir string) error) (string, error
 		return "", fmt.Errorf("write cache: %w", err)
 	}
 	sweep(parent)
+	final := filepath.Join(parent, key)
 	tmp, err := os.MkdirTemp(parent, unfinished)
 	if err != nil {
-		return "", fmt.Errorf("write cache: %w", err)
+		return "", fmt.Errorf("write cache: %w", atomicfile.NotMade(err, final))
 	}
 	defer os.RemoveAll(tmp)
 	if err := fill(tmp); err != nil {
-		return "", err
+		return "", atomicfile.Named(err, tmp, final)
 	}
 	if err := errors.Join(seal(tmp), syncTree(tmp)); err != nil {
-		return "", fmt.Errorf("write cache: %w", err)
+		return "", fmt.Errorf("write cache: %w", atomicfile.Named(err, tmp, final))
 	}
-	final := filepath.Join(parent, key)
 	if os.Rename(tmp, final) != nil {
 		if _, ok := c.Get(kind, key); ok {
 			return final, nil
 		}
 		// What was there was damaged, and is removed.
 		if err := os.Rename(tmp, final); err != nil {
-			return "", fmt.Errorf("write cache: %w", err)
+			return "", fmt.Errorf("write cache: %w", atomicfile.NotMade(err, final))
 		}
 	}
 	hold(final)

@@ -109,11 +109,26 @@ func discard(path string, seen fs.FileInfo) (bool, error) {
 	}
 	gone, err := os.MkdirTemp(filepath.Dir(path), unfinished)
 	if err != nil {
-		return false, err
+		return false, removing(path, err)
 	}
 	err = os.Rename(path, filepath.Join(gone, "gone"))
 	parent.Close()
-	return err == nil, errors.Join(err, os.RemoveAll(gone))
+	return err == nil, removing(path, errors.Join(err, os.RemoveAll(gone)))
+}
+
+// removing has an error of what a path is moved to name the path.
+func removing(path string, err error) error {
+	var at *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &link):
+		err = link.Err
+	default:
+		return err
+	}
+	return &fs.PathError{Op: "remove", Path: path, Err: err}
 }
 
 // removeWork empties a work directory that no process works in. Its lock files stay.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // noSpace tells whether the disk, or the user's part of it, is full.
@@ -22,7 +24,7 @@ func (s *Store) replaceFile(temp, path string, b []byte) error {
 	}
 	f, err := s.createFile(temp, 0o644)
 	if err != nil {
-		return err
+		return atomicfile.Named(err, s.path(temp), s.path(path))
 	}
 	_, err = f.Write(b)
 	if err == nil {
@@ -35,7 +37,7 @@ func (s *Store) replaceFile(temp, path string, b []byte) error {
 		err = s.rename(temp, path)
 	}
 	if err != nil {
-		return errors.Join(err, s.unlink(temp))
+		return errors.Join(atomicfile.Named(err, s.path(temp), s.path(path)), s.unlink(temp))
 	}
 	return s.syncDir(filepath.Dir(path))
 }

@@ -71,9 +71,10 @@ func (r Request) readFiles(ctx context.Context, archive *source.Source, want, pa
 		return nil, err
 	}
 	if _, err := r.Cache.Put(keptKind, k.String(), func(dir string) error {
-		return errors.Join(
-			writeKept(filepath.Join(dir, keptName), files, func(name string) bool { return !isHeader(name) }),
-			writeKept(filepath.Join(dir, keptHeaders), files, isHeader))
+		if err := writeKept(filepath.Join(dir, keptName), files, func(name string) bool { return !isHeader(name) }); err != nil {
+			return err
+		}
+		return writeKept(filepath.Join(dir, keptHeaders), files, isHeader)
 	}); err != nil {
 		r.Report.Say("the next check of this tarball will take as long: %v", err)
 	}
@@ -122,7 +123,10 @@ func writeKept(file string, files *source.Files, which func(name string) bool) e
 			_, err = w.Write(file.Data)
 		}
 	}
-	if err := errors.Join(err, w.Close(), f.Close()); err != nil {
+	if err == nil {
+		err = w.Close() // after an error it says the same
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("keep files: %w", err)
 	}
 	return nil

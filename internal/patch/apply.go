@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // Apply makes a plan's changes to the tree, all or none: after an error every file is as it was,
@@ -61,7 +63,7 @@ func (t *Tree) apply(ctx context.Context, changes []Change) error {
 	}
 	err := t.stage(ctx, j, changes)
 	if err != nil {
-		return errors.Join(err, t.root.RemoveAll(journalDir))
+		return errors.Join(err, dropJournal(t.root))
 	}
 	if err := t.perform(ctx, j); err != nil {
 		return errors.Join(err, j.undo(t.root))
@@ -129,7 +131,7 @@ const stagers = 8
 func (t *Tree) stage(ctx context.Context, j *journal, changes []Change) error {
 	for _, dir := range []string{journalDir, journalDir + "/new", journalDir + "/old"} {
 		if err := t.root.Mkdir(dir, 0o700); err != nil {
-			return err
+			return atomicfile.NotMade(err, t.root.Name())
 		}
 	}
 	if err := inParallel(ctx, len(changes), func(n int) error { return t.stageOne(n, changes[n]) }); err != nil {
@@ -145,7 +147,7 @@ func (t *Tree) stage(ctx context.Context, j *journal, changes []Change) error {
 			}
 		}
 	}
-	return j.write(t.root)
+	return atomicfile.NotMade(j.write(t.root), t.root.Name())
 }
 
 // inParallel calls do for 0 to n-1, several at once, until one fails or ctx ends.
@@ -184,14 +186,14 @@ func (t *Tree) syncNew(n int, c Change) error {
 func (t *Tree) stageOne(n int, c Change) error {
 	if c.Before != nil {
 		if err := t.root.Link(c.Name, oldFile(n)); err != nil {
-			return fmt.Errorf("keep %s: %w", c.Name, err)
+			return fmt.Errorf("keep a second name of the file until the new one is there: %w", atomicfile.NotMade(err, c.Name))
 		}
 	}
 	if c.After == nil {
 		return nil
 	}
 	if err := t.create(newFile(n), c); err != nil {
-		return fmt.Errorf("write %s anew: %w", c.Name, err)
+		return fmt.Errorf("write %s anew: %w", c.Name, atomicfile.Named(err, newFile(n), c.Name))
 	}
 	return nil
 }
@@ -273,7 +275,7 @@ func (t *Tree) perform(ctx context.Context, j *journal) error {
 			continue
 		}
 		if err := t.root.Rename(newFile(n), s.Name); err != nil {
-			return err
+			return atomicfile.NotMade(err, s.Name)
 		}
 	}
 	if j.synced() {

@@ -148,7 +148,7 @@ func (j *journal) undo(root *os.Root) error {
 	if err := syncDir(root, journalDir); err != nil {
 		return err
 	}
-	return root.RemoveAll(journalDir)
+	return dropJournal(root)
 }
 
 func (s step) undo(root *os.Root, n int) error {
@@ -184,6 +184,15 @@ func finish(root *os.Root) error {
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	}
+	return dropJournal(root)
+}
+
+// dropJournal removes the directory of the journal, if there is one: a tree that cannot be written to has none,
+// and refuses to remove it.
+func dropJournal(root *os.Root) error {
+	if _, err := root.Lstat(journalDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	return root.RemoveAll(journalDir)
 }

@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // Reject is the part of one file's change that could not be applied: a unified diff that can be
@@ -68,19 +70,21 @@ func WriteRejects(ctx context.Context, dir string, rejects []Reject) error {
 			return fmt.Errorf("write rejects: %w", err)
 		}
 		if err := writeReject(root, r); err != nil {
-			return fmt.Errorf("write reject %s: %w", r.Name, err)
+			return fmt.Errorf("write reject %s: %w", r.Name, atomicfile.Named(err, temporary(r.Name), r.Name))
 		}
 	}
 	return nil
 }
 
+func temporary(name string) string { return name + ".new" }
+
 func writeReject(root *os.Root, r Reject) error {
 	if err := root.MkdirAll(path.Dir(r.Name), 0o777); err != nil {
 		return err
 	}
-	temp := r.Name + ".new"
+	temp := temporary(r.Name)
 	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return atomicfile.NotMade(err, r.Name)
 	}
 	f, err := root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
@@ -88,10 +92,10 @@ func writeReject(root *os.Root, r Reject) error {
 	}
 	_, err = f.Write(r.Data)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+		return errors.Join(err, root.Remove(temp))
 	}
 	if err := root.Rename(temp, r.Name); err != nil {
-		return err
+		return errors.Join(atomicfile.NotMade(err, r.Name), root.Remove(temp))
 	}
 	return syncDir(root, path.Dir(r.Name))
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/job"
 )
 
@@ -67,10 +68,18 @@ func Endless(path string) error {
 
 // Output finds out whether results can be written to a directory, by writing there; "" is no
 // directory. It removes again what it makes for that.
-func Output(flag, dir string) (err error) {
+func Output(flag, dir string) error {
 	if dir == "" {
 		return nil
 	}
+	if err := writable(dir); err != nil {
+		return job.BadRequest(fmt.Errorf("--%s=%s: %w", flag, dir, err))
+	}
+	return nil
+}
+
+// writable writes to a directory.
+func writable(dir string) error {
 	var missing []string // the deepest first
 	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
 		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
@@ -82,20 +91,17 @@ func Output(flag, dir string) (err error) {
 		for _, d := range missing {
 			os.Remove(d)
 		}
-		if err != nil {
-			err = job.BadRequest(fmt.Errorf("--%s=%s: %w", flag, dir, err))
-		}
 	}()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, ".ovzpatch-")
 	if err != nil {
-		return err
+		return atomicfile.NotMade(err, dir)
 	}
 	// A full disk has room for a name still.
 	_, err = f.Write(make([]byte, room))
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	return atomicfile.Named(errors.Join(err, f.Close(), os.Remove(f.Name())), f.Name(), dir)
 }
 
 // room is what the smallest results take.
@@ -121,7 +127,10 @@ func OutputFile(flag, path string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return job.BadRequest(fmt.Errorf("--%s=%s: %w", flag, path, err))
 	}
-	return Output(flag, dir)
+	if err := writable(dir); err != nil {
+		return refuse(err.Error())
+	}
+	return nil
 }
 
 // fixed returns why no file can be put in the place of the one that is there, or into its directory; "" is nothing.

@@ -60,7 +60,7 @@ func TestPreflight(t *testing.T) {
 		{"a link", OutputFile("report", link), "it is a link"},
 		{"a device", OutputFile("report", "/dev/null"), "a device"},
 		{"no room", OutputFile("report", "/dev/full"), "a device"},
-		{"a file in no directory", OutputFile("report", filepath.Join(dir, "no/file")), "--report="},
+		{"a file in no directory", OutputFile("report", filepath.Join(dir, "no/file")), "--report=" + dir + "/no/file: "},
 	} {
 		switch {
 		case tt.want == "" && tt.err != nil:
@@ -148,7 +148,7 @@ func cannotBeWritten(t *testing.T, dir string) {
 	}
 	refused(file, "a filesystem is mounted on the file")
 	os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 1<<20), 0o644) // as much as there is room for
-	refused(filepath.Join(dir, "new"), "no space left on device")
+	refused(filepath.Join(dir, "new"), "--report="+dir+"/new: write "+dir+": no space left on device")
 	if list, err := os.ReadDir(dir); err != nil || len(list) != 3 {
 		t.Errorf("%v, %v", list, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // Extract unpacks the files for which want returns true, or all if want is nil, below dir, which
@@ -31,17 +33,17 @@ func (f *File) Extract(ctx context.Context, dir string, want func(name string) b
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("unpack %s: %w", f.path, err)
 	}
+	stage, err := os.MkdirTemp(dir, ".unpack-*")
 	defer func() {
 		if err != nil {
 			if made {
 				os.Remove(dir)
 			}
-			err = fmt.Errorf("unpack %s: %w", f.path, err)
+			err = fmt.Errorf("unpack %s: %w", f.path, atomicfile.Named(err, stage, dir))
 		}
 	}()
-	stage, err := os.MkdirTemp(dir, ".unpack-*")
 	if err != nil {
-		return err
+		return atomicfile.NotMade(err, dir)
 	}
 	defer os.RemoveAll(stage)
 	x := &extraction{f: f, wanted: make([]bool, len(f.Files)), links: f.hardLinks()}

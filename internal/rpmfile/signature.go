@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ovzpatch/internal/scratch"
 )
 
 // signature is one OpenPGP signature of a package.
@@ -86,11 +88,11 @@ func (f *File) verifySignatures(ctx context.Context, keyring string, r *Report) 
 	if len(list) == 0 {
 		return errors.New("the package is not signed, but a keyring was given; get the package from a place that you trust, or leave out --keyring")
 	}
-	dir, err := os.MkdirTemp("", "rpm-signature-*")
+	dir, remove, err := scratch.New("", "signature")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	ring := filepath.Join(dir, "keyring.gpg")
 	if err := os.WriteFile(ring, keys, 0o600); err != nil {
 		return err

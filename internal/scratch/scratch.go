@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const hint = "$TMPDIR can name another place"
+
 // prefix starts the name of every such directory.
 const prefix = "ovzpatch-run-"
 
@@ -33,7 +35,7 @@ func New(parent, purpose string) (dir string, remove func(), err error) {
 		}
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("make temporary directory: %w; $TMPDIR can name another place", err)
+		return "", nil, fmt.Errorf("make temporary directory: %w; %s", err, hint)
 	}
 	return dir, remove, nil
 }
@@ -74,6 +76,15 @@ func lock(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// Explain has an error of a full disk say what to do where the file is in such a
+// directory: who asked for the work named no file there.
+func Explain(err error) error {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) || !strings.Contains(err.Error(), "/"+prefix) || strings.Contains(err.Error(), hint) {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, hint)
 }
 
 // Sweep removes this user's directories that nobody holds any more, and says how many; parent is as for New. What

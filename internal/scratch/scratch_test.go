@@ -3,11 +3,15 @@
 package scratch_test
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,5 +98,34 @@ func TestNewBesideSweepers(t *testing.T) {
 	all.Wait()
 	if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
 		t.Errorf("%v is left (%v)", left, err)
+	}
+}
+
+// Who named no file there is told what to do.
+func TestAFullDiskIsExplained(t *testing.T) {
+	parent := t.TempDir()
+	dir, remove, err := scratch.New(parent, "source")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	full := &fs.PathError{Op: "write", Path: filepath.Join(dir, "f"), Err: syscall.ENOSPC}
+	const hint = "; $TMPDIR can name another place"
+	once := scratch.Explain(fmt.Errorf("unpack: %w", full))
+	for _, tt := range []struct {
+		err    error
+		hinted int
+	}{
+		{once, 1},
+		{scratch.Explain(once), 1},
+		{scratch.Explain(&fs.PathError{Op: "write", Path: "/mnt/f", Err: syscall.ENOSPC}), 0},
+		{scratch.Explain(&fs.PathError{Op: "open", Path: full.Path, Err: syscall.ENOENT}), 0},
+	} {
+		if strings.Count(tt.err.Error(), hint) != tt.hinted {
+			t.Errorf("%v, want %d hints", tt.err, tt.hinted)
+		}
+	}
+	if !errors.Is(once, syscall.ENOSPC) || scratch.Explain(nil) != nil {
+		t.Error(once)
 	}
 }

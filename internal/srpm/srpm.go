@@ -68,10 +68,13 @@ func Build(ctx context.Context, in Inputs, outDir string) (string, error) {
 	// Beside the result, so that it gets there by a rename.
 	top, err := os.MkdirTemp(outDir, ".srpm-*")
 	if err != nil {
-		return "", fmt.Errorf("make source RPM: %w", err)
+		return "", fmt.Errorf("make source RPM: %w", atomicfile.NotMade(err, outDir))
 	}
 	defer os.RemoveAll(top)
 	if err := in.layOut(ctx, top); err != nil {
+		if strings.Contains(err.Error(), top) {
+			err = atomicfile.NotMade(err, outDir) // what lies in there is gone when somebody looks
+		}
 		return "", fmt.Errorf("make source RPM: %w", err)
 	}
 	err = command.Run(ctx, command.Cmd{
