@@ -4,6 +4,7 @@ package fit
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -108,7 +109,7 @@ func (f *Fit) redHats() bool {
 
 // instead derives a port where ours does not fit, or is not known to do what it is for. err
 // is what is wrong with it.
-func (f *Fit) instead(r Request, err error) error {
+func (f *Fit) instead(ctx context.Context, r Request, err error) error {
 	var no *patch.NotApplicable
 	var wrong *gate.Error
 	switch {
@@ -128,5 +129,5 @@ func (f *Fit) instead(r Request, err error) error {
 		return errors.Join(err, cannot)
 	}
 	f.found(r)
-	return f.judge(p, r.Place)
+	return f.judge(ctx, p, r.Place)
 }

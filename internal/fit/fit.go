@@ -115,9 +115,9 @@ func Check(ctx context.Context, r Request) (*Fit, error) {
 		f.Close()
 		return nil, err
 	}
-	err = f.judge(p, r.Place)
+	err = f.judge(ctx, p, r.Place)
 	if err != nil {
-		err = f.instead(r, err)
+		err = f.instead(ctx, r, err)
 	}
 	return f, err
 }
@@ -278,10 +278,13 @@ func (f *Fit) takeHeld() error {
 }
 
 // judge places the patch, and says what is to be said of the package's own patches.
-func (f *Fit) judge(p *patch.Patch, opt patch.Options) error {
+func (f *Fit) judge(ctx context.Context, p *patch.Patch, opt patch.Options) error {
 	err := f.place(p, opt)
 	if f.own == nil {
 		return err
+	}
+	if ended := f.own.follow(ctx, f.Plan, f.file, f.Touched()); ended != nil {
+		return ended
 	}
 	f.Findings.Own = f.own.findings(f.Touched(), func(files patch.Files) error {
 		plan, err := patch.NewPlan(p, files, opt)

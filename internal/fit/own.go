@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type ownPatches struct {
 	short    map[string]bool        // files that ApplyOptionalPatch leaves out
 	makefile *layer                 // the top Makefile, which is needed before the others are known
 	files    *layer                 // the files that our patch needs
+	behind   *layer                 // the files that ours changes, with what comes behind it; nil for nothing
 }
 
 // layer is some files of a source with the package's patches on them.
@@ -85,11 +87,11 @@ func label(c spec.Carried) string {
 	return fmt.Sprintf("Patch%d %s", c.Number, c.File)
 }
 
-// over puts the package's patches on some files; with those that depend on what only
-// rpmbuild knows, or without.
-func (o *ownPatches) over(ctx context.Context, base patch.Files, names []string, with bool) (*layer, error) {
+// over puts patches of the package on some files; with those that depend on what only
+// rpmbuild knows, or without. when is "before" ours or "behind" it.
+func (o *ownPatches) over(ctx context.Context, base patch.Files, names []string, patches []spec.Carried, when string, with bool) (*layer, error) {
 	l := &layer{stack: patch.NewStack(base, names), changed: map[int][]string{}, with: with}
-	for i, c := range o.prepared.Patches {
+	for i, c := range patches {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -119,7 +121,7 @@ func (o *ownPatches) over(ctx context.Context, base patch.Files, names []string,
 		switch {
 		case stack != l.stack:
 		case err != nil:
-			l.problems = append(l.problems, fmt.Sprintf("%s, applied before ours in line %d of the spec: %s", label(c), c.Line, why(err)))
+			l.problems = append(l.problems, fmt.Sprintf("%s, applied %s ours in line %d of the spec: %s", label(c), when, c.Line, why(err)))
 		default:
 			l.changed[i] = changed
 		}
@@ -144,12 +146,12 @@ func why(err error) string {
 // are not known to be applied, but for a case where the others go in only with them.
 func (o *ownPatches) lay(ctx context.Context, files *source.Files, names []string) (*layer, error) {
 	base := contents(maps.Clone(files.Files))
-	l, err := o.over(ctx, base, names, false)
+	l, err := o.over(ctx, base, names, o.prepared.Patches, "before", false)
 	if err != nil {
 		return nil, err
 	}
 	if len(l.unknown) > 0 {
-		if l.other, err = o.over(ctx, base, names, true); err != nil {
+		if l.other, err = o.over(ctx, base, names, o.prepared.Patches, "before", true); err != nil {
 			return nil, err
 		}
 		if len(l.problems) > 0 && len(l.other.problems) == 0 {
@@ -187,10 +189,32 @@ func (o *ownPatches) layFiles(ctx context.Context, files *source.Files, names []
 	return err
 }
 
+// follow puts those patches on the files that ours has changed which %prep applies behind it: what they need
+// there may be gone.
+func (o *ownPatches) follow(ctx context.Context, plan *patch.Plan, files patch.Files, names []string) (err error) {
+	o.behind = nil
+	if plan == nil || len(o.prepared.Behind) == 0 || len(o.files.problems) > 0 {
+		return nil
+	}
+	patched := func(name string) (patch.Content, error) {
+		switch after, changed := plan.After(name); {
+		case !changed:
+			return files(name)
+		case after == nil:
+			return patch.Content{}, fs.ErrNotExist
+		default:
+			return *after, nil
+		}
+	}
+	o.behind, err = o.over(ctx, patched, names, o.prepared.Behind, "behind", false)
+	return err
+}
+
 // OwnFindings are what is said of a source RPM's own patches.
 type OwnFindings struct {
 	Spec     string   `json:"spec"`
 	Before   int      `json:"before"`   // patches that %prep applies before ours
+	Behind   int      `json:"behind"`   // those that it applies behind ours
 	Changing []string `json:"changing"` // those that change a file that ours changes, or the Makefile
 	Unsure   []string `json:"unsure"`   // what was not known, and what was done about it
 	Problems []string `json:"problems"` // why the package cannot be built with ours
@@ -247,10 +271,30 @@ func (o *ownPatches) findings(names []string, fits func(patch.Files) error) *Own
 			f.Unsure = append(f.Unsure, "checked without "+p)
 		}
 	}
+	f.noteBehind(o)
 	if o.prepared.NoPlace != nil {
 		f.Problems = append(f.Problems, o.prepared.NoPlace.Error())
 	}
 	return f
+}
+
+// noteBehind says what was seen of the patches behind ours.
+func (f *OwnFindings) noteBehind(o *ownPatches) {
+	f.Behind = len(o.prepared.Behind)
+	if o.behind == nil {
+		return
+	}
+	for i, c := range o.prepared.Behind {
+		if changed := o.behind.changed[i]; len(changed) > 0 {
+			f.Unsure = append(f.Unsure, fmt.Sprintf("%s changes %s behind ours, which is checked as it is before that", label(c), strings.Join(changed, ", ")))
+		}
+	}
+	for _, u := range o.behind.unknown {
+		f.Unsure = append(f.Unsure, "behind ours checked without "+u)
+	}
+	for _, p := range o.behind.problems {
+		f.Problems = append(f.Problems, p+"; rpmbuild would stop there: have the spec apply it earlier, or rework it")
+	}
 }
 
 // Err is that of a package which cannot be built with ours.
@@ -266,6 +310,9 @@ func (f *OwnFindings) Rows(row func(what, format string, args ...any)) {
 	row("package", "%s applies patches of its own before ours: %d; of them change the same files or the Makefile: %d", f.Spec, f.Before, len(f.Changing))
 	for _, c := range f.Changing {
 		row("", "%s", c)
+	}
+	if f.Behind > 0 {
+		row("", "patches that it applies behind ours: %d", f.Behind)
 	}
 	if f.Held != "" {
 		row("carried", "the package already has this patch, as its own %s; that one was checked", f.Held)

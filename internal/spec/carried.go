@@ -24,9 +24,10 @@ type Carried struct {
 	Unknown string
 }
 
-// Prepared is what %prep does to the kernel's tree before a new patch is applied.
+// Prepared is what %prep does to the kernel's tree before a new patch is applied, and behind it.
 type Prepared struct {
 	Patches []Carried // in order
+	Behind  []Carried // those that come behind the new patch, in order
 	// Commands are the other lines that run in the tree; what they do is not followed.
 	Commands []Command
 	// Held is the new patch itself, where the package has one of that name already.
@@ -44,8 +45,8 @@ type Command struct {
 }
 
 // Before tells what a package with these files does to the kernel's tree before the patch
-// file, which Inject puts in where the package does not have it. The spec is read as text and
-// nothing of it is run: macros that it defines are followed, and those that it does not
+// file, which Inject puts in where the package does not have it, and which patches it applies
+// behind that. The spec is read as text and nothing of it is run: macros that it defines are followed, and those that it does not
 // define count as undefined, but for the ones that distributions define.
 func (s *Spec) Before(file string, files []string, o Options) (Prepared, error) {
 	if s.err != nil {
@@ -83,7 +84,7 @@ func (s *Spec) Before(file string, files []string, o Options) (Prepared, error) 
 		}
 	}
 	r.countFrom(strings.Split(string(s.text), "\n"))
-	result.Patches, result.Commands = r.list, r.commands
+	result.Patches, result.Behind, result.Commands = r.list, r.behind, r.commands
 	if held {
 		result.Held = r.held
 	}
@@ -100,8 +101,10 @@ func (r *specReader) countFrom(original []string) {
 			number[i+1]++
 		}
 	}
-	for i := range r.list {
-		r.list[i].Line = number[r.list[i].Line]
+	for _, list := range [][]Carried{r.list, r.behind} {
+		for i := range list {
+			list[i].Line = number[list[i].Line]
+		}
 	}
 	for i := range r.commands {
 		r.commands[i].Line = number[r.commands[i].Line]
@@ -121,7 +124,9 @@ type specReader struct {
 
 	at       map[int][]int // the applications by line
 	list     []Carried
-	from     []int // by list: the application
+	from     []int     // by list: the application
+	behind   []Carried // the same behind the new patch
+	tree     string    // that the new patch is applied to; "" where that is not known
 	commands []Command
 	held     *Carried
 }
@@ -133,7 +138,7 @@ type patchTagged struct {
 	unknown string
 }
 
-// read goes over the spec until the new patch is applied.
+// read goes over the spec.
 func (r *specReader) read() {
 	r.at = map[int][]int{}
 	for i, a := range r.prep.applied {
@@ -143,9 +148,7 @@ func (r *specReader) read() {
 		switch {
 		case l.live == no:
 		case l.section == "prep":
-			if r.command(l); r.held != nil {
-				return
-			}
+			r.command(l)
 		default:
 			r.tag(l)
 		}

@@ -31,9 +31,9 @@ func (r *specReader) command(l reading) {
 		if where, here := r.where(a); here {
 			r.add(i, at, r.applications(a), firstOf(l.doubt, where))
 		}
-		if r.held != nil {
-			return
-		}
+	}
+	if r.held != nil {
+		return // of commands only those count that come before
 	}
 	f, ok := r.prep.facts[i]
 	if trimmed := strings.TrimSpace(text); ok && !applied && f.tree != "" && f.tree == f.dir && trimmed != "" && !setup.MatchString(text) {
@@ -65,7 +65,7 @@ func (r *specReader) where(a *application) (doubt string, here bool) {
 	return "", true
 }
 
-// add notes applications up to the new patch.
+// add notes applications, before the new patch and behind it.
 func (r *specReader) add(i, from int, list []Carried, unknown string) {
 	for _, c := range list {
 		c.Line = i + 1
@@ -73,12 +73,15 @@ func (r *specReader) add(i, from int, list []Carried, unknown string) {
 		if c.File == "" && c.Unknown == "" {
 			c.Unknown = "the name of its file"
 		}
-		if c.File == r.ours {
-			r.held = &c
+		switch tree := r.prep.applied[from].tree; {
+		case r.held == nil && c.File == r.ours:
+			r.held, r.tree = &c, tree
 			r.keep(from)
-			return
+		case r.held == nil:
+			r.list, r.from = append(r.list, c), append(r.from, from)
+		case c.File != r.ours && (tree == r.tree || tree == "" || r.tree == ""):
+			r.behind = append(r.behind, c)
 		}
-		r.list, r.from = append(r.list, c), append(r.from, from)
 	}
 }
 
