@@ -105,7 +105,7 @@ func (f *buildFlags) check(a *app, u job.Reporter) error {
 	}
 	f.recipe.Report, f.build.Report = u, u
 	f.build.Cache, f.build.Getenv = a.cache(u), os.Getenv
-	f.recipe.Cache = f.build.Cache
+	f.recipe.Cache, f.recipe.Outputs = f.build.Cache, a.outputs
 	f.build.Home, _ = os.UserHomeDir() // without one nobody has settings of their own
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 
 // settingsFile is the file with a user's settings; "" where there is no place for one.
 func settingsFile() string {
-	dir, err := os.UserConfigDir()
+	dir, err := userDir("XDG_CONFIG_HOME", ".config")
 	if err != nil {
 		return ""
 	}

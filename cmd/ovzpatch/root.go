@@ -116,6 +116,7 @@ type app struct {
 	home     string // where this program lies
 	progress progressFlags
 	settings []settings.Setting // for all calls
+	outputs  []string           // what this call may write
 }
 
 // prepare takes the settings over, and checks what is the same for all commands.
@@ -135,8 +136,11 @@ func (a *app) prepare(c *cobra.Command, args []string) error {
 	}
 	warnOfStrangers(c)
 	// Programs that work in there are run in other directories.
-	a.cacheDir, err = filepath.Abs(a.cacheDir)
-	return err
+	if a.cacheDir, err = filepath.Abs(a.cacheDir); err != nil {
+		return err
+	}
+	a.outputs = append(cmdline.Outputs(c), a.cacheDir)
+	return nil
 }
 
 // trial is how guests run for a command.
@@ -170,9 +174,19 @@ func home() string {
 	return filepath.Dir(exe)
 }
 
+// userDir is the directory that an XDG variable names, or its usual place below the home directory. A relative
+// path there counts as none, as the XDG specification says.
+func userDir(variable, usual string) (string, error) {
+	if dir := os.Getenv(variable); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	dir, err := os.UserHomeDir()
+	return filepath.Join(dir, usual), err
+}
+
 // defaultCache is $XDG_CACHE_HOME/ovzpatch or its usual place.
 func defaultCache() string {
-	dir, err := os.UserCacheDir()
+	dir, err := userDir("XDG_CACHE_HOME", ".cache")
 	if err != nil {
 		return filepath.Join(os.TempDir(), fmt.Sprintf("ovzpatch-cache-%d", os.Geteuid()))
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ovzpatch/internal/cache"
+	"ovzpatch/internal/preflight"
 	"ovzpatch/internal/source"
 	"ovzpatch/internal/tool"
 	"ovzpatch/internal/trial"
@@ -45,6 +46,9 @@ func Look(ctx context.Context, o trial.Options, say Say) error {
 	}
 	say(state(free >= spaceNeeded), "space for builds", fmt.Sprintf("%.1f GiB free below %s, a build needs %d", float64(free)/(1<<30), o.Cache.Dir, spaceNeeded>>30))
 	kinds, err := o.Cache.Kinds(ctx)
+	if err == nil {
+		err = preflight.Output("cache-dir", o.Cache.Dir) // as a build would find out
+	}
 	if err != nil {
 		say(Missing, "cache", err.Error())
 	} else {

@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,6 +37,9 @@ func TestLook(t *testing.T) {
 		if s, ok := found[tt.what]; !ok || s != tt.state || !strings.Contains(how[tt.what], tt.how) {
 			t.Errorf("%s: %v, %q, want %v and %q", tt.what, s, how[tt.what], tt.state, tt.how)
 		}
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("to look made the cache: %v", err)
 	}
 	if text := how["space for builds"]; !strings.Contains(text, "GiB free below "+dir) {
 		t.Errorf("space: %q", text)

@@ -103,7 +103,7 @@ const maxFile = 4 << 20
 func Read(path string) (*File, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return nil, job.BadRequest(fmt.Errorf("read matrix %s: %w", path, err))
 	}
 	st, err := os.Stat(abs)
 	if err == nil && !st.Mode().IsRegular() {

@@ -40,7 +40,7 @@ func (m maker) archive(ctx context.Context) (path, top string, err error) {
 		ext = ".tar.zst"
 	}
 	path = filepath.Join(m.Dir, top+ext)
-	return path, top, m.Source.Pack(ctx, path, top)
+	return path, top, m.Source.Pack(ctx, path, top, m.o.Outputs)
 }
 
 // ownSpec makes the recipes for a tarball, which gets our own spec.

@@ -38,6 +38,7 @@ type Options struct {
 	Livepatch bool     // a kernel that takes livepatches; with our own spec only
 	Misplaced bool     // accept a patch that the gate check refuses
 	Root      rpmbuild.Root
+	Outputs   []string    // files and directories that are written: a tree is packed without them
 	Cache     cache.Cache // of files that were read from tarballs
 	Report    job.Reporter
 }

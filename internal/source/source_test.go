@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/source"
 )
@@ -238,7 +240,7 @@ func TestPackGivesTheTreeBack(t *testing.T) {
 	var packed [4][]byte
 	for i := range packed {
 		path := filepath.Join(t.TempDir(), []string{"packed.tar.zst", "packed.tar.gz"}[i/2])
-		if err := s.Pack(t.Context(), path, "linux-6"); err != nil {
+		if err := s.Pack(t.Context(), path, "linux-6", nil); err != nil {
 			t.Fatal(err)
 		}
 		if packed[i], err = os.ReadFile(path); err != nil {
@@ -266,8 +268,65 @@ func TestPackGivesTheTreeBack(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "include/config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Pack(t.Context(), filepath.Join(t.TempDir(), "x"), "linux-6"); !errors.Is(err, source.ErrBuiltIn) {
+	if err := s.Pack(t.Context(), filepath.Join(t.TempDir(), "x"), "linux-6", nil); !errors.Is(err, source.ErrBuiltIn) {
 		t.Errorf("a tree that was built in: %v", err)
+	}
+}
+
+// What lies in the tree of earlier results comes into no tarball, nor does the time at which it was made.
+func TestPackLeavesResultsOut(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"Makefile", "out2", "*", "fs/out"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := source.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := []string{filepath.Join(dir, "out"), filepath.Join(dir, "*"), filepath.Join(dir, "nothing/yet"), t.TempDir()}
+	pack := func(name string) []byte {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), name)
+		if err := s.Pack(t.Context(), path, "linux-6", outputs); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	for _, name := range []string{"p.tar.gz", "p.tar.zst"} {
+		before := pack(name)
+		if err := os.MkdirAll(filepath.Join(dir, "out/deep"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "out/deep/kernel.rpm"), []byte("rpm"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(dir, time.Now(), time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(before, pack(name)) {
+			t.Errorf("%s: a result makes it another tarball", name)
+		}
+		f, err := open(t, before).ReadFiles(t.Context(), []string{"Makefile", "out2", "*", "fs/out"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(f.Files)); f.Top != "linux-6" || !slices.Equal(got, []string{"Makefile", "fs/out", "out2"}) {
+			t.Errorf("%s: top %s, files %q", name, f.Top, got)
+		}
+	}
+	err = s.Pack(t.Context(), filepath.Join(t.TempDir(), "x"), "linux-6", []string{dir + "/fs/.."})
+	if !errors.Is(err, job.ErrRequest) {
+		t.Errorf("results among the files: %v", err)
 	}
 }
 

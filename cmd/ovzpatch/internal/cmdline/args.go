@@ -45,13 +45,8 @@ func CheckReplaced(c *cobra.Command, args []string) error {
 			values = list.GetSlice()
 		}
 		switch f.Name {
-		case "output":
-			outputs[f.Name] = values
-		case "report":
-			for _, v := range values {
-				_, path, _ := strings.Cut(v, "=")
-				outputs[f.Name] = append(outputs[f.Name], path)
-			}
+		case "output", "report":
+			outputs[f.Name] = written(f.Name, values)
 		case "store", "cache-dir", "to":
 		default:
 			if f.Changed {
@@ -67,6 +62,36 @@ func CheckReplaced(c *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// written are the paths in the values of a flag that names what is written.
+func written(flag string, values []string) []string {
+	if flag != "report" {
+		return values
+	}
+	var paths []string
+	for _, v := range values {
+		_, path, _ := strings.Cut(v, "=")
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// Outputs are the files and directories that a command may write, as its flags say.
+func Outputs(c *cobra.Command) []string {
+	var all []string
+	for _, name := range []string{"output", "report", "store"} {
+		f := c.Flags().Lookup(name)
+		if f == nil {
+			continue
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		all = append(all, written(name, values)...)
+	}
+	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
 }
 
 // WrongInput tells whether a command failed for nothing else than a file that the command line names,

@@ -98,7 +98,7 @@ func CheckFlags(c *cobra.Command) (err error) {
 			err = Errorf(c, "--%s is missing: %s", f.Name, f.Usage)
 		case f.Changed && isEmpty(f) && f.Annotations[mayBeEmpty] == nil:
 			err = Errorf(c, "--%s: its value is empty; give one, or leave the flag out", f.Name)
-		case f.Name == "patch" && preflight.Endless(f.Value.String()) != nil:
+		case slices.Contains(readWhole, f.Name) && preflight.Endless(f.Value.String()) != nil:
 			err = Errorf(c, "--%s: %v", f.Name, preflight.Endless(f.Value.String()))
 		case f.Changed && f.Value.Type() == "duration" && !above0(f.Value.String()):
 			err = Errorf(c, "--%s=%s: it must be a time above 0, for example 90m", f.Name, f.Value)
@@ -118,6 +118,9 @@ func CheckFlags(c *cobra.Command) (err error) {
 	}
 	return Errorf(c, "%v", err)
 }
+
+// readWhole are the flags of all commands that name a file which is read to its end.
+var readWhole = []string{"patch", "keyring"}
 
 // mayBeEmpty marks a flag for which "" means something. Of any other it is a variable of a
 // script that nobody set.
