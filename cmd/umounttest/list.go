@@ -59,7 +59,7 @@ func list(w io.Writer, asJSON bool) error {
 func backendsOf(c umount.Case) []string {
 	var in []string
 	for _, name := range []string{"ve", "ve-cgroup", "ve-userns", "namespaces", "userns"} {
-		if _, ok := c.Wants[backends[name].Gate]; ok {
+		if c.On(backends[name]) {
 			in = append(in, name)
 		}
 	}

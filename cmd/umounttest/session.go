@@ -275,7 +275,7 @@ func (s session) offer() (offered []umount.Backend, names, missing []string) {
 
 func starter(b container.Backend) func(context.Context, umount.Start) (umount.Container, error) {
 	return func(ctx context.Context, s umount.Start) (umount.Container, error) {
-		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target, ID: s.ID, Init: s.Init, Programs: s.Programs})
+		c, err := b.Start(ctx, container.Spec{Args: s.Args, Files: s.Files, Stderr: os.Stderr, Source: s.Source, Target: s.Target, ID: s.ID, Init: s.Init, Bare: s.Bare, Programs: s.Programs})
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,9 @@ type Spec struct {
 	// Init makes the program process 1 of a VE of the ve cgroup; else it is a child of one that
 	// waits for it. In a namespace container it is process 1 anyway, in a VE by ioctl never.
 	Init bool
+	// Bare makes a namespace container of less: a pid namespace alone; with a user namespace, that and a
+	// mount namespace alone, as a sandbox has it. A VE has no such choice.
+	Bare bool
 	// Programs are files of the host. A VE with its own root has them at the same path.
 	Programs []string
 }

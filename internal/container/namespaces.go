@@ -49,12 +49,23 @@ func (n Namespaces) Start(ctx context.Context, s Spec) (Container, error) {
 	return c, nil
 }
 
+// flags are those of the clone, but for the user namespace.
+func (n Namespaces) flags(bare bool) uintptr {
+	switch {
+	case bare && n.User:
+		return unix.CLONE_NEWNS
+	case bare:
+		return unix.CLONE_NEWPID
+	}
+	return unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+}
+
 func (n Namespaces) start(s Spec) (*namespaced, error) {
 	child, err := newChild(s.Args, nil, s.Stderr, s.Files...)
 	if err != nil {
 		return nil, err
 	}
-	child.stages[0].flags |= unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+	child.stages[0].flags |= n.flags(s.Bare)
 	var user *userNamespace
 	if n.User {
 		if user, err = newUserNamespace(child); err != nil {

@@ -15,9 +15,20 @@ var facts = []string{
 	"real_mount(path->mnt)->mnt_parent->mnt.mnt_sb != path->mnt->mnt_sb",
 	"task_active_pid_ns(current)->level < 3",
 	"!task_no_new_privs(current)",
+	"current->nsproxy->mnt_ns != init_task.nsproxy->mnt_ns",
+	"current->nsproxy->uts_ns != init_task.nsproxy->uts_ns",
+	"!current->signal->leader",
+	"__kuid_val(current_uid()) <= 65535",
 }
 
-// asked has what the hook returns depend on each fact, in ports that are given the path.
+// signs are what a wrong port may take for a container, beside a pid namespace.
+var signs = []string{
+	"current_user_ns() != &init_user_ns",
+	"current->signal->leader",
+	"__kuid_val(current_uid()) > 65535",
+}
+
+// asked has what the hook returns depend on each fact, and takes each sign for a container, in ports that are given the path.
 func asked(p *port) (all []edit) {
 	p.every(func(s statement, inside bool) {
 		if !inside || s.kind != "simple" || s.tokens[0].text != "return" || !strings.Contains(p.chunks[s.chunk].text, "path->") {
@@ -27,6 +38,16 @@ func asked(p *port) (all []edit) {
 		for _, f := range facts {
 			all = append(all, replace(f, s.chunk, from, to, f+" &&\n\t       ("+p.chunks[s.chunk].text[from:to]+")"))
 		}
+		operands(s.tokens[1:len(s.tokens)-1], func(part []token, _ string) {
+			from, to := part[0].from, part[len(part)-1].to
+			c := p.chunks[s.chunk].text[from:to]
+			if !strings.HasSuffix(c, "!= &init_pid_ns") {
+				return
+			}
+			for _, f := range signs {
+				all = append(all, replace("or "+f, s.chunk, from, to, "("+c+" ||\n\t\t"+f+")"))
+			}
+		})
 	})
 	return all
 }

@@ -51,7 +51,7 @@ func PutTogether(port []byte, mutants []Mutant, leaveOut map[string]bool) (*Toge
 	}
 	var b strings.Builder
 	b.WriteString(before)
-	b.WriteString("#include <linux/delay.h>\n#include <linux/moduleparam.h>\n#include <linux/slab.h>\n")
+	b.WriteString("#include <linux/delay.h>\n#include <linux/moduleparam.h>\n#include <linux/sched/signal.h>\n#include <linux/sched/task.h>\n#include <linux/slab.h>\n")
 	var choose strings.Builder
 	for i, body := range bodies {
 		t.from = append(t.from, strings.Count(b.String(), "\n")+1)

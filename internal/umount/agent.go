@@ -97,6 +97,7 @@ var agentOps = map[string]func(*agent, request) (reply, error){
 	"uid-admin":     (*agent).umountUserWithAdmin,
 	"without-admin": (*agent).umountWithoutAdmin,
 
+	"session":           (*agent).umountSession,
 	"no-new-privileges": (*agent).umountNoNewPrivileges,
 
 	"unshare":      (*agent).umountUnshared,

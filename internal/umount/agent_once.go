@@ -21,6 +21,15 @@ func (a *agent) umountChild(q request) (reply, error) {
 	return onceIn(exec.Command(a.self, UmountWord, strconv.Itoa(q.Flags), q.Path))
 }
 
+func (a *agent) umountSession(q request) (reply, error) { return onceIn(inSession(a.self, q)) }
+
+// inSession umounts in a process that leads a session of its own.
+func inSession(self string, q request) *exec.Cmd {
+	cmd := exec.Command(self, UmountWord, strconv.Itoa(q.Flags), q.Path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
 // umountCompat umounts through the kernel's entry for 32-bit programs.
 func (a *agent) umountCompat(q request) (reply, error) {
 	return onceIn(exec.Command(guest.CompatProgram, UmountWord, strconv.Itoa(q.Flags), q.Path))

@@ -48,31 +48,39 @@ func (a *agent) umountThread(q request) (reply, error) {
 	return onSpoiltThread(q, func() error { return nil })
 }
 
-// userID is that of an ordinary user.
-const userID = 1000
+// Users who are not root: an ordinary one, and one of those that containers are given, whose numbers need more than 16 bits.
+const (
+	userID = 1000
+	highID = 100000
+)
 
 // becomeUser changes only this thread. The C library's functions would change all threads.
-func becomeUser() error {
+func becomeUser(id uintptr) error {
 	for _, call := range []uintptr{sysSetresgid, sysSetresuid} {
-		if _, _, e := unix.RawSyscall(call, userID, userID, userID); e != 0 {
-			return fmt.Errorf("become user %d: %w", userID, e)
+		if _, _, e := unix.RawSyscall(call, id, id, id); e != 0 {
+			return fmt.Errorf("become user %d: %w", id, e)
 		}
 	}
 	return nil
 }
 
-func (a *agent) umountUser(q request) (reply, error) { return onSpoiltThread(q, becomeUser) }
+func (a *agent) umountUser(q request) (reply, error) {
+	return onSpoiltThread(q, func() error { return becomeUser(userID) })
+}
 
 func (a *agent) umountUserWithAdmin(q request) (reply, error) {
-	return onSpoiltThread(q, func() error {
-		if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("keep capabilities: %w", err)
-		}
-		if err := becomeUser(); err != nil {
-			return err
-		}
-		return raiseAll()
-	})
+	return onSpoiltThread(q, becomeAdmin)
+}
+
+// becomeAdmin makes the thread that of another user with all capabilities.
+func becomeAdmin() error {
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("keep capabilities: %w", err)
+	}
+	if err := becomeUser(highID); err != nil {
+		return err
+	}
+	return raiseAll()
 }
 
 func (a *agent) umountWithoutAdmin(q request) (reply, error) { return onSpoiltThread(q, dropAdmin) }

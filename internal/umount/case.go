@@ -67,6 +67,9 @@ type Case struct {
 	// process anyway. In a VE a child acts otherwise: process 1 of a VE of 2.6.32 must not have several
 	// threads, because it may hang when it is killed.
 	Init bool
+	// Bare: the container is one of a pid namespace alone; with a user namespace, of that and a mount namespace
+	// alone. It is of the case's own. VEs have no such cases.
+	Bare bool
 	// Last: the case is tried after all others, without a scene.
 	Last bool
 	ID   int // of the VE, which is started for the case; 0 for the next free one
@@ -86,8 +89,14 @@ type Case struct {
 	act    act
 }
 
+// On reports whether the case makes sense on the backend.
+func (c Case) On(b Backend) bool {
+	_, ok := c.Wants[b.Gate]
+	return ok && !(c.Bare && b.VE)
+}
+
 // own reports whether the case needs a container that no other case uses.
-func (c Case) own() bool { return c.Fresh || c.Ends || c.Init || c.ID != 0 }
+func (c Case) own() bool { return c.Fresh || c.Ends || c.Init || c.Bare || c.ID != 0 }
 
 // act does what the case tries, and returns the errno of the umount. An act without an errno returns "0".
 type act = func(context.Context, *scene) (errno string, err error)

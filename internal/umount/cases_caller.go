@@ -36,8 +36,8 @@ func callerCases() []Case {
 		},
 		{
 			Name: "force-uid-with-admin", act: umountBy("uid-admin", force), Wants: forced("0", false),
-			Text: "umount2(MNT_FORCE) by user 1000 with CAP_SYS_ADMIN",
-			For:  "acts on user 0 alone",
+			Text: "umount2(MNT_FORCE) by user 100000 with CAP_SYS_ADMIN",
+			For:  "acts on user 0 alone, or on the host's own users",
 		},
 		{
 			Name: "force-uid-1000", act: umountBy("uid", force), Wants: refused,
@@ -76,6 +76,16 @@ func callerCases() []Case {
 			Text:  "umount2(MNT_FORCE) from a container within a container within the container",
 			For:   "protects from the first levels alone",
 			Wants: notInVE(keepsMount(forced("0", false))),
+		},
+		{
+			Name: "force-bare-pid", act: umount(force), Bare: true, Wants: only(forced("0", false), Open),
+			Text: "umount2(MNT_FORCE) by a process with a pid namespace of its own, and the host's mounts, hostname and queues",
+			For:  "asks for more than the pid namespace",
+		},
+		{
+			Name: "force-session", act: umountBy("session", force), Wants: forced("0", false),
+			Text: "umount2(MNT_FORCE) by a process that leads a session of its own",
+			For:  "knows a container, or the host, by the caller's session",
 		},
 		{
 			Name: "force-no-new-privileges", act: umountBy("no-new-privileges", force), Wants: forced("0", false),

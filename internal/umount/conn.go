@@ -52,6 +52,8 @@ type Start struct {
 	// Init makes the program process 1 of a VE of the ve cgroup. In containers of namespaces it
 	// always is.
 	Init bool
+	// Bare makes a container of namespaces of less: a pid namespace alone, or a user and a mount namespace.
+	Bare bool
 	// Programs are files of the host that a VE with its own root gets.
 	Programs []string
 }

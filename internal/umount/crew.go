@@ -54,7 +54,7 @@ func (r *Runner) shared(ctx context.Context, b Backend, role int) (*conn, error)
 
 // connect starts a container that receives the host's mounts in Dir.
 func (r *Runner) connect(ctx context.Context, b Backend, c Case) (*conn, error) {
-	start := Start{Args: []string{r.Self, AgentWord}, ID: c.ID, Init: c.Init}
+	start := Start{Args: []string{r.Self, AgentWord}, ID: c.ID, Init: c.Init, Bare: c.Bare}
 	if c.Compat && r.Compat {
 		start.Programs = append(start.Programs, guest.CompatProgram)
 	}
@@ -62,7 +62,8 @@ func (r *Runner) connect(ctx context.Context, b Backend, c Case) (*conn, error) 
 		start.Programs = append(start.Programs, findCommand())
 	}
 	joined, err := connect(ctx, b, start)
-	if err != nil || joined.Root() != "" {
+	// A bare container without a mount namespace has the host's mounts themselves.
+	if err != nil || joined.Root() != "" || c.Bare && b.Gate == Open {
 		return joined, err
 	}
 	if _, err := joined.call(ctx, request{Op: "slave", Path: r.Dir}); err != nil {

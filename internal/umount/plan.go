@@ -24,9 +24,8 @@ func Plan(cases []Case, backends []Backend) []Trial {
 	var trials, last []Trial
 	for _, b := range append(slices.Clone(backends), hostBackend) {
 		for _, c := range cases {
-			_, ok := c.Wants[b.Gate]
 			switch {
-			case !ok:
+			case !c.On(b):
 			case c.Last:
 				last = append(last, Trial{c, b})
 			default:
