@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 var (
 	benchKernels = flag.Int("kernels", 100, "how many kernels BenchmarkPublish publishes")
 	benchSize    = flag.Int("kernel-mb", 30, "how many MB each of them has, which cannot be compressed")
+	benchFor     = flag.String("for", "modern", "for which profiles, with commas")
 )
 
 // took is what something cost by the clock, and of the processors: their time, ours and that of the programs, changes less on a
@@ -68,6 +71,9 @@ func BenchmarkPublish(b *testing.B) {
 		b.Fatal(err)
 	}
 	kernels := benchFits(b, disk)
+	if f.o.Profiles = strings.Split(*benchFor, ","); slices.Contains(f.o.Profiles, string(RHEL5)) {
+		f.o.GPGHome = oldKeyHome(b, f.o.GPGHome)
+	}
 	// Directories above a repository that others can write to are refused; /var/tmp has the sticky bit.
 	f.o.To = filepath.Join(disk, "repo")
 	b.Setenv("PUBLISH_KERNEL_MB", fmt.Sprint(*benchSize))
@@ -85,7 +91,7 @@ func BenchmarkPublish(b *testing.B) {
 		if err := os.MkdirAll(repo, 0o755); err != nil {
 			b.Fatal(err)
 		}
-		if err := os.Symlink(filepath.Join(f.o.To, "current/modern/packages"), filepath.Join(repo, "packages")); err != nil {
+		if err := os.Symlink(filepath.Join(f.o.To, currentLink, f.o.Profiles[0], "packages"), filepath.Join(repo, "packages")); err != nil {
 			b.Fatal(err)
 		}
 		return timed(b, func() {

@@ -140,6 +140,17 @@ func keyHome(t testing.TB, algorithm, expires string) string {
 	return home
 }
 
+// oldKeyHome gives gpg1 the keys that gpg has in home.
+func oldKeyHome(t testing.TB, home string) string {
+	t.Helper()
+	old, err := os.MkdirTemp(testRoot, "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, nil, "sh", "-c", "gpg --homedir "+home+" --batch --export-secret-keys | gpg1 --homedir "+old+" --batch --import 2>&1")
+	return old
+}
+
 // fixture is a datastore, a key, and where to publish.
 type fixture struct {
 	t     testing.TB

@@ -23,21 +23,36 @@ import (
 const maxMetadata = 4 << 30
 
 // metadata makes and signs the metadata of all profiles' repositories, and makes sure that it says
-// of each package what is there.
+// of each package what is there. The profiles have the same files: createrepo_c reads them for the first one, and takes
+// the checksums of that from there for the others.
 func (s *stage) metadata(ctx context.Context) ([]*primary, error) {
 	defer s.u.Done()
 	s.u.Live("making the metadata")
-	list := make([]*primary, len(s.rec.Profiles))
-	err := parallel(ctx, len(list), func(ctx context.Context, i int) (err error) {
-		list[i], err = s.createrepo(ctx, s.rec.Profiles[i])
-		return err
-	})
+	sums, remove, err := scratch.New("", "sums")
 	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	list := make([]*primary, len(s.rec.Profiles))
+	one := func(ctx context.Context, i int) (err error) {
+		list[i], err = s.createrepo(ctx, s.rec.Profiles[i], sums)
+		return err
+	}
+	if err := one(ctx, 0); err != nil {
+		return nil, err
+	}
+	if err := parallel(ctx, len(list)-1, func(ctx context.Context, i int) error { return one(ctx, i+1) }); err != nil {
 		return nil, err
 	}
 	for i, p := range s.rec.Profiles {
 		if err := s.compare(p, list[i]); err != nil {
 			return nil, err
+		}
+		if p == RHEL5 {
+			err := s.oldChecksums(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("make metadata for %s with SHA-1: %w", p, err)
+			}
 		}
 		repomd := filepath.Join(s.repo(p), "repodata/repomd.xml")
 		if err := s.key.detach(ctx, repomd); err != nil {
@@ -50,8 +65,8 @@ func (s *stage) metadata(ctx context.Context) ([]*primary, error) {
 	return list, nil
 }
 
-// createrepo makes the metadata of one profile's repository.
-func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
+// createrepo makes the metadata of one profile's repository, with SHA-256. In sums createrepo_c keeps the checksums.
+func (s *stage) createrepo(ctx context.Context, p Profile, sums string) (*primary, error) {
 	repo := s.repo(p)
 	groups, err := group(s.rec)
 	if err != nil {
@@ -67,10 +82,10 @@ func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 		return nil, err
 	}
 	// Everything is said, as the defaults differ between releases; and nothing is taken over from
-	// earlier metadata, as a signature changes neither size nor time of a package.
+	// earlier runs, as a signature changes neither size nor time of a package.
 	args := []string{
 		"createrepo_c", "--quiet", "--no-database", "--error-exit-val",
-		"--checksum", "sha256", "--general-compress-type", p.compression(),
+		"--checksum", "sha256", "--cachedir", sums, "--general-compress-type", p.compression(),
 		"--unique-md-filenames", "--groupfile", comps,
 		"--revision", strconv.FormatInt(s.rec.Revision, 10), "--set-timestamp-to-revision",
 	}
@@ -84,11 +99,6 @@ func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 	if err := s.addNotices(ctx, p); err != nil {
 		return nil, fmt.Errorf("add security notices for %s: %w", p, err)
 	}
-	if p == RHEL5 {
-		if err := toSHA1(ctx, repo); err != nil {
-			return nil, fmt.Errorf("make metadata for %s with SHA-1: %w", p, err)
-		}
-	}
 	prim, err := readPrimary(ctx, repo)
 	if err != nil {
 		return nil, fmt.Errorf("read metadata for %s: %w", p, err)
@@ -99,10 +109,11 @@ func (s *stage) createrepo(ctx context.Context, p Profile) (*primary, error) {
 // compare holds what createrepo_c read against what was published before: a file that went bad, or
 // that somebody changed, has another checksum.
 func (s *stage) compare(profile Profile, prim *primary) error {
+	const kind = "sha256"
 	found := map[string]string{}
 	for _, p := range prim.Packages {
-		if p.Checksum.Type != profile.checksum() {
-			return fmt.Errorf("metadata for %s: the checksum of %s is of type %q, and its clients want %s", profile, p.Location.Href, p.Checksum.Type, profile.checksum())
+		if p.Checksum.Type != kind {
+			return fmt.Errorf("metadata for %s: the checksum of %s is of type %q, and %s was asked for", profile, p.Location.Href, p.Checksum.Type, kind)
 		}
 		found[p.Location.Href] = p.Checksum.Value
 	}
@@ -115,15 +126,38 @@ func (s *stage) compare(profile Profile, prim *primary) error {
 		if is == "" {
 			return fmt.Errorf("metadata for %s: it lacks %s", profile, p.Path)
 		}
-		if was := p.Checksums[profile.checksum()]; was != "" && was != is {
-			return fmt.Errorf("%s is not what was published before (%s %s, and it was %s): the disk damaged it, or somebody changed it; publish into a new directory", p.Path, profile.checksum(), is, was)
+		if was := p.Checksums[kind]; was != "" && was != is {
+			return fmt.Errorf("%s is not what was published before (%s %s, and it was %s): the disk damaged it, or somebody changed it; publish into a new directory", p.Path, kind, is, was)
 		}
-		if p.Checksums == nil {
-			p.Checksums = map[string]string{}
+		if p.Checksums[kind] == "" {
+			// What else is known of it was compared with nothing.
+			p.Checksums = map[string]string{kind: is}
 		}
-		p.Checksums[profile.checksum()] = is
 	}
 	return nil
+}
+
+// oldChecksums gives the metadata for RHEL 5 the checksums that its clients know. Those of what an earlier generation
+// signed are known, and createrepo_c has found that it is the same.
+func (s *stage) oldChecksums(ctx context.Context) error {
+	known := make([]string, len(s.rec.Packages))
+	err := parallel(ctx, len(known), func(ctx context.Context, i int) (err error) {
+		p := &s.rec.Packages[i]
+		kind := RHEL5.checksum()
+		if p.Checksums[kind] == "" {
+			p.Checksums[kind], err = fileSHA1(ctx, filepath.Join(s.repo(RHEL5), p.Path))
+		}
+		known[i] = p.Checksums[kind]
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	ids := map[string]string{}
+	for i, p := range s.rec.Packages {
+		ids[p.Checksums["sha256"]] = known[i]
+	}
+	return toSHA1(ctx, s.repo(RHEL5), ids)
 }
 
 // carry links into the new generation what the kept ones before it had of their own: a client that

@@ -232,9 +232,6 @@ func (s *stage) make(ctx context.Context, res *Result, keep int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.digests(); err != nil {
-		return err
-	}
 	outside := make([][]string, len(primaries))
 	steps := []func(context.Context) error{func(ctx context.Context) error { return s.beside(ctx, keep) }}
 	for i, prim := range primaries {
@@ -291,22 +288,4 @@ func (s *stage) beside(ctx context.Context, keep int) error {
 		return err
 	}
 	return s.evidence(ctx)
-}
-
-// digests completes the checksums with the SHA-256 of every package, which the metadata for old
-// clients lacks.
-func (s *stage) digests() error {
-	for i := range s.rec.Packages {
-		p := &s.rec.Packages[i]
-		if p.Checksums["sha256"] != "" {
-			continue
-		}
-		var d *cache.Digests
-		sum, err := d.Of(filepath.Join(s.repo(s.rec.Profiles[0]), p.Path))
-		if err != nil {
-			return err
-		}
-		p.Checksums["sha256"] = sum
-	}
-	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"maps"
 	"path/filepath"
-	"slices"
 )
 
 // sharers calls f for all that earlier generations have of a package, signed by the same key in the same form, the
@@ -70,8 +69,8 @@ func (s *stage) reuse(ctx context.Context, p *Package) (reused bool, err error) 
 	return reused, err
 }
 
-// compares reports whether a package of these checksums is linked unread. One that has none of a kind that the metadata
-// have would be compared by nobody.
+// compares reports whether a package of these checksums is linked unread. One that has none of the kind that createrepo_c
+// finds would be compared by nobody.
 func (s *stage) compares(checksums map[string]string) bool {
-	return s.trusts && slices.ContainsFunc(s.rec.Profiles, func(p Profile) bool { return checksums[p.checksum()] != "" })
+	return s.trusts && checksums["sha256"] != ""
 }

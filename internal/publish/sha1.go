@@ -28,18 +28,9 @@ var (
 )
 
 // toSHA1 turns metadata with SHA-256, gzip compressed, into the same with SHA-1, which is all that
-// yum of RHEL 5 knows. createrepo_c 1.2, of Debian 13, cannot write SHA-1 any more.
-func toSHA1(ctx context.Context, repo string) error {
-	prim, err := readPrimary(ctx, repo)
-	if err != nil {
-		return err
-	}
-	ids := map[string]string{}
-	for _, p := range prim.Packages {
-		if ids[p.Checksum.Value], err = fileSHA1(filepath.Join(repo, p.Location.Href)); err != nil {
-			return err
-		}
-	}
+// yum of RHEL 5 knows. createrepo_c 1.2, of Debian 13, cannot write SHA-1 any more. ids has the SHA-1 of each package by its
+// SHA-256.
+func toSHA1(ctx context.Context, repo string, ids map[string]string) error {
 	path := filepath.Join(repo, "repodata/repomd.xml")
 	md, err := os.ReadFile(path)
 	if err != nil {
@@ -124,14 +115,14 @@ func sum1(b []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-func fileSHA1(path string) (string, error) {
+func fileSHA1(ctx context.Context, path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha1.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, &interruptible{ctx, f}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/cache"
 	"time"
 )
 
@@ -94,11 +96,15 @@ func TestMetadataWithSHA1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := toSHA1(t.Context(), repo); err != nil {
+	rpms, _ := filepath.Glob(repo + "/*.rpm")
+	ids := map[string]string{}
+	for _, rpm := range rpms {
+		ids[cache.SHA256([]byte(read(t, rpm)))] = sum1([]byte(read(t, rpm)))
+	}
+	if err := toSHA1(t.Context(), repo, ids); err != nil {
 		t.Fatal(err)
 	}
 	got := plainOf(t, repo)
-	rpms, _ := filepath.Glob(repo + "/*.rpm")
 	for _, kind := range []string{"primary", "filelists", "other"} {
 		for _, rpm := range rpms {
 			if !strings.Contains(got[kind], sum1([]byte(read(t, rpm)))) {

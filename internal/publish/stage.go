@@ -14,10 +14,8 @@ import (
 	"slices"
 	"sync"
 
-	"ovzpatch/internal/command"
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/scratch"
 )
 
 // stage is a generation in the making. Nothing of it is seen by clients.
@@ -155,77 +153,6 @@ func (r *interruptible) Read(b []byte) (int, error) {
 		return 0, context.Cause(r.ctx)
 	}
 	return r.r.Read(b)
-}
-
-// signAtOnce is how many packages one rpmsign or rpmkeys gets.
-const signAtOnce = 32
-
-// sign signs the new packages, and has rpmkeys look at each with nothing but the public key.
-func (s *stage) sign(ctx context.Context) error {
-	if len(s.fresh) == 0 {
-		return nil
-	}
-	s.u.Say("signing %d packages with key %s", len(s.fresh), s.key.fingerprint)
-	scratchDir, remove, err := scratch.New("", "keys")
-	if err != nil {
-		return err
-	}
-	defer remove()
-	db, err := s.keyDatabase(ctx, scratchDir)
-	if err != nil {
-		return err
-	}
-	// No more at a time than each processor has to do.
-	size := min(signAtOnce, (len(s.fresh)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
-	chunks := slices.Collect(slices.Chunk(s.fresh, size))
-	return parallel(ctx, len(chunks), func(ctx context.Context, i int) error {
-		var paths []string
-		for _, n := range chunks[i] {
-			paths = append(paths, filepath.Join(s.repo(s.rec.Profiles[0]), s.rec.Packages[n].Path))
-		}
-		if err := s.key.addSign(ctx, scratchDir, paths); err != nil {
-			return fmt.Errorf("sign packages: %w", err)
-		}
-		if err := checkSigned(ctx, db, paths); err != nil {
-			return err
-		}
-		for j, n := range chunks[i] {
-			// The metadata has it, and shall be the same for the same packages.
-			at := s.rec.Packages[n].Time
-			if err := os.Chtimes(paths[j], at, at); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// nobodys is the environment of a program that uses rpm: with a home directory without macros. A
-// user's own (~/.rpmmacros) could turn signing and verifying into anything. Temporary files of one that is
-// killed go with home.
-func nobodys(home string) []string {
-	return []string{"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, ".config"), "LC_ALL=C", "TMPDIR=" + home}
-}
-
-// keyDatabase makes an rpm database that knows the public key and no other.
-func (s *stage) keyDatabase(ctx context.Context, dir string) (string, error) {
-	db, key := filepath.Join(dir, "db"), filepath.Join(dir, "key")
-	if err := os.WriteFile(key, s.key.public, 0o644); err != nil {
-		return "", err
-	}
-	if err := command.Run(ctx, command.Cmd{Args: []string{"rpmkeys", "--dbpath", db, "--import", key}, Env: nobodys(dir)}); err != nil {
-		return "", fmt.Errorf("give the public key to rpm: %w", err)
-	}
-	return db, nil
-}
-
-// checkSigned has rpm verify digests and signatures, both of which must be there.
-func checkSigned(ctx context.Context, db string, paths []string) error {
-	args := append([]string{"rpmkeys", "--dbpath", db, "--define", "_pkgverify_level all", "--checksig"}, paths...)
-	if err := command.Run(ctx, command.Cmd{Args: args, Env: nobodys(filepath.Dir(db))}); err != nil {
-		return fmt.Errorf("verify signatures as a client does: %w", err)
-	}
-	return nil
 }
 
 // link makes a hard link, and the directory that it is in.
