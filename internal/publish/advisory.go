@@ -208,7 +208,7 @@ func updateInfo(r *Record) ([]byte, error) {
 }
 
 // addNotices puts the security notices into a repository's metadata.
-func (s *stage) addNotices(ctx context.Context, p Profile) error {
+func (s *stage) addNotices(ctx context.Context, p Profile) (err error) {
 	if len(s.rec.Advisories) == 0 {
 		return nil
 	}
@@ -220,7 +220,7 @@ func (s *stage) addNotices(ctx context.Context, p Profile) error {
 	if err != nil {
 		return err
 	}
-	defer remove()
+	defer leave(dir, remove, &err)
 	file := filepath.Join(dir, "updateinfo.xml")
 	at := time.Unix(s.rec.Revision, 0)
 	if err := errors.Join(os.WriteFile(file, text, 0o644), os.Chtimes(file, at, at)); err != nil {

@@ -127,3 +127,22 @@ func TestExtendedKey(t *testing.T) {
 		t.Error("the packages were signed anew")
 	}
 }
+
+// --keep takes effect also where nothing else changes.
+func TestKeepAlone(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	for _, release := range []string{"1", "2", "4"} { // another test signs the third
+		f.keep("x86_64", release, nil)
+		f.publish()
+	}
+	f.o.Keep = 2
+	if res := f.publish(); res.Changed {
+		t.Errorf("%+v", res)
+	}
+	entries, err := os.ReadDir(filepath.Join(f.o.To, generationsDir))
+	if err != nil || len(entries) != 2 || entries[0].Name() != generationName(2) {
+		t.Errorf("%v, %v", entries, err)
+	}
+	f.whole(3)
+}

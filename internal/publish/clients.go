@@ -25,7 +25,7 @@ func (s *stage) look(ctx context.Context, p Profile, prim *primary) (outside []s
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
+	defer leave(dir, remove, &err)
 	c := &client{dir: dir}
 	if err := s.key.verify(ctx, dir, filepath.Join(s.repo(p), "repodata/repomd.xml")); err != nil {
 		return nil, fmt.Errorf("verify metadata for %s as a client does: %w", p, err)

@@ -40,10 +40,10 @@ type sumOf struct {
 // whole returns why a file of a generation is not what was published; the checksums are by the
 // names that the metadata has for algorithms. It must not be used concurrently.
 func (t *target) whole(ctx context.Context, path string, checksums map[string]string) error {
-	f, err := plainfile.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errMissing
+	if err := ownFile(path); err != nil {
+		return err
 	}
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,20 @@ func (t *target) whole(ctx context.Context, path string, checksums map[string]st
 		return err
 	}
 	if sum != checksums[kind] {
+		return errChanged
+	}
+	return nil
+}
+
+// ownFile tells whether a file is there, and is no link: what that leads to could become something else.
+func ownFile(path string) error {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errMissing
+	case err != nil:
+		return err
+	case !st.Mode().IsRegular():
 		return errChanged
 	}
 	return nil
@@ -103,7 +117,7 @@ func (p *publication) damage(ctx context.Context, r *Record) (list []string, err
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
+	defer leave(dir, remove, &err)
 	at := p.t.generation(r.Number)
 	look := func(name string, err error) {
 		if err != nil {
@@ -167,12 +181,11 @@ func (r *Record) beside() []string {
 
 // good tells whether a file and its signature are there, and belong together.
 func (s *signer) good(ctx context.Context, dir, path string) error {
-	for _, file := range []string{path, path + ".asc"} {
-		if _, err := os.Stat(file); err != nil && file == path {
-			return errMissing
-		} else if err != nil {
-			return errors.New("its signature is missing")
-		}
+	if err := ownFile(path); err != nil {
+		return err
+	}
+	if err := ownFile(path + ".asc"); err != nil {
+		return fmt.Errorf("its signature: %w", err)
 	}
 	if s.verify(ctx, dir, path) != nil {
 		return errNotOurs
@@ -190,9 +203,12 @@ func (s *signer) stated(ctx context.Context, dir, base string) error {
 	if err != nil {
 		return err
 	}
+	if err := ownFile(base + ".json"); err != nil {
+		return fmt.Errorf("the report that it names: %w", err)
+	}
 	report, err := plainfile.Read(base + ".json")
 	if err != nil {
-		return fmt.Errorf("the report that it names is missing: %w", err)
+		return fmt.Errorf("the report that it names: %w", err)
 	}
 	if !bytes.Contains(statement, []byte(cache.SHA256(report))) {
 		return errors.New("the report is not the one that it names")

@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,11 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 		return os.WriteFile(path, b, 0o644)
 	}
 	cut := func(path string) error { return os.Truncate(path, 100) }
+	elsewhere := func(path string) error {
+		dir, err := os.MkdirTemp(testRoot, "elsewhere")
+		to := filepath.Join(dir, "same")
+		return errors.Join(err, os.Rename(path, to), os.Symlink(to, path))
+	}
 	metadata := func() string {
 		md, err := readRepomd(filepath.Join(f.o.To, currentLink, "modern"))
 		if err != nil {
@@ -73,7 +79,11 @@ func TestDamagedIsNotUnchanged(t *testing.T) {
 		{"a package is cut", pkg, cut, ".x86_64.rpm: it is not what was published"},
 		{"a package is changed", pkg, change, ".x86_64.rpm: it is not what was published"},
 		{"repomd.xml is changed", is("repodata/repomd.xml"), change, "repodata/repomd.xml: its signature is not good"},
-		{"the signature is gone", is("repodata/repomd.xml.asc"), remove, "repodata/repomd.xml: its signature is missing"},
+		{"the signature is gone", is("repodata/repomd.xml.asc"), remove, "repodata/repomd.xml: its signature: it is missing"},
+		{"a package is a link", pkg, elsewhere, ".x86_64.rpm: it is not what was published"},
+		{"repomd.xml is a link", is("repodata/repomd.xml"), elsewhere, "repodata/repomd.xml: it is not what was published"},
+		{"the signature is a link", is("repodata/repomd.xml.asc"), elsewhere, "repodata/repomd.xml: its signature: it is not what was published"},
+		{"the report is a link", is("../evidence/kernel-ovz-6.1.1-1.lustre1.x86_64.json"), elsewhere, "the report that it names: it is not what was published"},
 		{"metadata are gone", metadata, remove, ": it is missing"},
 		{"metadata are cut", metadata, cut, ": it is not what was published"},
 		{"the key is changed", is("../" + keyFile), change, keyFile + ": it is not what was published"},

@@ -38,6 +38,21 @@ func alone(t *testing.T, test func(t *testing.T, dir string)) {
 	}
 }
 
+// Programs that find no room for temporary files fail in ways of their own.
+func TestNoRoomForTemporaryFiles(t *testing.T) {
+	slow(t)
+	alone(t, func(t *testing.T, dir string) {
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=200k,mode=755"); err != nil {
+			t.Fatal(err)
+		}
+		f := newFixture(t)
+		f.keep("x86_64", "1", nil)
+		t.Setenv("TMPDIR", dir)
+		f.refused("bytes are left for " + dir)
+		f.refused("; $TMPDIR can name another place")
+	})
+}
+
 func fullDisk(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=755"); err != nil {
 		t.Fatal(err)

@@ -46,13 +46,12 @@ type signer struct {
 
 // newSigner finds the key and shows that it signs, so that a passphrase is asked for and an error
 // is told before anything is changed.
-func newSigner(ctx context.Context, o *Options, profiles []Profile) (*signer, error) {
+func newSigner(ctx context.Context, o *Options, profiles []Profile) (_ *signer, err error) {
 	s := &signer{home: o.GPGHome, own: o.OwnGPGHome, v3: profiles[0] == RHEL5}
 	name := "gpg"
 	if s.v3 {
 		name = "gpg1"
 	}
-	var err error
 	if s.program, err = tool.Find(name); err != nil {
 		return nil, err
 	}
@@ -77,7 +76,7 @@ func newSigner(ctx context.Context, o *Options, profiles []Profile) (*signer, er
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
+	defer leave(dir, remove, &err)
 	// What dnf and rpm are told lies in such directories.
 	if strings.ContainsAny(dir, notInPaths) {
 		return nil, job.BadRequest(fmt.Errorf("the directory for temporary files is %q, and dnf and rpm would read its path otherwise: set TMPDIR to one without spaces, commas and any of ;#%%$?*\"'\\[]{}", filepath.Dir(dir)))

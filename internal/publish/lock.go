@@ -31,6 +31,9 @@ type mark struct {
 func (t *target) lock(ctx context.Context, u job.Reporter) error {
 	path := filepath.Join(t.dir, markFile)
 	for said := false; ; {
+		if st, err := os.Lstat(path); err == nil && !st.Mode().IsRegular() {
+			return job.BadRequest(fmt.Errorf("%s is no plain file, so somebody changed it: put an empty file in its place", path))
+		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 		if err != nil {
 			return err

@@ -25,15 +25,15 @@ const maxMetadata = 4 << 30
 // metadata makes and signs the metadata of all profiles' repositories, and makes sure that it says
 // of each package what is there. The profiles have the same files: createrepo_c reads them for the first one, and takes
 // the checksums of that from there for the others.
-func (s *stage) metadata(ctx context.Context) ([]*primary, error) {
+func (s *stage) metadata(ctx context.Context) (list []*primary, err error) {
 	defer s.u.Done()
 	s.u.Live("making the metadata")
 	sums, remove, err := scratch.New("", "sums")
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
-	list := make([]*primary, len(s.rec.Profiles))
+	defer leave(sums, remove, &err)
+	list = make([]*primary, len(s.rec.Profiles))
 	one := func(ctx context.Context, i int) (err error) {
 		list[i], err = s.createrepo(ctx, s.rec.Profiles[i], sums)
 		return err
@@ -66,7 +66,7 @@ func (s *stage) metadata(ctx context.Context) ([]*primary, error) {
 }
 
 // createrepo makes the metadata of one profile's repository, with SHA-256. In sums createrepo_c keeps the checksums.
-func (s *stage) createrepo(ctx context.Context, p Profile, sums string) (*primary, error) {
+func (s *stage) createrepo(ctx context.Context, p Profile, sums string) (prim *primary, err error) {
 	repo := s.repo(p)
 	groups, err := group(s.rec)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *stage) createrepo(ctx context.Context, p Profile, sums string) (*primar
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
+	defer leave(dir, remove, &err)
 	comps := filepath.Join(dir, "comps.xml")
 	if err := os.WriteFile(comps, groups, 0o644); err != nil {
 		return nil, err
@@ -99,8 +99,7 @@ func (s *stage) createrepo(ctx context.Context, p Profile, sums string) (*primar
 	if err := s.addNotices(ctx, p); err != nil {
 		return nil, fmt.Errorf("add security notices for %s: %w", p, err)
 	}
-	prim, err := readPrimary(ctx, repo)
-	if err != nil {
+	if prim, err = readPrimary(ctx, repo); err != nil {
 		return nil, fmt.Errorf("read metadata for %s: %w", p, err)
 	}
 	return prim, nil

@@ -4,7 +4,6 @@ package publish
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -114,28 +113,6 @@ func (o *Options) goOn(last *Record) {
 	for _, p := range profiles {
 		if !slices.Contains(o.Profiles, p) {
 			o.Report.Say("WARNING: generation %d has a repository for profile %s, and the new one will not: its clients will get errors", last.Number, p)
-		}
-	}
-}
-
-// outside refuses a repository within the datastore: a web server would export what is no repository.
-func (o *Options) outside(store string) error {
-	dir, err := filepath.Abs(o.To)
-	if err != nil {
-		return err
-	}
-	if store, err = filepath.EvalSymlinks(store); err != nil {
-		return err
-	}
-	for d := dir; ; d = filepath.Dir(d) {
-		if real, err := filepath.EvalSymlinks(d); err == nil {
-			if inside, err := filepath.Rel(store, real); err == nil && filepath.IsLocal(inside) {
-				return job.BadRequest(fmt.Errorf("the directory is within the datastore %s; name one outside of it", store))
-			}
-			return nil
-		}
-		if d == filepath.Dir(d) {
-			return nil
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,12 +53,58 @@ func checkPlace(to string) error {
 	switch {
 	case to == "":
 		return job.BadRequest(errors.New("no directory given: name with --to the directory that your web server exports"))
+	case strings.ContainsFunc(to, unicode.IsControl):
+		return job.BadRequest(fmt.Errorf("--to=%q: there is a line break or another control character in it; name one without", to))
 	case scheme == nil:
 		return nil
 	case scheme[1] == "file":
 		return job.BadRequest(fmt.Errorf("--to=%s: it must be a directory: name it without file://", to))
 	}
 	return job.BadRequest(fmt.Errorf("--to=%s: it must be a directory of this machine: publish into one, and copy that to the server, generations/ before the link %s", to, currentLink))
+}
+
+// apart refuses a repository within the datastore, and a datastore within the repository: a web server would export what is
+// no repository.
+func apart(to, store string) error {
+	if within(to, store) {
+		return job.BadRequest(fmt.Errorf("the directory is within the datastore %s; name one outside of it", store))
+	}
+	if within(store, to) {
+		return job.BadRequest(fmt.Errorf("the datastore %s is within the directory, which a web server exports; name one that has nothing else in it", store))
+	}
+	return nil
+}
+
+// keysApart refuses a repository with gpg's keys in it.
+func (o *Options) keysApart(dir string) error {
+	home := cmp.Or(o.GPGHome, o.OwnGPGHome)
+	if home != "" && within(home, dir) {
+		return job.BadRequest(fmt.Errorf("gpg's keys, %s, are within the directory, which a web server exports: move them out of it", home))
+	}
+	return nil
+}
+
+// within tells whether a path, or what of it is there, leads to a directory or below that.
+func within(path, dir string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return false // nothing is in what is not there
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	for ; ; path = filepath.Dir(path) {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			inside, err := filepath.Rel(dir, real)
+			return err == nil && filepath.IsLocal(inside)
+		}
+		if path == filepath.Dir(path) {
+			return false
+		}
+	}
 }
 
 // maxLinks is how many links in a row the kernel follows.

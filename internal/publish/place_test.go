@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,8 @@ func TestStrangePlaces(t *testing.T) {
 		"file":                           at("file") + " is not a directory: name the one",
 		at("file/below"):                 "what is above it is not a directory; name one below a directory",
 		"/dev/null":                      "/dev/null is not a directory: name the one",
-		at("a\nb"):                       "name one without",
+		at("a\nb"):                       `a\nb": there is a line break or another control character in it; name one without`,
+		"\x1b[31mred":                    `--to="\x1b[31mred": there is`,
 		at("dangling"):                   "which is not there: make that directory, or name another",
 		at("dangling/below"):             "which is not there: make that directory, or name another",
 		at("round"):                      "links lead to each other; name a directory",
@@ -108,4 +110,47 @@ func readOnly(t *testing.T, dir string) {
 	}
 	refused(filepath.Join(dir, "repo"), "is mounted read-only: mount it to be written to")
 	refused(filepath.Join(dir, "new/below"), dir+" is on a filesystem that is mounted read-only")
+}
+
+// What a web server exports is the repository, and neither keys nor the datastore, by whatever way these are named.
+func TestNothingElseIsExported(t *testing.T) {
+	top := t.TempDir()
+	at := func(name string) string { return filepath.Join(top, name) }
+	for _, dir := range []string{"repo/keys", "repo/store", "store/repo", "keys"} {
+		if err := os.MkdirAll(at(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"keys-link": "repo/keys", "repo-link": "repo", "store-link": "repo/store"} {
+		if err := os.Symlink(to, at(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		to, store, home, own, want string
+	}{
+		{to: "repo", store: "store", home: "keys"},
+		{to: "new", store: "store", own: "keys"},
+		{to: "repo", store: "store", home: "repo/keys", want: "gpg's keys"},
+		{to: "repo", store: "store", own: "repo/keys", want: "gpg's keys"},
+		{to: "repo-link", store: "store", home: "repo/keys", want: "gpg's keys"},
+		{to: "repo", store: "store", home: "keys-link", want: "gpg's keys"},
+		{to: "repo/keys", store: "store", home: "repo/keys", want: "gpg's keys"},
+		{to: "repo", store: "repo/store", want: "is within the directory, which a web server exports"},
+		{to: "repo-link", store: "store-link", want: "is within the directory, which a web server exports"},
+		{to: "store/repo", store: "store", want: "is within the datastore"},
+		{to: "store/not/there", store: "store", want: "is within the datastore"},
+	} {
+		o := Options{}
+		if c.home != "" {
+			o.GPGHome = at(c.home)
+		}
+		if c.own != "" {
+			o.OwnGPGHome = at(c.own)
+		}
+		err := errors.Join(apart(at(c.to), at(c.store)), o.keysApart(at(c.to)))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
 }

@@ -34,7 +34,7 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 	if len(o.Names) == 0 && o.Namespace == "" {
 		return nil, job.BadRequest(errors.New("nothing to publish: name groups or snapshots of the datastore, or a --namespace"))
 	}
-	if err := o.outside(store.Dir()); err != nil {
+	if err := apart(o.To, store.Dir()); err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", o.To, err)
 	}
 	// What clients found until now they go on to find.
@@ -146,6 +146,9 @@ func (o *Options) change(ctx context.Context, plan func(*publication) (*Record, 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.keysApart(dir); err != nil {
+		return nil, err
+	}
 	key, err := newSigner(ctx, o, profiles)
 	if err != nil {
 		return nil, err
@@ -207,7 +210,7 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 			}
 			if len(damaged) == 0 {
 				p.result.Generation = last
-				return nil
+				return p.t.prune(p.o.Keep)
 			}
 			p.o.Report.Say("WARNING: generation %d, which is current, is damaged, and a new one is made in its place:\n  %s", last.Number, few(damaged))
 		}
@@ -219,7 +222,7 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 		err = p.t.switchTo(rec.Number)
 	}
 	if err != nil {
-		return p.t.explain(err)
+		return explain(err, p.t.dir, "")
 	}
 	p.t.records = append([]*Record{rec}, p.t.records...)
 	p.result.Generation, p.result.Changed = rec, true

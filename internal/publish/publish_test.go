@@ -3,9 +3,11 @@
 package publish
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -204,6 +206,18 @@ func TestDamagedRepository(t *testing.T) {
 	}
 	f.whole(4)
 	mark := filepath.Join(to, markFile)
+	for what, change := range map[string]func() error{
+		"a link": func() error { return os.Symlink("/etc/passwd", mark) },
+		"a pipe": func() error { return syscall.Mkfifo(mark, 0o644) },
+	} {
+		if err := errors.Join(os.Remove(mark), change()); err != nil {
+			t.Fatal(what, err)
+		}
+		f.refused(markFile + " is no plain file")
+	}
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(mark, []byte("garbage\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 const signAtOnce = 32
 
 // sign signs the new packages, and has rpmkeys look at each with nothing but the public key.
-func (s *stage) sign(ctx context.Context) error {
+func (s *stage) sign(ctx context.Context) (err error) {
 	if len(s.fresh) == 0 {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (s *stage) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer remove()
+	defer leave(dir, remove, &err)
 	db, err := s.keyDatabase(ctx, dir)
 	if err != nil {
 		return err

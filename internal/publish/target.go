@@ -196,19 +196,6 @@ func (t *target) switchTo(number int) error {
 	return atomicfile.Sync(t.dir)
 }
 
-// tight is how little room a filesystem has that is as good as full: a program then fails in a
-// way of its own, and does not say why.
-const tight = 1 << 20
-
-// explain adds to an error that the disk is full, where it is.
-func (t *target) explain(err error) error {
-	var st unix.Statfs_t
-	if unix.Statfs(t.dir, &st) != nil || int64(st.Bavail)*st.Bsize >= tight {
-		return err
-	}
-	return fmt.Errorf("%w\nthe disk is full: %d bytes are left for %s", err, int64(st.Bavail)*st.Bsize, t.dir)
-}
-
 // syncAll writes to the disk what the filesystem of a directory still has in memory.
 func syncAll(dir string) error {
 	f, err := os.Open(dir)
