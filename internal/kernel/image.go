@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"ovzpatch/internal/compress"
 )
@@ -30,13 +31,13 @@ const (
 	setupEnd      = 0x250
 )
 
-// ImageHolds reports whether a kernel image holds a text, such as the format of a message. It
-// unpacks the kernel, which takes a second. The image is x86's bzImage, or, as on other machines,
-// the kernel itself, compressed or not.
-func ImageHolds(ctx context.Context, image []byte, text string) (bool, error) {
-	f := &finder{text: []byte(text)}
+// ImageHolds reports of each text whether a kernel image holds it, such as the format of a message.
+// It unpacks the kernel, once for all texts, which takes a second. The image is x86's bzImage, or, as on
+// other machines, the kernel itself, compressed or not.
+func ImageHolds(ctx context.Context, image []byte, texts ...string) ([]bool, error) {
+	f := newFinder(texts)
 	if err := unpackImage(ctx, image, f); err != nil {
-		return false, fmt.Errorf("look into kernel image: %w", err)
+		return nil, fmt.Errorf("look into kernel image: %w", err)
 	}
 	return f.found, nil
 }
@@ -121,26 +122,39 @@ func unpackPayload(ctx context.Context, payload []byte, s search, after rest) er
 	return nil
 }
 
-// finder searches for a text in what is written to it.
+// finder searches for texts in what is written to it.
 type finder struct {
-	text, last []byte
-	found      bool
-	seen       int64
+	texts   [][]byte
+	found   []bool // of each text
+	last    []byte // what the next bytes may go on from
+	longest int
+	seen    int64
+}
+
+func newFinder(texts []string) *finder {
+	f := &finder{found: make([]bool, len(texts))}
+	for _, text := range texts {
+		f.texts = append(f.texts, []byte(text))
+		f.longest = max(f.longest, len(text))
+	}
+	return f
 }
 
 // errFound ends the copying early.
 var errFound = errors.New("found")
 
-func (f *finder) enough() bool { return f.found }
+func (f *finder) enough() bool { return !slices.Contains(f.found, false) }
 func (f *finder) read() int64  { return f.seen }
 
 func (f *finder) Write(p []byte) (int, error) {
 	f.seen += int64(len(p))
 	window := append(f.last, p...)
-	if bytes.Contains(window, f.text) {
-		f.found = true
+	for i, text := range f.texts {
+		f.found[i] = f.found[i] || bytes.Contains(window, text)
+	}
+	if f.enough() {
 		return len(p), errFound
 	}
-	f.last = bytes.Clone(window[max(0, len(window)-len(f.text)):])
+	f.last = bytes.Clone(window[max(0, len(window)-f.longest):])
 	return len(p), nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -51,6 +52,13 @@ func packed(t *testing.T, program string, text []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b.Bytes(), uint32(len(text)))
 }
 
+// holds asks for one text.
+func holds(t *testing.T, image []byte, text string) (bool, error) {
+	t.Helper()
+	found, err := ImageHolds(t.Context(), image, text)
+	return err == nil && found[0], err
+}
+
 func TestImageHolds(t *testing.T) {
 	const message = "Forced umount"
 	// The message crosses the border of what is read at a time.
@@ -62,14 +70,14 @@ func TestImageHolds(t *testing.T) {
 				continue
 			}
 			for text, want := range map[*[]byte]bool{&with: true, &without: false} {
-				got, err := ImageHolds(t.Context(), bzImage(protocol, packed(t, program, *text)), message)
+				got, err := holds(t, bzImage(protocol, packed(t, program, *text)), message)
 				if protocol > 0x208 && program != "cat" {
 					// As machines other than x86 have it.
 					bare := packed(t, program, *text)
 					if program != "gzip" {
 						bare = bare[:len(bare)-4]
 					}
-					if got, err := ImageHolds(t.Context(), bare, message); err != nil || got != want {
+					if got, err := holds(t, bare, message); err != nil || got != want {
 						t.Errorf("%s, bare: %v %v, want %v", program, got, err, want)
 					}
 				}
@@ -78,6 +86,18 @@ func TestImageHolds(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Several texts are found in one pass, in any order, at the end, and where one crosses a border and is
+// longer than another; one that is not there does not keep the others from being found.
+func TestImageHoldsSeveral(t *testing.T) {
+	border := strings.Repeat("x", 32<<10-3)
+	image := packed(t, "gzip", []byte("first"+border+"the longest of them"+border+border+"last"))
+	texts := []string{"last", "nowhere", "the longest of them", "first"}
+	got, err := ImageHolds(t.Context(), bzImage(0x20f, image), texts...)
+	if want := []bool{true, false, true, true}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q: %v (%v), want %v", texts, got, err, want)
 	}
 }
 

@@ -89,7 +89,7 @@ func (p *Package) Look(ctx context.Context, keyring string) (*Contents, error) {
 	case err != nil:
 		return nil, err
 	}
-	c.Patched = &holds
+	c.Patched = &holds[0]
 	return c, nil
 }
 

@@ -114,29 +114,36 @@ func readMap(files []string) (string, error) {
 // checkImage refuses a kernel image that holds the port, or not the functions. It returns a
 // sentence where that stays open.
 func checkImage(ctx context.Context, c config, image []byte, maps []string) (note string, err error) {
-	ported, err := kernel.ImageHolds(ctx, image, gate.MessageHead)
-	if err != nil {
-		return "", err
-	}
-	if ported {
-		return "", job.BadRequest(errors.New("the kernel has the port already and needs no livepatch: nothing was done"))
-	}
 	text, err := readMap(maps)
 	if err != nil {
 		return "", err
 	}
-	if text == "" && !c.has("DEBUG_INFO_BTF") {
+	// To unpack a kernel takes long enough to do it once.
+	sought := []string{gate.MessageHead}
+	if text == "" && c.has("DEBUG_INFO_BTF") {
+		for _, name := range targets {
+			sought = append(sought, "\x00"+name+"\x00")
+		}
+	}
+	held, err := kernel.ImageHolds(ctx, image, sought...)
+	if err != nil {
+		return "", err
+	}
+	if held[0] {
+		return "", job.BadRequest(errors.New("the kernel has the port already and needs no livepatch: nothing was done"))
+	}
+	from, held := "type information (BTF)", held[1:]
+	switch {
+	case text != "":
+		from = "System.map"
+		for _, name := range targets {
+			held = append(held, strings.Contains(text, " T "+name+"\n"))
+		}
+	case len(held) == 0:
 		return fmt.Sprintf("whether the kernel has %s is not known here: it has no System.map and no type information. Where it lacks one, it refuses the module", strings.Join(targets, " and ")), nil
 	}
-	for _, name := range targets {
-		from, found := "System.map", strings.Contains(text, " T "+name+"\n")
-		if text == "" {
-			from = "type information (BTF)"
-			if found, err = kernel.ImageHolds(ctx, image, "\x00"+name+"\x00"); err != nil {
-				return "", err
-			}
-		}
-		if !found {
+	for i, name := range targets {
+		if !held[i] {
 			return "", job.BadRequest(fmt.Errorf("the kernel has no function %s, by its %s (Linux has path_umount since 5.9); %s", name, from, remains))
 		}
 	}
