@@ -66,10 +66,11 @@ const (
 // spareArgs are more of them for a spare machine. Kernels calibrate the local APIC's timer in a loop that reads a clock, which
 // under -icount can take longer than all the rest, and can do with another timer. Timers that go by the kernel's ticks wake
 // Go's runtime less often. Without ACPI an i686 kernel checks its clock, the TSC, against the PIT, which QEMU's -icount
-// does not keep exactly in step, and calls it unstable in the middle of a case.
+// does not keep exactly in step, and calls it unstable in the middle of a case. The self-tests of its ciphers are more than
+// half of what a distribution's kernel does until its first process runs.
 var spareArgs = map[Spare][]string{
 	WithoutPCI:  {"pci=off", "noapictimer"},
-	WithoutACPI: {"acpi=off", "pci=off", "tsc=reliable", "noapictimer", "highres=off"},
+	WithoutACPI: {"acpi=off", "pci=off", "tsc=reliable", "noapictimer", "highres=off", "cryptomgr.notests"},
 }
 
 // chardev arguments of the two serial ports. With Run, QEMU writes into pipes, which it inherits
