@@ -37,7 +37,7 @@ func derivedFor(t *testing.T, tree string) (p *derive.Port, before, after []byte
 	t.Helper()
 	files := treeFiles(t, tree)
 	names = gate.NewNames(files)
-	p, err := derive.Derive(derive.Source{Kernel: tree, Files: files}, names)
+	p, err := derive.Derive(t.Context(), derive.Source{Kernel: tree, Files: files}, names)
 	if err != nil {
 		t.Fatalf("%s: %v", tree, err)
 	}
@@ -61,7 +61,7 @@ func TestDerivedPortsJudgeAsShipped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, _ := gate.Check(before, source, names)
+		want, _ := gate.Check(t.Context(), before, source, names)
 		if port.Judged.Verdict != want.Verdict {
 			t.Errorf("%s: derived %s, shipped %s", tree, port.Judged.Verdict, want.Verdict)
 		}
@@ -108,7 +108,7 @@ func TestDerivedAndThenBroken(t *testing.T) {
 				t.Errorf("%s, %s: no %q in\n%s", tree, wrong.name, wrong.from, text)
 				continue
 			}
-			if g, _ := gate.Check(before, []byte(strings.Replace(text, wrong.from, wrong.to, 1)), names); g.Verdict == gate.Reached {
+			if g, _ := gate.Check(t.Context(), before, []byte(strings.Replace(text, wrong.from, wrong.to, 1)), names); g.Verdict == gate.Reached {
 				t.Errorf("%s, %s: passes as right", tree, wrong.name)
 			}
 		}

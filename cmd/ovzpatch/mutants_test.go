@@ -64,7 +64,7 @@ func TestMutantsAreRefused(t *testing.T) {
 // refuseMutants holds the mutants of a port against the gate check.
 func refuseMutants(t *testing.T, tree string, before, after []byte, names *gate.Names) {
 	t.Helper()
-	if g, err := gate.Check(before, after, names); err != nil {
+	if g, err := gate.Check(t.Context(), before, after, names); err != nil {
 		t.Fatalf("the port itself: %v, %v", g, err)
 	}
 	mutants, err := mutant.Generate(wide(t, before, after, 60))
@@ -84,7 +84,7 @@ func refuseMutants(t *testing.T, tree string, before, after []byte, names *gate.
 			t.Errorf("%s: %v", m.Name, err)
 			continue
 		}
-		g, _ := gate.Check(before, source, names)
+		g, _ := gate.Check(t.Context(), before, source, names)
 		count[g.Verdict]++
 		reason, listed := same[tree+": "+m.Name]
 		if of, derived := strings.CutPrefix(tree, "derived "); derived && !listed {

@@ -56,7 +56,7 @@ func TestTrees(t *testing.T) {
 		}
 		for _, dir := range dirs {
 			src := readTree(t, dir)
-			p, err := derive.Derive(src, gate.NewNames(src.Files))
+			p, err := derive.Derive(t.Context(), src, gate.NewNames(src.Files))
 			var q *derive.Question
 			switch {
 			case errors.As(err, &q):
@@ -102,7 +102,7 @@ func goesIn(t *testing.T, src derive.Source, p *derive.Port) {
 	if after == nil || p.Judged == nil || p.Judged.Verdict != gate.Reached {
 		t.Fatalf("%s: %+v", src.Kernel, p.Judged)
 	}
-	if again, err := gate.Check(src.Files[gate.File], after.Data, gate.NewNames(src.Files)); err != nil || again.Verdict != gate.Reached {
+	if again, err := gate.Check(t.Context(), src.Files[gate.File], after.Data, gate.NewNames(src.Files)); err != nil || again.Verdict != gate.Reached {
 		t.Errorf("%s: what goes in is %s: %v", src.Kernel, again.Verdict, err)
 	}
 }

@@ -7,6 +7,7 @@ package derive
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +92,7 @@ type deriver struct {
 
 // Derive writes the port for a source. names says to the judge what the source declares. The
 // error of what cannot be decided is a *Question.
-func Derive(src Source, names *gate.Names) (*Port, error) {
+func Derive(ctx context.Context, src Source, names *gate.Names) (*Port, error) {
 	data, ok := src.Files[gate.File]
 	if !ok {
 		return nil, &Question{Asks: "the source has no " + gate.File + "; is it a kernel's?"}
@@ -107,7 +108,7 @@ func Derive(src Source, names *gate.Names) (*Port, error) {
 	if err := d.untouched(); err != nil {
 		return nil, err
 	}
-	w, err := d.way()
+	w, err := d.way(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func Derive(src Source, names *gate.Names) (*Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.port.Judged, err = gate.Check(data, after, names); err != nil {
+	if d.port.Judged, err = gate.Check(ctx, data, after, names); err != nil {
 		var no *gate.Error
 		if !errors.As(err, &no) {
 			return nil, err
@@ -137,7 +138,7 @@ func Derive(src Source, names *gate.Names) (*Port, error) {
 func (d *deriver) notRight(no *gate.Error) *Question {
 	q := &Question{Asks: "the port that follows from these decisions is not known to be right; which of them is wrong, or what does the text not show?"}
 	for _, f := range append(no.Gate.Faults, no.Gate.Doubts...) {
-		q.Lines = append(q.Lines, Line{File: "judge", Text: f.Reason})
+		q.Lines = append(q.Lines, Line{File: "judge", Text: f.String()})
 	}
 	for _, c := range d.port.Decisions {
 		q.Lines = append(q.Lines, Line{File: "decided", Text: c.What})

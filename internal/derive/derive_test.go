@@ -108,7 +108,7 @@ func TestDerive(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := source(test.text, test.headers)
-			p, err := derive.Derive(src, gate.NewNames(src.Files))
+			p, err := derive.Derive(t.Context(), src, gate.NewNames(src.Files))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestQuestions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := source(test.text, test.headers)
-			p, err := derive.Derive(src, gate.NewNames(src.Files))
+			p, err := derive.Derive(t.Context(), src, gate.NewNames(src.Files))
 			var q *derive.Question
 			if !errors.As(err, &q) {
 				t.Fatalf("error %v, port\n%+v", err, p)
@@ -202,7 +202,7 @@ func TestByVersion(t *testing.T) {
 	} {
 		src := source(top+doUmount+gateApart, nil)
 		src.Plain, src.Version = true, version
-		p, err := derive.Derive(src, nil)
+		p, err := derive.Derive(t.Context(), src, nil)
 		switch {
 		case want == "":
 			if _, ok := errors.AsType[*derive.Question](err); !ok {
@@ -223,7 +223,7 @@ func FuzzDerive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		src := source(string(text), pidNumber)
-		p, err := derive.Derive(src, gate.NewNames(src.Files))
+		p, err := derive.Derive(t.Context(), src, gate.NewNames(src.Files))
 		var q *derive.Question
 		switch {
 		case err == nil:
@@ -239,7 +239,7 @@ func FuzzDerive(f *testing.F) {
 func TestOpenVZWithoutItsHeaders(t *testing.T) {
 	src := source(top+doUmount+gateApart, pidNumber)
 	src.OpenVZ = true
-	_, err := derive.Derive(src, gate.NewNames(src.Files))
+	_, err := derive.Derive(t.Context(), src, gate.NewNames(src.Files))
 	var q *derive.Question
 	if !errors.As(err, &q) || !strings.Contains(q.Error(), "one of OpenVZ's") {
 		t.Errorf("error %v", err)

@@ -119,7 +119,7 @@ func (e edits) after(n int, lines ...string) {
 	e[n] = append(e[n], lines...)
 }
 
-const context = 3
+const contextLines = 3
 
 // apply returns the text with the edits, and the difference as a unified diff.
 func (e edits) apply(f *file, o *gate.Outline) (after, diff []byte, err error) {
@@ -131,17 +131,17 @@ func (e edits) apply(f *file, o *gate.Outline) (after, diff []byte, err error) {
 	if len(at) == 0 {
 		return nil, nil, &Question{Asks: "there is nothing to change"}
 	}
-	if at[len(at)-1]+context > len(f.lines) || at[len(at)-1]+context == len(f.lines) && !f.whole {
+	if at[len(at)-1]+contextLines > len(f.lines) || at[len(at)-1]+contextLines == len(f.lines) && !f.whole {
 		return nil, nil, &Question{Asks: gate.File + " ends where the hook belongs: is it whole?"}
 	}
 	var out, body bytes.Buffer
 	added := 0
 	for i := 0; i < len(at); {
 		last := i
-		for last+1 < len(at) && at[last+1]-at[last] <= 2*context {
+		for last+1 < len(at) && at[last+1]-at[last] <= 2*contextLines {
 			last++
 		}
-		first, end := max(at[i]-context+1, 1), min(at[last]+context, len(f.lines))
+		first, end := max(at[i]-contextLines+1, 1), min(at[last]+contextLines, len(f.lines))
 		var hunk bytes.Buffer
 		more := 0
 		for n := first; n <= end; n++ {

@@ -3,6 +3,7 @@
 package derive
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,14 +46,20 @@ const (
 )
 
 // way finds the way and the place for the hook on it.
-func (d *deriver) way() (*way, error) {
+func (d *deriver) way(ctx context.Context) (*way, error) {
 	fns := d.outline.Functions
 	if _, ok := fns[entry]; !ok {
 		return nil, &Question{Asks: gate.File + " has no umount system call (sys_umount, or SYSCALL_DEFINE2(umount, ...)): which function is it, and in which file?"}
 	}
-	var chains [][]gate.Function
-	d.follow([]gate.Function{fns[entry]}, d.leading(), &chains)
+	s := &search{ctx.Done(), fns, d.leading(ctx), nil, 0}
+	s.follow([]gate.Function{fns[entry]})
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("derive port: %w", context.Cause(ctx))
+	}
+	chains := s.found
 	switch {
+	case s.tries > maxTries:
+		return nil, &Question{Asks: "the functions of " + gate.File + " call each other in too many ways to follow them all: which one does a forced umount go?", Lines: d.mentions(begins)}
 	case len(chains) == 0:
 		return nil, &Question{Asks: "no call of umount_begin is found on the way from the umount system call: where is it?", Lines: d.mentions(begins)}
 	case len(chains) > 1:
@@ -78,13 +85,12 @@ func (d *deriver) way() (*way, error) {
 }
 
 // leading are the functions that come to umount_begin, by whatever way.
-func (d *deriver) leading() map[string]bool {
+func (d *deriver) leading(ctx context.Context) map[string]bool {
 	all := map[string]bool{}
-	for more := true; more; {
+	for more := true; more && ctx.Err() == nil; {
 		more = false
 		for name, f := range d.outline.Functions {
-			leads := slices.Contains(f.Words, begins) || slices.ContainsFunc(calls(f), func(c string) bool { return all[c] })
-			if leads && !all[name] {
+			if !all[name] && (slices.Contains(f.Words, begins) || slices.ContainsFunc(calls(f), func(c string) bool { return all[c] })) {
 				all[name], more = true, true
 			}
 		}
@@ -92,29 +98,52 @@ func (d *deriver) leading() map[string]bool {
 	return all
 }
 
-// maxWays is more than anybody can choose from.
-const maxWays = 10
+// search looks for the ways to umount_begin.
+type search struct {
+	done    <-chan struct{}
+	fns     map[string]gate.Function
+	leading map[string]bool // functions that come to it
+	found   [][]gate.Function
+	tries   int
+}
+
+// maxWays is more than anybody can choose from. maxTries bounds the search: functions that call each other all round
+// have more ways than anybody can count. A kernel's has some ten.
+const (
+	maxWays  = 10
+	maxTries = 1000
+)
 
 // follow collects the ways that begin with chain and come to umount_begin.
-func (d *deriver) follow(chain []gate.Function, leading map[string]bool, all *[][]gate.Function) {
+func (s *search) follow(chain []gate.Function) {
+	select {
+	case <-s.done:
+		return
+	default:
+	}
 	last := chain[len(chain)-1]
+	if s.tries++; s.tries > maxTries {
+		return
+	}
 	if slices.Contains(last.Words, begins) {
-		*all = append(*all, slices.Clone(chain))
+		s.found = append(s.found, slices.Clone(chain))
 		return
 	}
 	for _, name := range calls(last) {
-		if !leading[name] || len(*all) >= maxWays || slices.ContainsFunc(chain, func(f gate.Function) bool { return f.Name == name }) {
+		if !s.leading[name] || len(s.found) >= maxWays || s.tries > maxTries || slices.ContainsFunc(chain, func(f gate.Function) bool { return f.Name == name }) {
 			continue
 		}
-		d.follow(append(chain, d.outline.Functions[name]), leading, all)
+		s.follow(append(chain, s.fns[name]))
 	}
 }
 
 // calls are the names of the functions that one calls, each once.
 func calls(f gate.Function) []string {
 	var all []string
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(f.Words); i++ {
-		if f.Words[i+1] == "(" && !slices.Contains(all, f.Words[i]) {
+		if f.Words[i+1] == "(" && !seen[f.Words[i]] {
+			seen[f.Words[i]] = true
 			all = append(all, f.Words[i])
 		}
 	}

@@ -23,7 +23,7 @@ func TestTheGatesAnswerIsKept(t *testing.T) {
 	check := func(digest string, headers func() (*source.Files, error), before, after string) (*gate.Gate, error) {
 		files := &source.Files{Files: map[string]source.File{}}
 		f := &Fit{cache: c, Files: files, reading: &reading{files, headers, digest}}
-		return f.checkGate([]byte(before), []byte(after))
+		return f.checkGate(t.Context(), []byte(before), []byte(after))
 	}
 	none := func() (*source.Files, error) { return &source.Files{}, nil }
 	refuse := func() (*source.Files, error) { return nil, unread }

@@ -3,6 +3,7 @@
 package fit
 
 import (
+	"context"
 	"io/fs"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func TestGateDoubtsOtherFiles(t *testing.T) {
 			if err != nil || plan.Applied != applied {
 				t.Fatalf("%q: %+v, %v", tt.other, plan, err)
 			}
-			g, err := readGate(p, plan, files, func(before, after []byte) (*gate.Gate, error) {
+			g, err := readGate(t.Context(), p, plan, files, func(_ context.Context, before, after []byte) (*gate.Gate, error) {
 				if string(before) != "int a;\n" || string(after) != "int b;\n" {
 					t.Errorf("before %q, after %q", before, after)
 				}

@@ -77,7 +77,7 @@ func (p Port) atOnce(err error) (why string, derives bool) {
 }
 
 // derive writes the port and takes it in the place of ours.
-func (f *Fit) derive(why string) (*patch.Patch, error) {
+func (f *Fit) derive(ctx context.Context, why string) (*patch.Patch, error) {
 	names, err := f.names()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (f *Fit) derive(why string) (*patch.Patch, error) {
 	for name, file := range f.Files.Files {
 		src.Files[name] = file.Data
 	}
-	port, err := derive.Derive(src, names)
+	port, err := derive.Derive(ctx, src, names)
 	if _, ok := errors.AsType[*derive.Question](err); ok {
 		return nil, job.Misfit(err)
 	}
@@ -124,7 +124,7 @@ func (f *Fit) instead(ctx context.Context, r Request, err error) error {
 	if wrong != nil {
 		wants = "fits, but is " + string(wrong.Gate.Verdict)
 	}
-	p, cannot := f.derive(fmt.Sprintf("%s of %s %s", patches.Name, f.Line, wants))
+	p, cannot := f.derive(ctx, fmt.Sprintf("%s of %s %s", patches.Name, f.Line, wants))
 	if cannot != nil {
 		return errors.Join(err, cannot)
 	}

@@ -3,6 +3,7 @@
 package fit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +39,7 @@ type Findings struct {
 }
 
 // place fills in where the hunks go and what the gate check says.
-func (f *Fit) place(p *patch.Patch, opt patch.Options) error {
+func (f *Fit) place(ctx context.Context, p *patch.Patch, opt patch.Options) error {
 	var err error
 	f.Plan, err = patch.NewPlan(p, f.file, opt)
 	if no, ok := errors.AsType[*patch.NotApplicable](err); ok {
@@ -52,13 +53,16 @@ func (f *Fit) place(p *patch.Patch, opt patch.Options) error {
 	}
 	found := &f.Findings
 	found.Strip, found.Applied, found.Placements = f.Plan.Strip, f.Plan.Applied, f.Plan.Placements
-	found.Gate, err = readGate(p, f.Plan, f.file, f.checkGate)
+	found.Gate, err = readGate(ctx, p, f.Plan, f.file, f.checkGate)
 	return err
 }
 
+// checker is gate.Check with what is known of the source.
+type checker func(ctx context.Context, before, after []byte) (*gate.Gate, error)
+
 // readGate has check look at the gate's file as a plan leaves it, and doubts what else the patch changes; nil where
 // the plan leaves that file alone.
-func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, check func(before, after []byte) (*gate.Gate, error)) (*gate.Gate, error) {
+func readGate(ctx context.Context, p *patch.Patch, plan *patch.Plan, files patch.Files, check checker) (*gate.Gate, error) {
 	content, err := files(gate.File)
 	if err != nil {
 		return nil, nil
@@ -76,7 +80,7 @@ func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, check func(be
 	if before == nil || after == nil || !slices.ContainsFunc(whole.Changes, func(c patch.Change) bool { return c.Name == gate.File }) {
 		return nil, nil
 	}
-	g, err := check(before.Data, after.Data)
+	g, err := check(ctx, before.Data, after.Data)
 	if _, wrong := errors.AsType[*gate.Error](err); err != nil && !wrong {
 		return nil, err
 	}
@@ -87,25 +91,25 @@ func readGate(p *patch.Patch, plan *patch.Plan, files patch.Files, check func(be
 }
 
 // readNames is gate.Check with the names of this source.
-func (f *Fit) readNames(before, after []byte) (*gate.Gate, error) {
+func (f *Fit) readNames(ctx context.Context, before, after []byte) (*gate.Gate, error) {
 	names, err := f.names()
 	if err != nil {
 		return nil, err
 	}
-	return gate.Check(before, after, names)
+	return gate.Check(ctx, before, after, names)
 }
 
 // gateKind is what the answers of the gate check are kept as.
 const gateKind = "gates"
 
 // checkGate is the same, and keeps the answer for a tarball: it depends on the two texts, the headers and this program.
-func (f *Fit) checkGate(before, after []byte) (*gate.Gate, error) {
+func (f *Fit) checkGate(ctx context.Context, before, after []byte) (*gate.Gate, error) {
 	if f.own != nil || f.reading.digest == "" {
-		return f.readNames(before, after)
+		return f.readNames(ctx, before, after)
 	}
 	k := cache.NewKey(gateKind).Add("tarball", f.reading.digest).Add("before", string(before)).Add("after", string(after))
 	g, err := cache.Answer(f.cache, gateKind, k, func() (*gate.Gate, bool, error) {
-		g, err := f.readNames(before, after)
+		g, err := f.readNames(ctx, before, after)
 		if _, wrong := errors.AsType[*gate.Error](err); wrong {
 			err = nil // it is in the answer
 		}

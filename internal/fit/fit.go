@@ -191,7 +191,7 @@ func (f *Fit) readSource(ctx context.Context, r Request) (*patch.Patch, error) {
 		if err := f.own.layFiles(ctx, f.Files, nil); err != nil {
 			return nil, err
 		}
-		p, cannot := f.derive(why)
+		p, cannot := f.derive(ctx, why)
 		switch {
 		case cannot != nil && r.Port.Derive == Always:
 			// Ours were not asked for, so that there is none of them is no news.
@@ -279,7 +279,7 @@ func (f *Fit) takeHeld() error {
 
 // judge places the patch, and says what is to be said of the package's own patches.
 func (f *Fit) judge(ctx context.Context, p *patch.Patch, opt patch.Options) error {
-	err := f.place(p, opt)
+	err := f.place(ctx, p, opt)
 	if f.own == nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func (f *Fit) judge(ctx context.Context, p *patch.Patch, opt patch.Options) erro
 	f.Findings.Own = f.own.findings(f.Touched(), func(files patch.Files) error {
 		plan, err := patch.NewPlan(p, files, opt)
 		if err == nil {
-			_, err = readGate(p, plan, files, f.readNames)
+			_, err = readGate(ctx, p, plan, files, f.readNames)
 		}
 		return err
 	})

@@ -55,7 +55,7 @@ func TestAltered(t *testing.T) {
 			if after == src && test.name != "nothing" {
 				t.Fatal("nothing is replaced")
 			}
-			g, err := Check([]byte(before), []byte(after), namesFor("mainline"))
+			g, err := Check(t.Context(), []byte(before), []byte(after), namesFor("mainline"))
 			switch {
 			case test.doubt == "" && g.Verdict != Reached:
 				t.Errorf("%s: %v", g.Verdict, err)

@@ -17,7 +17,7 @@ func (c *comparison) around() {
 		return
 	}
 	const more = "there is more than one way to umount_begin: "
-	leads := c.after.leading(c.drops)
+	leads := c.after.leading(c.drops, c.reading)
 	below := map[string]bool{}
 	for name := range c.drops {
 		c.after.reached(name, leads, below)
@@ -30,15 +30,15 @@ func (c *comparison) around() {
 			c.gate.doubt(fmt.Sprintf(more+"the macro %s comes to it without the hook, and it is not known with which flags: #%s", name, short(macro.text)), nil)
 		case !below[name]:
 			c.gate.doubt(fmt.Sprintf(more+"%s() comes to it without the hook, and it is not known with which flags", name), []int{fn.line})
-		case !c.after.static(fn):
+		case !c.after.static(fn, c.reading):
 			c.gate.doubt(fmt.Sprintf(more+"%s() lies behind the hook and is not static, so that other files may call it", name), []int{fn.line})
 		}
 	}
-	for _, m := range c.after.mentions(leads) {
+	for _, m := range c.after.mentions(leads, c.reading) {
 		c.gate.doubt(fmt.Sprintf(more+"who uses this comes to it without the hook: %s", short(m.text)), []int{m.line})
 	}
 	c.names.begins(c.gate)
-	c.names.pasted(c.gate, c.after, leads)
+	c.names.pasted(c.gate, c.after, leads, c.reading)
 	for _, name := range slices.Sorted(maps.Keys(c.after.functions)) {
 		for _, t := range c.after.functions[name].tokens {
 			if slices.Contains(byName, t.text) {
@@ -57,7 +57,7 @@ var byName = []string{
 // leading are the functions and macros that come to umount_begin, but for those that do so only
 // through one of without. A function that is only named may be called by its address, two words that are
 // given to a macro may become one name, and a literal may be for who looks the name up, or for the assembler.
-func (f *cfile) leading(without map[string]bool) map[string]bool {
+func (f *cfile) leading(without map[string]bool, cost *budget) map[string]bool {
 	all := map[string]bool{}
 	begins := func(name string) bool { return name == "umount_begin" || all[name] }
 	leads := func(name string, t []token) bool {
@@ -77,15 +77,16 @@ func (f *cfile) leading(without map[string]bool) map[string]bool {
 			words[t.text] = true
 		}
 	}
-	for more := true; more; {
+	const leadSteps = 60 // of each function, every time
+	for more := true; more && !cost.over(); {
 		more = false
 		for name, fn := range f.functions {
-			if !all[name] && !without[name] && leads(name, fn.tokens) {
+			if !all[name] && !without[name] && cost.spend(leadSteps+3*len(fn.tokens), fn.line) && leads(name, fn.tokens) {
 				all[name], more = true, true
 			}
 		}
 		for name, m := range f.macros {
-			if !all[name] && !without[name] && (leads(name, m.tokens) || words[name] && m.builds(all, words)) {
+			if !all[name] && !without[name] && cost.spend(leadSteps+3*len(m.tokens), 0) && (leads(name, m.tokens) || words[name] && m.builds(all, words, cost)) {
 				all[name], more = true, true
 			}
 		}
@@ -130,8 +131,8 @@ func (f *cfile) reached(from string, among, all map[string]bool) {
 }
 
 // static reports whether no other file can call a function by its name.
-func (f *cfile) static(fn *function) bool {
-	if has(fn.head, "static") {
+func (f *cfile) static(fn *function, cost *budget) bool {
+	if has(fn.head, "static") || !cost.spend(len(f.top), fn.line) {
 		return true
 	}
 	for i, t := range f.top {
@@ -152,10 +153,15 @@ type mention struct {
 
 // mentions are the places outside of functions that name one of some, by which it may be
 // called: not its declaration, and not what makes it known to modules.
-func (f *cfile) mentions(leads map[string]bool) []mention {
+func (f *cfile) mentions(leads map[string]bool, cost *budget) []mention {
 	var all []mention
-	for i, t := range f.top {
-		named := leads[t.text] && !f.onlyDeclares(i)
+	for i := 0; i < len(f.top); i++ {
+		t := f.top[i]
+		if leads[t.text] {
+			start, end := segment(f.top, i)
+			cost.spend(3*(end-start), t.line)
+		}
+		named := leads[t.text] && !cost.over() && !f.onlyDeclares(i)
 		if t.text[0] == '"' {
 			// An alias, or the assembler's words.
 			for _, word := range strings.FieldsFunc(t.text, notInName) {
@@ -165,6 +171,7 @@ func (f *cfile) mentions(leads map[string]bool) []mention {
 		if named {
 			start, end := segment(f.top, i)
 			all = append(all, mention{spelled(f.top[start:end]), t.line})
+			i = end // the rest of it says the same
 		}
 	}
 	return all

@@ -108,7 +108,7 @@ func TestWaysAround(t *testing.T) {
 				"#define DO2(x) \\\n\tDO(x)\n#define CAT_(a, b) a ## b\n#define CAT(a, b) CAT_(a, b)\n#define CAT3(a, b, c) CAT(CAT(a, b), c)\n#define DO3(a, b) DO2(CAT(a, b))\n" +
 				"#define APPLY(f, x) f(x)\n#define ALL(args...) CAT(args)\n#define TEXT(a, b) #a #b\n#ifdef CONFIG_VENDOR\n#define ABORT(sb)\n#else\n#define ABORT(sb) (sb)->s_op->BEGINS(umount)(sb)\n#endif\n")
 			names.order = append(names.order, "include/linux/vendor.h")
-			g, err := Check([]byte(before), []byte(after), names)
+			g, err := Check(t.Context(), []byte(before), []byte(after), names)
 			if test.doubt == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -138,7 +138,7 @@ func TestHeaderThatBegins(t *testing.T) {
 		names.headers["include/linux/vendor.h"] = []byte(test.header)
 		names.order = append(names.order, "include/linux/vendor.h")
 		hooks := map[string]string{"helper": decision, "before-can": decided, "after-can": logged}
-		g, err := Check([]byte(withHooks(t, "mainline", nil)), []byte(withHooks(t, "mainline", hooks)), names)
+		g, err := Check(t.Context(), []byte(withHooks(t, "mainline", nil)), []byte(withHooks(t, "mainline", hooks)), names)
 		found := slices.ContainsFunc(g.Doubts, func(f Fault) bool {
 			return strings.HasPrefix(f.Reason, "there is more than one way to umount_begin: include/linux/vendor.h")
 		})

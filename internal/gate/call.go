@@ -119,6 +119,7 @@ func (m *machine) happens(fr *frame, fn, target string, args []value, line int) 
 	result := fmt.Sprintf("%s#%d", text, m.counts[text])
 	fr.fill(args, result)
 	m.given(args, fn, line)
+	m.spend(len(m.told)+len(m.out.asked), line)
 	for _, a := range args {
 		// What it is given the address of it may set.
 		of, isAddress := strings.CutPrefix(a.s, "&")
@@ -202,6 +203,6 @@ func (m *machine) log(fn string, args []value, line int) (ok bool) {
 		l.limited = lets
 	}
 	m.out.messages = append(m.out.messages, l)
-	m.out.steps = append(m.out.steps, Step{Kind: Message, Function: m.calls[len(m.calls)-1], Line: line})
+	m.step(Step{Kind: Message, Function: m.calls[len(m.calls)-1], Line: line})
 	return true
 }

@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ type cfile struct {
 	tables    map[string]*table
 	leads     map[string]bool // functions that come to umount_begin
 	asks      map[string]bool // options that it asks for by #ifdef
-	deep      *Fault          // where it nests deeper than is read; the rest is not all there then
+	deep      *Fault          // why it is not read, or where not; the rest is not all there then
 }
 
 // function is a C function with a body.
@@ -36,11 +37,16 @@ type function struct {
 	body   []stmt
 	tokens []token  // of the body
 	kinds  []string // the types of its parameters, by their names
+	begins bool     // it names umount_begin
 	texts  map[string]int
 }
 
 func parseFile(src string) *cfile {
 	f := &cfile{functions: map[string]*function{}, again: map[string][]int{}, outside: map[string]bool{}}
+	if len(src) > maxSource {
+		f.deep = &Fault{fmt.Sprintf("the file has more than %d bytes, and is not read", maxSource), nil}
+		return f
+	}
 	f.defines = definitions(src)
 	f.macros = macros(f.defines)
 	f.prefixed = slices.ContainsFunc(f.defines, func(d string) bool { return strings.HasPrefix(d, "define pr_fmt(") })
@@ -69,7 +75,7 @@ func parseFile(src string) *cfile {
 				body, _ := statements(inner)
 				fn := &function{
 					name: name, line: t[start].line, params: params(t[start:i], name), body: body, tokens: inner, texts: map[string]int{},
-					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under,
+					head: t[start:i], end: t[min(end, len(t)-1)].line, under: t[i].under, begins: has(inner, "umount_begin"),
 				}
 				if f.deep == nil {
 					f.deep = deepStatement(body)
@@ -90,7 +96,6 @@ func parseFile(src string) *cfile {
 	}
 	f.top = append(f.top, t[min(kept, len(t)):]...)
 	f.tables = tables(f.top)
-	f.leads = f.leading(nil)
 	return f
 }
 
@@ -181,7 +186,7 @@ func within(body []stmt, visit func(*stmt)) {
 var wayWords = []string{"MNT_FORCE", "MNT_EXPIRE", "umount_begin", "may_mount", "capable", "ns_capable"}
 
 // follow are the functions of a file that may lie on the way, or that other says are changed.
-func (f *cfile) follow(changed func(*function) bool) map[string]bool {
+func (f *cfile) follow(changed func(*function) bool, cost *budget) map[string]bool {
 	all := map[string]bool{}
 	for name, fn := range f.functions {
 		if changed(fn) || slices.ContainsFunc(fn.tokens, func(t token) bool { return slices.Contains(wayWords, t.text) }) {
@@ -191,7 +196,7 @@ func (f *cfile) follow(changed func(*function) bool) map[string]bool {
 	for more := true; more; {
 		more = false
 		for name, fn := range f.functions {
-			if all[name] {
+			if all[name] || !cost.spend(len(fn.tokens), fn.line) {
 				continue
 			}
 			for i := 0; i+1 < len(fn.tokens); i++ {

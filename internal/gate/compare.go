@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,8 +22,12 @@ var types = []string{"lustre", "lustre_tgt", "nfs", "lustrex", "lustr", "Lustre"
 
 const guarded = 2 // of types, the hook must act on so many
 
-// maxWays bounds the ways that are gone, all together; a kernel's umount has some thousand.
-const maxWays = 60000
+// maxWays bounds the ways that are gone, all together; a kernel's umount has some thousand. maxMore bounds those that
+// are gone for more reasons when the first is known.
+const (
+	maxWays = 60000
+	maxMore = 2000
+)
 
 // comparison goes all ways through the patched text and the one without the patch, side by
 // side: the patched one must do what the other does, but in a container on Lustre what the
@@ -44,30 +49,46 @@ type comparison struct {
 	asked       map[string]string // the superblocks of which the hook asks the type, by their paths
 	begun       []begin           // calls of umount_begin, each once
 	over        bool              // a way is more than is followed
+	cost        *budget           // of all ways
+	reading     *budget           // of what else is read of the texts
 	told        map[int]bool      // lines of which it is told what they do wrong
 	used        map[string]int    // names in the hook, each with a line
 	written     map[string]int    // names that are set and are no variable of the function, each with a line
 }
 
 func (c *comparison) run() {
-	ways := 0
+	ways, known := 0, 0 // known is how many ways were gone when the first reason was
 	for _, flags := range []int64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17} {
 		c.flags = flags
 		o := newOracle()
 		for more := true; more; more = o.next() {
 			if ways++; ways > maxWays {
-				c.gate.doubt("the umount system call has more paths than are followed", nil)
+				c.tooMany(o.line())
 				return
 			}
-			if c.way(o); c.over || len(c.gate.Faults)+len(c.gate.Doubts) > 12 {
+			c.way(o)
+			if c.cost.spent {
+				c.tooMany(cmp.Or(c.cost.line, o.line()))
+				return
+			}
+			reasons := len(c.gate.Faults) + len(c.gate.Doubts)
+			if reasons > 0 && known == 0 {
+				known = ways
+			}
+			if c.over || reasons > 12 || known > 0 && ways > known+maxMore {
 				return
 			}
 		}
 	}
 }
 
+// tooMany says that not all ways were gone. What was found on the others stands.
+func (c *comparison) tooMany(line int) {
+	c.gate.doubt("the umount system call has too many ways to follow them all, or too long ones", []int{line})
+}
+
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
-	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, budget: maxSteps, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, tables: map[string]*table{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
+	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, steps: maxSteps, cost: c.cost, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, tables: map[string]*table{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
 	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
 	m.event("return "+v.String(), "return", 0)
 	c.over = c.over || m.out.over
@@ -78,6 +99,7 @@ func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
 		maps.Copy(c.written, m.out.written)
 		maps.Copy(c.asked, m.out.asked)
 		for _, b := range m.out.begins {
+			m.spend(evalSteps+len(c.begun), b.line)
 			if !slices.Contains(c.begun, b) {
 				c.begun = append(c.begun, b)
 			}
@@ -114,8 +136,8 @@ func (c *comparison) way(o *oracle) {
 	at := difference(is.events, should.events)
 	strange := c.strange(o)
 	report := func(reason string, lines ...int) {
-		if len(is.doubts) > 0 {
-			// On a way on which something is not understood nothing is certain.
+		if len(is.doubts) > 0 || c.over {
+			// On a way on which something is not understood, or that was not gone to its end, nothing is certain.
 			return
 		}
 		if strange != nil {

@@ -52,16 +52,14 @@ func (f *function) conditional() map[string]token {
 	if f == nil {
 		return all
 	}
+	parts := map[string][]token{}
 	for _, t := range slices.Concat(f.head, f.tokens) {
-		if t.under == "" {
-			continue
+		if t.under != "" {
+			parts[t.under] = append(parts[t.under], t)
 		}
-		was, begun := all[t.under]
-		if !begun {
-			was.line = t.line
-		}
-		was.text += " " + t.text
-		all[t.under] = was
+	}
+	for under, t := range parts {
+		all[under] = token{text: compact(t), line: t[0].line}
 	}
 	return all
 }
@@ -69,7 +67,12 @@ func (f *function) conditional() map[string]token {
 // asked are the options that the conditions of a file ask for by #ifdef.
 func asked(t []token) map[string]bool {
 	all := map[string]bool{}
+	last := ""
 	for _, t := range t {
+		if t.under == last {
+			continue
+		}
+		last = t.under
 		for under := range strings.SplitSeq(t.under, "; ") {
 			if option, ok := strings.CutPrefix(under, "ifdef "); ok {
 				all[option] = true

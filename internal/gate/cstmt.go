@@ -26,6 +26,7 @@ type stmt struct {
 	read     *expr
 	readErr  error
 	isRead   bool
+	noted    *noted
 }
 
 // text is the statement as the check compares it; of an if only the condition.
@@ -130,6 +131,9 @@ func statement(t []token, depth int) (stmt, []token) {
 		for i := range t {
 			if t[i].text == ":" {
 				return stmt{word: word, tokens: t[1:i]}, t[i+1:]
+			}
+			if t[i].text == ";" {
+				break
 			}
 		}
 	}

@@ -29,7 +29,7 @@ func scan(src string) (all []token, deep *Fault) {
 	src = uncommented(src)
 	line := 1
 	var open conditions
-	out, under := false, ""
+	out, under, kept := false, "", 0
 	for i := 0; i < len(src); {
 		c := src[i]
 		var n int
@@ -48,6 +48,9 @@ func scan(src string) (all []token, deep *Fault) {
 				return nil, &Fault{tooDeep("conditions of the preprocessor"), []int{line}}
 			}
 			out, under = open.out(), open.text()
+			if kept += len(under); kept > maxUnder {
+				return nil, &Fault{"the file has more conditions of the preprocessor than are read", []int{line}}
+			}
 		default:
 			if n = wordLength(src[i:]); c == '"' || c == '\'' {
 				n = literalLength(src[i:])

@@ -11,13 +11,22 @@ import (
 // maxText bounds how long the text is by which a value is known; a kernel's has some hundred characters.
 const maxText = 10000
 
+// evalSteps are the steps of a part of an expression; enterSteps those of a call that is followed; keptSteps those of a
+// letter that is kept until the way ends.
+const (
+	evalSteps  = 20
+	enterSteps = 400
+	keptSteps  = 4
+)
+
 // eval works an expression out. A variable that is added to itself doubles what it is known by.
 func (m *machine) eval(fr *frame, e *expr) value {
-	if m.out.halted {
+	if m.out.halted || !m.spend(evalSteps, e.tok.line) {
 		return value{}
 	}
 	v := m.worked(fr, e)
-	if len(v.s) > maxText {
+	m.spend(len(v.s), e.tok.line)
+	if len(v.s)+len(v.level) > maxText {
 		m.doubt(e.tok.line, "a value that is made of more than is followed")
 		m.out.halted, m.out.over = true, true
 		return value{}
@@ -241,13 +250,13 @@ func (m *machine) not(v value) value {
 
 // text joins a literal's parts.
 func (m *machine) text(e *expr) value {
-	v := value{kind: isText}
+	var text, level strings.Builder
 	for _, a := range e.args {
 		if a.tok.text[0] != '"' {
-			if v.level != "" || v.s != "" || !strings.HasPrefix(a.tok.text, "KERN_") {
-				v.level += "?"
+			if level.Len() > 0 || text.Len() > 0 || !strings.HasPrefix(a.tok.text, "KERN_") {
+				level.WriteByte('?')
 			}
-			v.level += a.tok.text
+			level.WriteString(a.tok.text)
 			m.use(a.tok.text)
 			continue
 		}
@@ -255,9 +264,9 @@ func (m *machine) text(e *expr) value {
 		if err != nil {
 			part = strings.Trim(a.tok.text, `"`)
 		}
-		v.s += part
+		text.WriteString(part)
 	}
-	return v
+	return value{kind: isText, s: text.String(), level: level.String()}
 }
 
 func (m *machine) name(fr *frame, t token) value {
@@ -380,7 +389,7 @@ func (m *machine) drop(was, is value, line int) {
 	if m.out.dropped == 0 {
 		m.out.droppedIn = m.onWay()
 		m.out.dropped = line
-		m.out.steps = append(m.out.steps, Step{Kind: FlagDrop, Function: m.calls[len(m.calls)-1], Line: line})
+		m.step(Step{Kind: FlagDrop, Function: m.calls[len(m.calls)-1], Line: line})
 	}
 	m.out.alsoLost |= was.n &^ is.n &^ mntForce
 }

@@ -36,6 +36,7 @@ func (m *machine) filled(fr *frame, e *expr) {
 		}
 		return
 	}
+	m.spend(evalSteps*len(m.told), e.tok.line)
 	// It may be asked in other words, as IS_ERR() of it.
 	for key := range m.told {
 		if strings.Contains(key, by) {

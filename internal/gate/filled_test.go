@@ -33,7 +33,7 @@ func TestPathIsFilledIn(t *testing.T) {
 				after = strings.Replace(after, "	struct path path;", "	struct path path;\n	const char *type;", 1)
 				after = strings.Replace(after, "\n	const char *type;\n	bool override;", "\n	bool override;", 1)
 			}
-			g, err := Check([]byte(before), []byte(after), namesFor("vz7"))
+			g, err := Check(t.Context(), []byte(before), []byte(after), namesFor("vz7"))
 			if test.doubt == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)

@@ -222,7 +222,7 @@ func TestForms(t *testing.T) {
 		}
 		hooks := strings.Split(src, "@")
 		src = withHooks(t, "mainline", map[string]string{"helper": hooks[0], "before-can": hooks[1], "after-can": hooks[2]})
-		g, err := Check([]byte(before), []byte(src), names)
+		g, err := Check(t.Context(), []byte(before), []byte(src), names)
 		if (g.Verdict == Reached) != isRight {
 			t.Errorf("%s: %s: %q: %v", form, g.Verdict, edits[1:], err)
 		}

@@ -6,6 +6,7 @@
 package gate
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -78,24 +79,49 @@ func (e *Error) Error() string {
 }
 
 // Check reads fs/namespace.c as it is without the patch and with it. names says what the rest
-// of the source declares. The Gate is complete also when the error is an *Error.
-func Check(before, after []byte, names *Names) (*Gate, error) {
-	g := &Gate{}
-	c := &comparison{gate: g, names: names, base: parseFile(string(before)), after: parseFile(string(after)), used: map[string]int{}, written: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, asked: map[string]string{}, entered: map[string]bool{}}
+// of the source declares. The Gate is complete also when the error is an *Error; with any other, which is that of
+// ctx, there is none.
+func Check(ctx context.Context, before, after []byte, names *Names) (*Gate, error) {
+	c := &comparison{
+		gate: &Gate{}, names: names, after: parseFile(string(after)), follow: map[*cfile]map[string]bool{},
+		cost: newBudget(ctx, waySteps), reading: newBudget(ctx, readSteps),
+		used: map[string]int{}, written: map[string]int{}, told: map[int]bool{}, drops: map[string]bool{}, asked: map[string]string{}, entered: map[string]bool{},
+	}
+	if ctx.Err() == nil {
+		c.base = parseFile(string(before))
+		c.check(string(before), string(after))
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("check gate: %w", context.Cause(ctx))
+	}
+	if c.reading.spent {
+		// What was found wrong may be so only because of what was not read.
+		c.gate.Faults = nil
+		c.gate.doubt("the file has more, or uses more, than is read of it", []int{c.reading.line})
+	}
+	c.gate.judge()
+	return c.gate, c.gate.Err()
+}
+
+// check makes the Gate, but for its verdict.
+func (c *comparison) check(before, after string) {
+	g := c.gate
 	for _, f := range []*cfile{c.after, c.base} {
 		if f.deep != nil {
 			g.doubt(f.deep.Reason, f.deep.Lines)
-			return g.end()
+			return
 		}
 	}
 	if c.base.functions[umount] == nil || c.after.functions[umount] == nil {
 		g.doubt("the file has no umount system call, so the hook cannot be checked", nil)
-		return g.end()
+		return
 	}
-	changed := func(f *function) bool { return !alike(f, c.base.functions[f.name]) }
-	c.follow = map[*cfile]map[string]bool{
-		c.base:  c.base.follow(func(f *function) bool { return !alike(f, c.after.functions[f.name]) }),
-		c.after: c.after.follow(changed),
+	for f, other := range map[*cfile]*cfile{c.base: c.after, c.after: c.base} {
+		f.leads = f.leading(nil, c.reading)
+		c.follow[f] = f.follow(func(fn *function) bool { return !alike(fn, other.functions[fn.name]) }, c.reading)
+	}
+	if c.reading.spent {
+		return
 	}
 	for _, d := range c.after.defines {
 		if !slices.Contains(c.base.defines, d) && !strings.HasPrefix(d, "define pr_fmt(") {
@@ -126,12 +152,11 @@ func Check(before, after []byte, names *Names) (*Gate, error) {
 	c.conditions()
 	c.declared()
 	c.altered()
-	if word, line := respelled(string(after)); word != "" {
+	if word, line := respelled(after); word != "" {
 		g.doubt("the file has "+word+", which may stand for another character of C and is not followed", []int{line})
 	}
 	c.again()
-	names.judge(c, string(before), string(after))
-	return g.end()
+	c.names.judge(c, before, after)
 }
 
 // alike reports whether two functions are the same but for layout and comments.
@@ -149,11 +174,6 @@ func (g *Gate) Beside(file string) {
 	}
 	g.doubt("the patch changes "+file+" as well, which is not read", nil)
 	g.judge()
-}
-
-func (g *Gate) end() (*Gate, error) {
-	g.judge()
-	return g, g.Err()
 }
 
 // judge sets the verdict.

@@ -248,7 +248,7 @@ static int lustre_flags(struct super_block *sb, int flags)
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := withHooks(t, test.base, test.hooks)
-			gate, err := Check([]byte(withHooks(t, test.base, nil)), []byte(src), namesFor(test.base))
+			gate, err := Check(t.Context(), []byte(withHooks(t, test.base, nil)), []byte(src), namesFor(test.base))
 			if len(test.faults) == 0 && err != nil {
 				t.Errorf("refused: %v\nsteps: %v", err, gate.Steps)
 			}
@@ -299,7 +299,7 @@ func withHooks(t *testing.T, base string, hooks map[string]string) string {
 // The order of the steps and their lines are what the command shows.
 func TestGateStepsInOrder(t *testing.T) {
 	src := withHooks(t, "mainline", map[string]string{"helper": decision, "before-can": decided, "after-can": logged})
-	gate, err := Check([]byte(withHooks(t, "mainline", nil)), []byte(src), namesFor("mainline"))
+	gate, err := Check(t.Context(), []byte(withHooks(t, "mainline", nil)), []byte(src), namesFor("mainline"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +339,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add([]byte("int sys_umount(x){if(a){sys_umount(b)}else while(1)do;}"), []byte("int sys_umount(char*n,int flags){if(flags&=~1)x:goto x;}"))
 	f.Fuzz(func(t *testing.T, before, after []byte) {
-		gate, err := Check(before, after, nil)
+		gate, err := Check(t.Context(), before, after, nil)
 		if (err == nil) != (len(gate.Faults)+len(gate.Doubts) == 0) {
 			t.Errorf("error %v with %+v", err, gate)
 		}

@@ -8,6 +8,13 @@ import "fmt"
 // 127 blocks; a source that nests deeper than this is nobody's, and to read it takes more time and memory with each level.
 const maxNesting = 500
 
+// maxSource bounds how long the file is; a kernel's has up to 170000 bytes. maxUnder bounds how much is kept of the
+// conditions of the preprocessor that its lines are under.
+const (
+	maxSource = 1 << 19
+	maxUnder  = 16 << 20
+)
+
 func tooDeep(what string) string {
 	return fmt.Sprintf("the file has more than %d %s in each other, and is not read", maxNesting, what)
 }

@@ -17,6 +17,7 @@ func (m *machine) follows(fr *frame, s *stmt) bool {
 	if was == nil {
 		return true
 	}
+	m.spend(len(was.tokens), s.at.line)
 	gone := false
 	each(was.body, func(old *stmt) {
 		gone = gone || slices.Contains(repeats, old.word) && fr.fn.texts[old.text()] == 0
@@ -63,6 +64,7 @@ func (m *machine) piece(fr *frame, s *stmt, t []token) value {
 	if len(t) == 0 {
 		return value{}
 	}
+	m.spend(evalSteps*len(t), s.at.line)
 	e, err := expression(t)
 	if err != nil {
 		m.doubt(s.at.line, "a part of a statement that is not understood: "+short(spelled(t)))

@@ -15,7 +15,8 @@ type machine struct {
 	follow map[string]bool
 	names  *Names
 	oracle *oracle
-	budget int
+	steps  int     // left of this way
+	cost   *budget // of all ways
 
 	calls   []string // the functions that are being run
 	frames  []*frame // of each of them
@@ -26,6 +27,7 @@ type machine struct {
 	entered map[string]bool // the functions that were run
 	told    map[string]int  // what this way has been answered, by question
 	byHook  int             // how many of the calls are the hook's
+	line    int             // of the statement that is run
 	new     int             // line of the statement that is run, where only the patched text has it
 
 	out trace
@@ -114,12 +116,29 @@ const maxSteps = 20000
 // maxCalls bounds how deep functions call each other.
 const maxCalls = 30
 
+// maxDoubts bounds the reasons that one way keeps.
+const maxDoubts = 50
+
 func (m *machine) doubt(line int, why string) {
+	if len(m.out.doubts) == maxDoubts {
+		return
+	}
 	f := Fault{Reason: why}
 	if line > 0 {
 		f.Lines = []int{line}
 	}
 	m.out.doubts = append(m.out.doubts, f)
+}
+
+// spend takes of what all ways may cost together. Where there is not so much left this way ends, and with it the check.
+func (m *machine) spend(steps, line int) bool {
+	if m.file == m.base {
+		line = 0 // what is told names lines of the patched text
+	}
+	if !m.cost.spend(steps, line) {
+		m.out.halted, m.out.over = true, true
+	}
+	return !m.out.halted
 }
 
 // use notes a name of the hook's that is no variable of the function.
@@ -134,11 +153,13 @@ func (m *machine) fault(line int, why string) {
 }
 
 func (m *machine) event(text, call string, line int) {
+	m.spend(keptSteps*len(text), line)
 	m.out.events = append(m.out.events, event{text, line, m.new > 0, call})
 }
 
 // enter runs a function.
 func (m *machine) enter(fn *function, args []value) value {
+	m.spend(enterSteps, fn.line)
 	fr := &frame{fn: fn, vars: map[string]value{}, structs: map[string]bool{}, filled: map[string]string{}, kinds: map[string]string{}, consts: map[string]bool{}, shadowed: map[string]bool{}}
 	for i, p := range fn.params {
 		if i < len(args) {
@@ -149,7 +170,7 @@ func (m *machine) enter(fn *function, args []value) value {
 			}
 		}
 	}
-	if has(fn.tokens, "umount_begin") {
+	if fn.begins {
 		m.out.entered = true
 		// MNT_FORCE may go further down; what else it is given must be the same.
 		given := make([]string, len(args))
@@ -184,6 +205,7 @@ func (m *machine) list(fr *frame, body []stmt) control {
 			return control{kind: "stop"}
 		}
 		if c.kind == "goto" {
+			m.spend(len(body)-i, body[i].at.line)
 			if at := labelIn(body[i+1:], c.label); at >= 0 {
 				i += at
 				continue
@@ -218,14 +240,17 @@ func (m *machine) isNew(fn *function, s *stmt) bool {
 }
 
 func (m *machine) statement(fr *frame, s *stmt) control {
-	if m.budget--; m.budget < 0 {
-		m.doubt(0, "the way is longer than is looked at")
+	if m.steps--; m.steps < 0 {
+		m.doubt(s.at.line, "the way is longer than is looked at")
 		m.out.halted = true
+		return control{}
+	}
+	if !m.spend(len(s.cond)+len(s.tokens), s.at.line) {
 		return control{}
 	}
 	outer := m.new
 	defer func() { m.new = outer }()
-	m.new = 0
+	m.new, m.line = 0, s.at.line
 	if !slices.Contains([]string{"{", "label", "case", "default"}, s.word) && m.isNew(fr.fn, s) {
 		m.new = s.at.line
 		if s.at.under != "" {
@@ -363,6 +388,9 @@ func (m *machine) decide(v value) bool {
 
 func (m *machine) ask(key string, answers int, fact bool) int {
 	answer := m.oracle.ask(key, answers, fact, m.file, m.new)
+	if q := &m.oracle.asked[m.oracle.at[key]]; q.at == 0 && m.file != m.base {
+		q.at = m.line
+	}
 	m.told[key] = answer
 	return answer
 }

@@ -80,13 +80,13 @@ func pasted(t []token, params []string) [][]piece {
 
 // builds reports whether a macro that is used may put together the name of one of some, or
 // umount_begin, when it is given words that the file has.
-func (m *macro) builds(some, words map[string]bool) bool {
+func (m *macro) builds(some, words map[string]bool, cost *budget) bool {
 	return slices.ContainsFunc(m.pastes, func(p []piece) bool {
-		if fits("umount_begin", p, words) {
+		if fits("umount_begin", p, words, cost) {
 			return true
 		}
 		for name := range some {
-			if fits(name, p, words) {
+			if fits(name, p, words, cost) {
 				return true
 			}
 		}
@@ -96,7 +96,7 @@ func (m *macro) builds(some, words map[string]bool) bool {
 
 // fits reports whether a name may come of pieces. Who gives a macro the whole name names it
 // anyway.
-func fits(name string, p []piece, words map[string]bool) bool {
+func fits(name string, p []piece, words map[string]bool, cost *budget) bool {
 	switch {
 	case len(p) == 0:
 		return name == ""
@@ -104,10 +104,10 @@ func fits(name string, p []piece, words map[string]bool) bool {
 		return true // nobody's code; it is not worth to find out
 	case !p[0].given:
 		rest, ok := strings.CutPrefix(name, p[0].word)
-		return ok && fits(rest, p[1:], words)
+		return ok && fits(rest, p[1:], words, cost)
 	}
 	for n := 1; n <= len(name); n++ {
-		if words[name[:n]] && fits(name[n:], p[1:], words) {
+		if cost.spend(5, 0) && words[name[:n]] && fits(name[n:], p[1:], words, cost) {
 			return true
 		}
 	}

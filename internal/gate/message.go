@@ -78,7 +78,7 @@ func (c *comparison) judgeMessages(o *oracle, is *trace, hook, differs bool, rep
 	if is.limited != notAsked && !hook && len(is.messages) == 0 {
 		c.gate.doubt("the rate limit counts calls for which there is no message", []int{is.limitAt})
 	}
-	for i, l := range is.messages {
+	for i, l := range is.messages[:min(len(is.messages), maxShown)] {
 		c.messages = true
 		if c.gate.Message == "" {
 			c.gate.Message = l.format.s
@@ -103,16 +103,16 @@ func (c *comparison) judgeMessages(o *oracle, is *trace, hook, differs bool, rep
 
 // judgePlace judges what lies before the message on its way and behind it.
 func (c *comparison) judgePlace(is *trace, l logLine, report func(string, ...int)) {
-	held := 0
+	held, allowed := 0, false
 	for i, e := range is.events {
 		asks := slices.Contains(capabilities, e.call)
 		switch {
 		case i < l.at && asks:
-			c.permits = true
+			c.permits, allowed = true, true
 		case i >= l.at && asks && len(is.refusals) > 0 && is.refusals[0].at <= l.at:
 			r := is.refusals[0]
 			c.gate.doubt("whether "+short(r.text)+" is the permission check, before which there must be no message, is not known", []int{r.line})
-		case i >= l.at && asks && !slices.ContainsFunc(is.events[:l.at], func(e event) bool { return slices.Contains(capabilities, e.call) }):
+		case i >= l.at && asks && !allowed:
 			report("the message comes before the permission check: any user could flood the host's log", l.line, e.line)
 		case i < l.at:
 			held += locks(e.call)

@@ -22,6 +22,7 @@ var HeaderPatterns = []string{"include/**.h", "fs/*.h"}
 // is found by looking for the word in them: what is in none is declared nowhere.
 type Names struct {
 	headers map[string][]byte
+	size    int      // of all headers
 	order   []string // those that the file includes and those of fs/ and include/linux/ first, which have most of what is looked for
 	found   sync.Map // what was looked for, and whether it was there
 	codes   sync.Map // headers without comments, by their names, as far as they were wanted
@@ -35,6 +36,7 @@ func NewNames(files map[string][]byte) *Names {
 	for name, data := range files {
 		if path.Ext(name) == ".h" {
 			n.headers[name] = data
+			n.size += len(data)
 		}
 	}
 	included := map[string]bool{}

@@ -2,6 +2,8 @@
 
 package gate
 
+import "slices"
+
 // oracle decides what the text does not: whether a call succeeds, what a field holds. The same
 // question gets the same answer in the runs that are compared. Going through all answers is
 // going through all ways.
@@ -17,6 +19,7 @@ type question struct {
 	fact    bool
 	by      map[*cfile]bool // whose text asked
 	line    int             // of a statement that only the patched text has, or 0
+	at      int             // line of the patched text that asked first, or 0
 }
 
 func newOracle() *oracle { return &oracle{at: map[string]int{}} }
@@ -35,6 +38,16 @@ func (o *oracle) ask(key string, answers int, fact bool, by *cfile, line int) in
 		q.line = line
 	}
 	return q.answer
+}
+
+// line is that of the question that was asked last, 0 where the patched text asked none.
+func (o *oracle) line() int {
+	for _, q := range slices.Backward(o.asked) {
+		if q.at > 0 && !q.fact {
+			return q.at
+		}
+	}
+	return 0
 }
 
 // next turns to the next way, and reports whether there is one.

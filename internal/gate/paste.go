@@ -263,7 +263,7 @@ func composed(name string, words map[string]bool) bool {
 
 // pasted doubts a function, or what stands outside of functions, where macros make the name of one of leads, or
 // umount_begin: DO(umount) for do_umount.
-func (n *Names) pasted(g *Gate, f *cfile, leads map[string]bool) {
+func (n *Names) pasted(g *Gate, f *cfile, leads map[string]bool, cost *budget) {
 	if !n.known() {
 		return
 	}
@@ -274,12 +274,17 @@ func (n *Names) pasted(g *Gate, f *cfile, leads map[string]bool) {
 		}
 	}
 	look := func(who string, t []token, line int) {
+		if !cost.spend(evalSteps*len(t), line) {
+			return
+		}
 		x := &expander{names: n, own: own, left: maxExpanded, wanted: func(w string) bool { return w == "umount_begin" || leads[w] }}
 		words, chained := x.words(t)
+		cost.spend(evalSteps*(len(words)+len(leads)), line)
 		if !chained && !composed("umount_begin", words) && !slices.ContainsFunc(slices.Collect(maps.Keys(leads)), func(name string) bool { return composed(name, words) }) {
 			return
 		}
 		x.expand(t, nil)
+		cost.spend(evalSteps*(maxExpanded-x.left), line)
 		switch {
 		case x.found != "":
 			g.doubt(fmt.Sprintf("there is more than one way to umount_begin: %s has a macro put its name together, and it is not known with which flags: %s makes %s", who, x.by, x.found), []int{line})

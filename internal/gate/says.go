@@ -40,14 +40,14 @@ var structs = []struct {
 }
 
 // members says which members a hook asks for that their structs do not have.
-func (n *Names) members(t []token) []Fault {
+func (n *Names) members(t []token, cost *budget) []Fault {
 	var all []Fault
 	for _, s := range structs {
 		for i := 0; i+len(s.way) < len(t); i++ {
 			if !slices.EqualFunc(t[i:i+len(s.way)], s.way, func(t token, text string) bool { return t.text == text }) {
 				continue
 			}
-			if member := t[i+len(s.way)]; !n.member(s.tag, member.text) {
+			if member := t[i+len(s.way)]; cost.spend(n.size/searchedBytes, member.line) && !n.member(s.tag, member.text) {
 				all = append(all, Fault{fmt.Sprintf("struct %s has no %s, which the hook uses", s.tag, member.text), []int{member.line}})
 			}
 		}
@@ -86,7 +86,7 @@ func (n *Names) clash(c *comparison) {
 			c.gate.doubt("the patch adds "+name+"(), which the file has already", append(c.after.again[name], fn.line))
 		case len(c.after.again[name]) > len(c.base.again[name]):
 			c.gate.doubt("the patch adds "+name+"() more than once", append(c.after.again[name], fn.line))
-		case was == nil && n.known() && n.says(name):
+		case was == nil && n.known() && c.reading.spend(n.size/searchedBytes, fn.line) && n.says(name):
 			c.gate.doubt("the patch adds "+name+"(), which a header declares already", []int{fn.line})
 		}
 	}

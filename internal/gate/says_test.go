@@ -74,7 +74,7 @@ func TestNamesOfTheHook(t *testing.T) {
 			before := strings.Replace(withHooks(t, "mainline", nil), head, test.both+head, 1)
 			hooks := map[string]string{"helper": test.both + decision, "before-can": decided, "after-can": logged}
 			names := NewNames(map[string][]byte{fs: []byte(test.header(string(namesFor("mainline").headers[fs])))})
-			g, err := Check([]byte(before), []byte(withHooks(t, "mainline", hooks)), names)
+			g, err := Check(t.Context(), []byte(before), []byte(withHooks(t, "mainline", hooks)), names)
 			if test.doubt == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)

@@ -91,6 +91,7 @@ func (m *machine) kept(kind, name string, v value, line int) value {
 
 // pass enters a function by a call, where each value gets the type that it is kept as.
 func (m *machine) pass(fn *function, args []value, line int) value {
+	m.spend(len(fn.head), line)
 	result, params := fn.signature()
 	own := m.base.functions[fn.name] == nil // the patch's own, which nobody has compiled yet
 	given, hook := make([]value, len(args)), 0

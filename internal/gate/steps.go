@@ -68,26 +68,55 @@ func refuses(body []stmt, errors ...string) bool {
 
 // note writes down what a statement is that the way comes by.
 func (m *machine) note(fr *frame, s *stmt) {
-	if s.word == "if" && m.new == 0 && len(s.cond) > 0 {
-		step := Step{Function: fr.fn.name, Line: s.cond[0].line, Text: strings.TrimSuffix(strings.TrimPrefix(s.text(), "if ("), ")")}
-		switch {
-		case hasCapability(s.cond) && has(s.cond, "MNT_FORCE"):
-			step.Kind = ForceGate
-		case hasCapability(s.cond):
-			step.Kind = Permission
-		case has(s.cond, "(") && (hasPrefix(s.cond, "CAP_") || refuses(s.body, "EPERM")):
-			m.out.refusals = append(m.out.refusals, refusal{step.Text, step.Line, len(m.out.events)})
-		case has(s.cond, "MNT_EXPIRE") && !has(s.cond, "~") && refuses(s.body, "EINVAL", "EAGAIN", "EBUSY"):
-			step.Kind = ExpireTest
+	if s.word != "if" || m.new > 0 || len(s.cond) == 0 {
+		return
+	}
+	if s.noted == nil {
+		s.noted = s.notes(fr.fn.name)
+	}
+	if s.noted.refuses {
+		m.out.refusals = append(m.out.refusals, refusal{s.noted.text, s.cond[0].line, len(m.out.events)})
+	}
+	if s.noted.step.Kind != "" {
+		m.step(s.noted.step)
+	}
+}
+
+// noted is what an if is on the way.
+type noted struct {
+	step    Step // of no kind where it is none
+	text    string
+	refuses bool // it may be a permission check, and is none that is known
+}
+
+func (s *stmt) notes(function string) *noted {
+	n := &noted{text: strings.TrimSuffix(strings.TrimPrefix(s.text(), "if ("), ")")}
+	step := &n.step
+	*step = Step{Function: function, Line: s.cond[0].line, Text: n.text}
+	switch {
+	case hasCapability(s.cond) && has(s.cond, "MNT_FORCE"):
+		step.Kind = ForceGate
+	case hasCapability(s.cond):
+		step.Kind = Permission
+	case has(s.cond, "(") && (hasPrefix(s.cond, "CAP_") || refuses(s.body, "EPERM")):
+		n.refuses = true
+	case has(s.cond, "MNT_EXPIRE") && !has(s.cond, "~") && refuses(s.body, "EINVAL", "EAGAIN", "EBUSY"):
+		step.Kind = ExpireTest
+	}
+	each(s.body, func(inner *stmt) {
+		if inner.word == "" && has(inner.tokens, "umount_begin") {
+			*step = Step{UmountBegin, function, inner.at.line, spelled(inner.tokens)}
 		}
-		each(s.body, func(inner *stmt) {
-			if inner.word == "" && has(inner.tokens, "umount_begin") {
-				step = Step{UmountBegin, fr.fn.name, inner.at.line, spelled(inner.tokens)}
-			}
-		})
-		if step.Kind != "" {
-			m.out.steps = append(m.out.steps, step)
-		}
+	})
+	return n
+}
+
+// maxShown bounds the steps that a way shows; a kernel's has some ten.
+const maxShown = 200
+
+func (m *machine) step(s Step) {
+	if len(m.out.steps) < maxShown {
+		m.out.steps = append(m.out.steps, s)
 	}
 }
 

@@ -78,6 +78,7 @@ func (m *machine) given(args []value, fn string, line int) {
 // onlyReads reports whether a function says of the path that it is given that it is const.
 func (m *machine) onlyReads(fn string) bool {
 	if own := m.file.functions[fn]; own != nil {
+		m.spend(evalSteps*len(own.head), own.line)
 		return constPath.MatchString(fn + spelled(own.head[slices.IndexFunc(own.head, func(t token) bool { return t.text == fn })+1:]))
 	}
 	return fn == "path_mounted" || m.names.onlyReads(fn)
@@ -114,6 +115,7 @@ func (n *Names) onlyReads(fn string) bool {
 func (m *machine) hidesBegin(s *stmt) {
 	found := ""
 	look := func(t []token) {
+		m.spend(len(t), s.at.line)
 		for _, tok := range t {
 			if tok.text == "umount_begin" || m.file.leads[tok.text] {
 				found = tok.text

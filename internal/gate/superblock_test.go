@@ -65,7 +65,7 @@ func TestSuperblocks(t *testing.T) {
 			names := namesFor("mainline")
 			names.headers["include/linux/namei.h"] = []byte("bool it_looks_right(struct path *);\nbool looks_right(int how,\n\t\t const struct path *path);\n")
 			names.order = append(names.order, "include/linux/namei.h")
-			g, err := Check([]byte(edit(withHooks(t, "mainline", nil))), []byte(edit(withHooks(t, "mainline", hooks))), names)
+			g, err := Check(t.Context(), []byte(edit(withHooks(t, "mainline", nil))), []byte(edit(withHooks(t, "mainline", hooks))), names)
 			if test.doubt == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)

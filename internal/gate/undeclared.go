@@ -20,18 +20,18 @@ func (n *Names) undeclared(c *comparison, before, after string) []Fault {
 		return nil
 	}
 	all := n.missingHeaders(before, after)
-	l := lookup{names: n, file: c.after, base: c.base.words(), used: c.used, whole: n.whole(before), told: map[string]bool{}}
+	l := lookup{names: n, cost: c.reading, file: c.after, base: c.base.words(), used: c.used, whole: n.whole(before), told: map[string]bool{}}
 	onWay := c.after.reachedFrom(umount)
 	for _, name := range slices.Sorted(maps.Keys(c.after.functions)) {
 		fn := c.after.functions[name]
 		all = append(all, l.words(fn, slices.Concat(fn.head, []token{{text: "{"}}, fn.tokens), onWay[name])...)
 		if !alike(fn, c.base.functions[name]) {
-			all = append(all, n.members(fn.tokens)...)
+			all = append(all, n.members(fn.tokens, c.reading)...)
 		}
 	}
 	all = append(all, l.words(&function{}, c.after.top, false)...)
 	for _, name := range slices.Sorted(maps.Keys(c.written)) {
-		if !l.told[name] && !declares(c.after.top, name) && !n.variable(name) {
+		if !l.told[name] && l.search(len(c.after.top), c.written[name]) && !declares(c.after.top, name) && !n.variable(name) {
 			all = append(all, Fault{"nothing in the source declares a variable " + name + " where it is set", []int{c.written[name]}})
 		}
 	}
@@ -68,7 +68,19 @@ type lookup struct {
 	used  map[string]int  // names that the hook was seen to use
 	whole bool            // the source is whole enough to judge all words
 	told  map[string]bool
+	cost  *budget
 }
+
+// search spends what it takes to look a word up in so many tokens, and in the headers.
+func (l *lookup) search(tokens, line int) bool {
+	return l.cost.spend(evalSteps+tokens+l.names.size/searchedBytes, line)
+}
+
+// searchedBytes are the bytes of headers that are searched in a step.
+const searchedBytes = 50
+
+// maxMissing bounds the names that are told as missing: to find that one stands nowhere takes reading all headers.
+const maxMissing = 20
 
 // words looks up the words of a function, or of what stands outside of functions. own says that
 // those of the source count as well as those of the patch.
@@ -80,6 +92,9 @@ func (l *lookup) words(fn *function, t []token, own bool) []Fault {
 			continue
 		}
 		reason := ""
+		if !l.cost.spend(evalSteps+len(t)/4, tok.line) || len(l.told) == maxMissing {
+			return all
+		}
 		switch {
 		case l.base[w] && !l.whole:
 			// What is the same in all kernels is known all the same.
@@ -94,6 +109,7 @@ func (l *lookup) words(fn *function, t []token, own bool) []Fault {
 			reason = "nothing in the source declares " + w + ", which the hook uses"
 		}
 		if reason != "" {
+			l.search(0, tok.line)
 			all = append(all, Fault{reason, []int{tok.line}})
 			l.told[w] = true
 		}

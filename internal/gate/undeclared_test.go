@@ -77,7 +77,7 @@ func TestUndeclaredNames(t *testing.T) {
 			headers["include/linux/fs.h"] = append(headers["include/linux/fs.h"], "\nuse one NULL LIST_HEAD DEFINE_SPINLOCK\n"+
 				"#define tell(type, fmt...) if (tell_##type) printk(fmt)\n#define tell_on(type, fmt...) \\\n\tif (tell_##type) \\\n\tprintk(fmt)\n"+
 				"#define plain(x) use(x)\n#define other(x) use_##x\n"...)
-			g, err := Check([]byte(edit(before)), []byte(edit(after)), NewNames(headers))
+			g, err := Check(t.Context(), []byte(edit(before)), []byte(edit(after)), NewNames(headers))
 			if test.doubt == "" {
 				if err != nil && slices.ContainsFunc(g.Doubts, func(f Fault) bool {
 					return strings.Contains(f.Reason, "declares") || strings.Contains(f.Reason, "header")
@@ -104,7 +104,7 @@ func TestUndeclaredNamesOfTheHook(t *testing.T) {
 		{"static inline bool may_mount", "static int unused(struct nosuch *p)\n{\n	return 0;\n}\n\nstatic inline bool may_mount", "nosuch"},
 	} {
 		after := strings.Replace(right, test[0], test[1], 1)
-		g, err := Check([]byte(before), []byte(after), NewNames(headers))
+		g, err := Check(t.Context(), []byte(before), []byte(after), NewNames(headers))
 		want := "nothing in the source declares " + test[2] + ", which the hook uses"
 		if after == right || g.Verdict != Unsure || !slices.ContainsFunc(g.Doubts, func(f Fault) bool { return f.Reason == want }) {
 			t.Errorf("%s: %s, %v", test[1], g.Verdict, err)
@@ -125,7 +125,7 @@ func TestMisspeltCheckOfReducedSource(t *testing.T) {
 			}
 			return []byte(strings.ReplaceAll(s, change[0], change[1]))
 		}
-		if g, err := Check(edit(before), edit(after), namesFor("mainline")); g.Verdict != Unsure || len(g.Faults) > 0 {
+		if g, err := Check(t.Context(), edit(before), edit(after), namesFor("mainline")); g.Verdict != Unsure || len(g.Faults) > 0 {
 			t.Errorf("%s: %s, %v", change[1], g.Verdict, err)
 		}
 	}

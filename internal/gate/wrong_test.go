@@ -107,7 +107,7 @@ func TestWrongByHand(t *testing.T) {
 			}
 			before := withHooks(t, "rhel6", nil)
 			src := test.top + withHooks(t, "rhel6", map[string]string{"after-permission": hook})
-			g, err := Check([]byte(before), []byte(src), someNames)
+			g, err := Check(t.Context(), []byte(before), []byte(src), someNames)
 			if (g.Verdict == Reached) != (test.verdict == Reached) || test.verdict != "" && g.Verdict != test.verdict {
 				t.Errorf("%s: %v", g.Verdict, err)
 			}
@@ -142,7 +142,7 @@ func TestConditionsAroundTheOld(t *testing.T) {
 		{"never", same, under("if 0"), Misplaced},
 	} {
 		before, after := test.before(withHooks(t, "mainline", nil)), test.after(withHooks(t, "mainline", right))
-		if g, err := Check([]byte(before), []byte(after), namesFor("mainline")); g.Verdict != test.verdict {
+		if g, err := Check(t.Context(), []byte(before), []byte(after), namesFor("mainline")); g.Verdict != test.verdict {
 			t.Errorf("%s: %s, %v", test.name, g.Verdict, err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestMisspeltChecks(t *testing.T) {
 			body := base[at:end]
 			base, src = strings.Replace(base, body, "", 1), strings.Replace(src, body, "", 1)
 		}
-		if g, err := Check([]byte(base), []byte(src), someNames); g.Verdict != Unsure {
+		if g, err := Check(t.Context(), []byte(base), []byte(src), someNames); g.Verdict != Unsure {
 			t.Errorf("%s: %s, %v", name, g.Verdict, err)
 		}
 	}
