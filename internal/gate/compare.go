@@ -37,6 +37,7 @@ type comparison struct {
 	base, after *cfile
 	names       *Names
 	follow      map[*cfile]map[string]bool
+	entry       string // the system call that is followed
 	flags       int64
 	steps       []Step          // of the longest way with the hook's message
 	drops       map[string]bool // functions on the way in which MNT_FORCE is taken away
@@ -48,6 +49,8 @@ type comparison struct {
 	pidfact     bool
 	asked       map[string]string // the superblocks of which the hook asks the type, by their paths
 	begun       []begin           // calls of umount_begin, each once
+	ways, known int               // ways that were gone, and when the first reason was known
+	oldForces   bool              // so does the old system call, with flags
 	over        bool              // a way is more than is followed
 	cost        *budget           // of all ways
 	reading     *budget           // of what else is read of the texts
@@ -57,29 +60,48 @@ type comparison struct {
 }
 
 func (c *comparison) run() {
-	ways, known := 0, 0 // known is how many ways were gone when the first reason was
-	for _, flags := range []int64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17} {
-		c.flags = flags
-		o := newOracle()
-		for more := true; more; more = o.next() {
-			if ways++; ways > maxWays {
-				c.tooMany(o.line())
-				return
-			}
-			c.way(o)
-			if c.cost.spent {
-				c.tooMany(cmp.Or(c.cost.line, o.line()))
-				return
-			}
-			reasons := len(c.gate.Faults) + len(c.gate.Doubts)
-			if reasons > 0 && known == 0 {
-				known = ways
-			}
-			if c.over || reasons > 12 || known > 0 && ways > known+maxMore {
-				return
-			}
+	c.entry = umount
+	for _, c.flags = range []int64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17} {
+		if !c.allWays() {
+			return
 		}
 	}
+	switch was, is := c.base.functions[oldUmount], c.after.functions[oldUmount]; {
+	case was != nil && is != nil:
+		found := c.gate.Faults
+		c.entry, c.flags = oldUmount, 0
+		if c.allWays(); c.oldForces {
+			// What the hook must do with it then is not known.
+			c.gate.Faults = found
+			c.gate.doubt("the old umount system call comes to umount_begin with flags, although it has none", []int{is.line})
+		}
+	case is != nil:
+		c.gate.doubt("the patch adds the old umount system call, which is not followed", []int{is.line})
+	}
+}
+
+// allWays goes all ways with the same flags, and reports whether to go on with others.
+func (c *comparison) allWays() bool {
+	o := newOracle()
+	for more := true; more; more = o.next() {
+		if c.ways++; c.ways > maxWays {
+			c.tooMany(o.line())
+			return false
+		}
+		c.way(o)
+		if c.cost.spent {
+			c.tooMany(cmp.Or(c.cost.line, o.line()))
+			return false
+		}
+		reasons := len(c.gate.Faults) + len(c.gate.Doubts)
+		if reasons > 0 && c.known == 0 {
+			c.known = c.ways
+		}
+		if c.over || reasons > 12 || c.known > 0 && c.ways > c.known+maxMore {
+			return false
+		}
+	}
+	return true
 }
 
 // tooMany says that not all ways were gone. What was found on the others stands.
@@ -89,7 +111,11 @@ func (c *comparison) tooMany(line int) {
 
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
 	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, steps: maxSteps, cost: c.cost, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, tables: map[string]*table{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
-	v := m.enter(f.functions[umount], []value{term("name"), num(flags)})
+	args := []value{term("name"), num(flags)}
+	if c.entry == oldUmount {
+		args = args[:1]
+	}
+	v := m.enter(f.functions[c.entry], args)
 	m.event("return "+v.String(), "return", 0)
 	c.over = c.over || m.out.over
 	if f == c.after {
@@ -128,6 +154,9 @@ func (c *comparison) way(o *oracle) {
 		c.steps = is.steps
 	}
 	for _, e := range should.events {
+		if c.entry == oldUmount && strings.Contains(e.text, "umount_begin(") && !strings.HasSuffix(e.text, ", 0)") {
+			c.oldForces = true
+		}
 		// Old kernels always call it, and give it the flags too.
 		if flags&mntForce == 0 && strings.Contains(e.text, "umount_begin(") && !strings.Contains(e.text, ", ") {
 			c.gate.doubt("the source calls umount_begin where MNT_FORCE is not set, which the hook cannot stop", nil)
@@ -192,7 +221,11 @@ func (c *comparison) where(o *oracle) string {
 	if o.ask(factContainer, 2, true, nil, 0) == 1 {
 		place = "in a container"
 	}
-	return fmt.Sprintf("with %s %s on file system type %q", flagNames(c.flags), place, types[o.ask(factType, len(types), true, nil, 0)])
+	with := flagNames(c.flags)
+	if c.entry == oldUmount {
+		with += " by oldumount"
+	}
+	return fmt.Sprintf("with %s %s on file system type %q", with, place, types[o.ask(factType, len(types), true, nil, 0)])
 }
 
 // explain says in what the patched text is not as it should be.

@@ -16,7 +16,11 @@ import (
 // File is the file that Check reads, by its name in the kernel's tree.
 const File = "fs/namespace.c"
 
-const umount = "sys_umount"
+// The system calls. The old one has no flags: it calls the other with 0, so that MNT_FORCE never comes from it.
+const (
+	umount    = "sys_umount"
+	oldUmount = "sys_oldumount"
+)
 
 // Verdict is what Check makes of a hook.
 type Verdict string
