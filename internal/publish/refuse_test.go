@@ -138,10 +138,12 @@ func TestRefused(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(f.o.To), "file"), nil, 0o644); err != nil {
+	f.o.To = filepath.Dir(f.o.To)
+	f.refused("is within the directory, which a web server exports")
+	f.o.To = t.TempDir()
+	if err := os.WriteFile(filepath.Join(f.o.To, "file"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f.o.To = filepath.Dir(f.o.To)
 	f.refused("not empty and no repository of ovzpatch")
 	f.o.To = filepath.Join(f.o.To, "file")
 	f.refused("is not a directory")
