@@ -118,8 +118,12 @@ func NewPlan(p *Patch, files Files, opt Options) (*Plan, error) {
 // markApplied marks the files whose change is already applied, that is, could be reverted; the
 // others do not fit. A renamed file has one name in one direction and another in the other.
 func markApplied(problems, back []*Problem) {
+	files, sections := map[string]bool{}, map[*File]bool{}
+	for _, b := range back {
+		files[b.File], sections[b.section] = true, true
+	}
 	for _, p := range problems {
-		if !slices.ContainsFunc(back, func(b *Problem) bool { return b.File == p.File || b.section == p.section }) {
+		if !files[p.File] && !sections[p.section] {
 			p.Reason, p.Detail, p.Closest = Applied, "", nil
 		}
 	}

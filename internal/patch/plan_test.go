@@ -4,8 +4,11 @@ package patch
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // twins are two functions with the same lines.
@@ -245,4 +248,43 @@ struct tail
 			t.Errorf("line %d is in %q, want %q", line, got, want)
 		}
 	}
+}
+
+// The patch of a whole release on another tree is told soon, and in part.
+func TestManyProblems(t *testing.T) {
+	took := func(n int) time.Duration {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, "--- a/f%d\n+++ b/f%d\n@@ -1 +1 @@\n-a\n+b\n", i, i)
+		}
+		// One name is deep.
+		text.WriteString("--- " + strings.Repeat("a/", n) + "x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+		p, err := Parse("many", []byte(text.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := processorTime(t)
+		_, err = NewPlan(p, inMemory(map[string]string{"other": ""}), Options{Strip: -1})
+		end := processorTime(t)
+		var no *NotApplicable
+		if !errors.As(err, &no) || len(no.Problems) != n+1 {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(err.Error(), "\n"); lines != maxTold+1 || !strings.HasSuffix(err.Error(), fmt.Sprintf("\tand %d more", n+1-maxTold)) {
+			t.Errorf("%d lines", lines)
+		}
+		return end - start
+	}
+	if one, four := took(10_000), took(40_000); four > 9*one {
+		t.Errorf("four times as many took %v in place of %v", four, one)
+	}
+}
+
+// processorTime is that of this process, which does not depend on what others do.
+func processorTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -57,6 +57,9 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
+// maxTold is how many problems an error tells: the patch of a whole release may have thousands on another tree.
+const maxTold = 100
+
 // NotApplicable is the error for a patch that cannot be applied. Nothing was changed.
 type NotApplicable struct {
 	Patch    string // its name
@@ -66,7 +69,11 @@ type NotApplicable struct {
 func (e *NotApplicable) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "place patch %s:", e.Patch)
-	for _, p := range e.Problems {
+	for i, p := range e.Problems {
+		if i == maxTold {
+			fmt.Fprintf(&b, "\n\tand %d more", len(e.Problems)-maxTold)
+			break
+		}
 		fmt.Fprintf(&b, "\n\t%v", p)
 	}
 	return b.String()

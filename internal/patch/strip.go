@@ -38,6 +38,9 @@ func (p *Patch) MostStrip() (most int, name string) {
 	return most, name
 }
 
+// maxDepth is how many leading components are tried to be removed. --strip can say more.
+const maxDepth = 32
+
 // findStrip returns how many leading components to strip from the patch's names: the number with
 // which most files exist. It prefers 1, as git and quilt write names, then 0. ok is false if no
 // number finds any file and the names alone do not tell.
@@ -45,7 +48,7 @@ func (p *Patch) findStrip(files Files, reverse bool) (level int, ok bool, err er
 	deepest := 0
 	for _, f := range p.Files {
 		for _, name := range f.names() {
-			deepest = max(deepest, strings.Count(name, "/"))
+			deepest = min(max(deepest, strings.Count(name, "/")), maxDepth)
 		}
 	}
 	levels := []int{1, 0}

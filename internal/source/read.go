@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"ovzpatch/internal/job"
 	"ovzpatch/internal/plainfile"
 )
 
@@ -104,7 +105,7 @@ func (s *Source) readTree(want []string) (*Files, error) {
 		st, err := f.Stat()
 		var data []byte
 		if err == nil {
-			data, err = readAll(f)
+			data, err = readAll(f, name)
 		}
 		f.Close()
 		if err != nil {
@@ -124,10 +125,10 @@ func damaged(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%v)", ErrTruncated, err)
 }
 
-func readAll(r io.Reader) ([]byte, error) {
+func readAll(r io.Reader, name string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("larger than %d bytes", maxFile)
+		err = job.BadRequest(fmt.Errorf("%s is larger than %d MiB, as no such file of a kernel is", name, maxFile>>20))
 	}
 	return data, err
 }

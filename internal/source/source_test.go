@@ -330,6 +330,29 @@ func TestPackLeavesResultsOut(t *testing.T) {
 	}
 }
 
+// A file that is too large is named, and is no damage.
+func TestAFileThatIsTooLarge(t *testing.T) {
+	large := strings.Repeat("x", 16<<20+1)
+	_, err := open(t, tarball(t, entry{"l/Makefile", large, tar.TypeReg})).ReadFiles(t.Context(), []string{"Makefile"})
+	if !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "l/Makefile is larger than 16 MiB") || errors.Is(err, source.ErrTruncated) {
+		t.Errorf("in a tarball: %v", err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"Makefile", "fs/namespace.c"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(large), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := source.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ReadFiles(t.Context(), []string{"Makefile"}); !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "Makefile is larger") {
+		t.Errorf("in a tree: %v", err)
+	}
+}
+
 // A pipe in a tree is not waited for, also not behind a link.
 func TestATreeWithAPipe(t *testing.T) {
 	for name, put := range map[string]func(path string) error{

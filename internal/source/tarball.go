@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"ovzpatch/internal/compress"
+	"ovzpatch/internal/job"
 )
 
 // ErrAmbiguous means that programs differ in what they unpack from a tarball.
@@ -48,7 +49,10 @@ func readTarball(ctx context.Context, r io.Reader, want, passing []string, enoug
 		if name == "" {
 			continue
 		}
-		data, err := readAll(t)
+		data, err := readAll(t, h.Name)
+		if errors.Is(err, job.ErrRequest) {
+			return nil, err
+		}
 		if err != nil {
 			return nil, damaged(ctx, err)
 		}
