@@ -121,3 +121,30 @@ func TestErrorsNameTheFileThatWasToBeWritten(t *testing.T) {
 		t.Errorf("%d files are left, not 1", n)
 	}
 }
+
+func TestWhoFailsLeavesNoDirectory(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a/b/c")
+	undo, err := MakeDir(deep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a/theirs"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	undo()
+	if names(t, dir) != 1 || names(t, filepath.Join(dir, "a")) != 1 {
+		t.Error("what is empty stays, or what is not goes")
+	}
+	undo, err = MakeDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undo()
+	if _, err := MakeDir(filepath.Join(dir, "a/theirs/new")); err == nil {
+		t.Error("a directory was made in a file")
+	}
+	if names(t, dir) != 1 {
+		t.Error("what was there is gone")
+	}
+}

@@ -117,12 +117,14 @@ func readBuild(dir string) (*Result, error) {
 
 // CopyOut puts a build's packages and log where the user wants them.
 func (b *Result) CopyOut(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write packages: %w", err)
+	undo, err := atomicfile.MakeDir(dir)
+	if err != nil {
+		return fmt.Errorf("write packages: %w; all of them are in %s", err, b.Dir)
 	}
 	for _, name := range b.Files() {
 		if err := atomicfile.Copy(filepath.Join(b.Dir, name), filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("write packages: %w", err)
+			undo()
+			return fmt.Errorf("write packages: %w; all of them are in %s", err, b.Dir)
 		}
 	}
 	return nil

@@ -135,9 +135,15 @@ func Build(ctx context.Context, o Options) (*Module, error) {
 
 // write writes the module, and its RPM beside it.
 func (o Options) write(ctx context.Context, m *Module, module []byte, dir string) (err error) {
-	if err := os.MkdirAll(o.Output, 0o755); err != nil {
+	undo, err := atomicfile.MakeDir(o.Output)
+	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
 	if err := atomicfile.WriteBytes(m.Path, module); err != nil {
 		return err
 	}

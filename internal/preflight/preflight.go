@@ -80,21 +80,11 @@ func Output(flag, dir string) error {
 
 // writable writes to a directory.
 func writable(dir string) error {
-	var missing []string // the deepest first
-	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		missing = append(missing, d)
-	}
-	defer func() {
-		for _, d := range missing {
-			os.Remove(d)
-		}
-	}()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	undo, err := atomicfile.MakeDir(dir)
+	if err != nil {
 		return err
 	}
+	defer undo()
 	f, err := os.CreateTemp(dir, ".ovzpatch-")
 	if err != nil {
 		return atomicfile.NotMade(err, dir)

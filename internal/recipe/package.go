@@ -5,8 +5,8 @@ package recipe
 import (
 	"context"
 	"fmt"
-	"os"
 
+	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/srpm"
 )
 
@@ -24,9 +24,14 @@ func Package(ctx context.Context, source, out string, place bool, o Options) (st
 	if err := s.ProvePlace(ctx, o.Report, place); err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	undo, err := atomicfile.MakeDir(out)
+	if err != nil {
 		return "", fmt.Errorf("make output directory: %w", err)
 	}
 	s.With.Inputs.Keep = source
-	return srpm.Build(ctx, s.With.Inputs, out)
+	path, err := srpm.Build(ctx, s.With.Inputs, out)
+	if err != nil {
+		undo()
+	}
+	return path, err
 }
