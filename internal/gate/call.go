@@ -68,6 +68,7 @@ func (m *machine) result(fn string, args []value, line int) (v value, ok bool) {
 		return num(0), true
 	}
 	if v, ok := knownTexts(fn, args); ok {
+		m.looks.sees(fn, args)
 		return v, true
 	}
 	if pure[fn] {

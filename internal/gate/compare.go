@@ -17,11 +17,6 @@ const (
 	factLimit     = "the rate limit"
 )
 
-// types are the file systems the hook is tried on. The hook must act on the first two alone.
-var types = []string{"lustre", "lustre_tgt", "nfs", "lustrex", "lustr", "Lustre", "LUSTRE_TGT", ""}
-
-const guarded = 2 // of types, the hook must act on so many
-
 // maxWays bounds the ways that are gone, all together; a kernel's umount has some thousand. maxMore bounds those that
 // are gone for more reasons when the first is known.
 const (
@@ -37,7 +32,9 @@ type comparison struct {
 	base, after *cfile
 	names       *Names
 	follow      map[*cfile]map[string]bool
-	entry       string // the system call that is followed
+	entry       string   // the system call that is followed
+	types       []string // the file systems that it is followed on
+	looks       looks    // what the patched text compares
 	flags       int64
 	steps       []Step          // of the longest way with the hook's message
 	drops       map[string]bool // functions on the way in which MNT_FORCE is taken away
@@ -60,16 +57,19 @@ type comparison struct {
 }
 
 func (c *comparison) run() {
-	c.entry = umount
+	c.entry, c.types, c.looks.whole = umount, types, map[string]bool{}
 	for _, c.flags = range []int64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17} {
 		if !c.allWays() {
 			return
 		}
 	}
+	if !c.otherTypes() {
+		return
+	}
 	switch was, is := c.base.functions[oldUmount], c.after.functions[oldUmount]; {
 	case was != nil && is != nil:
 		found := c.gate.Faults
-		c.entry, c.flags = oldUmount, 0
+		c.entry, c.types, c.flags = oldUmount, types, 0
 		if c.allWays(); c.oldForces {
 			// What the hook must do with it then is not known.
 			c.gate.Faults = found
@@ -79,6 +79,33 @@ func (c *comparison) run() {
 		c.gate.doubt("the patch adds the old umount system call, which is not followed", []int{is.line})
 	}
 }
+
+// otherTypes tries the hook on the types that it seems to know beside ours, and reports whether to go on.
+func (c *comparison) otherTypes() bool {
+	tried := map[string]bool{}
+	for more := c.types; len(more) > 0; more = c.looks.more(tried) {
+		for _, s := range more {
+			tried[s] = true
+		}
+		if len(tried) == len(types) {
+			continue
+		}
+		if len(tried) > maxTypes {
+			c.gate.doubt("the hook compares more types of file systems than are tried", nil)
+			return false
+		}
+		c.types = slices.Concat(types[:guarded], more)
+		for _, c.flags = range []int64{1, 3, 5, 7, 9, 11, 13, 15, 17} {
+			if !c.allWays() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// fsType is the place of the type of this way in c.types.
+func (c *comparison) fsType(o *oracle) int { return o.ask(factType, len(c.types), true, nil, 0) }
 
 // allWays goes all ways with the same flags, and reports whether to go on with others.
 func (c *comparison) allWays() bool {
@@ -110,7 +137,7 @@ func (c *comparison) tooMany(line int) {
 }
 
 func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
-	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, steps: maxSteps, cost: c.cost, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, tables: map[string]*table{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
+	m := &machine{file: f, base: c.base, follow: c.follow[f], names: c.names, oracle: o, types: c.types, looks: &c.looks, steps: maxSteps, cost: c.cost, counts: map[string]int{}, told: map[string]int{}, memory: map[string]value{}, tables: map[string]*table{}, used: c.used, entered: map[string]bool{}, out: trace{written: map[string]int{}, asked: map[string]string{}, touched: map[string]string{}}}
 	args := []value{term("name"), num(flags)}
 	if c.entry == oldUmount {
 		args = args[:1]
@@ -138,7 +165,7 @@ func (c *comparison) trace(f *cfile, flags int64, o *oracle) *trace {
 func (c *comparison) way(o *oracle) {
 	is := c.trace(c.after, c.flags, o)
 	force := c.flags&mntForce != 0
-	hook := force && c.flags&mntExpire == 0 && o.ask(factContainer, 2, true, nil, 0) == 1 && o.ask(factType, len(types), true, nil, 0) < guarded
+	hook := force && c.flags&mntExpire == 0 && o.ask(factContainer, 2, true, nil, 0) == 1 && c.fsType(o) < guarded
 	flags := c.flags
 	if hook {
 		flags &^= mntForce
@@ -225,7 +252,7 @@ func (c *comparison) where(o *oracle) string {
 	if c.entry == oldUmount {
 		with += " by oldumount"
 	}
-	return fmt.Sprintf("with %s %s on file system type %q", with, place, types[o.ask(factType, len(types), true, nil, 0)])
+	return fmt.Sprintf("with %s %s on file system type %q", with, place, c.types[c.fsType(o)])
 }
 
 // explain says in what the patched text is not as it should be.
@@ -266,7 +293,7 @@ func (c *comparison) explain(o *oracle, is, should *trace, at int, hook bool, re
 	case c.flags&mntForce != 0 && sameEvents(is.events, unforced.events) && o.ask(factContainer, 2, true, nil, 0) == 0:
 		report("the hook takes MNT_FORCE away when the caller is not in a container: umount -f would stop working on the host", is.dropped)
 	case c.flags&mntForce != 0 && sameEvents(is.events, unforced.events):
-		report(fmt.Sprintf("the hook takes MNT_FORCE away on file system type %q, which is not Lustre", types[o.ask(factType, len(types), true, nil, 0)]), is.dropped)
+		report(fmt.Sprintf("the hook takes MNT_FORCE away on file system type %q, which is not Lustre", c.types[c.fsType(o)]), is.dropped)
 	default:
 		c.once(got.line, func() {
 			report(fmt.Sprintf("%s the patched source comes to %q where it should come to %q", c.where(o), short(got.text), short(want.text)), got.line)
@@ -289,7 +316,7 @@ func (c *comparison) keeps(o *oracle, report func(string, ...int)) {
 		report("")
 		return
 	}
-	on := fmt.Sprintf("MNT_FORCE is not taken away in a container on file system type %q", types[o.ask(factType, len(types), true, nil, 0)])
+	on := fmt.Sprintf("MNT_FORCE is not taken away in a container on file system type %q", c.types[c.fsType(o)])
 	if slices.ContainsFunc(c.gate.late, func(f Fault) bool { return f.Reason == on }) {
 		return
 	}

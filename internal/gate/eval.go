@@ -161,6 +161,7 @@ func (m *machine) unary(fr *frame, op string, e *expr) value {
 		return v
 	case op == "*" && v.kind == isText:
 		if first, ok := letter(v, 0); ok {
+			m.looks.partly = m.looks.partly || v.ofType
 			return first
 		}
 	case op == "*":
@@ -184,6 +185,7 @@ func (m *machine) addressOf(fr *frame, e *expr) value {
 	if e.op == index {
 		if of := m.eval(fr, e.args[0]); of.kind == isText {
 			if v, ok := further("+", of, m.eval(fr, e.args[1])); ok {
+				m.looks.partly = m.looks.partly || of.ofType
 				return v
 			}
 		}
@@ -197,11 +199,13 @@ func (m *machine) addressOf(fr *frame, e *expr) value {
 // binary works out an operator of two operands.
 func (m *machine) binary(op string, a, b value, line int) value {
 	if a.kind == isNumber && b.kind == isNumber {
+		m.looks.partly = m.looks.partly || (a.sign != "" || b.sign != "") && op != "==" && op != "!="
 		if v, ok := calculate(op, a, b); ok {
 			return v
 		}
 	}
 	if v, ok := further(op, a, b); ok {
+		m.looks.partly = m.looks.partly || v.ofType
 		return v
 	}
 	for _, pair := range [][2]value{{a, b}, {b, a}} {
@@ -298,7 +302,7 @@ func (m *machine) read(v value) value {
 	}
 	if strings.HasSuffix(v.s, "->s_type->name") && typeName.MatchString(v.s) {
 		m.asksType(v.s)
-		return value{kind: isText, s: types[m.ask(factType, len(types), true)]}
+		return value{kind: isText, s: m.types[m.ask(factType, len(m.types), true)], ofType: true}
 	}
 	return v
 }

@@ -15,6 +15,8 @@ type machine struct {
 	follow map[string]bool
 	names  *Names
 	oracle *oracle
+	types  []string // of file systems, one of which the way is on
+	looks  *looks
 	steps  int     // left of this way
 	cost   *budget // of all ways
 

@@ -259,6 +259,7 @@ func (m *machine) element(fr *frame, e *expr) (v value, ok bool) {
 		return v, false
 	case of.kind == isText:
 		v, ok = letter(of, at.n)
+		m.looks.partly = m.looks.partly || of.ofType
 	case at.n >= 0 && at.n < int64(len(is.elements)):
 		v, ok = is.elements[at.n], true
 	}
@@ -291,6 +292,7 @@ func (m *machine) matchString(fr *frame, e *expr) (value, bool) {
 	if is == nil || !is.list || n.kind != isNumber || n.sign != "" || !isPlainText(text) {
 		return value{}, false
 	}
+	m.looks.sees("match_string", append(slices.Clone(is.elements[:max(min(n.n, int64(len(is.elements))), 0)]), text))
 	for i := int64(0); i < n.n; i++ {
 		switch {
 		case i >= int64(len(is.elements)):

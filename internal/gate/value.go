@@ -12,14 +12,15 @@ import (
 // value is what an expression is on one way through the source: a number, a text, or a term,
 // which stands for whatever the kernel has there.
 type value struct {
-	kind  kind
-	n     int64
-	s     string // a text, or a term
-	not   bool   // of a term: it is the term's truth turned round
-	twice bool   // of a term: it is the term's truth, 0 or 1
-	level string // of a text: the name before it, as KERN_WARNING
-	in    integer
-	sign  string // of a number: the call of which only the sign of what it returned is known
+	kind   kind
+	n      int64
+	s      string // a text, or a term
+	not    bool   // of a term: it is the term's truth turned round
+	twice  bool   // of a term: it is the term's truth, 0 or 1
+	ofType bool   // of a text: it is the type's name, or the end of it
+	level  string // of a text: the name before it, as KERN_WARNING
+	in     integer
+	sign   string // of a number: the call of which only the sign of what it returned is known
 }
 
 type kind int

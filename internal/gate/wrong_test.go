@@ -169,3 +169,42 @@ func TestMisspeltChecks(t *testing.T) {
 		}
 	}
 }
+
+// A hook is tried on the types that it names itself and, where it looks at parts of a name, on those that differ there.
+func TestTypesThatAHookKnows(t *testing.T) {
+	const first = `!strcmp(type, "lustre")`
+	before := withHooks(t, "mainline", nil)
+	names := namesFor("mainline")
+	names.headers["include/linux/fs.h"] = append(names.headers["include/linux/fs.h"], strings.Join(knownWords, "\n")+"\nstr_has_prefix\nstrstarts\nstrstr\n"...)
+	list := func(types string) string {
+		return strings.Replace(decision, "\nstatic bool", "\nstatic const char *const types[] = { "+types+" };\n\nstatic bool", 1)
+	}
+	for _, test := range []struct {
+		name, helper, typed string
+		right               bool
+	}{
+		{"ours", decision, typed, true},
+		{"a third one", decision, first + ` || !strcmp(type, "nfs4") || !strcmp(type, "lustre_tgt")`, false},
+		{"a third one that is left out again", decision, `(` + typed + ` && strcmp(type, "nfs4"))`, true},
+		{"a third one in a list", list(`"lustre", "lustre_tgt", "ceph"`), "match_string(types, ARRAY_SIZE(types), type) >= 0", false},
+		{"ours in a list", list(`"lustre_tgt", "lustre"`), "match_string(types, ARRAY_SIZE(types), type) >= 0", true},
+		{"all that begin with it and an underscore", decision, `!strncmp(type, "lustre", 6) && (!type[6] || type[6] == '_')`, false},
+		{"some letters", decision, `type[0] == 'l' && type[5] == 'e' && (!type[6] || type[6] == '_')`, false},
+		{"what stands in it", decision, first + ` || strstr(type, "_tgt")`, false},
+		{"its length", decision, `type[0] == 'l' && (strlen(type) == 6 || strlen(type) == 10)`, false},
+		{"too few letters", decision, first + ` || !strncmp(type, "lustre_tgt", 9)`, false},
+		{"one letter too few", decision, first + ` || !strncmp(type, "lustre_tgt", 10)`, false},
+		{"all letters and the end", decision, first + ` || !strncmp(type, "lustre_tgt", 11)`, true},
+		{"what comes between them", decision, `strcmp(type, "lustre") >= 0 && strcmp(type, "lustre_tgt") <= 0`, false},
+		{"a beginning, and the rest", decision, `strstarts(type, "lustre") && (!type[6] || !strcmp(type + 6, "_tgt"))`, true},
+		{"a beginning, and too little of the rest", decision, `strstarts(type, "lustre") && (!type[6] || strstarts(type + 6, "_t"))`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			helper := strings.Replace(test.helper, typed, "("+test.typed+")", 1)
+			after := withHooks(t, "mainline", map[string]string{"helper": helper, "before-can": decided, "after-can": logged})
+			if g, err := Check(t.Context(), []byte(before), []byte(after), names); (g.Verdict == Reached) != test.right {
+				t.Errorf("%s: %v", g.Verdict, err)
+			}
+		})
+	}
+}
