@@ -158,6 +158,9 @@ func (m *machine) rateLimit(fn string, args []*expr) value {
 	default:
 		m.doubt(m.new, "a rate limit of a form that is not known here")
 	}
+	if m.out.limited != notAsked {
+		m.doubt(m.new, "the rate limit is asked more than once, and counts each time")
+	}
 	m.out.limitAt = m.new
 	return truth(m.askLimit())
 }

@@ -58,7 +58,7 @@ type comparison struct {
 
 func (c *comparison) run() {
 	c.entry, c.types, c.looks.whole = umount, types, map[string]bool{}
-	for _, c.flags = range []int64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17} {
+	for _, c.flags = range []int64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, allHigh | mntForce} {
 		if !c.allWays() {
 			return
 		}
@@ -80,6 +80,9 @@ func (c *comparison) run() {
 	}
 }
 
+// allHigh are the bits of flags that stand for nothing. Old kernels do not refuse them.
+const allHigh = -16
+
 // otherTypes tries the hook on the types that it seems to know beside ours, and reports whether to go on.
 func (c *comparison) otherTypes() bool {
 	tried := map[string]bool{}
@@ -95,7 +98,7 @@ func (c *comparison) otherTypes() bool {
 			return false
 		}
 		c.types = slices.Concat(types[:guarded], more)
-		for _, c.flags = range []int64{1, 3, 5, 7, 9, 11, 13, 15, 17} {
+		for _, c.flags = range []int64{1, 3, 5, 7, 9, 11, 13, 15, 17, allHigh | mntForce} {
 			if !c.allWays() {
 				return false
 			}

@@ -80,7 +80,7 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 	if m.new > 0 && m.rateDeclaration(fr, t) {
 		return control{}
 	}
-	if (t[0].text == "static" && !has(t, "const") || t[0].text == "extern") && m.new > 0 {
+	if (t[0].text == "static" && !allConstant(t) || t[0].text == "extern") && m.new > 0 {
 		m.doubt(m.new, "a variable that lives from call to call: "+short(spelled(t)))
 	}
 	if strings.HasPrefix(t[0].text, "DEFINE_") || strings.HasSuffix(t[0].text, "LIST_HEAD") || t[0].text == "__label__" {
@@ -104,6 +104,18 @@ func (m *machine) declare(fr *frame, s *stmt) control {
 		}
 	}
 	return control{}
+}
+
+// allConstant reports whether nothing that a declaration declares can be written to. A pointer to what is const can.
+func allConstant(t []token) bool {
+	parts := split(t, ",")
+	return !slices.ContainsFunc(parts, func(part []token) bool {
+		at := slices.IndexFunc(part, func(tok token) bool { return tok.text == "=" })
+		if at < 0 {
+			at = len(part)
+		}
+		return !constant(part[:at]) && (has(part[:at], "*") || !has(parts[0], "const"))
+	})
 }
 
 // rateDeclaration declares the state of a rate limit, and reports whether the declaration is one.

@@ -110,7 +110,7 @@ func flagNames(n int64) string {
 		}
 	}
 	if rest := n &^ 15; rest != 0 {
-		all = append(all, fmt.Sprintf("0x%x", rest))
+		all = append(all, fmt.Sprintf("0x%x", uint32(rest)))
 	}
 	if len(all) == 0 {
 		return "no flag"

@@ -53,6 +53,9 @@ func TestWrongByHand(t *testing.T) {
 		{"a variable nobody declares", drop, drop + " nobody = 1;", "", Unsure},
 		{"in an assembler's words", drop, `asm volatile("btr $0, %0" : "+r" (flags));`, "", Unsure},
 		{"a trace point of the hook's own", drop, drop + " trace_sys_umount(flags);", "", Unsure},
+		{"a pointer to a const that lives from call to call", drop, "static const char *kept; kept = path.mnt->mnt_sb->s_type->name; if (!strcmp(kept, \"lustre\") || !strcmp(kept, \"lustre_tgt\")) " + drop, "", Unsure},
+		{"the rate limit is asked twice", "if (printk_ratelimit())", "if (printk_ratelimit() && printk_ratelimit())", "", Unsure},
+		{"the rate limit is asked twice, by or", "if (printk_ratelimit())", "if (printk_ratelimit() || printk_ratelimit())", "", Unsure},
 		{"by a function", drop, "flags = dropped(flags);", "static int dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Reached},
 		{"by one that returns a bool", drop, "flags = dropped(flags);", "static bool dropped(int flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Misplaced},
 		{"by one that takes a bool", drop, "flags = dropped(flags);", "static int dropped(bool flags)\n{\n\treturn flags & ~MNT_FORCE;\n}\n", Misplaced},
@@ -206,5 +209,32 @@ func TestTypesThatAHookKnows(t *testing.T) {
 				t.Errorf("%s: %v", g.Verdict, err)
 			}
 		})
+	}
+}
+
+// Old kernels do not refuse flags that stand for nothing. A hook must not look at them.
+func TestFlagsThatStandForNothing(t *testing.T) {
+	const drop, inside = "flags &= ~MNT_FORCE;", "!ve_is_super(get_exec_env())"
+	for _, test := range []struct {
+		name, from, to string
+		right          bool
+	}{
+		{"none", drop, drop, true},
+		{"in other words", drop, "flags &= 0xfffffffe;", true},
+		{"one of them", inside, inside + " && !(flags & 64)", false},
+		{"the sign", inside, inside + " && flags > 0", false},
+		{"they are lost where nobody looks", drop, "flags &= 0xfe;", true},
+	} {
+		edit := func(s string) []byte {
+			const refuses = "	if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))\n"
+			at := strings.Index(s, refuses)
+			end := at + len(refuses) + strings.Index(s[at+len(refuses):], "\n") + 1
+			return []byte(s[:at] + s[end:])
+		}
+		hook := strings.Replace(on("sb"), test.from, test.to, 1)
+		before, after := withHooks(t, "rhel6", nil), withHooks(t, "rhel6", map[string]string{"after-expire": hook})
+		if g, err := Check(t.Context(), edit(before), edit(after), someNames); (g.Verdict == Reached) != test.right {
+			t.Errorf("%s: %s: %v", test.name, g.Verdict, err)
+		}
 	}
 }
