@@ -128,6 +128,7 @@ bin/test/bzImage: bin/ovzpatch guest
 # The packages that are unpacked for the tests. What was unpacked is made anew when its list changes.
 LIST_systemd-boot := systemd-boot systemd-boot-efi libsystemd-shared
 LIST_zypper := zypper
+LIST_shim := shim-signed shim-helpers-amd64-signed grub-efi-amd64-signed mokutil
 LIST_slurm := slurmctld slurmd slurm-client munge
 bin/test/%.list: FORCE
 	mkdir -p $(@D)
@@ -150,6 +151,17 @@ bin/test/zypper: bin/test/zypper.list
 	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
 	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
 		$$(apt-get install -s --no-install-recommends $(LIST_zypper) | awk '$$1 == "Inst" {print $$2}' | grep . || echo $(LIST_zypper))
+	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
+	rm -rf $@.tmp/deb && mv $@.tmp $@
+
+# The way of Secure Boot: what firmware starts, as Microsoft and Debian signed it, and who asks it to trust a key. Unpacked:
+# installed, they would make themselves this machine's boot loader.
+bin/test/shim: bin/test/shim.list
+	$(call step,UNPACK)
+	rm -rf $@ $@.tmp && mkdir -p $@.tmp/deb
+	cd $@.tmp/deb && apt-get download -qq -o APT::Sandbox::User=root \
+		$$({ apt-get install -s --no-install-recommends mokutil | awk '$$1 == "Inst" {print $$2}'; \
+			echo $(LIST_shim) | tr ' ' '\n'; } | sort -u)
 	for deb in $@.tmp/deb/*.deb; do dpkg-deb -x $$deb $@.tmp || exit 1; done
 	rm -rf $@.tmp/deb && mv $@.tmp $@
 
@@ -195,7 +207,7 @@ QUIET    = $(filter-out $(addprefix %/,$(BOOTING)),$(shell $(GO) list ./...))
 # times as long under the race detector: with it only the quick choice.
 MANY    := -run '^(TestMutants.*|TestCheckGate|TestWaysAround|TestAltered|TestFaultyDisk|Test.*KilledAtEverySystemCall)$$'
 MANY_IN := ./internal/gate ./internal/datastore ./cmd/ovzpatch
-test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian bin/test/slurm
+test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian bin/test/shim bin/test/slurm
 	$(call step,VET,./...)
 	$(GO) vet ./...
 	$(call step,TEST,./...)

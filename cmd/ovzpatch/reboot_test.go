@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +160,15 @@ func (g *diskGuest) run(args ...string) []string {
 // runGuest runs a machine until it powers itself off, and returns the guest's own lines.
 func runGuest(t *testing.T, args ...string) []string {
 	t.Helper()
+	return typeInGuest(t, nil, args...)
+}
+
+// prompt is what a guest shows, and what is typed then.
+type prompt struct{ shown, keys string }
+
+// typeInGuest is runGuest of one that is typed to. It does not read its console where nothing is.
+func typeInGuest(t *testing.T, prompts []prompt, args ...string) []string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	accel, err := qemu.ChooseAccel(ctx, cache.Cache{Dir: defaultCache()})
@@ -165,20 +176,37 @@ func runGuest(t *testing.T, args ...string) []string {
 		t.Fatal(err)
 	}
 	console := filepath.Join(t.TempDir(), "console")
+	keys, typed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.Close()
+	var typing sync.WaitGroup
+	typing.Go(func() {
+		defer typed.Close()
+		typeKeys(ctx, console, prompts, typed)
+	})
+	chardev := "file,id=console,path=/dev/fd/1"
+	if prompts != nil {
+		chardev = "stdio,id=console,signal=off"
+	}
 	var said []string
 	err = command.Run(ctx, command.Cmd{
 		Args: append([]string{
 			qemu.Program, "-accel", accel.Name, "-M", "pc", "-cpu", "qemu64", "-m", "768",
 			"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-			"-chardev", "file,id=console,path=/dev/fd/1", "-serial", "chardev:console",
+			"-chardev", chardev, "-serial", "chardev:console",
 		}, args...),
-		Log: console,
+		Stdin: keys,
+		Log:   console,
 		Line: func(line string) {
 			if _, word, ok := strings.Cut(line, "guest: "); ok {
 				said = append(said, "guest: "+word)
 			}
 		},
 	})
+	cancel()
+	typing.Wait()
 	if err != nil {
 		t.Errorf("%v", err)
 	}
@@ -187,4 +215,26 @@ func runGuest(t *testing.T, args ...string) []string {
 		t.Logf("the console:\n%s", text)
 	}
 	return said
+}
+
+// typeKeys types what belongs to each prompt once it is shown, in their order.
+func typeKeys(ctx context.Context, console string, prompts []prompt, to io.Writer) {
+	read := 0
+	for _, p := range prompts {
+		for {
+			text, _ := os.ReadFile(console)
+			if len(text) > read && strings.Contains(string(text[read:]), p.shown) {
+				break
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		// A menu takes no keys before it is drawn to its end.
+		time.Sleep(2 * time.Second)
+		text, _ := os.ReadFile(console)
+		read = len(text)
+		io.WriteString(to, p.keys)
+	}
 }
