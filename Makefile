@@ -202,18 +202,20 @@ LIMIT = 60m
 
 # What boots takes both cores: these packages are tested one after the other, behind the rest.
 BOOTING := cmd/ovzpatch internal/initramfs internal/qemu
-QUIET    = $(filter-out $(addprefix %/,$(BOOTING)),$(shell $(GO) list ./...))
-# Mutants and hooks are text, hundreds of them; crashes are thousands of starts of one program. They take three to five
-# times as long under the race detector: with it only the quick choice.
-MANY    := -run '^(TestMutants.*|TestCheckGate|TestWaysAround|TestAltered|TestFaultyDisk|Test.*KilledAtEverySystemCall)$$'
-MANY_IN := ./internal/gate ./internal/datastore ./cmd/ovzpatch
+# Mutants and hooks (those of internal/gate) are text, hundreds of them; crashes are thousands of starts of one program. They
+# take three to five times as long under the race detector: with it only the quick choice.
+QUIET    = $(filter-out $(addprefix %/,$(BOOTING) internal/gate),$(shell $(GO) list ./...))
+MANY    := -run '^(TestMutants.*|TestFaultyDisk|Test.*KilledAtEverySystemCall)$$'
+MANY_IN := ./internal/datastore ./cmd/ovzpatch
 test: deps all bin/test/bzImage bin/test/systemd-boot bin/test/zypper bin/test/debian bin/test/shim bin/test/slurm
 	$(call step,VET,./...)
 	$(GO) vet ./...
 	$(call step,TEST,./...)
 	failed=; \
 	$(GO) test -race -p 2 -timeout $(LIMIT) $(MANY:-run=-skip) $(QUIET) || failed=1; \
+	$(GO) test -timeout $(LIMIT) ./internal/gate || failed=1; \
 	$(GO) test -p 2 -timeout $(LIMIT) $(MANY) $(MANY_IN) || failed=1; \
+	$(GO) test -race -short -timeout $(LIMIT) ./internal/gate || failed=1; \
 	$(GO) test -race -short -p 2 -timeout $(LIMIT) $(MANY) $(MANY_IN) || failed=1; \
 	OVZPATCH_TEST_KERNEL=$(CURDIR)/bin/test/bzImage OVZPATCH_TEST_MUTANTS='$(MUTANTS)' \
 		$(GO) test -race -p 1 -timeout $(LIMIT) $(MANY:-run=-skip) $(addprefix ./,$(BOOTING)) || failed=1; \
