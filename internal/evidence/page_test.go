@@ -41,7 +41,9 @@ func samplePage() *Page {
 		Kernels: []Kernel{good, bad},
 		Notices: []Notice{{
 			"OVZ-2026:001", "Important", "umount -f <b id=hacked>stops</b> Lustre\nsecond line " + strings.Repeat("long", 60),
-			[]string{"CVE-2026-1234", `https://example.org/"onclick="x`}, time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC), []string{"kernel-ovz-6.1.1-2.lustre1.x86_64", "kernel-ovz-devel-6.1.1-2.lustre1.x86_64"},
+			[]string{"CVE-2026-1234", `https://example.org/"onclick="x`},
+			time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
+			[]string{"kernel-ovz-6.1.1-2.lustre1.x86_64", "kernel-ovz-devel-6.1.1-2.lustre1.x86_64"},
 		}},
 		Retired: []Retired{{"kernel-ovz-6.1.1-1.lustre1.x86_64", "CVE-2026-0001", time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)}},
 	}

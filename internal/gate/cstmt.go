@@ -114,19 +114,7 @@ func statement(t []token, depth int) (stmt, []token) {
 		s.broken = s.broken || word == "switch" && strayCase(s.inner)
 		return s, t
 	case "do":
-		all := t
-		s := stmt{word: word}
-		s.inner, t = branch(t[1:], depth)
-		behind := t
-		for len(t) > 0 && t[0].text != ";" {
-			t = t[1:]
-		}
-		if behind = behind[:len(behind)-len(t)]; len(behind) > 2 && behind[1].text == "(" {
-			s.test = behind[2 : len(behind)-1]
-		}
-		s.broken = len(s.test) == 0
-		s.tokens = all[:len(all)-len(t)]
-		return s, t
+		return doWhile(t, depth)
 	case "case", "default":
 		for i := range t {
 			if t[i].text == ":" {
@@ -140,6 +128,27 @@ func statement(t []token, depth int) (stmt, []token) {
 	if isLabel(t) {
 		return stmt{word: "label", tokens: t[:1]}, t[2:]
 	}
+	return upToSemicolon(t)
+}
+
+// doWhile reads a loop that begins with its body.
+func doWhile(t []token, depth int) (stmt, []token) {
+	all, s := t, stmt{word: "do"}
+	s.inner, t = branch(t[1:], depth)
+	behind := t
+	for len(t) > 0 && t[0].text != ";" {
+		t = t[1:]
+	}
+	if behind = behind[:len(behind)-len(t)]; len(behind) > 2 && behind[1].text == "(" {
+		s.test = behind[2 : len(behind)-1]
+	}
+	s.broken = len(s.test) == 0
+	s.tokens = all[:len(all)-len(t)]
+	return s, t
+}
+
+// upToSemicolon reads a statement without others in it.
+func upToSemicolon(t []token) (stmt, []token) {
 	end := len(t)
 	for i := 0; i < end; i++ {
 		switch t[i].text {

@@ -286,6 +286,13 @@ func (m *machine) statement(fr *frame, s *stmt) control {
 		}
 		m.new = outer
 		return m.block(fr, s.other)
+	}
+	return m.simple(fr, s)
+}
+
+// simple goes through a statement without others in it, and does not follow any other.
+func (m *machine) simple(fr *frame, s *stmt) control {
+	switch s.word {
 	case "return":
 		if len(s.tokens) == 0 {
 			return control{kind: "return"}

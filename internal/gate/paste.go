@@ -30,7 +30,7 @@ func define(d string) (name string, is definition, ok bool) {
 	if list, isCall := strings.CutPrefix(rest, "("); isCall {
 		list, rest, _ = strings.Cut(list, ")")
 		is.call = true
-		for _, p := range strings.Split(list, ",") {
+		for p := range strings.SplitSeq(list, ",") {
 			p, all := strings.CutSuffix(strings.TrimSpace(p), "...")
 			if p = strings.TrimSpace(p); all && p == "" {
 				p = "__VA_ARGS__"

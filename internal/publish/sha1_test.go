@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ovzpatch/internal/cache"
-	"time"
 )
 
 // sums is what repomd.xml says of a file.
