@@ -13,9 +13,6 @@ import (
 
 	"ovzpatch/internal/cache"
 	"ovzpatch/internal/job"
-	"ovzpatch/internal/recipe"
-	"ovzpatch/internal/spec"
-	"ovzpatch/internal/srpm"
 )
 
 // said is what a job says.
@@ -45,20 +42,7 @@ func TestWhatCannotBePrunedEndsNoBuild(t *testing.T) {
 	if err := os.Chtimes(old+".lock", then, then); err != nil {
 		t.Fatal(err)
 	}
-	r := &recipe.Recipe{Foreign: true, Inputs: srpm.Inputs{Date: time.Unix(1_700_000_000, 0), Spec: spec.Read("tiny.spec", []byte(`Name: tiny
-Version: 1
-Release: 1
-Summary: tiny
-License: GPL-2.0-only
-BuildArch: noarch
-%description
-tiny
-%install
-mkdir -p %{buildroot}/usr/share
-echo hi > %{buildroot}/usr/share/tiny
-%files
-/usr/share/tiny
-`))}}
+	r := tiny(":")
 	var all said
 	o := Options{Cache: c, NoDeps: true, Trial: true, Limit: time.Minute, Report: &all}
 	res, err := newBuilder(r, o).packages(t.Context())

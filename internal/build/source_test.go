@@ -17,10 +17,9 @@ import (
 	"ovzpatch/internal/srpm"
 )
 
-// A source package is made when somebody asks for it, and nothing is built again for it.
-func TestSourcePackageIsMadeWhenAskedFor(t *testing.T) {
-	built := filepath.Join(t.TempDir(), "built")
-	r := &recipe.Recipe{Foreign: true, Inputs: srpm.Inputs{Date: time.Unix(1_700_000_000, 0), Spec: spec.Read("tiny.spec", []byte(`Name: tiny
+// tiny is the recipe of a small package whose %build is a line.
+func tiny(build string) *recipe.Recipe {
+	return &recipe.Recipe{Foreign: true, Inputs: srpm.Inputs{Date: time.Unix(1_700_000_000, 0), Spec: spec.Read("tiny.spec", []byte(`Name: tiny
 Version: 1
 Release: 1
 Summary: tiny
@@ -30,13 +29,19 @@ BuildArch: noarch
 tiny
 %prep
 %build
-echo built >>`+built+`
+`+build+`
 %install
 mkdir -p %{buildroot}/usr/share
 echo hi > %{buildroot}/usr/share/tiny
 %files
 /usr/share/tiny
 `))}}
+}
+
+// A source package is made when somebody asks for it, and nothing is built again for it.
+func TestSourcePackageIsMadeWhenAskedFor(t *testing.T) {
+	built := filepath.Join(t.TempDir(), "built")
+	r := tiny("echo built >>" + built)
 	o := Options{Cache: cache.Cache{Dir: filepath.Join(t.TempDir(), "cache")}, NoDeps: true, Limit: time.Minute, Report: job.Quiet{}}
 	for _, c := range []struct {
 		trial bool

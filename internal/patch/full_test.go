@@ -4,7 +4,6 @@ package patch
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,21 +14,7 @@ import (
 
 // The error of a disk that is full or cannot be written to names the user's file, not one of ours, and
 // nothing is left of the attempt.
-func TestErrorsOfADiskNameTheUsersFile(t *testing.T) {
-	if dir := os.Getenv("PATCH_TEST_DISK"); dir != "" {
-		diskErrors(t, dir)
-		return
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
-	args := append(testutil.Alone(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "PATCH_TEST_DISK="+t.TempDir())
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
+func TestErrorsOfADiskNameTheUsersFile(t *testing.T) { testutil.RunAlone(t, diskErrors) }
 
 func diskErrors(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=755"); err != nil {

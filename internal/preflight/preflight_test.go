@@ -107,21 +107,7 @@ func TestOnlyWrong(t *testing.T) {
 }
 
 // A file in whose place no other can be put, and a full disk, are told before the work.
-func TestOutputThatCannotBeWritten(t *testing.T) {
-	if dir := os.Getenv("PREFLIGHT_MOUNT"); dir != "" {
-		cannotBeWritten(t, dir)
-		return
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
-	args := append(testutil.Alone(), os.Args[0], "-test.run=TestOutputThatCannotBeWritten$", "-test.v")
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "PREFLIGHT_MOUNT="+t.TempDir())
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
+func TestOutputThatCannotBeWritten(t *testing.T) { testutil.RunAlone(t, cannotBeWritten) }
 
 func cannotBeWritten(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=755"); err != nil {

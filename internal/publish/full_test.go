@@ -4,7 +4,6 @@ package publish
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -17,31 +16,13 @@ import (
 // room again all is well.
 func TestFullDisk(t *testing.T) {
 	slow(t)
-	alone(t, fullDisk)
-}
-
-// alone runs a test once more, as a child that alone sees what it mounts on dir.
-func alone(t *testing.T, test func(t *testing.T, dir string)) {
-	t.Helper()
-	if dir := os.Getenv("PUBLISH_ALONE"); dir != "" {
-		test(t, dir)
-		return
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
-	args := append(testutil.Alone(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "PUBLISH_ALONE="+t.TempDir())
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	testutil.RunAlone(t, fullDisk)
 }
 
 // Programs that find no room for temporary files fail in ways of their own.
 func TestNoRoomForTemporaryFiles(t *testing.T) {
 	slow(t)
-	alone(t, func(t *testing.T, dir string) {
+	testutil.RunAlone(t, func(t *testing.T, dir string) {
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=200k,mode=755"); err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ovzpatch/internal/testutil"
 )
 
 // Whatever --to names, the error says what to do next, and nothing is made.
@@ -80,7 +82,7 @@ func listing(t *testing.T, dir string) string {
 }
 
 // What cannot be written to is told before the work: a read-only filesystem, a directory that may not change, another's link.
-func TestPlacesThatCannotBeWritten(t *testing.T) { alone(t, readOnly) }
+func TestPlacesThatCannotBeWritten(t *testing.T) { testutil.RunAlone(t, readOnly) }
 
 func readOnly(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=755"); err != nil {

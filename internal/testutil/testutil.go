@@ -28,6 +28,25 @@ func Alone() []string {
 	return []string{"unshare", "--mount", "--propagation", propagation}
 }
 
+// RunAlone runs a test once more, as a child that alone sees what it mounts on dir.
+func RunAlone(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Helper()
+	const variable = "OVZPATCH_TEST_ALONE"
+	if dir := os.Getenv(variable); dir != "" {
+		test(t, dir)
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("mounting takes root")
+	}
+	args := append(Alone(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), variable+"="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // Memory makes a directory on a tmpfs for a whole test program, and removes those that killed ones
 // left: locks must be on a tmpfs, and nothing clears that before the next boot.
 func Memory(prefix string) (dir string, remove func(), err error) {
