@@ -29,14 +29,17 @@ func Named(err error, temp, path string) error {
 
 // NotMade is the error of a temporary file or directory that could not be made, or not be put in place, as one
 // of path: it was to come there.
-func NotMade(err error, path string) error {
+func NotMade(err error, path string) error { return Of(err, "write", path) }
+
+// Of is the error of a system call as one of what was to be done to path.
+func Of(err error, op, path string) error {
 	var at *fs.PathError
 	var link *os.LinkError
 	switch {
 	case errors.As(err, &at):
-		return &fs.PathError{Op: "write", Path: path, Err: at.Err}
+		return &fs.PathError{Op: op, Path: path, Err: at.Err}
 	case errors.As(err, &link):
-		return &fs.PathError{Op: "write", Path: path, Err: link.Err}
+		return &fs.PathError{Op: op, Path: path, Err: link.Err}
 	}
 	return err
 }

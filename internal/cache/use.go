@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/atomicfile"
 )
 
 // held are the results that this process got. Each has a shared lock until the process ends, so
@@ -109,26 +111,11 @@ func discard(path string, seen fs.FileInfo) (bool, error) {
 	}
 	gone, err := os.MkdirTemp(filepath.Dir(path), unfinished)
 	if err != nil {
-		return false, removing(path, err)
+		return false, atomicfile.Of(err, "remove", path)
 	}
 	err = os.Rename(path, filepath.Join(gone, "gone"))
 	parent.Close()
-	return err == nil, removing(path, errors.Join(err, os.RemoveAll(gone)))
-}
-
-// removing has an error of what a path is moved to name the path.
-func removing(path string, err error) error {
-	var at *fs.PathError
-	var link *os.LinkError
-	switch {
-	case errors.As(err, &at):
-		err = at.Err
-	case errors.As(err, &link):
-		err = link.Err
-	default:
-		return err
-	}
-	return &fs.PathError{Op: "remove", Path: path, Err: err}
+	return err == nil, atomicfile.Of(errors.Join(err, os.RemoveAll(gone)), "remove", path)
 }
 
 // removeWork empties a work directory that no process works in. Its lock files stay.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"ovzpatch/internal/scratch"
 )
 
 // tight is how little room a filesystem has that is as good as full: a program then fails in a
@@ -41,6 +43,6 @@ func explain(err error, dir, advice string) error {
 
 // leave removes a directory for temporary files. An error that there was no room in it is told before.
 func leave(dir string, remove func(), err *error) {
-	*err = explain(*err, dir, "; $TMPDIR can name another place")
+	*err = explain(*err, dir, "; "+scratch.Hint)
 	remove()
 }

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const hint = "$TMPDIR can name another place"
+// Hint is what to do where there is no room for temporary files.
+const Hint = "$TMPDIR can name another place"
 
 // prefix starts the name of every such directory.
 const prefix = "ovzpatch-run-"
@@ -35,7 +36,7 @@ func New(parent, purpose string) (dir string, remove func(), err error) {
 		}
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("make temporary directory: %w; %s", err, hint)
+		return "", nil, fmt.Errorf("make temporary directory: %w; %s", err, Hint)
 	}
 	return dir, remove, nil
 }
@@ -81,10 +82,10 @@ func lock(path string) (*os.File, error) {
 // Explain has an error of a full disk say what to do where the file is in such a
 // directory: who asked for the work named no file there.
 func Explain(err error) error {
-	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) || !strings.Contains(err.Error(), "/"+prefix) || strings.Contains(err.Error(), hint) {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) || !strings.Contains(err.Error(), "/"+prefix) || strings.Contains(err.Error(), Hint) {
 		return err
 	}
-	return fmt.Errorf("%w; %s", err, hint)
+	return fmt.Errorf("%w; %s", err, Hint)
 }
 
 // Sweep removes this user's directories that nobody holds any more, and says how many; parent is as for New. What
