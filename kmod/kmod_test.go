@@ -37,6 +37,7 @@ var needs = []need{
 	{name: "module_init"},
 	{name: "module_param"},
 	{name: "module_param_named"},
+	{name: "msleep"},
 	{name: "spin_lock"},
 	{name: "spin_unlock"},
 	{name: "strcmp"},

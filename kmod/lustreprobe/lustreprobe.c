@@ -14,6 +14,7 @@
  * Compiles from 2.6.18 up.
  */
 
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/fs.h>
 #include <linux/init.h>
@@ -62,6 +63,10 @@ static unsigned int put_supers;
 module_param(put_supers, uint, 0444);
 MODULE_PARM_DESC(put_supers, "superblocks that came to their end");
 
+static unsigned int sleep_ms;
+module_param(sleep_ms, uint, 0644);
+MODULE_PARM_DESC(sleep_ms, "milliseconds that umount_begin sleeps");
+
 #ifdef FS_VIRTUALIZED
 static int virtualized;
 module_param(virtualized, int, 0444);
@@ -90,6 +95,8 @@ static void probe_force(struct super_block *sb)
 	if (first && (!strcmp(type->fs.name, "lustre") ||
 		      !strcmp(type->fs.name, "lustre_tgt")))
 		pr_info("Lustre: setting import probe-MDT0000_UUID INACTIVE by administrator request\n");
+	if (sleep_ms)
+		msleep(sleep_ms);
 }
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 26)
