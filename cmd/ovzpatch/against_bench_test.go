@@ -4,10 +4,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -107,6 +109,35 @@ func BenchmarkAgainst(b *testing.B) {
 
 		// One package for both, so that the kernel is the same.
 		is.run(b, "bin/ovzpatch", "build", src, "-o", packages)
-		both("test", "bin/ovzpatch", "test", kernelPackages(b, packages)[0], "--cache-dir", "DIR/run")
+		pkg := kernelPackages(b, packages)[0]
+		old, _ = both("test", "bin/ovzpatch", "test", pkg, "--cache-dir", "DIR/run")
+		// The same work: only the cases that the older commit has.
+		now = is.run(b, "bin/ovzpatch", "test", pkg, "--cache-dir", filepath.Join(filepath.Dir(is.dir), "own", "run"), "--cases", casesOf(b, was, pkg))
+		b.ReportMetric(now.wall.Seconds()/old.wall.Seconds(), "test-its-cases")
+		b.ReportMetric(now.processor.Seconds()/old.processor.Seconds(), "test-its-cases-cpu")
 	}
+}
+
+// casesOf returns the pattern for --cases of what a commit tries with a package.
+func casesOf(b *testing.B, r revision, pkg string) string {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), "bin/ovzpatch", "test", pkg, "--json")
+	cmd.Dir, cmd.Env = r.dir, append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(filepath.Dir(r.dir), "cache"))
+	out, err := cmd.Output()
+	if err != nil {
+		b.Fatalf("%s: test --json: %v", r.name, err)
+	}
+	var report struct {
+		Kernels []struct {
+			Results []struct{ Name string }
+		}
+	}
+	if err := json.Unmarshal(out, &report); err != nil || len(report.Kernels) != 1 {
+		b.Fatalf("%s: test --json: %v\n%s", r.name, err, out)
+	}
+	var names []string
+	for _, c := range report.Kernels[0].Results {
+		names = append(names, regexp.QuoteMeta(c.Name))
+	}
+	return "^(" + strings.Join(names, "|") + ")$"
 }
