@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -15,9 +16,10 @@ import (
 )
 
 // programs are the machine's decompressors, from standard input to standard output. xz gets a
-// limit because a hostile stream can ask for a dictionary of 4 GiB.
+// limit because a hostile stream can ask for a dictionary of 4 GiB, and few threads because each holds a block of
+// the file: 64 MiB of a kernel's tarball.
 var programs = map[Format][]string{
-	XZ:    {"xz", "-dc", "-q", "-T0", "--memlimit-decompress=1GiB", "--format=xz"},
+	XZ:    {"xz", "-dc", "-q", fmt.Sprintf("-T%d", min(4, runtime.NumCPU())), "--memlimit-decompress=1GiB", "--format=xz"},
 	LZMA:  {"xz", "-dc", "-q", "--memlimit-decompress=1GiB", "--format=lzma"},
 	Bzip2: {"bzip2", "-dc", "-q"},
 	LZO:   {"lzop", "-dc", "-q"},
