@@ -81,6 +81,18 @@ func TestSignatureForms(t *testing.T) {
 	}
 }
 
+// A signature is a number, whose first bits, and now and then whole bytes, are 0: the key is of the same size.
+func TestSizeOfRSA(t *testing.T) {
+	for bits, want := range map[int]int{2048: 2048, 2041: 2048, 2040: 2048, 2030: 2048, 1984: 1984, 1024: 1024, 1010: 1024, 4090: 4096} {
+		number := make([]byte, (bits+7)/8)
+		body := append([]byte{4, 0, 1, 8, 0, 0, 0, 0, 1, 2, byte(bits >> 8), byte(bits)}, number...)
+		form, err := signatureForm(append([]byte{0x89, byte(len(body) >> 8), byte(len(body))}, body...))
+		if err != nil || form.Bits != want {
+			t.Errorf("of %d bits: %+v, %v, want %d", bits, form, err, want)
+		}
+	}
+}
+
 // A packet whose lengths lie.
 func FuzzSignatureForm(f *testing.F) {
 	f.Add([]byte{0x88, 19, 3, 5, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 8, 0, 0})
