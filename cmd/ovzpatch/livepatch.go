@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +56,7 @@ func (p *livepatchCommand) check(c *cobra.Command, args []string) error {
 	if err := chooseKernel(c, &p.kernel, args); err != nil {
 		return err
 	}
-	p.kernel.Keyring = p.key.keyring
+	p.kernel.Keyring, p.module.Sign.PIN = p.key.keyring, os.Getenv("KBUILD_SIGN_PIN") != ""
 	if err := errors.Join(p.kernel.Named(false), p.module.Sign.Check()); err != nil {
 		return err
 	}

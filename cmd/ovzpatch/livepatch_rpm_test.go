@@ -90,7 +90,7 @@ func signedModule(t *testing.T, image, modules string) (m livepatch.Module) {
 		t.Errorf("signed by %q (%v): %+v", got, err, m)
 	}
 	// A certificate is no key.
-	if _, stderr, code := ovzpatch(t, append(args, "--sign-key", cert)...); code != 1 || !strings.Contains(stderr, "sign the module with "+cert) {
+	if _, stderr, code := ovzpatch(t, append(args, "--sign-key", cert)...); code != 2 || !strings.Contains(stderr, "it holds no private key in PEM") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 	return m

@@ -82,19 +82,24 @@ func Compile(ctx context.Context, tree string, source fs.FS, dir string, setting
 // Check compares which kernel a module was compiled for, by from, with the one that it is to be
 // loaded into.
 func Check(path, release, from string) error {
+	is, err := Release(path)
+	if err == nil && is != release {
+		err = job.BadRequest(fmt.Errorf("%s was built for kernel %s, from %s, but the kernel is %s, which would not load it: use the -devel package of the same build", filepath.Base(path), is, from, release))
+	}
+	return err
+}
+
+// Release is that of the kernel which a module was compiled for.
+func Release(path string) (string, error) {
 	image, err := plainfile.Read(path)
 	if err != nil {
-		return fmt.Errorf("read module: %w", err)
+		return "", fmt.Errorf("read module: %w", err)
 	}
-	file := filepath.Base(path)
-	m, err := initramfs.ReadModule(file, image)
+	m, err := initramfs.ReadModule(filepath.Base(path), image)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if m.Release != release {
-		return job.BadRequest(fmt.Errorf("%s was built for kernel %s, from %s, but the kernel is %s, which would not load it: use the -devel package of the same build", file, m.Release, from, release))
-	}
-	return nil
+	return m.Release, nil
 }
 
 // Config reads the configuration of a kernel's build tree.

@@ -72,7 +72,7 @@ func (p *Package) Devel() (string, error) {
 			return path, nil
 		}
 	}
-	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s), and the probe is built against it: build it, or name it with --devel of ovzpatch test", filepath.Join(dir, names[0])))
+	return "", job.BadRequest(fmt.Errorf("no -devel package beside the kernel (looked for %s), and modules are built against it: build it, or name it with --devel", filepath.Join(dir, names[0])))
 }
 
 // FindDevel is Devel for a package that is not open.
@@ -94,7 +94,7 @@ func (p *Package) bootable() error {
 	case p.Source:
 		return job.BadRequest(fmt.Errorf("%s is a source package: build it first with ovzpatch build", p.path))
 	case p.Image() == "":
-		return job.BadRequest(fmt.Errorf("%s holds no kernel image: is it the kernel package?", p.path))
+		return job.BadRequest(fmt.Errorf("%s holds no kernel image: is it the kernel package? On newer systems that is kernel-core", p.path))
 	}
 	return nil
 }

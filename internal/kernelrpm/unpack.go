@@ -60,7 +60,7 @@ func Unpack(ctx context.Context, path, dir string) (*Kernel, error) {
 			return k, nil
 		}
 	}
-	return nil, job.BadRequest(fmt.Errorf("%s holds no kernel image: is it the kernel package?", path))
+	return nil, job.BadRequest(fmt.Errorf("%s holds no kernel image: is it the kernel package? On newer systems that is kernel-core", path))
 }
 
 // moduleTree finds the one module tree that the package at path had, unpacked in dir.

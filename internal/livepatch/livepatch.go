@@ -5,6 +5,7 @@
 package livepatch
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -179,6 +180,9 @@ func (o *Options) look(ctx context.Context, c config, tree string, m *Module) ([
 		return nil, err
 	}
 	note, err := checkImage(ctx, c, image, systemMaps(tree, o.Image, o.Modules, o.Release))
+	if errors.Is(err, kernel.ErrImage) {
+		return nil, job.BadRequest(fmt.Errorf("%s: %w", cmp.Or(o.Package, o.Image), err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +191,9 @@ func (o *Options) look(ctx context.Context, c config, tree string, m *Module) ([
 	}
 	if c.has("MODULE_SIG_FORCE") && o.Sign.Key == "" {
 		m.Notes = append(m.Notes, "the kernel loads signed modules only (CONFIG_MODULE_SIG_FORCE): sign it with a key that the kernel trusts, --sign-key and --sign-cert")
+	}
+	if note := o.Sign.unverifiable(c); note != "" {
+		m.Notes = append(m.Notes, note)
 	}
 	id, err := kernel.BuildID(ctx, image)
 	if errors.Is(err, kernel.ErrNoBuildID) {

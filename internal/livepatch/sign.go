@@ -4,6 +4,9 @@ package livepatch
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +16,7 @@ import (
 
 	"ovzpatch/internal/command"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/preflight"
 )
 
@@ -20,15 +24,114 @@ import (
 type Signing struct {
 	Key  string // file with the private key, or a PKCS#11 URI; "" for a module without signature
 	Cert string // file with the certificate of that key
+	PIN  bool   // KBUILD_SIGN_PIN is set, from where sign-file has the key's passphrase
 }
 
-// Check tells which of the files that are named is missing.
+// Check tells which of the files that are named is missing, or cannot be what it is named as.
 func (s Signing) Check() error {
 	var err error
 	for _, path := range s.files() {
 		err = errors.Join(err, preflight.File("", path))
 	}
-	return err
+	if err != nil || s.Key == "" {
+		return err
+	}
+	if err := s.pair(); err != nil {
+		return job.BadRequest(err)
+	}
+	return nil
+}
+
+// pair refuses a key and a certificate that sign-file would refuse, whose words are OpenSSL's. What only OpenSSL can read is left
+// to it.
+func (s Signing) pair() error {
+	cert, err := s.certificate()
+	if err != nil || strings.HasPrefix(s.Key, "pkcs11:") {
+		return err
+	}
+	b, err := plainfile.Read(s.Key)
+	if err != nil {
+		return err
+	}
+	block := findPEM(b, "PRIVATE KEY")
+	if block == nil {
+		return fmt.Errorf("--sign-key=%s: it holds no private key in PEM", s.Key)
+	}
+	if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+		if !s.PIN {
+			return fmt.Errorf("--sign-key=%s: it is encrypted: put its passphrase into the variable KBUILD_SIGN_PIN", s.Key)
+		}
+		return nil
+	}
+	if key := publicOf(block.Bytes); cert != nil && key != nil && !key.Equal(cert.PublicKey) {
+		return fmt.Errorf("--sign-key=%s is not the private key of --sign-cert=%s", s.Key, s.Cert)
+	}
+	return nil
+}
+
+// certificate reads the certificate, nil where only OpenSSL can.
+func (s Signing) certificate() (*x509.Certificate, error) {
+	b, err := plainfile.Read(s.Cert)
+	if err != nil {
+		return nil, err
+	}
+	der := b
+	if block := findPEM(b, "CERTIFICATE"); block != nil {
+		der = block.Bytes
+	} else if len(b) == 0 || b[0] != 0x30 { // as DER begins
+		return nil, fmt.Errorf("--sign-cert=%s: it holds no certificate in PEM or DER", s.Cert)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, nil // OpenSSL may know better
+	}
+	return cert, nil
+}
+
+// findPEM returns the first block whose type ends so.
+func findPEM(b []byte, kind string) *pem.Block {
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, kind) {
+			return block
+		}
+	}
+	return nil
+}
+
+// publicKey is what all public keys of Go's library can do.
+type publicKey interface{ Equal(x crypto.PublicKey) bool }
+
+// publicOf returns the public part of a private key, nil where Go cannot read it.
+func publicOf(der []byte) publicKey {
+	var key any
+	var err error
+	for _, parse := range []func([]byte) (any, error){
+		x509.ParsePKCS8PrivateKey,
+		func(b []byte) (any, error) { return x509.ParsePKCS1PrivateKey(b) },
+		func(b []byte) (any, error) { return x509.ParseECPrivateKey(b) },
+	} {
+		if key, err = parse(der); err == nil {
+			break
+		}
+	}
+	private, ok := key.(crypto.Signer)
+	if err != nil || !ok {
+		return nil
+	}
+	public, _ := private.Public().(publicKey)
+	return public
+}
+
+// unverifiable is what is to be known of a kernel that cannot check signatures by such a key, "" for none.
+func (s Signing) unverifiable(c config) string {
+	if s.Key == "" {
+		return ""
+	}
+	cert, err := s.certificate()
+	if err != nil || cert == nil || cert.PublicKeyAlgorithm != x509.ECDSA || c.has("CRYPTO_ECDSA") || strings.Contains(string(c), "\nCONFIG_CRYPTO_ECDSA=m\n") {
+		return ""
+	}
+	return "the key is one of elliptic curves, and the kernel has not what checks their signatures (CONFIG_CRYPTO_ECDSA), so it takes the module for one of an unknown key: sign with an RSA key"
 }
 
 // files are those that must be there.

@@ -64,10 +64,10 @@ func (s *Status) Text() string {
 	for _, t := range s.Waiting {
 		fmt.Fprintf(&b, "  waits for thread %d (%s): /proc/%d/stack shows where it sleeps\n", t.ID, t.Name, t.ID)
 	}
-	if moving && s.Waiting == nil {
+	if moving && len(s.Waiting) == 0 {
 		b.WriteString("  waits for tasks that could not be named: they ended just now, or you are not root\n")
 	}
-	if s.Others != nil {
+	if len(s.Others) > 0 {
 		fmt.Fprintf(&b, "other livepatches: %s; one that replaces others takes this one out of effect\n", strings.Join(s.Others, ", "))
 	}
 	return b.String()
@@ -79,22 +79,15 @@ func ReadStatus(root fs.FS) (*Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (is /sys mounted?)", err)
 	}
-	s := &Status{}
+	s := &Status{Modules: []Loaded{}, Waiting: []Task{}} // for JSON, where none is []
 	for _, m := range modules {
 		if !ours.MatchString(m.Name()) {
 			continue
 		}
-		// The directory is there as long as the livepatch is enabled, or in its transition.
-		l := Loaded{Name: m.Name()}
-		enabled, err := read(root, path.Join(livepatches, l.Name, "enabled"))
+		l, err := loaded(root, m.Name())
 		if err != nil {
 			return nil, err
 		}
-		transition, err := read(root, path.Join(livepatches, l.Name, "transition"))
-		if err != nil {
-			return nil, err
-		}
-		l.Enabled, l.Transition = enabled == "1", transition == "1"
 		s.Modules = append(s.Modules, l)
 		s.Protected = s.Protected || l.Enabled && !l.Transition
 		if l.Transition { // of one livepatch at a time
@@ -109,16 +102,27 @@ func ReadStatus(root fs.FS) (*Status, error) {
 
 const livepatches = "sys/kernel/livepatch"
 
+// loaded reads what is said of one module. Its directory is there as long as the livepatch is enabled, or in its transition; it may
+// go while this reads.
+func loaded(root fs.FS, name string) (l Loaded, err error) {
+	enabled, err := read(root, path.Join(livepatches, name, "enabled"))
+	if err != nil {
+		return l, err
+	}
+	transition, err := read(root, path.Join(livepatches, name, "transition"))
+	return Loaded{Name: name, Enabled: enabled == "1" && transition != "", Transition: transition == "1"}, err
+}
+
 // ours are the names of our modules, of every revision.
 var ours = regexp.MustCompile(`^` + prefix + `(_[0-9]+)?$`)
 
 // others are the enabled livepatches that are not ours.
 func others(root fs.FS) ([]string, error) {
+	names := []string{}
 	patches, err := fs.ReadDir(root, livepatches)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // a kernel without livepatches, or none was ever loaded
+		return names, nil // a kernel without livepatches, or none was ever loaded
 	}
-	var names []string
 	for _, p := range patches {
 		enabled, err := read(root, path.Join(livepatches, p.Name(), "enabled"))
 		if err != nil {
@@ -151,7 +155,7 @@ func waiting(root fs.FS, enabled bool) ([]Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tasks []Task
+	tasks := []Task{}
 	for _, file := range files {
 		if state, err := read(root, file); err != nil || state != behind {
 			continue

@@ -3,6 +3,7 @@
 package livepatch
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -33,6 +34,8 @@ func TestStatus(t *testing.T) {
 		"no livepatches": {files("sys/module/loop/refcnt", "0"), false, "is not loaded"},
 		"disabled":       {files(module, "0"), false, "is loaded, but disabled"},
 		"in effect":      {files(module, "1", ours+"enabled", "1", ours+"transition", "0"), true, "containers are protected"},
+		// It went between two reads.
+		"just gone": {files(module, "1", ours+"enabled", "1"), false, "is loaded, but disabled"},
 		"on its way": {
 			files(module, "1", ours+"enabled", "1", ours+"transition", "1", kthread+"patch_state", "1", kthread+"comm", "kthreadd", thread+"patch_state", "0", thread+"comm", "umount"),
 			false, "waits for thread 310 (umount)",
@@ -62,6 +65,9 @@ func TestStatus(t *testing.T) {
 		}
 		if s.Protected != c.protected || !strings.Contains(s.Text(), c.want) {
 			t.Errorf("%s: %+v\n%s", name, s, s.Text())
+		}
+		if b, err := json.Marshal(s); err != nil || strings.Contains(string(b), "null") {
+			t.Errorf("%s: %s, %v: a list without an entry is []", name, b, err)
 		}
 		if n := strings.Count(s.Text(), "waits for thread"); n > 1 {
 			t.Errorf("%s: %d threads\n%s", name, n, s.Text())

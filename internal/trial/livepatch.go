@@ -46,8 +46,12 @@ func (k *Kernel) withLivepatch(module string) error {
 	if module == "" {
 		return nil
 	}
-	if err := extmod.Check(module, k.Release, module); err != nil {
+	is, err := extmod.Release(module)
+	if err != nil {
 		return err
+	}
+	if is != k.Release {
+		return job.BadRequest(fmt.Errorf("--livepatch: %s was built for kernel %s, but the kernel is %s, which would not load it: ovzpatch livepatch makes one for this kernel", module, is, k.Release))
 	}
 	name, err := extmod.Livepatch(module)
 	if err != nil {

@@ -111,7 +111,7 @@ func TestWithLivepatch(t *testing.T) {
 		t.Errorf("%q is at %q: %v", k.Livepatch, k.livepatch(), err)
 	}
 	other := &Kernel{Kernel: &kernelrpm.Kernel{Release: "6.1.0-2"}}
-	if err := other.withLivepatch(file); !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "was built for kernel 6.1.0-1") {
+	if err := other.withLivepatch(file); !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "was built for kernel 6.1.0-1, but the kernel is 6.1.0-2, which would not load it: ovzpatch livepatch makes one") {
 		t.Errorf("of another kernel: %v", err)
 	}
 }
