@@ -46,7 +46,7 @@ func (p *publishCommand) register(c *cobra.Command) {
 	f.StringVar(&p.To, "to", "", "the repository's directory, which a web server exports")
 	f.StringVar(&p.Key, "key", "", "the key to sign with: its fingerprint, or what gpg knows it by (--rollback, --retire: the one that signed)")
 	f.StringVar(&p.GPGHome, "gpg-home", "", "gpg's directory of keys (default: gpg's own)")
-	f.StringVar(&p.Namespace, "namespace", "", "publish all groups of this namespace, and of those below it")
+	f.StringSliceVar(&p.Namespaces, "namespace", nil, "publish all groups of these namespaces, and of those below them")
 	f.IntVar(&p.Latest, "latest", 0, "publish the newest N of each group that may be published (default: all)")
 	f.StringSliceVar(&p.Archs, "arch", nil, "publish only packages of these architectures, and noarch and source")
 	f.StringSliceVar(&p.Profiles, "profile", nil, "the clients, each with a repository of its own: rhel5, rhel6, modern (default: those of the last generation; modern for the first)")
@@ -66,13 +66,20 @@ func (p *publishCommand) register(c *cobra.Command) {
 	f.StringVar(&p.notice.Description, "description", "", "what the notice says; its first line is its title")
 	f.StringArrayVar(&p.notice.References, "reference", nil, "a CVE, or an address that tells more; may be repeated")
 	c.MarkFlagsRequiredTogether("advisory", "severity", "description")
-	for _, other := range []string{"check", "rollback", "retire"} {
-		c.MarkFlagsMutuallyExclusive("advisory", other)
+	// What would be passed over is refused.
+	for _, flag := range []string{"advisory", "namespace", "latest", "arch", "url", "without-control", "allow-unproved", "resign"} {
+		for _, mode := range []string{"check", "rollback", "retire"} {
+			c.MarkFlagsMutuallyExclusive(flag, mode)
+		}
 	}
+	for _, flag := range []string{"to", "key", "gpg-home", "keep"} {
+		c.MarkFlagsMutuallyExclusive("check", flag)
+	}
+	c.MarkFlagsMutuallyExclusive("profile", "rollback")
+	c.MarkFlagsMutuallyExclusive("profile", "retire")
 	cmdline.Complete(c, "severity", publish.Severities...)
 	c.MarkFlagsRequiredTogether("retire", "reason")
 	c.MarkFlagsMutuallyExclusive("retire", "rollback", "check")
-	c.MarkFlagsMutuallyExclusive("check", "to")
 	cmdline.Complete(c, "profile", "rhel5", "rhel6", "modern")
 }
 
@@ -99,6 +106,8 @@ func (p *publishCommand) run(c *cobra.Command, args []string) error {
 	var res *publish.Result
 	var err error
 	switch {
+	case p.back == previous && len(args) == 1 && isNumber(args[0]):
+		return usage(fmt.Errorf("a generation's number goes with an equals sign: --rollback=%s", args[0]))
 	case (p.back != "" || p.retire != "") && len(args) > 0:
 		return usage(errors.New("--rollback and --retire work on what is published: name no group"))
 	case p.back != "":
@@ -138,6 +147,11 @@ func ownGPGHome() string {
 		return ""
 	}
 	return dir
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.Atoi(s)
+	return err == nil
 }
 
 // previous is what --rollback without a number means.

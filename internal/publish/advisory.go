@@ -50,8 +50,7 @@ func (a *Advisory) check() error {
 		return job.BadRequest(fmt.Errorf("--advisory=%q: it may have letters, digits and .:_-, for example OVZ-2026:001", a.ID))
 	case !slices.Contains(Severities, a.Severity):
 		return job.BadRequest(fmt.Errorf("--severity=%q: it must be one of %s", a.Severity, strings.Join(Severities, ", ")))
-	case strings.TrimSpace(a.Description) == "" || len(a.Description) > maxDescription || !utf8.ValidString(a.Description) ||
-		strings.ContainsFunc(a.Description, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
+	case !readable(a.Description):
 		return job.BadRequest(fmt.Errorf("--description: say what was wrong, as plain text of at most %d bytes", maxDescription))
 	}
 	for _, r := range a.References {
@@ -62,6 +61,12 @@ func (a *Advisory) check() error {
 		}
 	}
 	return nil
+}
+
+// readable tells whether a text is one that every client can show.
+func readable(text string) bool {
+	return strings.TrimSpace(text) != "" && len(text) <= maxDescription && utf8.ValidString(text) &&
+		!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' })
 }
 
 // title is what lists show.

@@ -42,8 +42,8 @@ func Retire(ctx context.Context, o Options, kernel, reason string) (*Result, err
 }
 
 func (o *Options) retire(ctx context.Context, kernel, reason string) (*Result, error) {
-	if strings.TrimSpace(reason) == "" || strings.ContainsFunc(reason, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return nil, job.BadRequest(errors.New("say why in one line with --reason; clients can read it"))
+	if !readable(reason) || strings.ContainsAny(reason, "\n\t") {
+		return nil, job.BadRequest(fmt.Errorf("say why in one line with --reason, as plain text of at most %d bytes; clients can read it", maxDescription))
 	}
 	return o.again(ctx, -1, func(p *publication, from *Record) (*Record, error) {
 		n := slices.IndexFunc(from.Packages, func(p Package) bool {
@@ -53,22 +53,32 @@ func (o *Options) retire(ctx context.Context, kernel, reason string) (*Result, e
 			return nil, job.BadRequest(fmt.Errorf("it is not published; these kernels are: %s", strings.Join(names(from.Kernels()), ", ")))
 		}
 		gone := from.Packages[n]
-		// What goes with another kernel of the snapshot stays.
-		kernels := map[string]bool{}
-		for _, k := range from.Kernels() {
-			if k.Snapshot == gone.Snapshot {
-				kernels[k.Name] = k.Name != gone.Name
-			}
-		}
-		rest := slices.DeleteFunc(slices.Clone(from.Packages), func(p Package) bool {
-			return p.Snapshot == gone.Snapshot && (len(kernels) == 1 || !published(kernels, p))
-		})
+		rest := slices.DeleteFunc(slices.Clone(from.Packages), leaves(from.Kernels(), gone))
 		rec := &Record{URL: from.URL, Packages: rest, Retired: append(slices.Clone(from.Retired), Retired{
 			Kernel: gone.NEVRA(), Snapshot: gone.Snapshot, Reason: reason, Time: time.Now().UTC().Truncate(time.Second),
 		})}
 		rec.Unproved = slices.ContainsFunc(rec.Kernels(), func(p Package) bool { return !p.Proved })
 		return rec, nil
 	})
+}
+
+// leaves tells which packages go with one of the kernels. What goes with another kernel of its snapshot stays; and so does what is
+// for every architecture, as the source package, where the kernel of another is published: of two such packages one was taken.
+func leaves(all []Package, gone Package) func(Package) bool {
+	kernels, others := map[string]bool{}, map[string]bool{}
+	for _, k := range all {
+		if k.Snapshot == gone.Snapshot {
+			kernels[k.Name] = k.Name != gone.Name
+		} else {
+			others[k.Origin] = true
+		}
+	}
+	return func(p Package) bool {
+		if p.Snapshot != gone.Snapshot || (p.Source && others[p.File]) || (p.Arch == "noarch" && others[p.Origin]) {
+			return false
+		}
+		return len(kernels) == 1 || !published(kernels, p)
+	}
 }
 
 func names(packages []Package) []string {
@@ -133,11 +143,13 @@ func (o *Options) earlier(number int) (*Record, error) {
 	case number < 0:
 		number = current
 	case number == 0:
-		number = current - 1 // as an error names it
 		for _, n := range there {
 			if n < current {
 				number = n
 			}
+		}
+		if number == 0 {
+			return nil, job.BadRequest(fmt.Errorf("there is no generation before %d, which is current", current))
 		}
 	}
 	r, err := readRecord(filepath.Join(dir, generationsDir, generationName(number)), number)

@@ -5,8 +5,11 @@ package publish
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"ovzpatch/internal/datastore"
 )
 
 func TestRollbackAndRetire(t *testing.T) {
@@ -46,6 +49,7 @@ func TestRollbackAndRetire(t *testing.T) {
 	kernel := "kernel-ovz-6.1.1-2.lustre1.x86_64"
 	for want, args := range map[string][2]string{
 		"say why in one line with --reason":                                                    {kernel, "\n"},
+		"as plain text of at most 65536 bytes":                                                 {kernel, "a\u009bb"},
 		"it is not published; these kernels are: kernel-ovz-6.1.1-1.lustre1.x86_64, " + kernel: {"kernel-none", "x"},
 	} {
 		if _, err := Retire(t.Context(), o, args[0], args[1]); err == nil || !strings.Contains(err.Error(), want) {
@@ -145,4 +149,70 @@ func TestKeepAlone(t *testing.T) {
 		t.Errorf("%v, %v", entries, err)
 	}
 	f.whole(3)
+}
+
+// Two architectures of one release have one source package and one noarch package in the repository, of whichever snapshot. They stay
+// as long as one of the kernels does.
+func TestRetireOneArchitecture(t *testing.T) {
+	kernel := func(name, arch string) Package {
+		return Package{Name: name, Arch: arch, Version: "1-1", File: name + "-1-1." + arch + ".rpm", Origin: "k-1-1.src.rpm", Kernel: true, Snapshot: ref(t, arch)}
+	}
+	beside := func(name, arch, from string) Package {
+		p := kernel(name, arch)
+		p.Kernel, p.Snapshot = false, ref(t, from)
+		return p
+	}
+	source := beside("k", "src", "i686")
+	source.Arch, source.Source, source.Origin = "i686", true, ""
+	all := []Package{kernel("k", "i686"), source, kernel("k", "x86_64"), beside("k-devel", "i686", "i686"), beside("k-devel", "x86_64", "x86_64"), beside("k-doc", "noarch", "i686")}
+	for name, tt := range map[string]struct {
+		all  []Package
+		gone int
+		want string
+	}{
+		"the one with the source":   {all, 0, "k-1-1.src.rpm k-1-1.x86_64.rpm k-devel-1-1.x86_64.rpm k-doc-1-1.noarch.rpm"},
+		"the other":                 {all, 2, "k-1-1.i686.rpm k-1-1.src.rpm k-devel-1-1.i686.rpm k-doc-1-1.noarch.rpm"},
+		"the only one":              {append(slices.Clone(all[:2]), all[3], all[5]), 0, ""},
+		"another in the snapshot":   {append(slices.Clone(all), kernel("k-debug", "i686")), 0, "k-1-1.src.rpm k-1-1.x86_64.rpm k-devel-1-1.x86_64.rpm k-doc-1-1.noarch.rpm k-debug-1-1.i686.rpm"},
+		"and it goes itself, alone": {append(slices.Clone(all), kernel("k-debug", "i686")), 6, "k-1-1.i686.rpm k-1-1.src.rpm k-1-1.x86_64.rpm k-devel-1-1.i686.rpm k-devel-1-1.x86_64.rpm k-doc-1-1.noarch.rpm"},
+	} {
+		kernels := (&Record{Packages: tt.all}).Kernels()
+		var got []string
+		for _, p := range slices.DeleteFunc(slices.Clone(tt.all), leaves(kernels, tt.all[tt.gone])) {
+			got = append(got, p.File)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: left are %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func ref(t *testing.T, arch string) datastore.Ref {
+	t.Helper()
+	r, err := datastore.ParseRef("kernel/k." + arch + "/2026-11-01T00:00:00Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Clients must get another key before they take what it signed.
+func TestAnotherKey(t *testing.T) {
+	slow(t)
+	f := newFixture(t)
+	f.keep("x86_64", "1", nil)
+	first := f.publish().Generation
+	if said := f.said.b.String(); strings.Contains(said, "another key") {
+		t.Errorf("the first: it said %q", said)
+	}
+	o := f.o
+	if _, err := Rollback(t.Context(), o, 0); err == nil || !strings.Contains(err.Error(), "there is no generation before 1, which is current") {
+		t.Error(err)
+	}
+	f.o.GPGHome = keyHome(t, "rsa2048", "never")
+	f.publish()
+	if said := f.said.b.String(); !strings.Contains(said, "WARNING: generation 1 was signed with another key, "+first.Key) {
+		t.Errorf("it said %q", said)
+	}
+	f.whole(2)
 }

@@ -100,7 +100,10 @@ func (c *checker) files(ctx context.Context, name string) error {
 	held := &holdings{of: map[string]map[string]bool{}}
 	found, beside := false, 0
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path != root && (!strings.HasSuffix(path, ".rpm") || !d.Type().IsRegular()) {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if plain, err := isPackage(path, d); err != nil || path != root && !plain {
 			return err
 		}
 		if path != root {
@@ -116,6 +119,9 @@ func (c *checker) files(ctx context.Context, name string) error {
 		found = true
 		return c.file(ctx, path)
 	})
+	if err == nil {
+		err = held.complete(root)
+	}
 	if beside > 0 {
 		c.u.Say("%s: %d packages are not in the metadata of their repository, so no client that reads it now finds them: they are NOT checked", name, beside)
 	}
@@ -126,6 +132,18 @@ func (c *checker) files(ctx context.Context, name string) error {
 		err = job.BadRequest(fmt.Errorf("%s: no package lies in this directory or below it: name one that holds files called *.rpm", name))
 	}
 	return err
+}
+
+// isPackage tells the packages in a directory. A link to one is one, as createrepo_c has it.
+func isPackage(path string, d fs.DirEntry) (bool, error) {
+	if !strings.HasSuffix(path, ".rpm") || d.Type()&fs.ModeSymlink == 0 {
+		return strings.HasSuffix(path, ".rpm") && d.Type().IsRegular(), nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return false, fmt.Errorf("follow the link %s: %w", path, err)
+	}
+	return info.Mode().IsRegular(), nil
 }
 
 // clientsDir resolves links, as a repository's directory for clients is one. Of the directory that publish was told, clients read
@@ -165,7 +183,9 @@ func (h *holdings) has(ctx context.Context, path string) (bool, error) {
 				}
 				held = map[string]bool{}
 				for _, p := range prim.Packages {
-					held[filepath.Join(dir, p.Location.Href)] = true
+					if p.Location.Base == "" { // else it lies elsewhere
+						held[filepath.Join(dir, p.Location.Href)] = true
+					}
 				}
 			}
 			h.of[dir] = held
@@ -177,6 +197,26 @@ func (h *holdings) has(ctx context.Context, path string) (bool, error) {
 			return true, nil
 		}
 	}
+}
+
+// complete is an error where the metadata of a repository name a file below root that is not there.
+func (h *holdings) complete(root string) error {
+	var missing []string
+	for _, held := range h.of {
+		for path := range held {
+			if rel, err := filepath.Rel(root, path); err != nil || !filepath.IsLocal(rel) {
+				continue
+			}
+			if _, err := os.Stat(path); err != nil {
+				missing = append(missing, err.Error())
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("the metadata of the repository name packages that clients do not get:\n  %s", few(missing))
 }
 
 func (c *checker) file(ctx context.Context, path string) error {

@@ -151,3 +151,48 @@ func TestCheckOnlyWhatTheMetadataHold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A link to a package is one, as createrepo_c has it; and what the metadata name and nobody gets is told.
+func TestCheckLinksAndWhatIsMissing(t *testing.T) {
+	slow(t)
+	dir, from := t.TempDir(), packages(t, "x86_64", "1")
+	for _, name := range []string{"kernel-ovz-6.1.1-1.lustre1.x86_64.rpm", "kernel-ovz-devel-6.1.1-1.lustre1.x86_64.rpm"} {
+		if err := os.Symlink(filepath.Join(from, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "directory.rpm"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	check := func() ([]Checked, error) { return CheckClients(t.Context(), []string{dir}, nil, job.Quiet{}, nil) }
+	if list, err := check(); err != nil || len(list) != 2 {
+		t.Errorf("links: %v: %+v", err, list)
+	}
+	run(t, nil, "createrepo_c", "--quiet", dir)
+	if list, err := check(); err != nil || len(list) != 2 {
+		t.Errorf("links in a repository: %v: %+v", err, list)
+	}
+	gone := filepath.Join(dir, "kernel-ovz-devel-6.1.1-1.lustre1.x86_64.rpm")
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check(); err == nil || !strings.Contains(err.Error(), "name packages that clients do not get:\n  stat "+gone) {
+		t.Errorf("a package that is missing: %v", err)
+	}
+	if err := os.Symlink("nowhere", gone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check(); err == nil || !strings.Contains(err.Error(), "follow the link "+gone) {
+		t.Errorf("a link to nowhere: %v", err)
+	}
+	// Packages that lie at another address are not looked for here.
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	run(t, nil, "createrepo_c", "--quiet", "--baseurl", "https://example.org/", dir)
+	if list, err := check(); err == nil {
+		t.Errorf("packages elsewhere: %+v", list)
+	} else if strings.Contains(err.Error(), "do not get") {
+		t.Error(err)
+	}
+}

@@ -34,11 +34,21 @@ func TestNamespaceAndArch(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	f.o.Names, f.o.Namespace = nil, "rhel6"
+	f.o.Names, f.o.Namespaces = nil, []string{"rhel6"}
 	files("kernel-ovz.i686", "kernel-ovz.src", "kernel-ovz.x86_64", "kernel-ovz-devel.i686", "kernel-ovz-devel.x86_64")
 	f.o.Archs = []string{"x86_64"}
 	files("kernel-ovz.src", "kernel-ovz.x86_64", "kernel-ovz-devel.x86_64")
-	f.o.Namespace, f.o.Archs = "rhel6/release", nil
+	f.o.Archs, f.o.Names = nil, []string{"kernel/kernel-ovz.x86_64", "kernel/kernel-ovz.x86_64"}
+	f.o.Namespaces = []string{"rhel6", "rhel6/release"}
+	f.o.Archs = []string{"i686"}
+	before := f.said.b.Len()
+	files("kernel-ovz.i686", "kernel-ovz.src", "kernel-ovz-devel.i686")
+	if said := f.said.b.String()[before:]; strings.Count(said, "NOT published: kernel/kernel-ovz.x86_64/2026-11-03") != 1 {
+		t.Errorf("a group that is named twice is told so: %s", said)
+	}
+	f.o.Names, f.o.Namespaces, f.o.Archs = nil, []string{"rhel6/release", "rhel6"}, nil
+	files("kernel-ovz.i686", "kernel-ovz.src", "kernel-ovz.x86_64", "kernel-ovz-devel.i686", "kernel-ovz-devel.x86_64")
+	f.o.Namespaces = []string{"rhel6/release"}
 	files("kernel-ovz.src", "kernel-ovz.x86_64", "kernel-ovz-devel.x86_64")
 }
 

@@ -14,13 +14,13 @@ import (
 
 // Options say what is published, and how.
 type Options struct {
-	To        string   // the repository's directory
-	Names     []string // groups, and snapshots, of the datastore
-	Namespace string   // all groups below this namespace, besides Names
-	Latest    int      // of each group this many of the newest that may be published; 0 for all
-	Archs     []string // nil for all
-	Profiles  []string // names; nil for Modern
-	URL       string   // where clients find the directory, for .repo files; "" for none
+	To         string   // the repository's directory
+	Names      []string // groups, and snapshots, of the datastore
+	Namespaces []string // all groups below these namespaces, besides Names
+	Latest     int      // of each group this many of the newest that may be published; 0 for all
+	Archs      []string // nil for all
+	Profiles   []string // names; nil for Modern
+	URL        string   // where clients find the directory, for .repo files; "" for none
 
 	Key     string // what gpg knows the key by
 	GPGHome string // "" for the user's own

@@ -63,6 +63,7 @@ type primaryPackage struct {
 	Arch     string   `xml:"arch"`
 	Checksum checksum `xml:"checksum"`
 	Location struct {
+		Base string `xml:"http://www.w3.org/XML/1998/namespace base,attr"`
 		Href string `xml:"href,attr"`
 	} `xml:"location"`
 	Provides []relation `xml:"format>provides>entry"`

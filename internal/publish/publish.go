@@ -31,7 +31,7 @@ func Publish(ctx context.Context, store *datastore.Store, o Options) (*Result, e
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	if len(o.Names) == 0 && o.Namespace == "" {
+	if len(o.Names) == 0 && len(o.Namespaces) == 0 {
 		return nil, job.BadRequest(errors.New("nothing to publish: name groups or snapshots of the datastore, or a --namespace"))
 	}
 	if err := apart(o.To, store.Dir()); err != nil {
@@ -213,6 +213,9 @@ func (p *publication) publish(ctx context.Context, rec *Record) error {
 				return p.t.prune(p.o.Keep)
 			}
 			p.o.Report.Say("WARNING: generation %d, which is current, is damaged, and a new one is made in its place:\n  %s", last.Number, few(damaged))
+		}
+		if last.Key != rec.Key {
+			p.o.Report.Say("WARNING: generation %d was signed with another key, %s: clients ask before they import the new one, or refuse what it signed", last.Number, last.Key)
 		}
 		rec.Revision = max(rec.Revision, last.Revision+1)
 	}

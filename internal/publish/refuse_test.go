@@ -101,7 +101,7 @@ func TestRefused(t *testing.T) {
 		again("it is not a directory", func() { f.o.GPGHome = "/dev/null" })
 		again("group kernel/none: it has no snapshot", func() { f.o.Names = []string{"kernel/none"} })
 		again("no such snapshot", func() { f.o.Names = []string{"kernel/none/2022-05-02T08:11:33Z"} })
-		again("namespace other: it has no snapshot", func() { f.o.Namespace = "other" })
+		again("namespace other: it has no snapshot", func() { f.o.Namespaces = []string{"other"} })
 		again("it holds no kernel for --arch i486", func() { f.o.Archs = []string{"i486"} })
 		again("--arch=sparc: kernels are for x86_64, ", func() { f.o.Archs = []string{"x86_64", "sparc"} })
 		again("it must be one of rhel5, rhel6, modern", func() { f.o.Profiles = []string{"rhel4"} })

@@ -57,31 +57,38 @@ func (s *selection) groups() (refs []datastore.Ref, groups []datastore.Group, er
 		if err != nil {
 			return nil, nil, job.BadRequest(err)
 		}
-		groups = append(groups, g)
+		if !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
 	}
-	if s.o.Namespace == "" {
-		return refs, groups, nil
+	for _, name := range s.o.Namespaces {
+		below, err := s.below(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		groups = append(groups, slices.DeleteFunc(below, func(g datastore.Group) bool { return slices.Contains(groups, g) })...)
 	}
-	if _, err := datastore.ParseNamespace(s.o.Namespace); err != nil {
-		return nil, nil, job.BadRequest(err)
+	return refs, groups, nil
+}
+
+// below returns the groups of a namespace, and of those below it.
+func (s *selection) below(namespace string) (groups []datastore.Group, err error) {
+	if _, err := datastore.ParseNamespace(namespace); err != nil {
+		return nil, job.BadRequest(err)
 	}
 	all, err := s.store.All()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	found := false
 	for _, r := range all {
-		if ns := string(r.Namespace); ns == s.o.Namespace || strings.HasPrefix(ns, s.o.Namespace+"/") {
-			found = true
-			if !slices.Contains(groups, r.Group) {
-				groups = append(groups, r.Group)
-			}
+		if ns := string(r.Namespace); (ns == namespace || strings.HasPrefix(ns, namespace+"/")) && !slices.Contains(groups, r.Group) {
+			groups = append(groups, r.Group)
 		}
 	}
-	if !found {
-		return nil, nil, job.BadRequest(fmt.Errorf("namespace %s: it has no snapshot", s.o.Namespace))
+	if len(groups) == 0 {
+		return nil, job.BadRequest(fmt.Errorf("namespace %s: it has no snapshot", namespace))
 	}
-	return refs, groups, nil
+	return groups, nil
 }
 
 // choose opens the snapshots and takes their packages. One that is named and cannot be published is
