@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"ovzpatch/internal/report"
@@ -21,6 +22,7 @@ func run() int {
 	ctx, end := context.WithCancelCause(context.Background())
 	defer end(nil)
 	obey(end)
+	absoluteTemp()
 	ci := report.NewWorkflow(os.Getenv, os.Stderr)
 	defer ci.On()
 	ctx = withWorkflow(ctx, ci)
@@ -48,4 +50,15 @@ func run() int {
 		by.die()
 	}
 	return exitCode(err)
+}
+
+// absoluteTemp makes a relative TMPDIR absolute: programs that are started in other directories read it, too.
+func absoluteTemp() {
+	dir := os.Getenv("TMPDIR")
+	if dir == "" || filepath.IsAbs(dir) {
+		return
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		os.Setenv("TMPDIR", abs)
+	}
 }

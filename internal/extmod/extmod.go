@@ -20,6 +20,7 @@ import (
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/plainfile"
 	"ovzpatch/internal/rpmfile"
+	"ovzpatch/internal/scratch"
 	"ovzpatch/specs"
 )
 
@@ -66,6 +67,9 @@ func Devel(ctx context.Context, devel, dir string) (string, error) {
 func Compile(ctx context.Context, tree string, source fs.FS, dir string, settings ...string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("time limit of %v reached", limit))
 	defer cancel()
+	if i := strings.IndexFunc(dir, breaksMake); i >= 0 {
+		return job.BadRequest(fmt.Errorf("the kernel's makefiles compile no module in a directory with %q in its name: %s; %s", dir[i:i+1], dir, scratch.Hint))
+	}
 	if err := os.CopyFS(dir, source); err != nil {
 		return err
 	}
@@ -77,6 +81,11 @@ func Compile(ctx context.Context, tree string, source fs.FS, dir string, setting
 	// A module needs no type information of its own, and making it takes pahole.
 	args := []string{"make", "-C", tree, "ARCH=" + arch, "M=" + dir, "CONFIG_DEBUG_INFO_BTF_MODULES="}
 	return command.Run(ctx, command.Cmd{Args: slices.Concat(args, settings, []string{"modules"})})
+}
+
+// breaksMake tells what the kernel's makefiles, or the shell that they start, do not take in a path.
+func breaksMake(r rune) bool {
+	return r <= ' ' || r == 0x7f || strings.ContainsRune(`:,=%'"\`+"`"+`$#&;()<>|*?[]{}!`, r)
 }
 
 // Check compares which kernel a module was compiled for, by from, with the one that it is to be

@@ -69,3 +69,18 @@ touch %{buildroot}/usr/src/kernels/6.1/Makefile
 		t.Error(err)
 	}
 }
+
+// The kernel's makefiles say of such a directory that several modules are not supported, or that a quote does not end.
+func TestCompileInAnOddDirectory(t *testing.T) {
+	for _, name := range []string{"a b", "a%b", "a'b", "a$b", "a:b", "a,b", "a=b"} {
+		err := Compile(t.Context(), t.TempDir(), os.DirFS(t.TempDir()), filepath.Join("/tmp", name, "module"))
+		if !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "$TMPDIR can name another place") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"/tmp/a-b_c.d+e@h~i^j/é"} {
+		if strings.ContainsFunc(name, breaksMake) {
+			t.Errorf("%s is refused", name)
+		}
+	}
+}

@@ -112,7 +112,7 @@ func (r *Report) Unexpected() error {
 	case !r.Behaved():
 		return job.Misbehaved(errors.New("a kernel did not behave as expected: see the report"))
 	case !r.Conclusive():
-		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run; see the report"))
+		return job.NoVerdict(errors.New("there is no verdict: some cases could not be run, or none of those that ran tells a kernel with the patch from one without; see the report"))
 	}
 	return nil
 }
