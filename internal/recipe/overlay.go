@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/specs"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // overlaid adds the options of --debug-kernel and --livepatch to a configuration. It also returns the options that
 // the kernel must have in the end, and the mark for its Release.
-func (m maker) overlaid(arch string, config []byte) (changed []byte, needs []string, tag string, err error) {
+func (m maker) overlaid(config []byte) (changed []byte, needs []string, tag string, err error) {
 	if m.o.Debug {
 		if config, needs, err = specs.DebugConfig(m.Line, config); err != nil {
 			return nil, nil, "", job.BadRequest(fmt.Errorf("--debug-kernel: %w", err))
@@ -26,8 +27,8 @@ func (m maker) overlaid(arch string, config []byte) (changed []byte, needs []str
 		tag = debugTag
 	}
 	if m.o.Livepatch {
-		if err := m.takesLivepatch(arch); err != nil {
-			return nil, nil, "", err
+		if !m.Kernel.AtLeast(5, 9, 0) {
+			return nil, nil, "", job.BadRequest(fmt.Errorf("--livepatch: %s has no path_umount, which the module replaces; Linux has it since 5.9", m.Kernel))
 		}
 		var more []string
 		config, more = specs.LivepatchConfig(config)
@@ -36,13 +37,10 @@ func (m maker) overlaid(arch string, config []byte) (changed []byte, needs []str
 	return config, needs, tag, nil
 }
 
-// takesLivepatch refuses a kernel that our livepatch does not support.
-func (m maker) takesLivepatch(arch string) error {
-	switch {
-	case arch != "x86_64":
+// takesLivepatch refuses what no module of ours is for, whichever spec it is built by.
+func (m maker) takesLivepatch() error {
+	if arch, err := kernel.Arch(m.o.Target); m.o.Livepatch && (err != nil || arch != "x86_64") {
 		return job.BadRequest(fmt.Errorf("--livepatch: the module is for x86_64 only, not for %s", m.o.Target))
-	case !m.Kernel.AtLeast(5, 9, 0):
-		return job.BadRequest(fmt.Errorf("--livepatch: %s has no path_umount, which the module replaces; Linux has it since 5.9", m.Kernel))
 	}
 	return nil
 }

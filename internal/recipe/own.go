@@ -61,7 +61,7 @@ func (m maker) ownSpec(archive, top string) (*Sides, error) {
 		config = specs.InstalledConfig(m.Line, config)
 	}
 	config, needs := specs.FlavourConfig(flavour, config), specs.FlavourNeeds(flavour)
-	config, more, tag, err := m.overlaid(arch, config)
+	config, more, tag, err := m.overlaid(config)
 	if err != nil {
 		return nil, err
 	}

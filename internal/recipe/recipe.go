@@ -158,6 +158,9 @@ func (m maker) accept(path string, err error) error {
 
 // sides makes the recipes. Files that they need go into the directory of the Fit.
 func (m maker) sides(ctx context.Context) (*Sides, error) {
+	if err := m.takesLivepatch(); err != nil {
+		return nil, err
+	}
 	switch {
 	case m.Source.Kind != source.RPM:
 		archive, top, err := m.archive(ctx)
