@@ -23,9 +23,11 @@ type Client struct {
 	beside []string
 	wants  map[Kind]string // the one of them for a package that has none
 
-	format6   Finding // for packages of format 6; the zero value where they are fine
-	obsoletes Finding // for a kernel package that obsoletes another
-	signature func(rpmfile.SignatureForm) (Answer, string)
+	format6 Finding // for packages of format 6; the zero value where they are fine
+	// leavesObsoleted: what it keeps beside older ones it has rpm install and not upgrade, and then
+	// rpm leaves what the package obsoletes.
+	leavesObsoleted bool
+	signature       func(rpmfile.SignatureForm) (Answer, string)
 }
 
 // oldFeatures are those of rpm 4.4.2.3 (lib/rpmlibprov.c).
@@ -55,8 +57,8 @@ var Clients = []Client{
 		Name: "rhel5", Programs: "RHEL 5: rpm 4.4.2.3, yum 3.2.22",
 		features: oldFeatures, payloads: []string{"gzip", "bzip2"}, fileDigests: []crypto.Hash{crypto.MD5},
 		beside: yumBeside, wants: yumWants,
-		format6:   Finding{Format, Refuses, "package format 6 has a payload that rpm before 4.12 cannot unpack; build it with --define '_rpmformat 4'"},
-		obsoletes: yumObsoletes,
+		format6:         Finding{Format, Refuses, "package format 6 has a payload that rpm before 4.12 cannot unpack; build it with --define '_rpmformat 4'"},
+		leavesObsoleted: true,
 		signature: func(s rpmfile.SignatureForm) (Answer, string) {
 			switch {
 			case s.Algorithm == "RSA" && s.Version == 3:
@@ -73,8 +75,8 @@ var Clients = []Client{
 		Name: "rhel6", Programs: "RHEL 6: rpm 4.8.1, yum 3.2.29",
 		features: features48, payloads: []string{"gzip", "bzip2", "lzma", "xz"}, fileDigests: []crypto.Hash{crypto.MD5, crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512},
 		beside: yumBeside, wants: yumWants,
-		format6:   Finding{Format, Refuses, "package format 6 has a payload that rpm before 4.12 cannot unpack; build it with --define '_rpmformat 4'"},
-		obsoletes: yumObsoletes,
+		format6:         Finding{Format, Refuses, "package format 6 has a payload that rpm before 4.12 cannot unpack; build it with --define '_rpmformat 4'"},
+		leavesObsoleted: true,
 		signature: func(s rpmfile.SignatureForm) (Answer, string) {
 			switch {
 			case s.Algorithm == "RSA", s.Algorithm == "DSA" && s.Bits <= 160:
@@ -92,7 +94,6 @@ var Clients = []Client{
 		beside:    []string{"kernel", "kernel-PAE", "installonlypkg(kernel)", "installonlypkg(kernel-module)", "installonlypkg(vm)", "multiversion(kernel)"},
 		wants:     map[Kind]string{Kernel: "installonlypkg(kernel)", Devel: "installonlypkg(kernel)"},
 		format6:   Finding{Format, Unsure, "package format 6 is rpm 6's; rpm 4 reads it with limits, and nobody tried it here"},
-		obsoletes: Finding{Obsoletes, Removes, ""},
 		signature: modern,
 	},
 	{
@@ -104,13 +105,9 @@ var Clients = []Client{
 		beside:    []string{"multiversion(kernel)"},
 		wants:     map[Kind]string{Kernel: "multiversion(kernel)", Devel: "multiversion(kernel)"},
 		format6:   Finding{Format, Unsure, "package format 6 is rpm 6's; rpm 4 reads it with limits, and nobody tried it here"},
-		obsoletes: Finding{Obsoletes, Removes, ""},
 		signature: modern,
 	},
 }
-
-// yumObsoletes: nobody could try yum with these.
-var yumObsoletes = Finding{Obsoletes, Unsure, ""}
 
 // modern is what rpm 4.14 and later says of signatures.
 func modern(s rpmfile.SignatureForm) (Answer, string) {

@@ -127,24 +127,40 @@ func (c *Client) signatures(p *Package) (list []Finding) {
 
 // older finds what becomes of kernels that are installed already.
 func (c *Client) older(p *Package) (list []Finding) {
+	i := slices.IndexFunc(c.beside, func(name string) bool { return slices.Contains(p.Provides, name) || p.Name == name })
+	list = c.obsoleted(p, i >= 0)
 	if p.Kind == Other {
-		return nil
+		return list
 	}
-	if i := slices.IndexFunc(p.Obsoletes, isKernelName); i >= 0 && p.Kind == Kernel {
-		f := c.obsoletes
-		f.Says = fmt.Sprintf("the package obsoletes %s: installed ones of that name go", p.Obsoletes[i])
-		list = append(list, f)
-	}
-	for _, name := range c.beside {
-		if slices.Contains(p.Provides, name) || p.Name == name {
-			return append(list, Finding{Beside, Keeps, fmt.Sprintf("the older ones stay: it provides %s", name)})
-		}
+	if i >= 0 {
+		return append(list, Finding{Beside, Keeps, fmt.Sprintf("the older ones stay: it provides %s", c.beside[i])})
 	}
 	want := c.wants[p.Kind]
 	if p.Kind == Devel {
 		return append(list, Finding{Beside, Replaces, fmt.Sprintf("it puts it in place of the older one, and modules for the kernel that runs can no longer be built; it must provide %s", want)})
 	}
 	return append(list, Finding{Beside, Removes, fmt.Sprintf("it puts it in place of the older one, also if that runs; it must provide %s", want)})
+}
+
+// obsoleted finds what becomes of installed packages that the package obsoletes, whatever kind it is.
+func (c *Client) obsoleted(p *Package, beside bool) []Finding {
+	answer, i := Removes, slices.IndexFunc(p.Obsoletes, isKernelName)
+	if i < 0 {
+		answer, i = Replaces, slices.IndexFunc(p.Obsoletes, isDevelName)
+	}
+	switch {
+	case i < 0:
+		return nil
+	case beside && c.leavesObsoleted:
+		return []Finding{{Obsoletes, Keeps, fmt.Sprintf("the package obsoletes %s: installed ones of that name stay, though yum says that it replaces them", p.Obsoletes[i])}}
+	}
+	return []Finding{{Obsoletes, answer, fmt.Sprintf("the package obsoletes %s: installed ones of that name go", p.Obsoletes[i])}}
+}
+
+// isDevelName tells what modules for such kernels are built against.
+func isDevelName(name string) bool {
+	base, ok := strings.CutSuffix(name, "-devel")
+	return ok && isKernelName(base)
 }
 
 // isKernelName tells names that kernel packages of RHEL, OpenVZ and SUSE have.

@@ -58,7 +58,12 @@ func TestJudge(t *testing.T) {
 		"ovzkernel":                           {func(p *Package) { p.Name, p.Provides = "ovzkernel", []string{"ovzkernel"} }, [4]Answer{Removes, Removes, Removes, Removes}, "also if that runs"},
 		"devel":                               {func(p *Package) { p.Kind, p.Provides = Devel, []string{"kernel-devel"} }, [4]Answer{Keeps, Keeps, Replaces, Replaces}, "can no longer be built"},
 		"another package":                     {func(p *Package) { p.Kind, p.Provides = Other, nil }, [4]Answer{Installs, Installs, Installs, Installs}, ""},
-		"obsoletes a kernel":                  {func(p *Package) { p.Obsoletes = []string{"kernel"} }, [4]Answer{Unsure, Unsure, Removes, Removes}, "obsoletes kernel"},
+		"obsoletes a kernel":                  {func(p *Package) { p.Obsoletes = []string{"kernel"} }, [4]Answer{Keeps, Keeps, Removes, Removes}, "obsoletes kernel: installed ones of that name go"},
+		"obsoletes one, and keeps none":       {func(p *Package) { p.Obsoletes, p.Provides = []string{"kernel"}, nil }, [4]Answer{Removes, Removes, Removes, Removes}, "obsoletes kernel: installed ones of that name go"},
+		"-devel that obsoletes":               {func(p *Package) { p.Kind, p.Obsoletes = Devel, []string{"ovzkernel-devel"} }, [4]Answer{Keeps, Keeps, Replaces, Replaces}, "obsoletes ovzkernel-devel: installed ones"},
+		"a kernel that obsoletes -devel":      {func(p *Package) { p.Obsoletes = []string{"kernel-PAE-devel"} }, [4]Answer{Keeps, Keeps, Replaces, Replaces}, "obsoletes kernel-PAE-devel"},
+		"another that obsoletes a kernel":     {func(p *Package) { p.Kind, p.Provides, p.Obsoletes = Other, nil, []string{"kernel-xen"} }, [4]Answer{Removes, Removes, Removes, Removes}, "obsoletes kernel-xen"},
+		"another that obsoletes another":      {func(p *Package) { p.Kind, p.Provides, p.Obsoletes = Other, nil, []string{"kernel-tools"} }, [4]Answer{Installs, Installs, Installs, Installs}, ""},
 		"a bad signature hides no removal":    {func(p *Package) { signed(rsa(4, "SHA-256"))(p); p.Provides = nil }, [4]Answer{Removes, Removes, Removes, Removes}, "BAD"},
 		"what it cannot read removes nothing": {func(p *Package) { p.Payload, p.Provides = "zstd", nil }, [4]Answer{Refuses, Refuses, Removes, Removes}, "zstd"},
 	} {

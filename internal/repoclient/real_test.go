@@ -125,8 +125,18 @@ func TestRealClients(t *testing.T) {
 			makeRPM(t, repo, s.name, version, s.kind, s.payload, s.lines...)
 		}
 	}
-	makeRPM(t, repo, "kernel", "1", Kernel, "w6.gzdio", "Provides: multiversion(kernel)")
-	makeRPM(t, repo, "kernel-new", "2", Kernel, "w6.gzdio", "Obsoletes: kernel", "Provides: kernel", "Provides: multiversion(kernel)")
+	// What is installed, and a package that obsoletes it and would be kept beside it.
+	obsoleting := []struct {
+		old, by string
+		was, is Kind
+		want    Answer
+	}{
+		{"kernel", "kernel-new", Kernel, Kernel, Removes}, {"kernel-devel", "kernel-new-devel", Devel, Devel, Replaces}, {"kernel-xen", "tools-new", Kernel, Other, Removes},
+	}
+	for _, o := range obsoleting {
+		makeRPM(t, repo, o.old, "1", o.was, "w6.gzdio", "Provides: multiversion(kernel)")
+		makeRPM(t, repo, o.by, "2", o.is, "w6.gzdio", "Obsoletes: "+o.old, "Provides: kernel", "Provides: multiversion(kernel)")
+	}
 	run(t, t.TempDir(), "createrepo_c", "-q", repo)
 
 	for _, client := range Clients {
@@ -167,12 +177,15 @@ func TestRealClients(t *testing.T) {
 				}
 			})
 		}
-		if real {
-			t.Run(client.Name+"/obsoletes", func(t *testing.T) {
-				if answer := judge(t, "kernel-new-2"); answer != Removes {
+		for _, o := range obsoleting {
+			if !real {
+				break
+			}
+			t.Run(client.Name+"/obsoletes "+o.old, func(t *testing.T) {
+				if answer := judge(t, o.by+"-2"); answer != o.want {
 					t.Errorf("Judge says %s", answer)
 				}
-				if n := left(t, "kernel-1", "kernel-new-2"); n != 1 {
+				if n := left(t, o.old+"-1", o.by+"-2"); n != 1 {
 					t.Errorf("%s leaves %d of two", client.Name, n)
 				}
 			})
