@@ -4,6 +4,7 @@ package publish
 
 import (
 	"encoding/hex"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
 )
 
 // A namespace is published with all below it, and an architecture without the others.
@@ -135,6 +137,23 @@ func TestPassphrase(t *testing.T) {
 	for _, p := range res.Generation.Packages {
 		if out := f.signature(filepath.Join(f.o.To, "current/modern", p.Path)); !strings.Contains(out, "RSA/SHA256 Signature, key ID "+strings.ToLower(res.Generation.Key[32:])+": OK") {
 			t.Errorf("%s", out)
+		}
+	}
+}
+
+// An address goes into .repo files, with more behind it.
+func TestAddresses(t *testing.T) {
+	for _, good := range []string{"", "https://example.org/k", "http://example.org:8080/k/", "ftp://example.org/k", "file:///srv/k", "https://[::1]/k", "https://example.org/%41", "https://example.org/$releasever"} {
+		if err := checkURL(good); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{
+		"example.org/k", "/srv/k", "https://", "https:k", "file:k", "s3://bucket/k", "https://example.org/k#f", "https://example.org/k#", "https://example.org/k?x=1", "https://example.org/k?",
+		"https://example.org/a,b", "https://example.org/a b", "https://example.org/a\nb", "https://me:secret@example.org/k", "https://example.org/%zz",
+	} {
+		if err := checkURL(bad); !errors.Is(err, job.ErrRequest) || !strings.Contains(err.Error(), "it must be the address of the directory") {
+			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,6 +130,8 @@ func (s *signer) find(ctx context.Context, name string, profiles []Profile) erro
 		keys = parseKeys(string(public))
 	}
 	switch {
+	case err != nil && !absent(err):
+		return fmt.Errorf("%s cannot look for it: %w", s.where(), err)
 	case len(keys) == 0:
 		return job.BadRequest(fmt.Errorf("%s has no such key%s", s.where(), s.importHint(name)))
 	case len(keys) > 1:
@@ -136,6 +139,9 @@ func (s *signer) find(ctx context.Context, name string, profiles []Profile) erro
 	}
 	k := keys[0]
 	if _, err := s.ask(ctx, "--with-colons", "--list-secret-keys", k.fingerprint); err != nil {
+		if !absent(err) {
+			return fmt.Errorf("%s cannot look for its secret part: %w", s.where(), err)
+		}
 		return job.BadRequest(fmt.Errorf("%s has only its public part, which cannot sign%s", s.where(), s.importHint(k.fingerprint)))
 	}
 	if err := k.check(profiles, time.Now()); err != nil {
@@ -143,6 +149,13 @@ func (s *signer) find(ctx context.Context, name string, profiles []Profile) erro
 	}
 	s.fingerprint = k.fingerprint
 	return nil
+}
+
+// absent tells whether gpg or gpg1 said that it has no such key. Else it could not look, or was stopped.
+func absent(err error) bool {
+	said := []string{"No public key", "public key not found", "No secret key", "secret key not available"}
+	failed := new(*command.Error)
+	return errors.As(err, failed) && slices.ContainsFunc(said, func(s string) bool { return strings.Contains((*failed).Tail, s) })
 }
 
 func (s *signer) where() string {
@@ -158,7 +171,7 @@ func (s *signer) importHint(key string) string {
 	if !s.v3 {
 		return ""
 	}
-	return fmt.Sprintf("; profile %s needs signatures in V3 form, which only gpg1 makes. It has keys of its own: gpg --export-secret-keys %s | gpg1 --homedir DIR --import, and --gpg-home DIR", RHEL5, key)
+	return fmt.Sprintf("; profile %s needs signatures in V3 form, which only gpg1 makes. It has keys of its own: mkdir -m 700 DIR, gpg --export-secret-keys %s | gpg1 --homedir DIR --import, and --gpg-home DIR", RHEL5, key)
 }
 
 // pub is a public key as gpg lists it.

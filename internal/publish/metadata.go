@@ -262,13 +262,15 @@ func (s *stage) repoFile(p Profile) error {
 
 func mirrorList(p Profile) string { return "ovzpatch-" + string(p) + ".mirrorlist" }
 
-// checkURL refuses what is no address, or would be another line of a .repo file.
+// checkURL refuses what is no address that clients know, or would be another line or two addresses in a .repo file, where
+// commas and spaces stand between addresses.
 func checkURL(address string) error {
 	if address == "" {
 		return nil
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" || u.Host == "" && u.Scheme != "file" || u.User != nil || u.RawQuery != "" || strings.ContainsAny(address, " \t\r\n") {
+	known := err == nil && slices.Contains([]string{"http", "https", "ftp", "file"}, u.Scheme) && u.Opaque == "" && (u.Host != "" || u.Scheme == "file") && u.User == nil
+	if !known || strings.ContainsAny(address, " \t\r\n,?#") {
 		return job.BadRequest(fmt.Errorf("--url=%q: it must be the address of the directory, such as https://example.org/kernels", address))
 	}
 	return nil

@@ -3,6 +3,8 @@
 package publish
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/job"
 )
 
 // Nothing that is not proved goes out, whatever the manifest lacks.
@@ -175,6 +178,18 @@ func TestKeysThatClientsRefuse(t *testing.T) {
 	run(t, nil, "sh", "-c", "gpg --homedir "+keyHome(t, "rsa2048", "never")+" --export | gpg --homedir "+public+" --batch --quiet --import")
 	f.o.GPGHome = public
 	f.refused("only its public part")
+	// Who cannot look does not say that there is none.
+	broken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(broken, "pubring.kbx"), []byte(strings.Repeat("not a keyring\n", 50)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.o.GPGHome = broken
+	f.refused("cannot look for it: ")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (&signer{program: "/usr/bin/gpg", home: home}).find(ctx, "other@example.org", nil); !errors.Is(err, context.Canceled) || errors.Is(err, job.ErrRequest) {
+		t.Errorf("stopped: %v", err)
+	}
 }
 
 // A package with somebody's signature is not signed over by the way.
