@@ -16,6 +16,7 @@ import (
 	"ovzpatch/internal/datastore"
 	"ovzpatch/internal/job"
 	"ovzpatch/internal/runlock"
+	"ovzpatch/internal/terminal"
 )
 
 // lockPlace is where locks are; the tests have a place of their own.
@@ -131,7 +132,7 @@ func newStoreInit(f *storeFlags) *cobra.Command {
 				Name string `json:"name"`
 			}{s.Dir(), s.Name()}
 			return f.print(c, made, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "made datastore %s in %s\n", made.Name, made.Dir)
+				_, err := fmt.Fprintf(w, "made datastore %s in %s\n", made.Name, terminal.Text(made.Dir))
 				return err
 			})
 		},

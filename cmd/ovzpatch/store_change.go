@@ -87,7 +87,7 @@ func newStoreNotes(f *storeFlags) *cobra.Command {
 			}
 			defer r.Close()
 			return f.print(c, r.Manifest.Notes, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, r.Manifest.Notes)
+				_, err := fmt.Fprintln(w, terminal.Text(r.Manifest.Notes))
 				return err
 			})
 		}),
