@@ -94,10 +94,14 @@ func signatureForm(packet []byte) (SignatureForm, error) {
 	s.Algorithm, s.Hash = nameOf(signatureAlgorithms, algorithm), nameOf(signatureHashes, hash)
 	if s.Algorithm == "RSA" || s.Algorithm == "DSA" {
 		// A number's first bits are 0 now and then, of one signature in 256 the whole first byte, and of none the first eight:
-		// so eights of bytes count, of which the sizes of keys are multiples.
+		// so of RSA eights of bytes count, of which the sizes of keys are multiples. DSA has two numbers, of 160, 224 or 256 bits.
+		unit := 64
+		if s.Algorithm == "DSA" {
+			unit = 32
+		}
 		for len(rest) >= 2 {
 			bits := int(binary.BigEndian.Uint16(rest))
-			if s.Bits = max(s.Bits, (bits+63)/64*64); len(rest) < 2+(bits+7)/8 {
+			if s.Bits = max(s.Bits, (bits+unit-1)/unit*unit); len(rest) < 2+(bits+7)/8 {
 				return s, errShortSignature
 			}
 			rest = rest[2+(bits+7)/8:]

@@ -81,14 +81,20 @@ func TestSignatureForms(t *testing.T) {
 	}
 }
 
-// A signature is a number, whose first bits, and now and then whole bytes, are 0: the key is of the same size.
-func TestSizeOfRSA(t *testing.T) {
-	for bits, want := range map[int]int{2048: 2048, 2041: 2048, 2040: 2048, 2030: 2048, 1984: 1984, 1024: 1024, 1010: 1024, 4090: 4096} {
-		number := make([]byte, (bits+7)/8)
-		body := append([]byte{4, 0, 1, 8, 0, 0, 0, 0, 1, 2, byte(bits >> 8), byte(bits)}, number...)
-		form, err := signatureForm(append([]byte{0x89, byte(len(body) >> 8), byte(len(body))}, body...))
-		if err != nil || form.Bits != want {
-			t.Errorf("of %d bits: %+v, %v, want %d", bits, form, err, want)
+// A signature is of numbers, whose first bits, and now and then whole bytes, are 0: the key is of the same size.
+func TestSizeOfSignature(t *testing.T) {
+	const rsa, dsa = 1, 17 // RFC 4880, 9.1
+	for algorithm, sizes := range map[byte]map[int]int{
+		rsa: {2048: 2048, 2041: 2048, 2040: 2048, 2030: 2048, 1984: 1984, 1024: 1024, 1010: 1024, 4090: 4096},
+		dsa: {160: 160, 159: 160, 150: 160, 224: 224, 223: 224, 256: 256, 247: 256},
+	} {
+		for bits, want := range sizes {
+			number := make([]byte, (bits+7)/8)
+			body := append([]byte{4, 0, algorithm, 8, 0, 0, 0, 0, 1, 2, byte(bits >> 8), byte(bits)}, number...)
+			form, err := signatureForm(append([]byte{0x89, byte(len(body) >> 8), byte(len(body))}, body...))
+			if err != nil || form.Bits != want {
+				t.Errorf("algorithm %d of %d bits: %+v, %v, want %d", algorithm, bits, form, err, want)
+			}
 		}
 	}
 }
