@@ -25,6 +25,9 @@ const remains = "what remains is a kernel with the patch and a reboot: ovzpatch 
 // 5.9, the second with CONFIG_SECURITY.
 var targets = []string{"path_umount", "security_sb_umount"}
 
+// everyType is a type that the type information of each kernel has.
+const everyType = "task_struct"
+
 // config is a kernel's configuration.
 type config string
 
@@ -121,7 +124,7 @@ func checkImage(ctx context.Context, c config, image []byte, maps []string) (not
 	// To unpack a kernel takes long enough to do it once.
 	sought := []string{gate.MessageHead}
 	if text == "" && c.has("DEBUG_INFO_BTF") {
-		for _, name := range targets {
+		for _, name := range append([]string{everyType}, targets...) {
 			sought = append(sought, "\x00"+name+"\x00")
 		}
 	}
@@ -139,7 +142,11 @@ func checkImage(ctx context.Context, c config, image []byte, maps []string) (not
 		for _, name := range targets {
 			held = append(held, strings.Contains(text, " T "+name+"\n"))
 		}
-	case len(held) == 0:
+	case len(held) > 0 && !held[0]:
+		return "", job.BadRequest(errors.New("the image has no type information (BTF), though the configuration beside the headers has CONFIG_DEBUG_INFO_BTF: it is not whole, no kernel, or another one's"))
+	case len(held) > 0:
+		held = held[1:]
+	default:
 		return fmt.Sprintf("whether the kernel has %s is not known here: it has no System.map and no type information. Where it lacks one, it refuses the module", strings.Join(targets, " and ")), nil
 	}
 	for i, name := range targets {

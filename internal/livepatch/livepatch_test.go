@@ -159,7 +159,7 @@ func TestImages(t *testing.T) {
 	inlined := file("inlined", "ffffffff81000000 T security_sb_umount\nffffffff81000010 t path_umount.part.0\n")
 	debian := file("debian", "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n")
 	nowhere := filepath.Join(dir, "nowhere")
-	const types = "\x7fELF\x00path_umount\x00security_sb_umount\x00"
+	const types = "\x7fELF\x00task_struct\x00path_umount\x00security_sb_umount\x00"
 	btf := config("CONFIG_DEBUG_INFO_BTF=y\n")
 	for name, c := range map[string]struct {
 		config config
@@ -172,8 +172,9 @@ func TestImages(t *testing.T) {
 		"by its types":                     {btf, types, []string{nowhere, debian}, "", false},
 		"unknown":                          {"", types, []string{debian}, "", true},
 		"without the function, by the map": {btf, types, []string{inlined, real}, "path_umount, by its System.map", false},
-		"without it, by its types":         {btf, "\x7fELF\x00path_umount_x\x00security_sb_umount\x00", nil, "path_umount, by its type", false},
-		"without the second":               {btf, "\x7fELF\x00path_umount\x00", nil, "security_sb_umount, by its type", false},
+		"without it, by its types":         {btf, "\x7fELF\x00task_struct\x00path_umount_x\x00security_sb_umount\x00", nil, "path_umount, by its type", false},
+		"without the second":               {btf, "\x7fELF\x00task_struct\x00path_umount\x00", nil, "security_sb_umount, by its type", false},
+		"a part of a kernel":               {btf, "\x7fELF\x00path_umount\x00security_sb_umount\x00", nil, "no type information (BTF), though", false},
 		"with the port":                    {btf, types + "Forced umount of lustre fs is not allowed inside container (%u)", []string{real}, "has the port already", false},
 		"no kernel":                        {btf, "text", []string{real}, "unknown", false},
 	} {
