@@ -27,6 +27,9 @@ GUEST  := CGO_ENABLED=0 GOOS=linux
 # What a guest is made of; the -old ones are for kernels before 2.6.27.
 PROGRAMS := $(foreach a,amd64 386,$(addprefix $(a)/,umounttest uroot.cpio umounttest-old uroot-old.cpio))
 
+# What the demo boots is made of.
+DEMO := amd64/umounttest amd64/uroot.cpio 386/umounttest
+
 # Debian's own kernel source: 6.1 on Debian 12, 6.12 on 13. Where there is none yet it comes
 # with the package that `make deps` installs. ovzpatch takes the same one.
 SOURCE = $(lastword $(shell ls -v /usr/src/linux-source-*.tar.* 2>/dev/null))
@@ -65,7 +68,7 @@ bin/guest/%/umounttest-old: bin/_overlay/overlay.json
 
 bin/u-root: go.mod
 	$(call step,GO)
-	$(GO) build -o $@ github.com/u-root/u-root
+	$(GO) build -trimpath -o $@ github.com/u-root/u-root
 
 # At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on; and it dies of the
 # Ctrl-C that ends a command. So its interpreter is built from a changed copy: an exit ends the program,
@@ -115,7 +118,7 @@ deps:
 			apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
-demo: deps all
+demo: deps bin/ovzpatch $(addprefix bin/guest/,$(DEMO))
 	bin/ovzpatch run
 
 # The kernel that the tests of internal/qemu and internal/initramfs boot.

@@ -162,8 +162,8 @@ func (a *app) ready(tools ...[]tool.Tool) error {
 	return nil
 }
 
-// home is the directory of this program, links resolved; "" where that can't be told.
-func home() string {
+// home is the directory of this program, links resolved; "" where that can't be told. The scripts of the tests have another.
+var home = func() string {
 	exe, err := os.Executable()
 	if err == nil {
 		exe, err = filepath.EvalSymlinks(exe)

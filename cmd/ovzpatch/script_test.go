@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 			return runlock.Place{Root: filepath.Join(dir, "locks"), OldMarker: filepath.Join(dir, "old-locking")}, nil
 		}
 	}
+	// Nor need the guest's programs be built, as no script boots one.
+	if dir := os.Getenv("TEST_HOME"); dir != "" {
+		home = func() string { return dir }
+	}
 	testscript.Main(m, map[string]func(){
 		"ovzpatch": func() { os.Exit(run()) },
 		"snapshot": func() { must(makeSnapshot(os.Args[1], os.Args[2:])) },
@@ -106,6 +110,13 @@ func TestScripts(t *testing.T) {
 			}
 			e.Defer(func() { os.RemoveAll(locks) })
 			e.Setenv("TEST_LOCKS", locks)
+			e.Setenv("TEST_HOME", locks)
+			for _, name := range []string{"amd64/umounttest", "amd64/uroot.cpio", "386/umounttest", "386/uroot.cpio"} {
+				path := filepath.Join(locks, "guest", name)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+					return err
+				}
+			}
 			e.Setenv("OVZPATCH_STORE", filepath.Join(e.WorkDir, "store"))
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			// For servers that scripts start.

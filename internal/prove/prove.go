@@ -25,8 +25,10 @@ import (
 	"ovzpatch/internal/atomicfile"
 	"ovzpatch/internal/build"
 	"ovzpatch/internal/datastore"
+	"ovzpatch/internal/fit"
 	"ovzpatch/internal/guest"
 	"ovzpatch/internal/job"
+	"ovzpatch/internal/kernel"
 	"ovzpatch/internal/kernelrpm"
 	"ovzpatch/internal/recipe"
 	"ovzpatch/internal/report"
@@ -99,6 +101,9 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 	}
 	defer s.Close()
 	s.Fit.Note(rep)
+	if err := o.ready(s.Fit); err != nil {
+		return rep, err
+	}
 	if o.Afresh {
 		if err := build.Forget(ctx, s, o.Build); err != nil {
 			return rep, err
@@ -135,6 +140,15 @@ func Prove(ctx context.Context, source string, o Options) (*report.Report, error
 		}
 	}
 	return rep, o.writeReport(rep)
+}
+
+// ready is an error where the guest for the kernel could not be made, which would else be told after it was built.
+func (o *Options) ready(f *fit.Fit) error {
+	arch, err := kernel.Arch(o.Recipe.Target)
+	if err != nil {
+		return err
+	}
+	return trial.Ready(o.Trial.Home, arch, f.Kernel.String())
 }
 
 // keep keeps the build with the patch as a snapshot, with both verdicts, and returns its name.

@@ -24,11 +24,10 @@ import (
 
 // Machine describes the guest that boots a kernel, with its initramfs.
 func Machine(ctx context.Context, k *Kernel, o Options) (qemu.Machine, error) {
-	progs, err := FindPrograms(o.Home, k.Arch)
+	progs, err := programsFor(o.Home, k.Arch, k.Release)
 	if err != nil {
 		return qemu.Machine{}, err
 	}
-	progs = progs.forKernel(k.Release)
 	im := initramfs.Image{Base: progs.Base, Init: progs.Init, Modules: map[string]initramfs.Content{}}
 	if err := k.addOwnModules(ctx, &im); err != nil {
 		return qemu.Machine{}, err

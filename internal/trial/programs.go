@@ -73,6 +73,27 @@ func FindPrograms(home, arch string) (*Programs, error) {
 	return nil, fmt.Errorf("find guest programs: no umounttest and uroot.cpio in %s; run `make` or `make install`", strings.Join(dirs, " or "))
 }
 
+// Ready is an error where programs are missing that a guest with a kernel of this release is made of.
+func Ready(home, arch, release string) error {
+	_, err := programsFor(home, arch, release)
+	return err
+}
+
+// programsFor finds the programs for a kernel's release.
+func programsFor(home, arch, release string) (*Programs, error) {
+	p, err := FindPrograms(home, arch)
+	if err != nil {
+		return nil, err
+	}
+	p = p.forKernel(release)
+	for _, path := range []string{p.Init, p.Base} {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("find guest programs: %w; run `make` or `make install`", err)
+		}
+	}
+	return p, nil
+}
+
 // Files are the paths of all programs of an architecture, those for old kernels too. Some may be
 // missing.
 func (p *Programs) Files() []string {
