@@ -66,9 +66,10 @@ bin/guest/%/umounttest-old: bin/_overlay/overlay.json
 	$(call step,GO)
 	$(GUEST) GOARCH=$* $(GO) build -overlay $< -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
+# Without -trimpath: u-root looks for Go where it was built.
 bin/u-root: go.mod
 	$(call step,GO)
-	$(GO) build -trimpath -o $@ github.com/u-root/u-root
+	$(GO) build -o $@ github.com/u-root/u-root
 
 # At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on; and it dies of the
 # Ctrl-C that ends a command. So its interpreter is built from a changed copy: an exit ends the program,
