@@ -66,10 +66,10 @@ bin/guest/%/umounttest-old: bin/_overlay/overlay.json
 	$(call step,GO)
 	$(GUEST) GOARCH=$* $(GO) build -overlay $< -trimpath -ldflags '-s -w' -o $@ ./cmd/umounttest
 
-# Without -trimpath: u-root looks for Go where it was built.
+# With -trimpath, as the other programs, so that Go's library is compiled once for them. u-root then has to be told where Go is.
 bin/u-root: go.mod
 	$(call step,GO)
-	$(GO) build -o $@ github.com/u-root/u-root
+	$(GO) build -trimpath -o $@ github.com/u-root/u-root
 
 # At a prompt u-root's gosh takes `exit 7` for a command that failed, and goes on; and it dies of the
 # Ctrl-C that ends a command. So its interpreter is built from a changed copy: an exit ends the program,
@@ -98,7 +98,7 @@ bin/_gosh/go.mod: go.mod go.sum Makefile
 define uroot
 	$(call step,UROOT)
 	mkdir -p $(@D)
-	cd bin/_gosh && $(GUEST) GOARCH=$* $(1) $(CURDIR)/bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $(CURDIR)/$@.tmp \
+	cd bin/_gosh && GOROOT="$$($(GO) env GOROOT)" $(GUEST) GOARCH=$* $(1) $(CURDIR)/bin/u-root -build=bb -format=cpio -go-build-tags=goshliner -initcmd= -uinitcmd= -defaultsh=gosh -o $(CURDIR)/$@.tmp \
 		$(addprefix github.com/u-root/u-root/cmds/core/,$(UROOT_COMMANDS)) >$(CURDIR)/$@.log 2>&1 || { cat $(CURDIR)/$@.log; exit 1; }
 	mv $@.tmp $@ && rm $@.log
 endef
